@@ -1,0 +1,1 @@
+"""What each command line verb does, one file a verb; loaded only when that verb is used."""

@@ -1,0 +1,1 @@
+"""What to offer, and when."""

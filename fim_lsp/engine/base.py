@@ -1,0 +1,95 @@
+"""What an engine is: text out of weights, cancellable at any moment.
+
+The errors::
+
+    EngineError
+    ├── ModelLoadError        the weights or the context could not be opened
+    ├── PromptTooLongError    the prompt leaves no room in the context window
+    └── DecodeError           llama.cpp refused a batch
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Protocol
+
+from fim_lsp.errors import FimLspError
+from fim_lsp.settings import ModelSettings
+from fim_lsp.types import Generation, ModelInfo, Piece, Prompt, SamplingParams, Tokenizer
+
+
+class EngineError(FimLspError):
+    """Loading or running a model went wrong."""
+
+
+class ModelLoadError(EngineError):
+    """The weights or the context could not be opened."""
+
+
+class PromptTooLongError(EngineError):
+    """The prompt leaves no room for an answer in the context window."""
+
+
+class DecodeError(EngineError):
+    """The native library refused a batch."""
+
+
+class CancelToken:
+    """One request's cancel flag, readable by native code without the GIL.
+
+    llama.cpp asks an abort callback after every graph node, about 600 times a token. A Python callback
+    there fights for the GIL (a 20 ms decode took 57 to 103 ms); so the flag is a C string and the callback
+    is libc's ``strlen``: a non-empty string aborts.
+    """
+
+    def __init__(self) -> None:
+        self.buffer = ctypes.create_string_buffer(2)
+
+    def cancel(self) -> None:
+        """Ask the generation to end; takes effect within milliseconds, inside a prefill too."""
+        self.buffer[0] = b"\x01"
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether :meth:`cancel` was called."""
+        return self.buffer[0] != b"\x00"
+
+
+OnPiece = Callable[[Piece], bool]
+"""Called on the inference thread for every token; False ends the generation."""
+
+OnProgress = Callable[[float], None]
+"""Called on the inference thread while weights load, with the part done, 0 to 1."""
+
+
+class Engine(Protocol):
+    """A loaded model. Every method but the tokenizer's runs on the one inference thread."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is known of the loaded model."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer; safe from any thread while the engine is open."""
+
+    def generate(
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
+    ) -> Generation:
+        """Continue ``prompt`` until an end token, a limit, ``on_piece`` says False, or a cancel.
+
+        Returns normally when cancelled, with ``FinishReason.CANCELLED`` and the text so far; everything
+        evaluated by then stays in the KV cache, so the next request pays only for the rest.
+
+        Raises:
+            PromptTooLongError: the prompt fills the context window.
+            DecodeError: the native library refused; the engine stays usable.
+        """
+
+    def close(self) -> None:
+        """Free weights and context. Nothing may be called afterwards."""
+
+
+EngineFactory = Callable[[ModelSettings, OnProgress], Engine]
+"""Opens the model that the settings name; runs on the inference thread, raises FimLspError."""

@@ -1,0 +1,1 @@
+"""GGUF files: which there are, where they come from, whether they can be trusted."""

@@ -1,0 +1,261 @@
+"""Frozen settings: the layers are merged as plain dicts, then structured once.
+
+Defaults < ``initializationOptions`` < ``workspace/configuration`` (section ``fimLsp``) < flags given by
+hand. camelCase on the wire, snake_case inside. Types are strict: ``"4"`` is not a number and unknown keys
+are refused by name, because a misspelt setting that silently does nothing costs an evening.
+
+:func:`table` lists every setting with type, default and meaning; the editors' own settings pages are
+checked against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import attrs
+from attrs import field, frozen
+from cattrs import ClassValidationError, Converter, transform_error
+from cattrs.gen import make_dict_structure_fn, override
+
+from fim_lsp.errors import FimLspError
+
+T = TypeVar("T")
+
+
+class SettingsError(FimLspError):
+    """A setting has the wrong type, is out of bounds, or does not exist."""
+
+
+def _setting(default: T, about: str, *, at_least: float | None = None, at_most: float | None = None) -> T:
+    """An attrs field with its meaning and bounds kept beside it, for :func:`table`."""
+
+    def within(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if value is None:
+            return
+        if at_least is not None and value < at_least:
+            raise ValueError(f"{attribute.name} must be at least {at_least:g}, not {value}")
+        if at_most is not None and value > at_most:
+            raise ValueError(f"{attribute.name} must be at most {at_most:g}, not {value}")
+
+    metadata = {"about": about, "at_least": at_least, "at_most": at_most}
+    return field(default=default, metadata=metadata, validator=within)
+
+
+KvType = Literal["f32", "f16", "q8_0", "q4_0"]
+
+
+@frozen
+class ModelSettings:
+    """Which weights, and how llama.cpp runs them. A change here loads the model again."""
+
+    name: str = _setting("smollm2-135m", "Name of a model in the catalog, or the path of a GGUF file.")
+    template: str | None = _setting(None, "FIM template by name; null chooses it from the model file.")
+    gpu_layers: int = _setting(0, "Layers to run on the GPU; -1 for all of them.", at_least=-1)
+    threads: int | None = _setting(None, "CPU threads; null for physical cores less one.", at_least=1)
+    context_tokens: int = _setting(
+        2048, "Context window in tokens, prompt and answer together.", at_least=256
+    )
+    batch_tokens: int = _setting(512, "Most tokens handed to llama.cpp at once.", at_least=1)
+    ubatch_tokens: int = _setting(
+        128, "Most tokens computed at once: 64 to 128 on a CPU, 512 on a GPU.", at_least=1
+    )
+    flash_attention: Literal["auto", "on", "off"] = _setting(
+        "auto", "Flash attention; auto is on with GPU layers and off without."
+    )
+    kv_type_k: KvType = _setting("f16", "Type of the keys in the KV cache.")
+    kv_type_v: KvType = _setting("f16", "Type of the values; other than f16 needs flash attention.")
+    mmap: bool = _setting(True, "Map the weights from the file rather than copy them.")
+    mlock: bool = _setting(False, "Keep the weights from being swapped out.")
+
+
+@frozen
+class PromptSettings:
+    """How much of the file the model sees, and how it is laid out. Counted in tokens."""
+
+    max_tokens: int = _setting(1024, "Most tokens in a prompt.", at_least=64)
+    prefix_share: float = _setting(
+        0.75, "Part of the prompt that belongs to the text before the cursor.", at_least=0.1, at_most=1
+    )
+    layout: Literal["auto", "plain", "anchored"] = _setting(
+        "auto", "Layout for templates that put the suffix last; auto is plain."
+    )
+    max_middle_chars: int = _setting(
+        700, "How far the middle may grow before an anchored prompt is anchored anew.", at_least=0
+    )
+
+
+@frozen
+class SamplingSettings:
+    """How tokens are drawn."""
+
+    max_tokens: int = _setting(64, "Most tokens for a suggestion while typing.", at_least=1, at_most=4096)
+    invoked_max_tokens: int = _setting(
+        160, "Most tokens for a suggestion asked for by a key.", at_least=1, at_most=4096
+    )
+    temperature: float = _setting(0.0, "0 always takes the likeliest token.", at_least=0, at_most=2)
+    top_k: int = _setting(40, "Draw among this many likeliest tokens; 0 for all.", at_least=0)
+    top_p: float = _setting(0.95, "Draw among the likeliest tokens of this much mass.", at_least=0, at_most=1)
+    seed: int = _setting(0, "Seed of the draw.", at_least=0)
+
+
+@frozen
+class CompletionSettings:
+    """What is offered, and when."""
+
+    enabled: bool = _setting(True, "Offer completions at all.")
+    disabled_languages: tuple[str, ...] = _setting((), "Language ids without completions.")
+    automatic: bool = _setting(True, "Offer completions while typing, not only when invoked.")
+    debounce_min_ms: float = _setting(0, "Shortest wait after a keystroke.", at_least=0, at_most=5000)
+    debounce_max_ms: float = _setting(250, "Longest wait after a keystroke.", at_least=0, at_most=5000)
+    multiline: Literal["auto", "always", "never"] = _setting(
+        "auto", "Offer several lines: where a block may begin, always, or never."
+    )
+    max_lines: int = _setting(12, "Most lines of a suggestion.", at_least=1)
+    min_confidence: float = _setting(
+        0.0, "Drop suggestions whose mean token probability is lower.", at_least=0, at_most=1
+    )
+    stop_below: float = _setting(
+        0.0, "End a suggestion where the last tokens' mean probability falls below.", at_least=0, at_most=1
+    )
+    time_budget_ms: float = _setting(4000, "Longest time to spend on a suggestion.", at_least=50)
+    cache_size: int = _setting(256, "Suggestions remembered.", at_least=0)
+
+
+@frozen
+class Settings:
+    """Everything that can be set, each part documented in its own class."""
+
+    model: ModelSettings = ModelSettings()
+    prompt: PromptSettings = PromptSettings()
+    sampling: SamplingSettings = SamplingSettings()
+    completion: CompletionSettings = CompletionSettings()
+    status: bool = _setting(False, "Send fimLsp/status notifications (for clients that show them).")
+
+
+@frozen
+class SettingRow:
+    """One line of the table of settings."""
+
+    path: str
+    """As on the wire: ``model.gpuLayers``."""
+    type: Any
+    default: Any
+    about: str
+    at_least: float | None
+    at_most: float | None
+
+
+def table() -> tuple[SettingRow, ...]:
+    """Every setting, in order: the source of truth for editors and documentation."""
+    return tuple(_rows(Settings, ""))
+
+
+def _rows(cls: type[Any], path: str) -> Iterator[SettingRow]:
+    hints = get_type_hints(cls)
+    for attribute in attrs.fields(cls):
+        here = path + camel_case(attribute.name)
+        if attrs.has(hints[attribute.name]):
+            yield from _rows(hints[attribute.name], here + ".")
+        else:
+            bounds = attribute.metadata
+            yield SettingRow(
+                here,
+                hints[attribute.name],
+                attribute.default,
+                bounds["about"],
+                bounds["at_least"],
+                bounds["at_most"],
+            )
+
+
+def camel_case(name: str) -> str:
+    """``gpu_layers`` -> ``gpuLayers``."""
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+def merge(*layers: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Later layers win, key by key; dicts are merged, everything else is replaced."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in (layer or {}).items():
+            if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+                merged[key] = merge(merged[key], value)
+            else:
+                merged[key] = value
+    return merged
+
+
+def from_wire(layer: Mapping[str, Any]) -> Settings:
+    """Structure merged camelCase settings.
+
+    Raises:
+        SettingsError: names the path of each bad value and what was expected.
+    """
+    try:
+        return _converter().structure(layer, Settings)
+    except ClassValidationError as error:
+        problems = transform_error(error, path="fimLsp", format_exception=_explain)
+        raise SettingsError(
+            "Bad settings: " + "; ".join(problems) + ".", "The settings from before stay in force."
+        ) from error
+
+
+def _explain(error: BaseException, _: type | None) -> str:
+    extra = getattr(error, "extra_fields", None)
+    if extra:
+        return "unknown setting " + ", ".join(sorted(extra))
+    return str(error) or type(error).__name__
+
+
+def _exactly(*types: type) -> Callable[[Any, Any], Any]:
+    """A structure hook that takes a value of these types only; bool is never a number here."""
+
+    def structure(value: Any, target: Any) -> Any:
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            raise ValueError(f"expected {target.__name__}, not {value!r}")
+        return target(value)
+
+    return structure
+
+
+def _is_literal(target: Any) -> bool:
+    return get_origin(target) is Literal
+
+
+def _structure_literal(value: Any, target: Any) -> Any:
+    if value not in get_args(target):
+        raise ValueError(f"expected one of {', '.join(map(str, get_args(target)))}, not {value!r}")
+    return value
+
+
+def _structure_strings(value: Any, _: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"expected a list of strings, not {value!r}")
+    return tuple(value)
+
+
+def _converter() -> Converter:
+    converter = Converter(detailed_validation=True)
+    converter.register_structure_hook(bool, _exactly(bool))
+    converter.register_structure_hook(int, _exactly(int))
+    converter.register_structure_hook(float, _exactly(int, float))
+    converter.register_structure_hook(str, _exactly(str))
+    converter.register_structure_hook_func(lambda t: t == tuple[str, ...], _structure_strings)
+    converter.register_structure_hook_func(_is_literal, _structure_literal)
+    converter.register_structure_hook_factory(attrs.has, lambda cls: _section_hook(converter, cls))
+    return converter
+
+
+def _section_hook(converter: Converter, cls: type[Any]) -> Callable[[Any, Any], Any]:
+    fields = {a.name: override(rename=camel_case(a.name)) for a in attrs.fields(cls)}
+    # mypy can't match a dict of overrides against the keyword-only options of the same function.
+    known = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **fields)  # type: ignore[arg-type]
+
+    def structure(value: Any, target: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"expected an object, not {value!r}")
+        return known(value, target)
+
+    return structure

@@ -1,0 +1,252 @@
+"""The values that travel the pipeline: frozen, free of LSP types, free of native handles.
+
+A keystroke is a :class:`CompletionRequest`; the builder makes a :class:`Prompt` of it; the engine answers
+with a :class:`Generation`; what the editor sees is a :class:`Completion`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import Literal, Protocol
+from urllib.parse import unquote, urlsplit
+
+from attrs import field, frozen
+
+
+class Trigger(enum.Enum):
+    """Who asked: the user by a key, or the editor because something was typed."""
+
+    INVOKED = "invoked"
+    AUTOMATIC = "automatic"
+
+
+@frozen
+class DocumentSnapshot:
+    """A document as it stood at one moment. Nothing below the LSP handlers sees a live document."""
+
+    uri: str
+    language_id: str
+    version: int
+    text: str = field(repr=False)
+
+    @property
+    def path(self) -> PurePath:
+        """The path part of the URI; for ``untitled:Untitled-1`` that is just the name."""
+        return PurePath(unquote(urlsplit(self.uri).path))
+
+
+@frozen
+class CompletionRequest:
+    """A cursor in a snapshot. ``offset`` counts code points, so it indexes ``document.text``."""
+
+    document: DocumentSnapshot
+    offset: int
+    trigger: Trigger = Trigger.AUTOMATIC
+    selected_text: str = ""
+    """The untyped rest of the entry selected in the editor's popup; every suggestion begins with it."""
+    tab_size: int = 4
+    insert_spaces: bool = True
+
+    @property
+    def prefix(self) -> str:
+        """Everything before the cursor, and what the popup would insert."""
+        return self.document.text[: self.offset] + self.selected_text
+
+    @property
+    def suffix(self) -> str:
+        """Everything after the cursor."""
+        return self.document.text[self.offset :]
+
+    @property
+    def line_prefix(self) -> str:
+        """The cursor's line up to the cursor."""
+        return self.document.text[self.document.text.rfind("\n", 0, self.offset) + 1 : self.offset] + (
+            self.selected_text
+        )
+
+    @property
+    def line_suffix(self) -> str:
+        """The cursor's line from the cursor on, without its line break."""
+        end = self.document.text.find("\n", self.offset)
+        return self.document.text[self.offset : end if end >= 0 else None].rstrip("\r")
+
+
+@frozen
+class Snippet:
+    """A piece of another file that may help, with the path it came from."""
+
+    path: str
+    text: str = field(repr=False)
+    score: float = 0.0
+    source: str = ""
+    """Where it was found: ``open``, ``recent``, ``definition`` or ``similar``."""
+
+
+Order = Literal["psm", "spm", "suffix_first"]
+"""How a template puts prefix P, suffix S and middle together.
+
+``psm``: P, S, then the middle. ``spm``: S, P, middle marker. ``suffix_first``: S, middle marker, and P runs
+on into the middle without anything between them (the SPM variant of the FIM paper, arXiv 2207.14255, 3.1).
+"""
+
+
+@frozen
+class FimTemplate:
+    """The markers a model family was trained with, as text. An empty string is a marker it lacks."""
+
+    name: str
+    prefix: str = ""
+    suffix: str = ""
+    middle: str = ""
+    file_separator: str = ""
+    repo_name: str = ""
+    stops: tuple[str, ...] = ()
+    order: Order = "psm"
+    preamble: str = ""
+    """Text with markers that comes before everything; ``{path}`` and ``{language}`` are filled in."""
+    epilogue: str = ""
+    """Text with markers that comes after the middle marker (CodeGeeX4's ``<|assistant|>``)."""
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """Every marker text that this template uses, stops included; all of them end a generation."""
+        own = (self.prefix, self.suffix, self.middle, self.file_separator, self.repo_name)
+        return tuple(dict.fromkeys(marker for marker in (*own, *self.stops) if marker))
+
+
+class Tokenizer(Protocol):
+    """Text to ids. Safe to call from any thread: a vocabulary never changes once loaded."""
+
+    @property
+    def bos(self) -> int | None:
+        """The id that every prompt must begin with, or None where the model wants none."""
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Ids of plain text. Markers inside it stay text and never become special tokens."""
+
+    def special(self, text: str) -> int | None:
+        """The id of the one special token spelled exactly ``text``, or None."""
+
+    def decode(self, ids: tuple[int, ...]) -> str:
+        """The text of ``ids``, special tokens spelled out; undecodable bytes become U+FFFD."""
+
+
+@frozen
+class ModelInfo:
+    """What is known of a loaded model."""
+
+    name: str
+    path: Path | None = None
+    architecture: str = ""
+    parameters: int = 0
+    size_bytes: int = 0
+    trained_context: int = 0
+    context: int = 0
+    """Tokens that the open context holds; a prompt and its answer must fit."""
+    metadata: Mapping[str, str] = field(factory=dict, repr=False)
+    """The GGUF's scalar metadata as text, ``tokenizer.ggml.fim_*_token_id`` among it."""
+    fim_ids: Mapping[str, int] = field(factory=dict)
+    """FIM token ids that the GGUF names: keys out of ``pre suf mid pad rep sep``."""
+    template_hint: str | None = None
+    """Name of the template that the catalog gives for this model."""
+    notice: str | None = None
+    """Something the user should be told once, for example that the model is not FIM-tuned."""
+
+
+@frozen
+class PromptPart:
+    """One piece of a prompt and what it costs, for ``fimLsp.explain``."""
+
+    kind: str
+    text: str = field(repr=False)
+    tokens: int
+
+
+@frozen
+class Prompt:
+    """A head of tokens that should stay and a tail of text that grows at the cursor.
+
+    The engine reuses as much of the head as it has evaluated and continues the tail by text, so that a
+    keystroke that only lengthens the tail costs about one token, whatever the layout.
+    """
+
+    head: tuple[int, ...] = field(repr=False)
+    tail: str = field(repr=False)
+    stop_ids: frozenset[int] = field(factory=frozenset, repr=False)
+    """Tokens that end the generation besides the model's own end tokens."""
+    parts: tuple[PromptPart, ...] = field(default=(), repr=False)
+    template: str = ""
+
+
+@frozen
+class SamplingParams:
+    """How tokens are drawn. A temperature of 0 is greedy and needs no other value."""
+
+    max_tokens: int = 64
+    temperature: float = 0.0
+    top_k: int = 40
+    top_p: float = 0.95
+    seed: int = 0
+
+
+class FinishReason(enum.Enum):
+    """Why a generation ended."""
+
+    END = "end"
+    """The model produced an end token or a FIM marker."""
+    STOPPED = "stopped"
+    """A stop rule of ours had heard enough."""
+    LENGTH = "length"
+    """The token limit or the end of the context window was reached."""
+    CANCELLED = "cancelled"
+    """The cancel token was set; what was evaluated stays evaluated."""
+
+
+@frozen
+class Piece:
+    """Text that arrived with one token: never half a character, possibly empty while bytes are missing."""
+
+    text: str
+    probability: float
+    """The model's probability for this token, 0 to 1."""
+    elapsed_ms: float
+    """Since the generation began on the inference thread."""
+
+
+@frozen
+class Timings:
+    """Costs of one generation. Tokens are counted where llama.cpp evaluated them, not where we asked."""
+
+    queued_ms: float = 0.0
+    prefill_ms: float = 0.0
+    """Until the first token could be sampled."""
+    decode_ms: float = 0.0
+    evaluated_tokens: int = 0
+    """Prompt tokens evaluated for this request (the prefill)."""
+    reused_tokens: int = 0
+    """Prompt tokens found in the KV cache."""
+    generated_tokens: int = 0
+    """Tokens sampled; all but the last of them were also evaluated."""
+
+
+@frozen
+class Generation:
+    """What came out of the model for one prompt."""
+
+    text: str
+    finish_reason: FinishReason
+    timings: Timings = Timings()
+    probabilities: tuple[float, ...] = field(default=(), repr=False)
+
+
+@frozen
+class Completion:
+    """What the editor is offered at the cursor."""
+
+    text: str
+    replace_suffix_chars: int = 0
+    """How many characters after the cursor (on its line) the text itself repeats and so replaces."""
+    confidence: float = 1.0
+    """Mean probability of the tokens, 0 to 1."""
