@@ -80,6 +80,9 @@ class PromptSettings:
     layout: Literal["auto", "plain", "anchored"] = _setting(
         "auto", "Layout for templates that put the suffix last; auto is plain."
     )
+    heal_tokens: bool = _setting(
+        True, "Let the model rewrite the token that the cursor may have cut in half."
+    )
     max_middle_chars: int = _setting(
         700, "How far the middle may grow before an anchored prompt is anchored anew.", at_least=0
     )

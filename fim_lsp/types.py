@@ -176,6 +176,8 @@ class Prompt:
     tail: str = field(repr=False)
     stop_ids: frozenset[int] = field(factory=frozenset, repr=False)
     """Tokens that end the generation besides the model's own end tokens."""
+    heal: bool = False
+    """Whether the tail's last token may be replaced by a longer one that begins alike (token healing)."""
     parts: tuple[PromptPart, ...] = field(default=(), repr=False)
     template: str = ""
 

@@ -1,0 +1,180 @@
+"""Open weights and a context with the settings as given, and say what was opened."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+import psutil
+
+from fim_lsp.engine.base import ModelLoadError, OnProgress
+from fim_lsp.engine.llama.engine import LlamaEngine
+from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
+from fim_lsp.settings import ModelSettings
+from fim_lsp.types import ModelInfo
+
+logger = logging.getLogger(__name__)
+
+KV_TYPES = {
+    "f32": llama_cpp.GGML_TYPE_F32,
+    "f16": llama_cpp.GGML_TYPE_F16,
+    "q8_0": llama_cpp.GGML_TYPE_Q8_0,
+    "q4_0": llama_cpp.GGML_TYPE_Q4_0,
+}
+_FIM_KEYS = ("pre", "suf", "mid", "pad", "rep", "sep")
+_METADATA_LENGTH = 512
+_LOG_LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.WARNING}
+
+
+@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
+def _log(level: int, text: bytes, _: object) -> None:
+    """Send llama.cpp's log to Python's; by default it would go to stderr line by line."""
+    logger.log(_LOG_LEVELS.get(level, logging.DEBUG), "%s", text.decode("utf-8", "replace").rstrip("\n"))
+
+
+def default_threads() -> int:
+    """Physical cores less one: two OpenMP threads on a busy two-core machine are slower than one."""
+    return max(1, (psutil.cpu_count(logical=False) or 1) - 1)
+
+
+def library_features() -> str:
+    """What this build of llama.cpp can use, for ``fim-lsp doctor``."""
+    features: bytes = llama_cpp.llama_print_system_info()
+    return f"llama-cpp-python {llama_cpp.__version__}: " + features.decode("utf-8", "replace").strip()
+
+
+def open_llama(
+    path: Path,
+    settings: ModelSettings,
+    on_progress: OnProgress = lambda _: None,
+    *,
+    template_hint: str | None = None,
+    notice: str | None = None,
+) -> LlamaEngine:
+    """Load weights and open a context.
+
+    Check the file with :func:`fim_lsp.models.gguf_header.check_model` before: llama.cpp aborts the whole
+    process on some broken files.
+
+    Raises:
+        ModelLoadError: with llama.cpp's own last error line.
+    """
+    llama_cpp.llama_log_set(_log, ctypes.c_void_p(0))
+    llama_cpp.llama_backend_init()
+    with _LastErrors() as errors:
+        model = _load_weights(path, settings, on_progress)
+        if not model:
+            raise ModelLoadError(
+                f"llama.cpp can't load {path}: {errors.text()}",
+                "Check it with: fim-lsp model verify, or choose another model.",
+            )
+        context = llama_cpp.llama_init_from_model(model, _context_params(settings))
+        if not context:
+            llama_cpp.llama_model_free(model)
+            raise ModelLoadError(
+                f"llama.cpp can't open a context of {settings.context_tokens} tokens for {path}: "
+                + errors.text(),
+                "Lower model.contextTokens, or set the KV types to f16.",
+            )
+    vocab = llama_cpp.llama_model_get_vocab(model)
+    tokenizer = LlamaTokenizer(vocab)
+    info = _describe(path, model, context, vocab, template_hint, notice)
+    return LlamaEngine(info, tokenizer, model, context, tokenizer.vocabulary(), settings)
+
+
+def _load_weights(path: Path, settings: ModelSettings, on_progress: OnProgress) -> Any:
+    params = llama_cpp.llama_model_default_params()
+    params.n_gpu_layers = settings.gpu_layers
+    params.load_mode = (
+        llama_cpp.LLAMA_LOAD_MODE_MMAP * settings.mmap | llama_cpp.LLAMA_LOAD_MODE_MLOCK * settings.mlock
+    )
+
+    @llama_cpp.llama_progress_callback  # type: ignore[untyped-decorator]
+    def progress(part: float, _: object) -> bool:
+        on_progress(part)
+        return True
+
+    params.progress_callback = progress
+    return llama_cpp.llama_model_load_from_file(str(path).encode(), params)
+
+
+def _context_params(settings: ModelSettings) -> Any:
+    params = llama_cpp.llama_context_default_params()
+    threads = settings.threads or default_threads()
+    # Flash attention is slower on a CPU below about 64 tokens, which is every keystroke.
+    flash = settings.flash_attention == "on" or (
+        settings.flash_attention == "auto" and settings.gpu_layers != 0
+    )
+    params.n_ctx = settings.context_tokens
+    params.n_batch = min(settings.batch_tokens, settings.context_tokens)
+    params.n_ubatch = min(settings.ubatch_tokens, params.n_batch)
+    params.n_threads = params.n_threads_batch = threads
+    params.flash_attn_type = (
+        llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED if flash else llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    )
+    params.type_k = KV_TYPES[settings.kv_type_k]
+    params.type_v = KV_TYPES[settings.kv_type_v]
+    params.n_seq_max = 1
+    params.no_perf = True
+    return params
+
+
+def _describe(
+    path: Path, model: Any, context: Any, vocab: Any, template_hint: str | None, notice: str | None
+) -> ModelInfo:
+    metadata = _metadata(model)
+    named = {key: metadata.get(f"tokenizer.ggml.fim_{key}_token_id") for key in _FIM_KEYS}
+    return ModelInfo(
+        name=metadata.get("general.name") or path.stem,
+        path=path,
+        architecture=metadata.get("general.architecture", ""),
+        parameters=llama_cpp.llama_model_n_params(model),
+        size_bytes=llama_cpp.llama_model_size(model),
+        trained_context=llama_cpp.llama_model_n_ctx_train(model),
+        context=llama_cpp.llama_n_ctx(context),
+        metadata=metadata,
+        # Only what the file names: llama.cpp also guesses ids from token texts (<reponame> for REP).
+        fim_ids={key: int(value) for key, value in named.items() if value is not None},
+        template_hint=template_hint,
+        notice=notice,
+    )
+
+
+def _metadata(model: Any) -> dict[str, str]:
+    buffer = ctypes.create_string_buffer(_METADATA_LENGTH)
+
+    def read(get: Callable[..., int], index: int) -> str:
+        get(model, index, buffer, _METADATA_LENGTH)
+        return buffer.value.decode("utf-8", "replace")
+
+    return {
+        read(llama_cpp.llama_model_meta_key_by_index, index): read(
+            llama_cpp.llama_model_meta_val_str_by_index, index
+        )
+        for index in range(llama_cpp.llama_model_meta_count(model))
+    }
+
+
+class _LastErrors(logging.Handler):
+    """Collects what llama.cpp complains of while a model loads: its functions only return NULL."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(record.getMessage())
+
+    def text(self) -> str:
+        return "; ".join(self._lines[-2:]) or "no reason given"
+
+    def __enter__(self) -> _LastErrors:
+        logger.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logger.removeHandler(self)

@@ -1,0 +1,128 @@
+"""A deterministic engine without weights, shipped so that nobody has to patch anything in a test.
+
+It keeps a mirror of "evaluated" tokens and plans reuse exactly as the real engine does, so counts of
+evaluated and reused tokens mean the same. Tokens are bytes, with ids from 256 on for its special tokens.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Sequence
+
+from attrs import evolve, field, frozen
+
+from fim_lsp.engine.base import CancelToken, OnPiece, PromptTooLongError
+from fim_lsp.engine.sequence import plan_reuse
+from fim_lsp.types import FinishReason, Generation, ModelInfo, Piece, Prompt, SamplingParams, Timings
+
+END = "<|end|>"
+QWEN_MARKERS = (
+    "<|fim_prefix|>",
+    "<|fim_suffix|>",
+    "<|fim_middle|>",
+    "<|fim_pad|>",
+    "<|repo_name|>",
+    "<|file_sep|>",
+    "<|endoftext|>",
+)
+
+
+@frozen
+class ByteTokenizer:
+    """One token a byte; special tokens follow from id 256."""
+
+    specials: tuple[str, ...] = (*QWEN_MARKERS, END)
+    bos: int | None = None
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """UTF-8 bytes of plain text."""
+        return tuple(text.encode("utf-8", "replace"))
+
+    def special(self, text: str) -> int | None:
+        """The id of a special token, or None."""
+        return 256 + self.specials.index(text) if text in self.specials else None
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text with special tokens spelled out."""
+        parts = (self.specials[i - 256].encode() if i >= 256 else bytes([i]) for i in ids)
+        return b"".join(parts).decode("utf-8", "replace")
+
+    @property
+    def pieces(self) -> tuple[bytes, ...]:
+        """Bytes of every id; special tokens spell nothing."""
+        return (*(bytes([i]) for i in range(256)), *(b"" for _ in self.specials))
+
+
+Script = Callable[[str], str]
+"""From the prompt, markers spelled out, to what the model would say; END inside it ends the generation."""
+
+
+@frozen
+class ScriptedEngine:
+    """Says what its script says, one byte a token."""
+
+    script: Script
+    info: ModelInfo = field(factory=lambda: ModelInfo(name="scripted", context=4096))
+    tokenizer: ByteTokenizer = field(factory=ByteTokenizer)
+    before_token: Callable[[], None] = field(default=lambda: None, repr=False)
+    """Called before each token is evaluated, prompt tokens too: a test blocks, counts or cancels here."""
+    probability: float = 1.0
+    mirror: list[int] = field(factory=list, repr=False)
+
+    def generate(
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
+    ) -> Generation:
+        """See :meth:`fim_lsp.engine.base.Engine.generate`."""
+        encode = self.tokenizer.encode
+        plan = plan_reuse(self.mirror, prompt.head, prompt.tail, self.tokenizer.pieces, encode)
+        if plan.prompt_tokens >= self.info.context:
+            raise PromptTooLongError(f"The prompt of {plan.prompt_tokens} tokens fills the context window.")
+        del self.mirror[plan.keep :]
+        evaluated = self._evaluate(plan.pending, cancel)
+        timings = Timings(evaluated_tokens=evaluated, reused_tokens=plan.keep)
+        if evaluated < len(plan.pending):
+            return Generation("", FinishReason.CANCELLED, timings)
+        return self._decode(prompt, sampling, cancel, on_piece, timings)
+
+    def _evaluate(self, tokens: Sequence[int], cancel: CancelToken) -> int:
+        for count, token in enumerate(tokens):
+            self.before_token()
+            if cancel.cancelled:
+                return count
+            self.mirror.append(token)
+        return len(tokens)
+
+    def _decode(
+        self,
+        prompt: Prompt,
+        sampling: SamplingParams,
+        cancel: CancelToken,
+        on_piece: OnPiece,
+        timings: Timings,
+    ) -> Generation:
+        said = self.script(self.tokenizer.decode(prompt.head) + prompt.tail)
+        spoken, ended, _ = said.partition(END)
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        text, reason, count = "", FinishReason.END, 0
+        room = min(sampling.max_tokens, self.info.context - len(self.mirror))
+        for token in self.tokenizer.encode(spoken)[:room]:
+            count += 1
+            piece = decoder.decode(bytes([token]))
+            text += piece
+            if not on_piece(Piece(piece, self.probability, float(count))):
+                reason = FinishReason.STOPPED
+                break
+            if count == room:
+                reason = FinishReason.LENGTH
+                break
+            if not self._evaluate((token,), cancel):
+                reason = FinishReason.CANCELLED
+                break
+        # The end token was sampled too, though it says nothing.
+        count += bool(ended) and reason is FinishReason.END
+        done = evolve(timings, generated_tokens=count, decode_ms=float(count))
+        return Generation(text, reason, done, (self.probability,) * count)
+
+    def close(self) -> None:
+        """Forget everything evaluated."""
+        self.mirror.clear()

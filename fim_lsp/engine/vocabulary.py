@@ -1,0 +1,43 @@
+"""The bytes of every token, for continuing by text and for healing the token at the cursor."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+TokenIds = npt.NDArray[np.int64]
+
+
+class Vocabulary:
+    """A fixed table of token pieces, searchable by their first bytes."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self.pieces = tuple(pieces)
+        order = sorted((piece, token) for token, piece in enumerate(pieces) if piece)
+        self._sorted = [piece for piece, _ in order]
+        self._ids = np.array([token for _, token in order], dtype=np.int64)
+
+    def beginning_with(self, start: bytes) -> TokenIds:
+        r"""Ids of the tokens that can spell ``start``: they begin with it, or it begins with them.
+
+        The latter matter because a word's spaces are split: after ``"\n    "`` a model that writes
+        ``"\n   "`` + ``" return"`` must be allowed its shorter first token.
+        """
+        low = bisect.bisect_left(self._sorted, start)
+        high = bisect.bisect_left(self._sorted, _successor(start)) if start else len(self._sorted)
+        shorter = [
+            self._ids[at]
+            for length in range(1, len(start))
+            if (at := bisect.bisect_left(self._sorted, start[:length])) < len(self._sorted)
+            and self._sorted[at] == start[:length]
+        ]
+        return np.concatenate([self._ids[low:high], np.array(shorter, dtype=np.int64)])
+
+
+def _successor(start: bytes) -> bytes:
+    """The smallest byte string greater than all that begin with ``start``."""
+    kept = start.rstrip(b"\xff")
+    return kept[:-1] + bytes([kept[-1] + 1]) if kept else b"\xff" * (len(start) + 64)

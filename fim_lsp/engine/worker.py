@@ -1,0 +1,166 @@
+"""One inference thread: every native call, opening and closing included, happens on it.
+
+llama.cpp contexts are not thread-safe and its OpenMP threads belong to whoever calls, so the asyncio side
+only queues jobs and awaits futures (the shape of aiosqlite's core). A result is delivered only if somebody
+still waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from attrs import evolve
+
+from fim_lsp.engine.base import CancelToken, Engine, EngineError, EngineFactory, OnPiece, OnProgress
+from fim_lsp.settings import ModelSettings
+from fim_lsp.types import FinishReason, Generation, Prompt, SamplingParams, Timings
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+
+class WorkerState(enum.Enum):
+    """What the inference thread has."""
+
+    EMPTY = "empty"
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+class InferenceWorker:
+    """Owns the engine. Lives on one asyncio loop; starts its thread with the first job."""
+
+    def __init__(self, factory: EngineFactory) -> None:
+        self._factory = factory
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._engine: Engine | None = None
+        self._running = CancelToken()
+        self.state = WorkerState.EMPTY
+        self.pending = 0
+        """Jobs queued or running."""
+
+    @property
+    def engine(self) -> Engine | None:
+        """The loaded engine, for its info and tokenizer; None unless the state is READY."""
+        return self._engine if self.state is WorkerState.READY else None
+
+    @property
+    def idle(self) -> bool:
+        """Whether a job would start at once."""
+        return self.pending == 0
+
+    async def load(self, settings: ModelSettings, on_progress: OnProgress) -> Engine:
+        """Close what is open and open the model that ``settings`` name. A running generation is aborted.
+
+        Raises:
+            FimLspError: the model can't be used; the state is FAILED and a later load may succeed.
+        """
+        self.state = WorkerState.LOADING
+        self._running.cancel()
+
+        def reopen() -> Engine:
+            self._close_engine()
+            self._engine = self._factory(settings, on_progress)
+            return self._engine
+
+        try:
+            engine = await self._submit(reopen)
+        except BaseException:
+            self.state = WorkerState.FAILED
+            raise
+        self.state = WorkerState.READY
+        return engine
+
+    async def generate(
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
+    ) -> Generation:
+        """Run one generation; cancelling the await sets ``cancel``, and what was evaluated is kept.
+
+        Raises:
+            EngineError: no model is loaded, or the engine refused the prompt.
+        """
+        asked = time.perf_counter()
+
+        def run() -> Generation:
+            queued_ms = (time.perf_counter() - asked) * 1000
+            if cancel.cancelled:
+                return Generation("", FinishReason.CANCELLED, Timings(queued_ms=queued_ms))
+            if self._engine is None:
+                raise EngineError("No model is loaded.", "Reload it with fimLsp.reload.")
+            self._running = cancel
+            generation = self._engine.generate(prompt, sampling, cancel, on_piece)
+            return evolve(generation, timings=evolve(generation.timings, queued_ms=queued_ms))
+
+        try:
+            return await self._submit(run)
+        except asyncio.CancelledError:
+            cancel.cancel()
+            raise
+
+    async def close(self, timeout: float = 5.0) -> None:
+        """Abort what runs, close the engine on its own thread, and join it within ``timeout`` seconds."""
+        self.state = WorkerState.CLOSED
+        self._running.cancel()
+        thread = self._thread
+        if thread is None:
+            return
+        self._jobs.put(self._close_engine)
+        self._jobs.put(None)
+        await asyncio.to_thread(thread.join, timeout)
+        if thread.is_alive():
+            logger.warning("The inference thread did not end within %.0f s; leaving it behind.", timeout)
+
+    def _close_engine(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+    async def _submit(self, job: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def deliver(set_outcome: Callable[[Any], None], outcome: object) -> None:
+            self.pending -= 1
+            if not future.done():
+                set_outcome(outcome)
+
+        def run() -> None:
+            try:
+                result = job()
+            except BaseException as error:
+                _call_soon(loop, deliver, future.set_exception, error)
+            else:
+                _call_soon(loop, deliver, future.set_result, result)
+
+        self.pending += 1
+        self._ensure_thread()
+        self._jobs.put(run)
+        return await future
+
+    def _ensure_thread(self) -> None:
+        if self._thread is None:
+            # A daemon, so that a native call that never returns can't keep the process alive.
+            self._thread = threading.Thread(target=self._work, name="fim-lsp-inference", daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *args: object) -> None:
+    """Deliver to the loop, unless it is closed: then nobody waits any more."""
+    try:
+        loop.call_soon_threadsafe(callback, *args)
+    except RuntimeError:
+        logger.debug("The event loop closed before a result arrived.")
