@@ -5,6 +5,7 @@ The tree::
     FimLspError
     ├── SettingsError      fim_lsp.settings    a setting of the wrong type or an unknown key
     ├── ModelError         fim_lsp.models      a model file or name that can't be used
+    ├── TemplateError      fim_lsp.prompt      a FIM template that this model can't express
     └── EngineError        fim_lsp.engine      loading or running a model went wrong
 """
 

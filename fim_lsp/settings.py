@@ -34,9 +34,9 @@ def _setting(default: T, about: str, *, at_least: float | None = None, at_most: 
         if value is None:
             return
         if at_least is not None and value < at_least:
-            raise ValueError(f"{attribute.name} must be at least {at_least:g}, not {value}")
+            raise ValueError(f"{camel_case(attribute.name)} must be at least {at_least:g}, not {value}")
         if at_most is not None and value > at_most:
-            raise ValueError(f"{attribute.name} must be at most {at_most:g}, not {value}")
+            raise ValueError(f"{camel_case(attribute.name)} must be at most {at_most:g}, not {value}")
 
     metadata = {"about": about, "at_least": at_least, "at_most": at_most}
     return field(default=default, metadata=metadata, validator=within)
@@ -199,10 +199,16 @@ def from_wire(layer: Mapping[str, Any]) -> Settings:
     try:
         return _converter().structure(layer, Settings)
     except ClassValidationError as error:
-        problems = transform_error(error, path="fimLsp", format_exception=_explain)
+        problems = map(_on_the_wire, transform_error(error, path="fimLsp", format_exception=_explain))
         raise SettingsError(
             "Bad settings: " + "; ".join(problems) + ".", "The settings from before stay in force."
         ) from error
+
+
+def _on_the_wire(problem: str) -> str:
+    """Spell the path that ends cattrs' line as the client knows it."""
+    said, at, path = problem.rpartition(" @ ")
+    return said + at + ".".join(camel_case(key) for key in path.split("."))
 
 
 def _explain(error: BaseException, _: type | None) -> str:

@@ -7,12 +7,15 @@ with a :class:`Generation`; what the editor sees is a :class:`Completion`.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
 from attrs import field, frozen
+
+_LINE_BREAK = re.compile(r"[\r\n]")
 
 
 class Trigger(enum.Enum):
@@ -61,16 +64,16 @@ class CompletionRequest:
 
     @property
     def line_prefix(self) -> str:
-        """The cursor's line up to the cursor."""
-        return self.document.text[self.document.text.rfind("\n", 0, self.offset) + 1 : self.offset] + (
-            self.selected_text
-        )
+        """The cursor's line up to the cursor, and what the popup would insert."""
+        text = self.document.text
+        start = max(text.rfind("\n", 0, self.offset), text.rfind("\r", 0, self.offset)) + 1
+        return text[start : self.offset] + self.selected_text
 
     @property
     def line_suffix(self) -> str:
         """The cursor's line from the cursor on, without its line break."""
-        end = self.document.text.find("\n", self.offset)
-        return self.document.text[self.offset : end if end >= 0 else None].rstrip("\r")
+        found = _LINE_BREAK.search(self.document.text, self.offset)
+        return self.document.text[self.offset : found.start() if found else None]
 
 
 @frozen

@@ -89,16 +89,18 @@ class InferenceWorker:
         Raises:
             EngineError: no model is loaded, or the engine refused the prompt.
         """
+        engine = self.engine
+        if engine is None:
+            raise EngineError("No model is loaded.", "Reload it with fimLsp.reload.")
         asked = time.perf_counter()
 
         def run() -> Generation:
             queued_ms = (time.perf_counter() - asked) * 1000
-            if cancel.cancelled:
+            # A prompt's ids belong to one vocabulary: never hand them to the model that replaced it.
+            if cancel.cancelled or self._engine is not engine:
                 return Generation("", FinishReason.CANCELLED, Timings(queued_ms=queued_ms))
-            if self._engine is None:
-                raise EngineError("No model is loaded.", "Reload it with fimLsp.reload.")
             self._running = cancel
-            generation = self._engine.generate(prompt, sampling, cancel, on_piece)
+            generation = engine.generate(prompt, sampling, cancel, on_piece)
             return evolve(generation, timings=evolve(generation.timings, queued_ms=queued_ms))
 
         try:

@@ -106,6 +106,11 @@ class LlamaEngine:
             # The buffer may be freed once the request is gone; llama.cpp must not read it then.
             llama_cpp.llama_set_abort_callback(self._context, llama_cpp.ggml_abort_callback(0), None)
 
+    def warm_up(self) -> None:
+        """Evaluate a token, so that the first request does not wait for weights to come from the disk."""
+        self._decode_batch((0,), want_logits=True)
+        self._truncate(Plan(0, ()))
+
     def _plan(self, prompt: Prompt) -> Plan:
         plan = plan_reuse(
             self.mirror,

@@ -83,7 +83,9 @@ def open_llama(
     vocab = llama_cpp.llama_model_get_vocab(model)
     tokenizer = LlamaTokenizer(vocab)
     info = _describe(path, model, context, vocab, template_hint, notice)
-    return LlamaEngine(info, tokenizer, model, context, tokenizer.vocabulary(), settings)
+    engine = LlamaEngine(info, tokenizer, model, context, tokenizer.vocabulary(), settings)
+    engine.warm_up()
+    return engine
 
 
 def _load_weights(path: Path, settings: ModelSettings, on_progress: OnProgress) -> Any:

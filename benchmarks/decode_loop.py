@@ -1,0 +1,144 @@
+"""What our loop adds to llama.cpp: a token of ours, of ``Llama.generate``, and of bare ``llama_decode``.
+
+    python -m benchmarks.decode_loop [--rounds 12] [--tokens 48]
+
+All three run the same weights, threads, context, batch sizes and prompt, alternating within one process,
+because machines are noisy: compare the ratios, not the milliseconds. "Bare" evaluates tokens that are
+known beforehand, without sampling, text or stop rules: the floor. Our loop samples greedily, decodes text
+and computes each token's probability; ``Llama.generate`` samples greedily and does neither of the latter.
+Writes ``build/bench/decode_loop.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import llama_cpp
+
+from fim_lsp.engine.base import CancelToken
+from fim_lsp.engine.llama import LlamaEngine, open_llama
+from fim_lsp.models.store import ModelStore, default_root
+from fim_lsp.settings import ModelSettings
+from fim_lsp.types import Piece, Prompt, SamplingParams
+
+_PROMPT = "import json\nfrom pathlib import Path\n\n\ndef read_settings(path: Path) -> dict:\n    " * 8
+_SETTINGS = ModelSettings(context_tokens=1024, threads=1)
+_OUT = Path("build/bench/decode_loop.json")
+Round = Callable[[], list[float]]
+"""Milliseconds of each token after the first."""
+
+
+def main() -> None:
+    """Measure, print a table, and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--tokens", type=int, default=48)
+    chosen = parser.parse_args()
+    path = ModelStore(default_root()).resolve(chosen.model).path
+    engine = open_llama(path, _SETTINGS)
+    prompt = engine.tokenizer.encode(_PROMPT)
+    contenders: dict[str, Round] = {
+        "bare llama_decode": _bare(engine, prompt, chosen.tokens),
+        "fim-lsp": _ours(engine, prompt, chosen.tokens),
+        "Llama.generate": _theirs(path, prompt, chosen.tokens),
+    }
+    for measure in contenders.values():
+        measure()
+    rounds: dict[str, list[list[float]]] = {name: [] for name in contenders}
+    for _ in range(chosen.rounds):
+        for name, measure in contenders.items():
+            rounds[name].append(measure())
+    _report({name: _figures(name, rounds) for name in contenders})
+
+
+def _bare(engine: LlamaEngine, prompt: tuple[int, ...], tokens: int) -> Round:
+    continuation = engine.tokenizer.encode("value = value + 1\n" * tokens)[:tokens]
+
+    def measure() -> list[float]:
+        _prefill(engine, prompt)
+        spent = []
+        for token in continuation[1:]:
+            started = time.perf_counter()
+            engine._decode_batch((token,), want_logits=True)
+            spent.append((time.perf_counter() - started) * 1000)
+        return spent
+
+    return measure
+
+
+def _ours(engine: LlamaEngine, prompt: tuple[int, ...], tokens: int) -> Round:
+    def measure() -> list[float]:
+        _prefill(engine, prompt)
+        at: list[float] = []
+
+        def heard(piece: Piece) -> bool:
+            at.append(piece.elapsed_ms)
+            return True
+
+        engine.generate(Prompt(head=prompt, tail=""), SamplingParams(max_tokens=tokens), CancelToken(), heard)
+        return [later - earlier for earlier, later in zip(at, at[1:], strict=False)]
+
+    return measure
+
+
+def _theirs(path: Path, prompt: tuple[int, ...], tokens: int) -> Round:
+    llama = llama_cpp.Llama(
+        str(path),
+        n_ctx=_SETTINGS.context_tokens,
+        n_batch=_SETTINGS.batch_tokens,
+        n_ubatch=_SETTINGS.ubatch_tokens,
+        n_threads=_SETTINGS.threads,
+        n_threads_batch=_SETTINGS.threads,
+        verbose=False,
+    )
+
+    def measure() -> list[float]:
+        at = []
+        for _ in llama.generate(prompt, temp=0.0, repeat_penalty=1.0):
+            at.append(time.perf_counter() * 1000)
+            if len(at) == tokens:
+                break
+        return [later - earlier for earlier, later in zip(at, at[1:], strict=False)]
+
+    return measure
+
+
+def _prefill(engine: LlamaEngine, prompt: tuple[int, ...]) -> None:
+    engine.generate(Prompt(head=prompt, tail=""), SamplingParams(max_tokens=1), CancelToken(), lambda _: True)
+
+
+def _figures(name: str, rounds: dict[str, list[list[float]]]) -> dict[str, float]:
+    every = sorted(ms for one in rounds[name] for ms in one)
+    ratios = [
+        statistics.median(one) / statistics.median(bare)
+        for one, bare in zip(rounds[name], rounds["bare llama_decode"], strict=True)
+    ]
+    return {
+        "median_ms": statistics.median(every),
+        "p95_ms": every[int(len(every) * 0.95)],
+        "ratio_to_bare": statistics.median(ratios),
+        "ratio_low": min(ratios),
+        "ratio_high": max(ratios),
+        "tokens": len(every),
+    }
+
+
+def _report(figures: dict[str, dict[str, float]]) -> None:
+    _OUT.parent.mkdir(parents=True, exist_ok=True)
+    _OUT.write_text(json.dumps(figures, indent=2) + "\n")
+    print("| per token | median ms | p95 ms | ratio to bare (median of rounds, range) |\n|---|---|---|---|")
+    for name, row in figures.items():
+        print(
+            f"| {name} | {row['median_ms']:.2f} | {row['p95_ms']:.2f} | "
+            f"{row['ratio_to_bare']:.3f} ({row['ratio_low']:.3f} to {row['ratio_high']:.3f}) |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The command line: parse, then import only what the chosen verb needs.
+
+``fim-lsp --help`` and ``--version`` load neither llama.cpp nor the language server; each verb's file under
+``commands`` imports its heavy parts when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from fim_lsp import __version__
+from fim_lsp.commands import complete, demo, doctor, model, serve
+from fim_lsp.errors import FimLspError
+
+_ABOUT = "Local code completion for any LSP editor. Editors start it as: fim-lsp --stdio"
+_VERBS = {"complete": complete, "demo": demo, "doctor": doctor, "model": model}
+_HELP = {
+    "complete": "complete at a place in a file and print what an editor would show",
+    "demo": "type into a sample project and watch the suggestions and what they cost",
+    "doctor": "check this machine, the model and the speed, and say what to change",
+    "model": "list, fetch, locate and verify models",
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(prog="fim-lsp", description=_ABOUT)
+    parser.add_argument("--version", action="version", version=f"fim-lsp {__version__}")
+    serve.add_arguments(parser)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    for name, module in _VERBS.items():
+        module.add_arguments(verbs.add_parser(name, help=_HELP[name], description=_HELP[name]))
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    parser = make_parser()
+    parsed = parser.parse_args(arguments)
+    try:
+        if parsed.verb is not None:
+            return _VERBS[parsed.verb].run(parsed)
+        if not (parsed.stdio or parsed.tcp):
+            parser.print_help()
+            return 2
+        serve.run(parsed)
+    except FimLspError as error:
+        print(f"fim-lsp: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,107 @@
+"""``fim-lsp complete FILE:LINE:COL``: what an editor would show at a place in a file, and why."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+from pathlib import Path
+
+from fim_lsp.commands import serve
+from fim_lsp.errors import FimLspError
+
+_PLACE = re.compile(r"(?P<file>.+):(?P<line>\d+):(?P<column>\d+)$")
+_LANGUAGES = {
+    ".c": "c",
+    ".h": "c",
+    ".cc": "cpp",
+    ".cpp": "cpp",
+    ".hpp": "cpp",
+    ".go": "go",
+    ".java": "java",
+    ".js": "javascript",
+    ".jsx": "javascriptreact",
+    ".py": "python",
+    ".rs": "rust",
+    ".sh": "shellscript",
+    ".sql": "sql",
+    ".ts": "typescript",
+    ".tsx": "typescriptreact",
+}
+
+
+class PlaceError(FimLspError):
+    """The place to complete at does not exist."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of ``complete``."""
+    parser.add_argument("place", metavar="FILE:LINE:COL", help="line and column count from 1")
+    parser.add_argument("--json", action="store_true", help="print everything that is known of the answer")
+    parser.add_argument(
+        "--automatic", action="store_true", help="as while typing, not as when invoked by a key"
+    )
+    parser.add_argument("--language", help="language id, if the file's ending does not tell")
+    serve.add_setting_arguments(parser)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Complete once, against a real server process."""
+    serve.flags(parsed)
+    path, text, cursor = read_place(parsed.place)
+    return asyncio.run(_complete(parsed, path, text, cursor))
+
+
+def read_place(place: str) -> tuple[Path, str, int]:
+    """The path, text and cursor offset of ``FILE:LINE:COL``.
+
+    Raises:
+        PlaceError: no such file, line or column.
+    """
+    found = _PLACE.match(place)
+    if not found:
+        raise PlaceError(f"{place} is no place in a file.", "Write it as FILE:LINE:COL, counted from 1.")
+    path, line, column = Path(found["file"]).absolute(), int(found["line"]), int(found["column"])
+    try:
+        # newline="" keeps CRLF, as an editor would.
+        with path.open(encoding="utf-8", newline="") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlaceError(f"Can't read {path}: {error}.") from error
+    lines = text.splitlines(keepends=True) or [""]
+    if text.endswith("\n"):
+        lines.append("")
+    if not 1 <= line <= len(lines):
+        raise PlaceError(f"{path} has {len(lines)} lines, so there is no line {line}.")
+    content = lines[line - 1].rstrip("\r\n")
+    if not 1 <= column <= len(content) + 1:
+        raise PlaceError(f"Line {line} of {path} has {len(content)} characters: no column {column}.")
+    return path, text, sum(map(len, lines[: line - 1])) + column - 1
+
+
+async def _complete(parsed: argparse.Namespace, path: Path, text: str, cursor: int) -> int:
+    from rich.console import Console
+    from rich.markup import escape
+
+    from fim_lsp.lsp.client import start_editor
+
+    language = parsed.language or _LANGUAGES.get(path.suffix.lower(), "plaintext")
+    async with start_editor(serve.command_line(serve.forwarded(parsed)), root=path.parent) as editor:
+        await editor.ready()
+        file = editor.open(path, language, text, cursor)
+        shown = await editor.suggest(file, invoked=not parsed.automatic)
+    if parsed.json:
+        print(json.dumps({"text": shown.text, "waitedMs": shown.waited_ms, **shown.explanation}, indent=2))
+        return 0
+    line_before = text[:cursor].rsplit("\n", 1)[-1]
+    line_after = text[cursor:].split("\n", 1)[0].rstrip("\r")
+    console = Console(highlight=False)
+    console.print(f"{escape(line_before)}[bright_black italic]{escape(shown.text)}[/]{escape(line_after)}")
+    timings = shown.explanation["timings"]
+    because = shown.explanation["droppedBecause"] or shown.explanation["endedBy"]
+    console.print(
+        f"[dim]{shown.waited_ms:.0f} ms, {timings['evaluatedTokens']} tokens evaluated, "
+        f"{timings['generatedTokens']} generated; {because}[/]"
+    )
+    return 0

@@ -1,0 +1,146 @@
+"""``fim-lsp demo``: an editor without a screen types into a sample project, against the real server.
+
+Each ``█…█`` pair in a sample marks what is typed, one character a request, as an editor would; then the
+suggestion is accepted and the next one asked for. What is printed is what the server answered and what its
+engine counted; nothing is staged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from fim_lsp.commands import serve
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fim_lsp.lsp.client import HeadlessEditor, OpenFile, Shown
+
+_SAMPLES = Path(__file__).resolve().parent / "demo_project"
+_MARK = "█"
+_LANGUAGES = {".py": "python", ".js": "javascript"}
+_CONTEXT_LINES = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of the demo."""
+    serve.add_setting_arguments(parser)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Play every scene; 1 if not one suggestion came."""
+    from rich.console import Console
+
+    serve.flags(parsed)
+    return asyncio.run(_play(Console(highlight=False), serve.command_line(serve.forwarded(parsed))))
+
+
+@frozen
+class Scene:
+    """A sample file with the place to type at, and what to type there."""
+
+    path: Path
+    before: str
+    typed: str
+    after: str
+
+
+def scenes(folder: Path) -> Iterator[Scene]:
+    """The samples in a folder, each cut at its two marks."""
+    for path in sorted(folder.glob("*.txt")):
+        before, typed, after = path.read_text(encoding="utf-8").split(_MARK)
+        yield Scene(path.with_suffix(""), before, typed, after)
+
+
+async def _play(console: Console, command: list[str]) -> int:
+    from fim_lsp.lsp.client import start_editor
+
+    folder = _SAMPLES
+    seen: list[Shown] = []
+    async with start_editor(command, root=folder) as editor:
+        with console.status("Starting fim-lsp and loading its model…"):
+            name = await editor.ready()
+        console.print(f"[bold]fim-lsp[/] completes with [bold]{name}[/], in process, on this machine.\n")
+        for scene in scenes(folder):
+            seen += await _play_scene(console, editor, scene)
+    _summarise(console, seen)
+    return 0 if any(shown.text for shown in seen) else 1
+
+
+async def _play_scene(console: Console, editor: HeadlessEditor, scene: Scene) -> list[Shown]:
+    console.rule(f"[bold]{scene.path.name}[/]", align="left")
+    file = editor.open(
+        scene.path, _LANGUAGES[scene.path.suffix], scene.before + scene.after, len(scene.before)
+    )
+    shown = await editor.suggest(file)
+    seen = [shown]
+    console.print(_heading())
+    console.print(_row("open", file, shown))
+    for character in scene.typed:
+        editor.insert(file, character)
+        shown = await editor.suggest(file)
+        seen.append(shown)
+        console.print(_row(repr(character)[1:-1], file, shown))
+    _print_code(console, file, shown.text)
+    if shown.text:
+        editor.insert(file, shown.text)
+        seen.append(await editor.suggest(file))
+        console.print(_row("accept", file, seen[-1]))
+    console.print()
+    return seen
+
+
+def _heading() -> str:
+    return "[dim]key     first token  shown after  evaluated  reused  by         code[/]"
+
+
+def _row(key: str, file: OpenFile, shown: Shown) -> str:
+    """One keystroke: what was typed, what it cost, and the line with its ghost text."""
+    from rich.markup import escape
+
+    timings = shown.explanation["timings"]
+    first = timings["queuedMs"] + timings["prefillMs"]
+    line = file.text[: file.cursor].rsplit("\n", 1)[-1]
+    ghost = shown.text.split("\n", 1)
+    more = " [dim]…[/]" if len(ghost) > 1 else ""
+    return (
+        f"{escape(key):<7} {first:>8.1f} ms {shown.waited_ms:>9.1f} ms  "
+        f"{timings['evaluatedTokens']:>9}  {timings['reusedTokens']:>6}  {shown.explanation['source']:<9}  "
+        f"{escape(line.strip())}[bright_black italic]{escape(ghost[0])}[/]{more}"
+    )
+
+
+def _print_code(console: Console, file: OpenFile, ghost: str) -> None:
+    """The code around the cursor with the ghost text in place."""
+    from rich.markup import escape
+
+    before = file.text[: file.cursor].split("\n")
+    after = file.text[file.cursor :].split("\n")
+    above = "\n".join(before[-_CONTEXT_LINES - 1 :])
+    below = "\n".join(after[: _CONTEXT_LINES + 1])
+    block = f"{escape(above)}[bright_black italic]{escape(ghost)}[/]{escape(below)}"
+    console.print("\n" + "\n".join("    " + line for line in block.split("\n")) + "\n")
+
+
+def _summarise(console: Console, seen: list[Shown]) -> None:
+    timings = [shown.explanation["timings"] for shown in seen]
+    asked = [shown for shown in seen if shown.explanation["source"] != "cache"]
+    firsts = [
+        shown.explanation["timings"]["queuedMs"] + shown.explanation["timings"]["prefillMs"]
+        for shown in asked
+    ]
+    evaluated = [shown.explanation["timings"]["evaluatedTokens"] for shown in asked]
+    console.print(
+        f"{len(seen)} keystrokes, {sum(bool(shown.text) for shown in seen)} with a suggestion, "
+        f"{len(seen) - len(asked)} answered without the model.\n"
+        f"Where the model ran: median {statistics.median(firsts):.0f} ms to the first token, "
+        f"median {statistics.median(evaluated):.0f} tokens evaluated; "
+        f"{sum(timing['reusedTokens'] for timing in timings)} prompt tokens reused in all."
+    )

@@ -1,0 +1,164 @@
+"""``fim-lsp doctor``: is this machine ready, which template was found, how fast is it, what to change."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import platform
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from fim_lsp import __version__
+from fim_lsp.commands import serve
+from fim_lsp.errors import FimLspError
+from fim_lsp.settings import Settings, from_wire
+from fim_lsp.types import CompletionRequest, DocumentSnapshot, Prompt, SamplingParams, Trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fim_lsp.engine.base import Engine
+
+_PROBE_BEFORE = "def add(a, b):\n    return a "
+_PROBE_AFTER = "\n\n\nprint(add(1, 2))\n"
+_PREFILL_TOKENS = 256
+_DECODE_TOKENS = 32
+_COMFORTABLE_PREFILL = 100.0
+"""Tokens a second below which a jump to another place in a file keeps the user waiting for seconds."""
+_COMFORTABLE_DECODE = 15.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of the doctor."""
+    serve.add_setting_arguments(parser)
+
+
+@frozen
+class Finding:
+    """One line of the report."""
+
+    about: str
+    result: str
+    good: bool = True
+    advice: str = ""
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Print findings as they come; 1 if something keeps completions from working."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False)
+    settings = from_wire(serve.flags(parsed))
+    failed = False
+    for finding in examine(settings):
+        failed |= not finding.good and not finding.advice.startswith("Optional")
+        mark = "[green]✓[/]" if finding.good else "[yellow]![/]"
+        console.print(f"{mark} [bold]{finding.about:<10}[/] {escape(finding.result)}")
+        if finding.advice:
+            console.print(f"  {'':<10} [yellow]{escape(finding.advice)}[/]")
+    return int(failed)
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Every finding, from the interpreter to the speed; ends early where nothing further can work."""
+    yield Finding("fim-lsp", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
+    yield _interpreter()
+    try:
+        engine = serve.open_engine(settings.model, lambda _: None)
+    except FimLspError as error:
+        yield Finding("model", error.problem, good=False, advice=error.remedy)
+        return
+    from fim_lsp.engine.llama import library_features
+
+    try:
+        yield Finding("llama.cpp", library_features())
+        info = engine.info
+        size = f"{info.parameters / 1e6:.0f}M parameters, {info.size_bytes / 1e6:.0f} MB"
+        yield Finding(
+            "model", f"{info.name} ({info.architecture}, {size}), {info.path}", advice=info.notice or ""
+        )
+        yield _template(engine, settings)
+        yield _probe(engine, settings)
+        yield from _speed(engine)
+    finally:
+        engine.close()
+
+
+def _interpreter() -> Finding:
+    good = sys.version_info >= (3, 10)
+    return Finding("Python", sys.executable, good, "" if good else "Use Python 3.10 or newer.")
+
+
+def _template(engine: Engine, settings: Settings) -> Finding:
+    from fim_lsp.prompt.templates import TemplateError, choose_template
+
+    try:
+        chosen = choose_template(engine.info, engine.tokenizer, settings.model.template)
+    except TemplateError as error:
+        return Finding("template", error.problem, good=False, advice=error.remedy)
+    if chosen.template is None:
+        advice = "Optional: choose a model trained for fill-in-the-middle; this one sees only what is before."
+        return Finding("template", chosen.reason, good=False, advice=advice)
+    return Finding("template", f"{chosen.template.name}, from the {chosen.source}; {chosen.reason}")
+
+
+def _probe(engine: Engine, settings: Settings) -> Finding:
+    """Fill one hole through the whole pipeline."""
+    from fim_lsp.completion.completer import Completer
+    from fim_lsp.engine.worker import InferenceWorker
+
+    async def fill() -> tuple[str, float]:
+        worker = InferenceWorker(lambda _, __: engine)
+        completer = Completer(worker)
+        completer.model_changed(await worker.load(settings.model, lambda _: None), settings)
+        document = DocumentSnapshot("untitled:probe.py", "python", 1, _PROBE_BEFORE + _PROBE_AFTER)
+        request = CompletionRequest(document, len(_PROBE_BEFORE), Trigger.INVOKED)
+        started = time.perf_counter()
+        completion = await completer.complete(request, settings)
+        return completion.text if completion else "", (time.perf_counter() - started) * 1000
+
+    text, waited_ms = asyncio.run(fill())
+    result = f"def add(a, b): return a …  →  {text.strip()!r} after {waited_ms:.0f} ms"
+    if not text:
+        return Finding("probe", result, good=False, advice="The model offered nothing; try another model.")
+    return Finding("probe", result)
+
+
+def _speed(engine: Engine) -> Iterator[Finding]:
+    """Prefill and decode rates, each measured once on a cold cache."""
+    prefill, decode = measure(engine)
+    yield Finding(
+        "prefill",
+        f"{prefill:.0f} tokens a second",
+        good=prefill >= _COMFORTABLE_PREFILL,
+        advice="" if prefill >= _COMFORTABLE_PREFILL else _slow("lower prompt.maxTokens"),
+    )
+    yield Finding(
+        "decode",
+        f"{decode:.0f} tokens a second",
+        good=decode >= _COMFORTABLE_DECODE,
+        advice="" if decode >= _COMFORTABLE_DECODE else _slow("lower sampling.maxTokens"),
+    )
+
+
+def measure(engine: Engine) -> tuple[float, float]:
+    """Tokens a second of a prefill and of decoding after it."""
+    from fim_lsp.engine.base import CancelToken
+
+    words = engine.tokenizer.encode(
+        "import os\n\n\ndef walk(folder):\n    return os.listdir(folder)\n\n\n" * 40
+    )
+    prompt = Prompt(head=words[:_PREFILL_TOKENS], tail="")
+    timings = engine.generate(
+        prompt, SamplingParams(max_tokens=_DECODE_TOKENS), CancelToken(), lambda _: True
+    ).timings
+    prefill = timings.evaluated_tokens / max(timings.prefill_ms, 1e-3) * 1000
+    return prefill, max(timings.generated_tokens - 1, 1) / max(timings.decode_ms, 1e-3) * 1000
+
+
+def _slow(otherwise: str) -> str:
+    return f"Optional: use a smaller model, set model.threads or model.gpuLayers, or {otherwise}."

@@ -1,0 +1,163 @@
+"""``fim-lsp --stdio`` and ``--tcp``: wire the parts together, and keep stdout for the protocol alone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+
+from fim_lsp.settings import ModelSettings, SettingsError, from_wire, merge
+
+if TYPE_CHECKING:
+    from fim_lsp.engine.base import Engine, OnProgress
+
+_LOOPBACK = "127.0.0.1"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of the server, and the two that every verb understands."""
+    transport = parser.add_mutually_exclusive_group()
+    transport.add_argument("--stdio", action="store_true", help="serve over stdin and stdout")
+    transport.add_argument(
+        "--tcp", metavar="[HOST:]PORT", help="serve one client over TCP, on loopback by default"
+    )
+    parser.add_argument("--log-file", metavar="FILE", help="log there rather than to stderr")
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="log more; -vv logs code too")
+    # vscode-languageclient passes its process id to every server that speaks over stdio.
+    parser.add_argument("--clientProcessId", help=argparse.SUPPRESS)
+    add_setting_arguments(parser)
+
+
+def add_setting_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--model`` and ``--set``, which win over every other layer of settings."""
+    parser.add_argument("--model", metavar="NAME|PATH", help="model to use, by name in the catalog or file")
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        dest="settings",
+        help="any setting, for example --set model.threads=2",
+    )
+
+
+def flags(parsed: argparse.Namespace) -> dict[str, Any]:
+    """The settings given by hand, as a camelCase layer.
+
+    Raises:
+        SettingsError: a flag is not KEY=VALUE, or its value does not fit.
+    """
+    layers = [_layer(text) for text in parsed.settings]
+    if parsed.model:
+        layers.append({"model": {"name": parsed.model}})
+    merged = merge(*layers)
+    from_wire(merged)
+    return merged
+
+
+def _layer(text: str) -> dict[str, Any]:
+    path, equals, raw = text.partition("=")
+    if not equals:
+        raise SettingsError(f"--set {text} has no value.", "Write it as --set model.threads=2.")
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        value = raw
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    layer: dict[str, Any] = value
+    return layer
+
+
+def forwarded(parsed: argparse.Namespace) -> list[str]:
+    """The same settings as arguments for a server process that this command starts."""
+    model = ["--model", parsed.model] if parsed.model else []
+    return [*model, *(part for text in parsed.settings for part in ("--set", text))]
+
+
+def open_engine(settings: ModelSettings, on_progress: OnProgress) -> Engine:
+    """Find the model that the settings name, refuse a broken file before llama.cpp sees it, and open it.
+
+    Raises:
+        ModelError: no such model, or a file that can't be used.
+        EngineError: llama.cpp could not load it.
+    """
+    from fim_lsp.models.gguf_header import check_model
+    from fim_lsp.models.store import ModelStore, default_root
+
+    resolved = ModelStore(default_root()).resolve(settings.name)
+    check_model(resolved.path)
+    # Spinning OpenMP threads starve the editor; it must be said before the library loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from fim_lsp.engine.llama import open_llama
+
+    known = resolved.model
+    return open_llama(
+        resolved.path,
+        settings,
+        on_progress,
+        template_hint=known.template if known else None,
+        notice=known.notice if known else None,
+    )
+
+
+def run(parsed: argparse.Namespace) -> NoReturn:
+    """Serve one client until it leaves, and end the process with LSP's exit code."""
+    stdout = claim_stdout()
+    log_to(parsed.log_file, parsed.verbose)
+    from fim_lsp.lsp.server import create_server
+    from fim_lsp.lsp.transport import serve_stdio, serve_tcp
+
+    server = create_server(open_engine, flags(parsed))
+    logging.getLogger("fim_lsp").addHandler(server.log_handler)
+    if parsed.tcp:
+        serve_tcp(server, *parse_address(parsed.tcp))
+    serve_stdio(server, stdout)
+
+
+def claim_stdout() -> BinaryIO:
+    """Keep the real stdout for the protocol and let every other write go to stderr.
+
+    File descriptor 1 itself is pointed at stderr, so that a stray ``print`` in a library, or a ``printf`` in
+    native code, can't corrupt a message. The private descriptor is not inherited by child processes.
+    """
+    sys.stdout.flush()
+    private = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return os.fdopen(private, "wb")
+
+
+def log_to(path: str | None, verbose: int) -> None:
+    """Send logs to a file or stderr: warnings, with -v progress, with -vv everything, buffer text too."""
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    handler = logging.FileHandler(path, encoding="utf-8") if path else logging.StreamHandler(sys.stderr)
+    handler.setLevel(level)
+    logging.basicConfig(
+        level=logging.WARNING, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    # The editor gets INFO through window/logMessage whatever goes to the file.
+    logging.getLogger("fim_lsp").setLevel(min(level, logging.INFO))
+    # pygls logs whole messages, and so the user's code, at INFO (2.1.1).
+    logging.getLogger("pygls").setLevel(logging.DEBUG if verbose >= 2 else logging.WARNING)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """``HOST:PORT``, ``[IPV6]:PORT`` or ``PORT``.
+
+    Raises:
+        SettingsError: the port is not a number from 0 to 65535.
+    """
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or int(port) > 65535:
+        raise SettingsError(f"--tcp {text} has no valid port.", "Write it as --tcp 127.0.0.1:2087.")
+    return host.strip("[]") or _LOOPBACK, int(port)
+
+
+def command_line(extra: Sequence[str]) -> list[str]:
+    """How to start this very server as a child process."""
+    return [sys.executable, "-m", "fim_lsp", "--stdio", *extra]

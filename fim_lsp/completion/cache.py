@@ -1,0 +1,94 @@
+"""Suggestions seen so far: typing through one, or backspacing into one, costs nothing.
+
+A suggestion is remembered with the text around the cursor it was made for. It answers any later cursor
+that is reached by typing the suggestion's own beginning, brackets closed by the editor included.
+"""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+from cachetools import LRUCache
+
+from fim_lsp.prompt.anchor import suffix_agrees
+from fim_lsp.types import CompletionRequest, Timings, Trigger
+
+_WINDOW = 4096
+"""Characters compared on each side; holding whole documents would cost 5 MB a suggestion in a large one."""
+
+
+@frozen
+class Surroundings:
+    """A cursor and the text near it."""
+
+    uri: str
+    offset: int
+    before: str = field(repr=False)
+    after: str = field(repr=False)
+
+    @classmethod
+    def of(cls, request: CompletionRequest) -> Surroundings:
+        """The surroundings of a request; what the popup would insert counts as typed."""
+        text, offset = request.document.text, request.offset
+        return cls(
+            request.document.uri,
+            offset + len(request.selected_text),
+            text[max(0, offset - _WINDOW) : offset] + request.selected_text,
+            text[offset : offset + _WINDOW],
+        )
+
+
+def typed_since(then: Surroundings, now: Surroundings) -> str | None:
+    """What was typed to come from ``then`` to ``now``; None if anything else happened between."""
+    count = now.offset - then.offset
+    if then.uri != now.uri or not 0 <= count < len(now.before) + 1:
+        return None
+    kept, typed = now.before[: len(now.before) - count], now.before[len(now.before) - count :]
+    # The windows slide with the cursor: compare what both of them hold.
+    shared = min(len(kept), len(then.before))
+    if kept[len(kept) - shared :] != then.before[len(then.before) - shared :]:
+        return None
+    return typed if suffix_agrees(typed, now.after, then.after) else None
+
+
+@frozen
+class Suggestion:
+    """What the model said at one cursor, after the stop rules and before the filters."""
+
+    text: str
+    confidence: float = 1.0
+    trigger: Trigger = Trigger.AUTOMATIC
+    ended_by: str = ""
+    """The stop rule that ended it, or how the model ended it itself."""
+    timings: Timings = field(factory=Timings)
+
+
+class SuggestionCache:
+    """The most recent suggestions of all documents."""
+
+    def __init__(self, size: int) -> None:
+        self._entries: LRUCache[Surroundings, Suggestion] = LRUCache(maxsize=max(size, 0))
+
+    def put(self, where: Surroundings, suggestion: Suggestion) -> None:
+        """Remember a suggestion, the empty one too: there is nothing to offer there."""
+        if self._entries.maxsize:
+            self._entries[where] = suggestion
+
+    def find(self, request: CompletionRequest) -> tuple[Suggestion, str] | None:
+        """A suggestion that still fits, and its part that is not typed yet.
+
+        A suggestion made while typing does not answer an invoked request, which asks for more.
+        """
+        now = Surroundings.of(request)
+        # Newest first: the latest text was made from the latest context.
+        for then in reversed(list(self._entries)):
+            known = self._entries.get(then)
+            if known is None or (request.trigger is Trigger.INVOKED is not known.trigger):
+                continue
+            typed = typed_since(then, now) if now.offset - then.offset <= len(known.text) else None
+            if typed is not None and known.text.startswith(typed) and (typed != known.text or not typed):
+                return known, known.text[len(typed) :]
+        return None
+
+    def clear(self) -> None:
+        """Forget everything, for instance because the model changed."""
+        self._entries.clear()

@@ -1,0 +1,59 @@
+"""Filter: the end of the suggestion that is the beginning of the suffix."""
+
+from __future__ import annotations
+
+from fim_lsp.completion.postprocess.lexical import scan
+from fim_lsp.completion.postprocess.pairing import Pairing, pair
+from fim_lsp.completion.postprocess.replaced import is_word, only_closers, replaced
+from fim_lsp.completion.postprocess.surroundings import Surroundings, surroundings
+from fim_lsp.types import CompletionRequest
+
+_MOST_OVERLAP = 512
+_LEAST_BELOW = 3
+"""Visible characters that the start of the next line must share with a text that broke off in it."""
+
+
+def suffix_overlap(text: str, request: CompletionRequest) -> str:
+    """Cut where the text begins to repeat what follows the cursor.
+
+    Bare closers on the cursor's line are left to the replace range, which keeps them where the text has
+    them: for ``{|}`` the text's ``}`` stands on a line of its own. Text of several lines before code on the
+    cursor's line, that doesn't lead up to that code, keeps only its first line.
+    """
+    around = surroundings(request)
+    language = request.document.language_id
+    pairing = pair(scan(text, language, scan(around.before, language).inside).marks)
+    cut = _overlap(text, pairing, around)
+    if cut is not None:
+        return text[:cut]
+    if only_closers(around.rest) or replaced(text, request) or not text.rpartition("\n")[2].strip():
+        return text
+    return text.partition("\n")[0]
+
+
+def _overlap(text: str, pairing: Pairing, around: Surroundings) -> int | None:
+    suffix = _suffix(around)
+    for length in range(min(len(text), len(suffix)), 0, -1):
+        cut = len(text) - length
+        repeats = text.endswith(suffix[:length]) and _is_repeat(text, cut, suffix, around.rest)
+        if repeats and not pairing.across(cut):
+            return cut
+    return None
+
+
+def _suffix(around: Surroundings) -> str:
+    """What follows the cursor, without the blank lines between it and the next line."""
+    below = "\n".join(around.lines_below).lstrip("\n")
+    return f"{around.rest}\n{below}"[:_MOST_OVERLAP] if below or around.rest else ""
+
+
+def _is_repeat(text: str, cut: int, suffix: str, rest: str) -> bool:
+    """Whether the overlap from ``cut`` on is long enough, and of whole words, to be no coincidence."""
+    overlap = text[cut:]
+    if not rest:
+        return len(overlap.strip()) >= _LEAST_BELOW
+    if only_closers(overlap):
+        return False
+    begins_inside = cut > 0 and is_word(text[cut - 1]) and is_word(overlap[0])
+    ends_inside = is_word(overlap[-1]) and is_word(suffix[len(overlap) : len(overlap) + 1] or " ")
+    return not begins_inside and (not ends_inside or len(overlap.strip()) >= _LEAST_BELOW)

@@ -1,0 +1,129 @@
+"""What pygls 2.1.1 leaves open of "each request is answered exactly once".
+
+- A request whose parameters do not parse is logged, but never answered: the client waits for ever.
+- After ``shutdown`` and before ``initialize`` requests are dropped or crash.
+- Copilot's additions to inline completion (document version, formatting) are thrown away, and a trigger
+  kind of 0 (vscode-languageclient 9) is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+from cattrs import Converter
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
+from pygls.protocol import JsonRPCNotification, LanguageServerProtocol, default_converter
+
+from fim_lsp.lsp.documents import Documents
+
+logger = logging.getLogger(__name__)
+
+NOT_INITIALIZED = -32002
+INVALID_REQUEST = -32600
+_ANSWERED = "$/answered"
+
+
+@frozen
+class InlineParams:
+    """``textDocument/inlineCompletion``, as editors really send it."""
+
+    text_document: types.TextDocumentIdentifier
+    position: types.Position
+    trigger_kind: int = 2
+    """1 is invoked; 2, and 0 from older clients, is automatic."""
+    selected: types.SelectedCompletionInfo | None = None
+    tab_size: int | None = None
+    insert_spaces: bool | None = None
+
+
+@frozen
+class InlineRequest:
+    """The JSON-RPC message around :class:`InlineParams`."""
+
+    id: int | str
+    params: InlineParams
+    method: str = types.TEXT_DOCUMENT_INLINE_COMPLETION
+    jsonrpc: str = "2.0"
+
+
+class Protocol(LanguageServerProtocol):
+    """pygls' protocol with an answer for every request and LSP's rule of lines."""
+
+    @property
+    def is_shut_down(self) -> bool:
+        """Whether the client asked to shut down: an exit is then a clean one."""
+        return bool(self._shutdown)
+
+    def use_own_documents(self) -> None:
+        """Replace the workspace that pygls has just made; call from the initialize handler."""
+        self._workspace = Documents.taking_over(self.workspace)
+
+    # pygls wraps this in an lru_cache, which a plain method replaces well enough.
+    def get_message_type(  # type: ignore[override]
+        self, method: str
+    ) -> type[Any] | None:
+        """The type that a message of this method is structured as."""
+        if method == types.TEXT_DOCUMENT_INLINE_COMPLETION:
+            return InlineRequest
+        message_type: type[Any] | None = super().get_message_type(method)
+        return message_type
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        """Structure a message; one that can't be is answered here, as its id is lost further on."""
+        try:
+            return super().structure_message(data)
+        except JsonRpcException as error:
+            if "id" not in data or "method" not in data:
+                raise
+            logger.warning("Malformed parameters for %s: %s", data["method"], error.__cause__)
+            refusal = JsonRpcInvalidParams(f"Malformed parameters for {data['method']}.")
+            self._send_response(data["id"], error=refusal.to_response_error())
+            return JsonRPCNotification(method=_ANSWERED, jsonrpc="2.0", params=None)
+
+    def handle_message(self, message: Any) -> None:
+        """Pass a message on, unless this is no time for requests."""
+        method = getattr(message, "method", None)
+        if method == _ANSWERED:
+            return
+        if method is not None and hasattr(message, "id"):
+            if self._shutdown:
+                self._refuse(message.id, INVALID_REQUEST, "The server is shutting down.")
+                return
+            if self._workspace is None and method != types.INITIALIZE:
+                self._refuse(message.id, NOT_INITIALIZED, "The server is not initialized.")
+                return
+        elif self._workspace is None and method not in (None, types.EXIT):
+            return  # LSP: notifications before initialize are dropped
+        super().handle_message(message)
+
+    def _refuse(self, msg_id: int | str, code: int, message: str) -> None:
+        self._send_response(msg_id, error=types.ResponseError(code=code, message=message))
+
+
+def make_converter() -> Converter:
+    """Make pygls' converter, with how to read :class:`InlineParams`."""
+    converter: Converter = default_converter()
+    converter.register_structure_hook(InlineParams, lambda value, _: _inline_params(value, converter))
+    return converter
+
+
+def _inline_params(value: Mapping[str, Any], converter: Converter) -> InlineParams:
+    context = value.get("context") or {}
+    selected = context.get("selectedCompletionInfo")
+    formatting = value.get("formattingOptions") or {}
+    return InlineParams(
+        text_document=converter.structure(value["textDocument"], types.TextDocumentIdentifier),
+        position=converter.structure(value["position"], types.Position),
+        trigger_kind=int(context.get("triggerKind", 2)),
+        selected=converter.structure(selected, types.SelectedCompletionInfo) if selected else None,
+        tab_size=_int_or_none(formatting.get("tabSize")),
+        insert_spaces=formatting.get("insertSpaces"),
+    )
+
+
+def _int_or_none(value: Any) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None

@@ -1,0 +1,224 @@
+"""The language server: thin async handlers that translate, ask the completer, and translate back.
+
+Answers, as clients need them (Neovim would keep stale ghost text, or show errors, otherwise):
+
+==========================  ================================
+nothing to suggest          a list without items
+superseded by a newer one   null
+``$/cancelRequest``         error -32800 (pygls sends it)
+document moved on           null; the suggestion is cached
+a real error                a list without items, and a status
+==========================  ================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any, cast
+
+import attrs
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+
+from fim_lsp import __version__
+from fim_lsp.completion.debounce import SupersededError
+from fim_lsp.engine.base import EngineFactory
+from fim_lsp.errors import FimLspError
+from fim_lsp.lsp import protocol
+from fim_lsp.lsp.documents import Document
+from fim_lsp.lsp.rpc import InlineParams, Protocol, make_converter
+from fim_lsp.lsp.session import SECTION, Session
+from fim_lsp.lsp.status import ClientLogHandler
+from fim_lsp.settings import camel_case
+from fim_lsp.types import Completion, CompletionRequest
+
+logger = logging.getLogger(__name__)
+
+
+class Server(LanguageServer):
+    """pygls' server with a session; errors go to the log, never into the user's face as a popup."""
+
+    protocol: Protocol
+
+    def __init__(self, factory: EngineFactory, flags: Mapping[str, Any]) -> None:
+        super().__init__("fim-lsp", __version__, protocol_cls=Protocol, converter_factory=make_converter)
+        self.session = Session(self, factory, flags)
+        self.log_handler = ClientLogHandler(self)
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """Log it; pygls' default opens a message box for every malformed notification."""
+        logger.warning("%s: %r", getattr(source, "__name__", source), error)
+
+    def document(self, uri: str) -> Document | None:
+        """The open document, or None: a file that no editor opened is none of our business."""
+        document = self.workspace.get_text_document(uri)
+        opened = self.workspace.text_documents.values()
+        return cast(Document, document) if any(document is one for one in opened) else None
+
+
+def create_server(factory: EngineFactory, flags: Mapping[str, Any] | None = None) -> Server:
+    """A server with every handler registered, not yet started.
+
+    Args:
+        factory: Opens the model that settings name; called on the inference thread.
+        flags: Settings given by hand (camelCase), which win over the client's.
+    """
+    server = Server(factory, flags or {})
+    server.feature(types.INITIALIZE)(_initialize)
+    server.feature(types.INITIALIZED)(_initialized)
+    server.feature(types.SHUTDOWN)(_shutdown)
+    server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(_configuration_changed)
+    server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(_changed)
+    server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(_closed)
+    server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(_inline_completion)
+    server.command(protocol.ACCEPTED)(_accepted)
+    server.command("fimLsp.toggle")(_toggle)
+    server.command("fimLsp.reload")(_reload)
+    server.command("fimLsp.explain")(_explain)
+    return server
+
+
+def _initialize(server: Server, params: types.InitializeParams) -> None:
+    server.protocol.use_own_documents()
+    document = params.capabilities.text_document
+    if document is None or document.inline_completion is None:
+        # Capabilities are built after this handler, so the client sees what it can use and no more.
+        options = types.CompletionOptions(trigger_characters=list(" .([{:=,"))
+        server.feature(types.TEXT_DOCUMENT_COMPLETION, options)(_completion)
+    server.session.take_layer("initialization", params.initialization_options)
+
+
+async def _initialized(server: Server, _: types.InitializedParams) -> None:
+    server.log_handler.client_ready()
+    await _pull_configuration(server)
+    workspace = server.client_capabilities.workspace
+    changes = workspace.did_change_configuration if workspace else None
+    if changes is not None and changes.dynamic_registration:
+        registration = types.Registration(
+            id="fimLsp.configuration",
+            method=types.WORKSPACE_DID_CHANGE_CONFIGURATION,
+            register_options={"section": SECTION},
+        )
+        server.client_register_capability(types.RegistrationParams([registration]))
+    server.session.reload()
+
+
+async def _pull_configuration(server: Server) -> None:
+    workspace = server.client_capabilities.workspace
+    if workspace is None or not workspace.configuration:
+        return
+    items = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
+    try:
+        answer = await asyncio.wait_for(server.workspace_configuration_async(items), timeout=5)
+    except Exception as error:  # a client that fails here still gets the other layers
+        logger.warning("The client did not answer workspace/configuration: %r", error)
+        return
+    server.session.take_layer("configuration", answer[0] if answer else None)
+
+
+async def _configuration_changed(server: Server, params: types.DidChangeConfigurationParams) -> None:
+    workspace = server.client_capabilities.workspace
+    if workspace is not None and workspace.configuration:
+        await _pull_configuration(server)
+    else:
+        server.session.take_layer("configuration", params.settings)
+
+
+async def _shutdown(server: Server, _: None) -> None:
+    await server.session.close()
+
+
+def _changed(server: Server, params: types.DidChangeTextDocumentParams) -> None:
+    server.session.completer.edited(params.text_document.uri, params.text_document.version)
+
+
+def _closed(server: Server, params: types.DidCloseTextDocumentParams) -> None:
+    server.session.completer.closed(params.text_document.uri)
+
+
+async def _inline_completion(server: Server, params: InlineParams) -> types.InlineCompletionList | None:
+    document = server.document(params.text_document.uri)
+    if document is None:
+        return types.InlineCompletionList(items=[])
+    request = protocol.to_request(params, document)
+    try:
+        completion = await _complete(server, request)
+    except SupersededError:
+        return None
+    if _moved_on(server, request):
+        return None
+    return protocol.to_inline_items(completion, params, request, _encoding(server))
+
+
+async def _completion(server: Server, params: types.CompletionParams) -> types.CompletionList | None:
+    document = server.document(params.text_document.uri)
+    if document is None:
+        return types.CompletionList(is_incomplete=True, items=[])
+    request = protocol.to_completion_request(params, document)
+    try:
+        completion = await _complete(server, request)
+    except SupersededError:
+        return None
+    if _moved_on(server, request):
+        return None
+    return protocol.to_completion_list(completion, params.position, request, _encoding(server))
+
+
+async def _complete(server: Server, request: CompletionRequest) -> Completion | None:
+    """Ask the completer. Failures end here: logged, shown as status, and answered with nothing."""
+    session = server.session
+    try:
+        completion = await session.completer.complete(request, session.settings)
+    except SupersededError:
+        raise
+    except FimLspError as error:
+        logger.error("%s", error)
+        session.status.set("Error", error.problem)
+        return None
+    except Exception as error:
+        logger.exception("Completion failed")
+        session.status.set("Error", f"{type(error).__name__}; see the log.")
+        return None
+    session.show_state()
+    return completion
+
+
+def _moved_on(server: Server, request: CompletionRequest) -> bool:
+    document = server.document(request.document.uri)
+    return document is None or (document.version or 0) != request.document.version
+
+
+def _encoding(server: Server) -> str | None:
+    return server.workspace.position_encoding
+
+
+def _accepted(server: Server, *_: Any) -> None:
+    server.session.accepted += 1
+
+
+def _toggle(server: Server, *arguments: Any) -> dict[str, Any]:
+    """``[]`` flips, ``[true]`` or ``[{"enabled": true, "language": "python"}]`` sets."""
+    wanted = arguments[0] if arguments else None
+    if isinstance(wanted, Mapping):
+        return server.session.toggle(wanted.get("enabled"), wanted.get("language"))
+    return server.session.toggle(wanted if isinstance(wanted, bool) else None)
+
+
+async def _reload(server: Server, *_: Any) -> dict[str, Any]:
+    await server.session.reload()
+    return {"state": server.session.worker.state.value}
+
+
+def _explain(server: Server, *_: Any) -> dict[str, Any]:
+    last = attrs.asdict(server.session.completer.last)
+    return {**_camel_cased(last), "acceptedInSession": server.session.accepted}
+
+
+def _camel_cased(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {camel_case(key): _camel_cased(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_camel_cased(item) for item in value]
+    return value

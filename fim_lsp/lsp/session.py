@@ -1,0 +1,136 @@
+"""One client's session: its settings in layers, its model, its completer.
+
+The handlers in ``server`` stay thin by leaving everything that has state here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+
+from fim_lsp.completion.completer import Completer
+from fim_lsp.engine.base import EngineFactory
+from fim_lsp.engine.worker import InferenceWorker, WorkerState
+from fim_lsp.errors import FimLspError
+from fim_lsp.lsp.status import LoadProgress, StatusLine
+from fim_lsp.settings import Settings, SettingsError, from_wire, merge
+
+logger = logging.getLogger(__name__)
+
+SECTION = "fimLsp"
+
+
+class Session:
+    """Everything that lives as long as the client stays connected."""
+
+    def __init__(self, server: LanguageServer, factory: EngineFactory, flags: Mapping[str, Any]) -> None:
+        self._server = server
+        self._layers: dict[str, Mapping[str, Any]] = {"initialization": {}, "configuration": {}}
+        self._flags = flags
+        self._toggles: dict[str, Any] = {}
+        self._loads = 0
+        self._loading: asyncio.Task[None] | None = None
+        self._notified: set[str] = set()
+        self.settings = Settings()
+        self.status = StatusLine(server)
+        self.worker = InferenceWorker(factory)
+        self.completer = Completer(self.worker)
+        self.accepted = 0
+
+    def take_layer(self, layer: str, raw: Any) -> None:
+        """Replace one layer of settings (``initialization`` or ``configuration``); errors are shown.
+
+        Clients send the section bare or wrapped in its own name, and null for "nothing set".
+        """
+        options = raw if isinstance(raw, Mapping) else {}
+        self._layers[layer] = options.get(SECTION, options) or {}
+        self.apply_settings()
+
+    def apply_settings(self) -> None:
+        """Merge the layers; on a bad value say so and keep the last good settings."""
+        merged = merge(
+            self._layers["initialization"], self._layers["configuration"], self._flags, self._toggles
+        )
+        before = self.settings
+        try:
+            self.settings = from_wire(merged)
+        except SettingsError as error:
+            logger.warning("%s", error)
+            self._server.window_show_message(types.ShowMessageParams(types.MessageType.Warning, str(error)))
+            return
+        self.status.enabled = self.settings.status
+        self.completer.settings_changed(self.settings)
+        if self.settings.model != before.model and self.worker.state is not WorkerState.EMPTY:
+            self.reload()
+        self.show_state()
+
+    def toggle(self, enabled: bool | None = None, language: str | None = None) -> dict[str, Any]:
+        """Turn completions on or off for this session, everywhere or for one language id."""
+        completion = self.settings.completion
+        if language is None:
+            change: dict[str, Any] = {"enabled": not completion.enabled if enabled is None else enabled}
+        else:
+            off = set(completion.disabled_languages)
+            wanted = language in off if enabled is None else enabled
+            change = {"disabledLanguages": sorted(off - {language} if wanted else off | {language})}
+        self._toggles = merge(self._toggles, {"completion": change})
+        self.apply_settings()
+        completion = self.settings.completion
+        return {"enabled": completion.enabled, "disabledLanguages": list(completion.disabled_languages)}
+
+    def reload(self) -> asyncio.Task[None]:
+        """Load the model that the settings name, on the worker; a load that was overtaken stays silent."""
+        self._loading = asyncio.create_task(self._load())
+        return self._loading
+
+    async def _load(self) -> None:
+        self._loads += 1
+        mine = self._loads
+        model = self.settings.model
+        self.status.set("Normal", f"Loading {model.name}", busy=True)
+        try:
+            async with LoadProgress(self._server, f"fim-lsp: loading {model.name}") as progress:
+                engine = await self.worker.load(model, progress.report)
+            chosen = self.completer.model_changed(engine, self.settings)
+        except FimLspError as error:
+            if mine == self._loads:
+                self._failed(error)
+            return
+        except Exception:
+            logger.exception("Loading %s failed", model.name)
+            self.status.set("Error", f"Loading {model.name} failed; see the log.")
+            return
+        template = chosen.template.name if chosen.template else "none"
+        logger.info(
+            "Loaded %s, template %s (%s): %s", engine.info.name, template, chosen.source, chosen.reason
+        )
+        self._tell_once(engine.info.notice)
+        if chosen.template is None:
+            self._tell_once(f"{engine.info.name}: {chosen.reason}")
+        self.show_state()
+
+    def _failed(self, error: FimLspError) -> None:
+        logger.error("%s", error)
+        self.status.set("Error", error.problem)
+        self._server.window_show_message(types.ShowMessageParams(types.MessageType.Error, str(error)))
+
+    def _tell_once(self, notice: str | None) -> None:
+        if notice and notice not in self._notified:
+            self._notified.add(notice)
+            self._server.window_show_message(types.ShowMessageParams(types.MessageType.Info, notice))
+
+    def show_state(self) -> None:
+        """Send the resting state: ready, off, or without a model."""
+        if not self.settings.completion.enabled:
+            self.status.set("Inactive", "Completions are off")
+        elif self.worker.state is WorkerState.READY and self.worker.engine is not None:
+            self.status.set("Normal", self.worker.engine.info.name)
+
+    async def close(self) -> None:
+        """Abort what runs and free the model."""
+        await self.worker.close()

@@ -1,0 +1,157 @@
+"""The FIM templates of every model family we know: data only; :mod:`fim_lsp.prompt.templates` chooses.
+
+Markers are written as the families document them, plain text around them included (Code Llama's spaces,
+CodeGeeX4's header). :mod:`fim_lsp.prompt.markers` turns them into ids.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+from fim_lsp.types import FimTemplate
+
+Evidence = Literal["markers", "name", "told"]
+"""What it takes to recognise a family from the model file.
+
+``markers``: its markers in the vocabulary. ``name``: those, and the model's name, because other models carry
+the same tokens without being trained on them. ``told``: never by itself; a setting or the catalog says so.
+"""
+
+
+@frozen
+class Family:
+    """A template and how the models that use it are recognised."""
+
+    template: FimTemplate
+    names: tuple[str, ...] = ()
+    """Parts of model names, lower case; they decide between families that share their markers."""
+    architectures: tuple[str, ...] = ()
+    """Beginnings of ``general.architecture``, likewise."""
+    evidence: Evidence = "markers"
+
+
+_QWEN = FimTemplate(
+    name="qwen",
+    prefix="<|fim_prefix|>",
+    suffix="<|fim_suffix|>",
+    middle="<|fim_middle|>",
+    file_separator="<|file_sep|>",
+    repo_name="<|repo_name|>",
+    stops=("<|endoftext|>", "<|fim_pad|>", "<|im_start|>", "<|im_end|>"),
+)
+_STARCODER = FimTemplate(
+    name="starcoder",
+    prefix="<fim_prefix>",
+    suffix="<fim_suffix>",
+    middle="<fim_middle>",
+    file_separator="<file_sep>",
+    repo_name="<repo_name>",
+    stops=("<|endoftext|>",),
+)
+_GRANITE_CODE = FimTemplate(
+    name="granite-code",
+    prefix="<fim_prefix>",
+    suffix="<fim_suffix>",
+    middle="<fim_middle>",
+    repo_name="<reponame>",
+    stops=("<|endoftext|>", "<fim_pad>"),
+)
+_GRANITE_4 = FimTemplate(
+    name="granite-4",
+    prefix="<|fim_prefix|>",
+    suffix="<|fim_suffix|>",
+    middle="<|fim_middle|>",
+    stops=("<|end_of_text|>", "<|fim_pad|>"),
+)
+_SANTACODER = FimTemplate(
+    name="santacoder",
+    prefix="<fim-prefix>",
+    suffix="<fim-suffix>",
+    middle="<fim-middle>",
+    stops=("<|endoftext|>",),
+)
+_DEEPSEEK = FimTemplate(
+    name="deepseek-coder",
+    prefix="<｜fim▁begin｜>",
+    suffix="<｜fim▁hole｜>",
+    middle="<｜fim▁end｜>",
+    stops=("<｜end▁of▁sentence｜>",),
+)
+# The spaces are part of the format: SentencePiece hides the one after <PRE> in its dummy prefix and the
+# other two in the tokens (codellama/llama/generation.py, infilling_prompt_tokens).
+_CODE_LLAMA = FimTemplate(
+    name="codellama", prefix="<PRE> ", suffix=" <SUF>", middle=" <MID>", stops=("<EOT>",)
+)
+_CODEGEMMA = FimTemplate(
+    name="codegemma",
+    prefix="<|fim_prefix|>",
+    suffix="<|fim_suffix|>",
+    middle="<|fim_middle|>",
+    file_separator="<|file_separator|>",
+    stops=("<end_of_turn>", "<eos>"),
+)
+_CODESTRAL = FimTemplate(name="codestral", prefix="[PREFIX]", suffix="[SUFFIX]", order="suffix_first")
+_SEED_CODER = FimTemplate(
+    name="seed-coder",
+    prefix="<[fim-prefix]>",
+    suffix="<[fim-suffix]>",
+    middle="<[fim-middle]>",
+    stops=("<[end▁of▁sentence]>", "<[PAD▁TOKEN]>", "<[SEP▁TOKEN]>"),
+    order="spm",
+)
+_CODEGEEX4 = FimTemplate(
+    name="codegeex4",
+    prefix="<|code_prefix|>",
+    suffix="<|code_suffix|>",
+    middle="<|code_middle|>",
+    stops=("<|user|>", "<|assistant|>", "<|endoftext|>"),
+    order="spm",
+    preamble="<|user|>\n###PATH:{path}\n###LANGUAGE:{language}\n###MODE:BLOCK\n",
+    epilogue="<|assistant|>\n",
+)
+# Qwen's strings on three reserved ids of SmolLM2; file and repository markers are SmolLM2's own.
+_FIM_LSP = FimTemplate(
+    name="fim-lsp",
+    prefix="<|fim_prefix|>",
+    suffix="<|fim_suffix|>",
+    middle="<|fim_middle|>",
+    file_separator="<file_sep>",
+    repo_name="<repo_name>",
+    stops=("<|endoftext|>",),
+    order="suffix_first",
+)
+# The untuned base never saw FIM, but its unused Jupyter tokens stand where the tuned model's markers do.
+_SMOLLM2 = FimTemplate(
+    name="smollm2",
+    prefix="<jupyter_start>",
+    suffix="<jupyter_text>",
+    middle="<jupyter_code>",
+    file_separator="<file_sep>",
+    repo_name="<repo_name>",
+    stops=("<|endoftext|>", "<|im_start|>", "<|im_end|>"),
+    order="suffix_first",
+)
+
+FAMILIES: tuple[Family, ...] = (
+    Family(_QWEN, names=("qwen",), architectures=("qwen",)),
+    Family(
+        _STARCODER,
+        names=("starcoder", "stable-code", "stablecode", "stable code", "codeqwen"),
+        architectures=("starcoder", "stablelm", "qwen"),
+    ),
+    Family(_GRANITE_CODE, names=("granite",), architectures=("granite",)),
+    Family(_GRANITE_4, names=("granite",), architectures=("granite",)),
+    Family(_SANTACODER, names=("santacoder",)),
+    Family(_DEEPSEEK, names=("deepseek",), architectures=("deepseek",)),
+    Family(_CODE_LLAMA, names=("codellama", "code-llama", "code llama")),
+    Family(_CODEGEMMA, names=("gemma",), architectures=("gemma",)),
+    # Mistral's other tokenisers carry [PREFIX] and [SUFFIX] too.
+    Family(_CODESTRAL, names=("codestral",), evidence="name"),
+    Family(_SEED_CODER, names=("seed",)),
+    Family(_CODEGEEX4, names=("codegeex",), architectures=("chatglm", "glm")),
+    Family(_FIM_LSP, names=("fim-lsp", "fim_lsp"), evidence="name"),
+    Family(_SMOLLM2, names=("smollm2",), evidence="told"),
+)
+"""Every known family, in the order in which ties between them are settled."""

@@ -1,0 +1,184 @@
+"""Snippets from other files, written the way each family was trained to read a repository.
+
+Families with a file separator get it with the path and the code; the others get comment blocks. Where the
+snippets stand is the family's way too, but always in front of what changes while typing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal
+
+from attrs import field, frozen
+
+from fim_lsp.prompt.languages import commented
+from fim_lsp.prompt.markers import marker_id
+from fim_lsp.prompt.window import visible
+from fim_lsp.types import FimTemplate, Snippet, Tokenizer
+
+Place = Literal["front", "preamble", "prefix"]
+"""Where snippets go: before all markers, after the preamble's first line, or after the prefix marker."""
+
+_LONGEST_TOKEN = 64
+"""Characters; a snippet longer than this times the budget is dropped before anything is tokenised."""
+
+
+@frozen
+class Piece:
+    """A piece of the prompt: what it is, its text, and the ids that stand for it."""
+
+    kind: str
+    text: str = field(repr=False)
+    ids: tuple[int, ...] = field(repr=False)
+
+
+@frozen
+class Repository:
+    """What of the repository goes into the prompt."""
+
+    place: Place = "front"
+    pieces: tuple[Piece, ...] = ()
+    inside: tuple[Piece, ...] = ()
+    """What follows the prefix marker in any case: StarCoder writes the current path there."""
+
+
+@frozen
+class CurrentFile:
+    """What the prompt may say of the file being edited."""
+
+    path: str
+    language_id: str
+    repository: str = ""
+
+
+@frozen
+class _Style:
+    """How a family writes files; ``{sep}`` and ``{repo}`` are its markers."""
+
+    opening: str
+    file: str
+    current: str
+    place: Place = "front"
+    inside: str = ""
+
+
+# Qwen2.5-Coder technical report (arXiv 2409.12186); the format for families not listed below.
+_LINES = _Style("{repo}{name}\n", "{sep}{path}\n{code}\n", "{sep}{path}\n")
+# StarCoder 2 (arXiv 2402.19173): the current path stands behind the prefix marker.
+_STARCODER = _Style("{repo}{name}", "{sep}{path}\n{code}\n", "{sep}", inside="{path}\n")
+# SmolLM2 read StarCoder's format; with an empty prefix slot the path stays with its separator.
+_SMOLLM2 = _Style("{repo}{name}", "{sep}{path}\n{code}\n", "{sep}{path}\n")
+# CodeGemma (arXiv 2406.11409): the separator stands between files.
+_CODEGEMMA = _Style("", "{path}\n{code}\n{sep}", "{path}\n")
+_CODESTRAL = _Style("", "+++++ {path}\n{code}\n\n", "+++++ {path}\n", place="prefix")
+# CodeGeeX4's infilling guideline; its preamble names the current file.
+_CODEGEEX4 = _Style("", "###REFERENCE:\n###PATH:{path}\n{code}\n", "", place="preamble")
+_STYLES: Mapping[str, _Style] = MappingProxyType(
+    {
+        "starcoder": _STARCODER,
+        "granite-code": _STARCODER,
+        "fim-lsp": _SMOLLM2,
+        "smollm2": _SMOLLM2,
+        "codegemma": _CODEGEMMA,
+        "codestral": _CODESTRAL,
+        "codegeex4": _CODEGEEX4,
+    }
+)
+
+
+def render(
+    snippets: Sequence[Snippet],
+    template: FimTemplate | None,
+    tokenizer: Tokenizer,
+    file: CurrentFile,
+    budget: int,
+) -> Repository:
+    """Write as many of the last (best) snippets as ``budget`` tokens hold, and the current file's header.
+
+    Without a snippet there is no header either: a single file needs none in any family.
+    """
+    if not snippets or budget <= 0:
+        return Repository()
+    writer = _Writer(template, tokenizer, file)
+    opening, current, inside = writer.opening(), writer.current(), writer.inside()
+    room = budget - _count((*opening, *current, *inside))
+    kept: list[tuple[Piece, ...]] = []
+    for snippet in reversed(snippets):
+        if len(snippet.text) > room * _LONGEST_TOKEN:
+            break
+        pieces = writer.snippet(snippet)
+        room -= _count(pieces)
+        if room < 0:
+            break
+        kept.append(pieces)
+    if not kept:
+        return Repository()
+    files = tuple(piece for pieces in reversed(kept) for piece in pieces)
+    return Repository(writer.place, (*opening, *files, *current), inside)
+
+
+class _Writer:
+    """Writes one family's format with one vocabulary."""
+
+    def __init__(self, template: FimTemplate | None, tokenizer: Tokenizer, file: CurrentFile) -> None:
+        self._tokenizer = tokenizer
+        self._file = file
+        self._separator = template.file_separator if template else ""
+        self._repo_name = template.repo_name if template else ""
+        self._style = self._choose(template)
+        self.place: Place = self._style.place if self._style else "prefix"
+
+    def _choose(self, template: FimTemplate | None) -> _Style | None:
+        """The family's style, or None for comment blocks where the vocabulary can't express it."""
+        style = _STYLES.get(template.name, _LINES) if template else _LINES
+        needs_separator = "{sep}" in style.file
+        if needs_separator and not self._marker(self._separator):
+            return None
+        return style
+
+    def opening(self) -> tuple[Piece, ...]:
+        if self._style is None or not self._file.repository or not self._marker(self._repo_name):
+            return ()
+        return self._fill("repository", self._style.opening, name=self._file.repository)
+
+    def snippet(self, snippet: Snippet) -> tuple[Piece, ...]:
+        code = visible(snippet.text).rstrip("\n")
+        if self._style is None:
+            return self._comment("snippet", f"Path: {snippet.path}\n{code}")
+        return self._fill("snippet", self._style.file, path=snippet.path, code=code)
+
+    def current(self) -> tuple[Piece, ...]:
+        if self._style is None:
+            return self._comment("path", f"Path: {self._file.path}")
+        return self._fill("path", self._style.current, path=self._file.path)
+
+    def inside(self) -> tuple[Piece, ...]:
+        return self._fill("path", self._style.inside, path=self._file.path) if self._style else ()
+
+    def _comment(self, kind: str, text: str) -> tuple[Piece, ...]:
+        comment = visible(commented(text, self._file.language_id))
+        return (Piece(kind, comment, self._tokenizer.encode(comment)),)
+
+    def _fill(self, kind: str, form: str, **values: str) -> tuple[Piece, ...]:
+        """Fill a form: markers become ids, and what is filled in never does."""
+        pieces: list[Piece] = []
+        for slot, marker in (("{repo}", self._repo_name), ("{sep}", self._separator)):
+            if form.startswith(slot):
+                pieces.append(Piece("marker", marker, self._marker(marker)))
+                form = form[len(slot) :]
+        closing = form.endswith("{sep}")
+        text = visible(form.removesuffix("{sep}").format_map(values))
+        if text:
+            pieces.append(Piece(kind, text, self._tokenizer.encode(text)))
+        if closing:
+            pieces.append(Piece("marker", self._separator, self._marker(self._separator)))
+        return tuple(pieces)
+
+    def _marker(self, marker: str) -> tuple[int, ...]:
+        token = marker_id(marker, self._tokenizer) if marker else None
+        return () if token is None else (token,)
+
+
+def _count(pieces: Sequence[Piece]) -> int:
+    return sum(len(piece.ids) for piece in pieces)

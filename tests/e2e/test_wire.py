@@ -1,0 +1,251 @@
+"""Below any client library: framing, malformed messages, stray output, ways to leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+NO_MODEL = ("--model", "/nowhere/model.gguf")
+INITIALIZE = {"processId": None, "rootUri": None, "capabilities": {"textDocument": {"inlineCompletion": {}}}}
+_STRAY = """
+import os, subprocess, sys, ctypes
+from fim_lsp.commands import serve
+from fim_lsp.cli import main
+
+def noisy(*arguments):
+    print("a stray print")
+    sys.__stdout__.write("another\\n"); sys.__stdout__.flush()
+    os.write(1, b"bytes on descriptor 1")
+    ctypes.CDLL(None).puts(b"native output"); ctypes.CDLL(None).fflush(None)
+    subprocess.run(["echo", "a child process"], check=True)
+    raise RuntimeError("and an error")
+
+serve.open_engine = noisy
+sys.exit(main(["--stdio"]))
+"""
+
+
+class Wire:
+    """A server process and its two pipes."""
+
+    def __init__(self, *command: str) -> None:
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        self._ids = iter(range(1, 1000))
+
+    def send(self, message: dict[str, Any]) -> None:
+        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+        assert self.process.stdin
+        self.process.stdin.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        self.process.stdin.flush()
+
+    def read(self) -> dict[str, Any]:
+        """The next message; anything that is not one fails here."""
+        assert self.process.stdout
+        length = 0
+        while (line := self.process.stdout.readline()) != b"\r\n":
+            name, _, value = line.partition(b":")
+            assert name in (b"Content-Length", b"Content-Type"), line
+            length = int(value) if name == b"Content-Length" else length
+        message: dict[str, Any] = json.loads(self.process.stdout.read(length))
+        return message
+
+    def request(self, method: str, params: Any) -> dict[str, Any]:
+        """Send a request and return its answer, skipping what comes between."""
+        msg_id = next(self._ids)
+        self.send({"id": msg_id, "method": method, "params": params})
+        while True:
+            message = self.read()
+            if message.get("id") == msg_id and "method" not in message:
+                return message
+
+    def initialize(self) -> None:
+        assert "result" in self.request("initialize", INITIALIZE)
+        self.send({"method": "initialized", "params": {}})
+
+    def end(self) -> tuple[int, bytes]:
+        """Wait for the process to end by itself; its exit code and stderr."""
+        code = self.process.wait(10)
+        assert self.process.stderr
+        said = self.process.stderr.read()
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            assert pipe
+            pipe.close()
+        return code, said
+
+
+@pytest.fixture
+def wire():
+    started = Wire(sys.executable, "-m", "fim_lsp", "--stdio", *NO_MODEL)
+    yield started
+    started.process.kill()
+    started.end()
+
+
+def _inline(**changes: Any) -> dict[str, Any]:
+    params = {
+        "textDocument": {"uri": "file:///a.py"},
+        "position": {"line": 0, "character": 0},
+        "context": {"triggerKind": 2},
+    }
+    return {key: value for key, value in {**params, **changes}.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        None,
+        {},
+        [],
+        "text",
+        _inline(position=None) | {"position": None},
+        _inline(position={"line": "x", "character": 0}),
+        _inline(textDocument={}),
+        _inline(context={"triggerKind": "x"}),
+        _inline(context={"triggerKind": 1, "selectedCompletionInfo": {"text": 1}}),
+    ],
+)
+def test_a_malformed_request_is_answered_with_an_error(wire, params):
+    wire.initialize()
+    answer = wire.request("textDocument/inlineCompletion", params)
+    assert answer["error"]["code"] == -32602
+    assert "result" in wire.request("textDocument/inlineCompletion", _inline())
+
+
+def test_copilots_additions_and_an_old_trigger_kind_are_taken(wire):
+    wire.initialize()
+    params = _inline(
+        textDocument={"uri": "file:///a.py", "version": 3},
+        formattingOptions={"tabSize": 2, "insertSpaces": False},
+        context={"triggerKind": 0},
+    )
+    assert wire.request("textDocument/inlineCompletion", params)["result"] == {"items": []}
+
+
+def test_a_request_before_initialize_and_one_after_shutdown_are_refused(wire):
+    assert wire.request("textDocument/inlineCompletion", _inline())["error"]["code"] == -32002
+    wire.initialize()
+    assert wire.request("shutdown", None)["result"] is None
+    assert wire.request("textDocument/inlineCompletion", _inline())["error"]["code"] == -32600
+    wire.send({"method": "exit"})
+    assert wire.end()[0] == 0
+
+
+def test_unknown_methods_are_answered_and_unknown_notifications_ignored(wire):
+    wire.initialize()
+    wire.send({"method": "some/notification", "params": {"x": 1}})
+    wire.send({"method": "textDocument/didChange", "params": {"nonsense": True}})
+    wire.send({"method": "textDocument/didShowCompletion", "params": {"item": {}}})
+    assert wire.request("some/method", {})["error"]["code"] == -32601
+    assert wire.request("workspace/executeCommand", {"command": "no.such"})["error"]["code"] == -32602
+    assert "result" in wire.request("textDocument/inlineCompletion", _inline())
+
+
+def test_a_message_that_is_no_json_is_skipped(wire):
+    wire.initialize()
+    assert wire.process.stdin
+    for junk in (b"{not json", b"\xff\xfe\x00", b"[]", b"42", b'"x"', b"null"):
+        wire.process.stdin.write(b"Content-Length: %d\r\n\r\n" % len(junk) + junk)
+    wire.process.stdin.flush()
+    assert "result" in wire.request("textDocument/inlineCompletion", _inline())
+
+
+def test_exit_without_shutdown_is_code_1(wire):
+    wire.initialize()
+    wire.send({"method": "exit"})
+    assert wire.end()[0] == 1
+
+
+def test_the_server_leaves_when_its_client_is_gone(wire):
+    wire.initialize()
+    assert wire.process.stdin
+    wire.process.stdin.close()
+    assert wire.process.wait(10) == 1
+
+
+def test_stray_output_never_reaches_the_protocol():
+    noisy = Wire(sys.executable, "-c", _STRAY)
+    noisy.initialize()
+    for _ in range(3):
+        assert "result" in noisy.request("textDocument/inlineCompletion", _inline())
+        time.sleep(0.05)
+    noisy.request("workspace/executeCommand", {"command": "fimLsp.reload"})
+    assert "result" in noisy.request("shutdown", None)
+    noisy.send({"method": "exit"})
+    code, said = noisy.end()
+    assert code == 0
+    for stray in (
+        b"a stray print",
+        b"another",
+        b"bytes on descriptor 1",
+        b"native output",
+        b"a child process",
+    ):
+        assert stray in said
+
+
+def test_tcp_serves_one_client_on_loopback_and_refuses_a_second():
+    server = subprocess.Popen(
+        [sys.executable, "-m", "fim_lsp", "--tcp", "0", *NO_MODEL], stderr=subprocess.PIPE, text=True
+    )
+    assert server.stderr
+    address = server.stderr.readline().split()[-1]
+    host, port = address.rsplit(":", 1)
+    assert host == "127.0.0.1"
+    with socket.create_connection((host, int(port)), 5) as first, first.makefile("rwb") as stream:
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}).encode()
+        stream.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        stream.flush()
+        assert stream.readline().startswith(b"Content-Length")
+        with socket.create_connection((host, int(port)), 5) as second:
+            assert second.recv(1) == b""
+    assert server.wait(10) == 1
+    server.stderr.close()
+
+
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_help_and_version_load_neither_the_engine_nor_the_server(flag):
+    code = (
+        "import sys, fim_lsp.cli\n"
+        f"try: fim_lsp.cli.main(['{flag}'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'llama_cpp', 'pygls', 'lsprotocol', 'numpy', 'huggingface_hub', 'rich', 'tree_sitter'}\n"
+        "print('LOADED', sorted(heavy & {name.split('.')[0] for name in sys.modules}))\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-1] == "LOADED []"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--stdio", "--set", "model.threads"), "has no value"),
+        (("--stdio", "--set", "model.thread=2"), "unknown setting thread"),
+        (("--stdio", "--set", "model.threads=many"), "fimLsp.model.threads"),
+        (("--tcp", "nowhere:port"), "no valid port"),
+    ],
+)
+def test_bad_flags_are_named(arguments, said):
+    ended = subprocess.run(
+        [sys.executable, "-m", "fim_lsp", *arguments],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_without_a_transport_the_help_is_shown():
+    ended = subprocess.run([sys.executable, "-m", "fim_lsp"], capture_output=True, text=True, env=os.environ)
+    assert ended.returncode == 2
+    assert "--stdio" in ended.stdout

@@ -1,0 +1,156 @@
+"""What every engine promises, in counts of tokens; runs over the scripted and the real one."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from fim_lsp.engine.base import CancelToken, PromptTooLongError
+from fim_lsp.types import FinishReason, Piece, Prompt
+
+CODE = "import os\n\n\ndef add(a, b):\n    return a + b\n\n\ndef multiply(a, b):\n    "
+
+
+def test_a_cold_prompt_is_evaluated_whole(bench):
+    prompt = bench.prompt(CODE)
+    timings = bench.run(prompt).timings
+    assert timings.evaluated_tokens == len(bench.engine.tokenizer.encode(CODE))
+    assert timings.reused_tokens == 0
+
+
+def test_the_same_prompt_again_evaluates_one_token(bench):
+    first = bench.run(bench.prompt(CODE))
+    again = bench.run(bench.prompt(CODE))
+    assert again.timings.evaluated_tokens == 1
+    assert again.text == first.text
+
+
+def test_typing_on_evaluates_little_and_accepting_what_was_said_one_token(bench):
+    said = bench.run(bench.prompt(CODE)).text
+    typed = bench.run(bench.prompt(CODE + said[:3]))
+    assert typed.timings.evaluated_tokens <= 4
+    accepted = bench.run(bench.prompt(CODE + said))
+    assert accepted.timings.evaluated_tokens <= 1 + len(bench.engine.tokenizer.encode(said[3:]))
+
+
+def test_backspacing_evaluates_at_most_a_word(bench):
+    bench.run(bench.prompt(CODE + "return a"))
+    back = bench.run(bench.prompt(CODE + "retu"))
+    assert back.timings.evaluated_tokens <= 4
+
+
+def test_a_head_that_stays_is_reused(bench):
+    bench.run(bench.prompt("return ", head=CODE))
+    timings = bench.run(bench.prompt("yield ", head=CODE)).timings
+    assert timings.reused_tokens >= len(bench.engine.tokenizer.encode(CODE)) - 1
+
+
+def test_the_mirror_never_claims_more_than_was_evaluated(bench):
+    generation = bench.run(bench.prompt(CODE), max_tokens=5)
+    timings = generation.timings
+    # The last token sampled is not evaluated.
+    known = timings.evaluated_tokens + timings.reused_tokens + timings.generated_tokens - 1
+    assert len(bench.mirror) == known
+
+
+def test_on_piece_ends_the_generation(bench):
+    heard: list[Piece] = []
+
+    def enough(piece: Piece) -> bool:
+        heard.append(piece)
+        return len(heard) < 3
+
+    generation = bench.run(bench.prompt(CODE), max_tokens=20, on_piece=enough)
+    assert generation.finish_reason is FinishReason.STOPPED
+    assert generation.timings.generated_tokens == 3
+    assert "".join(piece.text for piece in heard) == generation.text
+
+
+def test_the_token_limit_ends_the_generation(bench):
+    generation = bench.run(bench.prompt(CODE), max_tokens=4)
+    assert generation.finish_reason is FinishReason.LENGTH
+    assert generation.timings.generated_tokens == 4
+    assert len(generation.probabilities) == 4
+    assert all(0 < probability <= 1 for probability in generation.probabilities)
+
+
+def test_a_cancel_before_the_start_evaluates_nothing(bench):
+    cancel = CancelToken()
+    cancel.cancel()
+    generation = bench.run(bench.prompt(CODE), cancel=cancel)
+    assert generation.finish_reason is FinishReason.CANCELLED
+    assert generation.timings.evaluated_tokens == 0
+
+
+def test_a_cancel_while_decoding_keeps_the_text_so_far(bench):
+    cancel = CancelToken()
+
+    def stop(_: Piece) -> bool:
+        cancel.cancel()
+        return True
+
+    generation = bench.run(bench.prompt(CODE), cancel=cancel, on_piece=stop)
+    assert generation.finish_reason is FinishReason.CANCELLED
+    assert generation.timings.generated_tokens == 1
+
+
+def test_a_prompt_that_fills_the_context_is_refused_and_the_engine_goes_on(bench):
+    with pytest.raises(PromptTooLongError, match="context window"):
+        bench.run(bench.prompt("x = 1\n" * 1000))
+    assert bench.run(bench.prompt(CODE)).text
+
+
+def test_generation_ends_with_the_context(bench):
+    size = bench.engine.info.context
+    head = (bench.engine.tokenizer.encode("x = 1\n") * size)[: size - 3]
+    generation = bench.run(Prompt(head=head, tail=""), max_tokens=50)
+    assert generation.timings.generated_tokens <= 3
+    assert generation.finish_reason in (FinishReason.LENGTH, FinishReason.END)
+
+
+def test_text_arrives_in_whole_characters(bench):
+    prompt = bench.prompt('greeting = "日本語 😀 ')
+    pieces: list[str] = []
+    generation = bench.run(prompt, max_tokens=12, on_piece=lambda piece: pieces.append(piece.text) or True)
+    assert "".join(pieces) == generation.text
+    generation.text.encode("utf-8")
+
+
+def test_stop_ids_end_the_generation(bench):
+    first = bench.run(bench.prompt(CODE), max_tokens=1)
+    stop = bench.engine.tokenizer.encode(first.text)[0]
+    generation = bench.run(bench.prompt(CODE, stop_ids=frozenset({stop})))
+    assert generation.finish_reason is FinishReason.END
+    assert generation.text == ""
+
+
+def test_a_cancel_inside_a_prefill_keeps_what_was_evaluated(bench):
+    prompt = bench.prompt("value = compute(first, second)\n" * 60)
+    total = len(bench.engine.tokenizer.encode(prompt.tail))
+    cancel = CancelToken()
+    timer = _cancel_within_prefill(bench, cancel)
+    generation = bench.run(prompt, cancel=cancel)
+    timer.cancel()
+    assert generation.finish_reason is FinishReason.CANCELLED
+    assert 0 < generation.timings.evaluated_tokens < total
+    kept = generation.timings.evaluated_tokens
+    resumed = bench.run(prompt)
+    assert resumed.timings.reused_tokens == kept
+    assert resumed.timings.evaluated_tokens == total - kept
+
+
+def _cancel_within_prefill(bench, cancel: CancelToken) -> threading.Timer:
+    """Cancel once part of the prefill is done: by count where the engine offers it, else soon after."""
+    timer = threading.Timer(0, lambda: None)
+    if hasattr(bench.engine, "before_token"):
+        left = iter(range(100))
+        object.__setattr__(
+            bench.engine, "before_token", lambda: cancel.cancel() if next(left, None) is None else None
+        )
+    else:
+        # Half the time that the same prefill just took: the abort lands inside it on any machine.
+        spent = bench.run(bench.prompt("total = combine(third, fourth)\n" * 60)).timings.prefill_ms
+        timer = threading.Timer(spent / 2000, cancel.cancel)
+        timer.start()
+    return timer

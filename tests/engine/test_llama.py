@@ -1,0 +1,76 @@
+"""What only the real engine can show: a warm cache changes nothing, markers stay text, files fail loudly."""
+
+from __future__ import annotations
+
+import pytest
+
+from fim_lsp.engine.base import CancelToken, ModelLoadError
+from fim_lsp.engine.llama import open_llama
+from fim_lsp.prompt.families import FAMILIES
+from fim_lsp.settings import ModelSettings
+from fim_lsp.types import Prompt, SamplingParams
+
+pytestmark = pytest.mark.model
+
+
+def _run(engine, prompt: Prompt, max_tokens: int = 12):
+    return engine.generate(prompt, SamplingParams(max_tokens=max_tokens), CancelToken(), lambda _: True)
+
+
+def test_a_warm_cache_gives_the_text_of_a_cold_one(llama_engine):
+    source = "import json\n\n\ndef read(path):\n    with open(path) as file:\n        return json."
+    _run(llama_engine, Prompt(head=llama_engine.tokenizer.encode("#"), tail=""))
+    cold = _run(llama_engine, Prompt(head=(), tail=source)).text
+    for cut in range(len(source) - 20, len(source)):
+        _run(llama_engine, Prompt(head=(), tail=source[:cut]), max_tokens=4)
+    warm = _run(llama_engine, Prompt(head=(), tail=source))
+    assert warm.text == cold
+    assert warm.timings.evaluated_tokens <= 4
+
+
+def test_markers_in_code_stay_text(llama_engine):
+    tokenizer = llama_engine.tokenizer
+    markers = {marker for family in FAMILIES for marker in family.template.markers}
+    for marker in markers:
+        for token in tokenizer.encode(f"x = '{marker}'  # {marker}"):
+            assert not tokenizer.is_special(token), marker
+
+
+def test_every_piece_spells_what_the_tokenizer_reads(llama_engine):
+    text = "def f(x):\n\treturn {'ключ': \"日本\", 'emoji': '😀'}  # ½\r\n"
+    tokenizer = llama_engine.tokenizer
+    tokens = tokenizer.encode(text)
+    assert b"".join(tokenizer.vocabulary().pieces[token] for token in tokens).decode() == text
+    assert tokenizer.decode(tokens) == text
+
+
+def test_pieces_longer_than_32_bytes_are_whole(llama_engine):
+    pieces = llama_engine.tokenizer.vocabulary().pieces
+    assert sum(len(piece) > 32 for piece in pieces) >= 47
+
+
+def test_healing_rewrites_a_word_cut_in_half(llama_engine):
+    prompt = Prompt(head=(), tail="def fib(n):\n    if n < 2:\n        return n\n    retu", heal=True)
+    assert _run(llama_engine, prompt, max_tokens=6).text.startswith("rn ")
+
+
+def test_temperature_draws_and_a_seed_repeats(llama_engine):
+    prompt = Prompt(head=(), tail="names = [")
+    params = [SamplingParams(max_tokens=8, temperature=1.5, seed=seed) for seed in (1, 1, 2, 3)]
+    said = [llama_engine.generate(prompt, one, CancelToken(), lambda _: True).text for one in params]
+    assert said[0] == said[1]
+    assert len(set(said)) > 1
+
+
+def test_a_file_that_is_no_model_is_a_load_error(tmp_path):
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(b"GGUF" + bytes(64))
+    with pytest.raises(ModelLoadError, match=r"broken\.gguf"):
+        open_llama(path, ModelSettings())
+
+
+def test_an_engine_reopens_after_a_close(model_path):
+    for _ in range(2):
+        engine = open_llama(model_path, ModelSettings(context_tokens=256))
+        assert _run(engine, Prompt(head=(), tail="x = "), max_tokens=2).text
+        engine.close()

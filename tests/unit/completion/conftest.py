@@ -1,0 +1,88 @@
+"""A completer over a scripted engine, with what is needed to watch it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from attrs import define, evolve, field
+
+from fim_lsp.completion.completer import Completer
+from fim_lsp.engine.scripted import ScriptedEngine
+from fim_lsp.engine.worker import InferenceWorker
+from fim_lsp.settings import Settings, from_wire
+from fim_lsp.types import CompletionRequest, DocumentSnapshot, Trigger
+
+URI = "file:///project/a.py"
+
+
+def request(
+    marked: str,
+    *,
+    version: int = 1,
+    trigger: Trigger = Trigger.AUTOMATIC,
+    uri: str = URI,
+    language: str = "python",
+    selected: str = "",
+) -> CompletionRequest:
+    """A request at the mark █ of a text."""
+    before, after = marked.split("█")
+    document = DocumentSnapshot(uri, language, version, before + after)
+    return CompletionRequest(document, len(before), trigger, selected)
+
+
+@define
+class Desk:
+    """One completer, its engine's counts, and a gate that holds the engine while closed."""
+
+    completer: Completer
+    worker: InferenceWorker
+    settings: Settings
+    gate: threading.Event
+    engine: ScriptedEngine
+    prompts: list[str] = field(factory=list)
+    evaluated: list[int] = field(factory=list)
+    """Grows by one for each token evaluated."""
+
+    @property
+    def generations(self) -> int:
+        return len(self.prompts)
+
+
+MakeDesk = Callable[..., "AsyncIterator[Desk]"]
+
+
+@pytest.fixture
+async def make_desk():
+    desks: list[Desk] = []
+
+    async def make(say: str | Callable[[str], str] = "return 1", **wire: object) -> Desk:
+        gate = threading.Event()
+        gate.set()
+        prompts: list[str] = []
+        evaluated: list[int] = []
+
+        def script(prompt: str) -> str:
+            prompts.append(prompt)
+            return say if isinstance(say, str) else say(prompt)
+
+        def before_token() -> None:
+            gate.wait(10)
+            evaluated.append(1)
+
+        engine = ScriptedEngine(script, before_token=before_token)
+        engine = evolve(engine, info=evolve(engine.info, architecture="qwen2"))
+        settings = from_wire({"completion": {"debounceMaxMs": 0}, **wire})
+        worker = InferenceWorker(lambda *_: engine)
+        completer = Completer(worker)
+        await worker.load(settings.model, lambda _: None)
+        completer.model_changed(engine, settings)
+        desk = Desk(completer, worker, settings, gate, engine, prompts, evaluated)
+        desks.append(desk)
+        return desk
+
+    yield make
+    for desk in desks:
+        desk.gate.set()
+        await desk.worker.close()

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fim_lsp.completion.debounce import LatestWins, Rhythm, SupersededError
+
+
+def test_a_fast_engine_hardly_waits():
+    rhythm = Rhythm()
+    for _ in range(50):
+        rhythm = rhythm.started(20)
+    assert rhythm.delay_ms(0, 250) == pytest.approx(20, abs=1)
+
+
+def test_a_slow_engine_waits_for_the_typing_rhythm_and_no_longer():
+    rhythm, now = Rhythm(), 0.0
+    for _ in range(50):
+        rhythm, now = rhythm.keystroke(now).started(2000), now + 100
+    assert rhythm.delay_ms(0, 250) == pytest.approx(120, abs=5)
+
+
+def test_the_bounds_hold():
+    assert Rhythm(cost_ms=5000, interval_ms=5000).delay_ms(0, 250) == 250
+    assert Rhythm().delay_ms(30, 250) == 30
+
+
+def test_a_pause_is_not_part_of_the_rhythm():
+    rhythm = Rhythm(interval_ms=100).keystroke(0).keystroke(60_000)
+    assert rhythm.interval_ms == 100
+
+
+async def test_the_newest_turn_wins_and_the_older_stop_waiting():
+    turns = LatestWins()
+    older = turns.take("a")
+    waiting = asyncio.create_task(older.sleep(10_000))
+    await asyncio.sleep(0)
+    newer = turns.take("a")
+    with pytest.raises(SupersededError):
+        await waiting
+    await newer.sleep(0)
+
+
+async def test_a_superseded_wait_leaves_the_future_alone():
+    turns = LatestWins()
+    future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(turns.take("a").result(future))
+    await asyncio.sleep(0)
+    turns.take("a")
+    with pytest.raises(SupersededError):
+        await waiting
+    assert not future.cancelled()
+
+
+async def test_a_released_turn_does_not_release_its_successor():
+    turns = LatestWins()
+    older = turns.take("a")
+    newer = turns.take("a")
+    turns.release("a", older)
+    turns.take("a")
+    with pytest.raises(SupersededError):
+        await newer.sleep(0)

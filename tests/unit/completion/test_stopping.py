@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from fim_lsp.completion.stopping import TAIL_TOKENS, Stop, StopRules, check, stop_rules
+from fim_lsp.settings import CompletionSettings
+
+from .golden_cases import CURSOR, cases, request_at
+
+lines = st.lists(
+    st.sampled_from(
+        ["\n", "\n    ", "\n\t", "}", ")", "end", "else:", "x = 1", "foo(", '"', "é", " ", "\r\n"]
+    ),
+    max_size=25,
+).map("".join)
+
+
+def stream(
+    text: str, rules: StopRules, chunk: int, probability: float = 1.0, step_ms: float = 0.0
+) -> tuple[str, Stop | None]:
+    """Feed ``text`` as the engine would, and give what had arrived at the first stop."""
+    for tokens, end in enumerate(range(chunk, len(text) + chunk, chunk), start=1):
+        stop = check(text[:end], [probability] * tokens, tokens * step_ms, rules)
+        if stop is not None:
+            return text[:end], stop
+    return text, None
+
+
+@pytest.mark.parametrize("case", cases("stopping.toml"))
+@pytest.mark.parametrize("chunk", [1, 3, 1000], ids=["characters", "pieces", "at once"])
+def test_golden(case: dict[str, Any], chunk: int) -> None:
+    if "chunk" in case and chunk != 3:
+        pytest.skip("the case counts tokens")
+    options = {name: case[name] for name in ("crlf", "tab_size") if name in case}
+    request = request_at(case["document"], case["language"], **options)
+    values = CompletionSettings(**case.get("settings", {}))
+    rules = stop_rules(request, values, multiline=case.get("multiline", True))
+    arrived, stop = stream(
+        case["generated"],
+        rules,
+        case.get("chunk", chunk),
+        case.get("probability", 1.0),
+        case.get("milliseconds_per_chunk", 0),
+    )
+    assert (stop.rule if stop else "") == case["rule"]
+    if stop:
+        assert arrived[: stop.keep] == case["kept"]
+
+
+def test_doubt_is_judged_by_the_last_tokens_alone() -> None:
+    rules = stop_rules(request_at(f"{CURSOR}\n"), CompletionSettings(stop_below=0.5), multiline=True)
+    sure, unsure = [1.0] * 50, [0.1] * TAIL_TOKENS
+    assert check("a = b", unsure[1:], 0, rules) is None
+    assert check("a = b", unsure + sure, 0, rules) is None
+    assert check("a = b", sure + unsure, 0, rules) == Stop(5, "low_probability")
+    assert check("a = 1\nb = c", sure + unsure, 0, rules) == Stop(5, "low_probability")
+
+
+def test_the_earliest_line_decides() -> None:
+    rules = stop_rules(request_at(f"def f():\n    {CURSOR}\n    z()\n"), CompletionSettings(), multiline=True)
+    assert check("a()\n    z()\n    b()\n    b()\n    b()\n", [], 9999, rules) == Stop(3, "suffix_repeat")
+
+
+@given(lines, lines, lines, st.booleans(), st.sampled_from(["python", "javascript", "ruby"]))
+@settings(max_examples=400, deadline=None)
+def test_what_is_kept_is_part_of_the_text(
+    before: str, after: str, text: str, multiline: bool, language: str
+) -> None:
+    request = request_at(before + CURSOR + after, language)
+    rules = stop_rules(request, CompletionSettings(), multiline=multiline)
+    stop = check(text, [0.5] * 10, 0, rules)
+    if stop is not None:
+        assert 0 <= stop.keep <= len(text)
+        assert not multiline or stop.rule != "newline"
+
+
+@given(lines, lines, lines, st.booleans())
+@settings(max_examples=400, deadline=None)
+def test_tokens_or_all_at_once_give_the_same(before: str, after: str, text: str, multiline: bool) -> None:
+    request = request_at(before + CURSOR + after)
+    # Code behind the cursor may come again, or be moved down: which, only a whole line can tell.
+    assume(multiline or not request.line_suffix.strip())
+    rules = stop_rules(request, CompletionSettings(), multiline=multiline)
+    arrived, stop = stream(text, rules, 1)
+    whole = check(text, [], 0, rules)
+    assert (stop is None) == (whole is None)
+    if stop is not None and whole is not None:
+        assert (arrived[: stop.keep], stop.rule) == (text[: whole.keep], whole.rule)

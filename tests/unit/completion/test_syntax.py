@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fim_lsp.completion.syntax import Scope, cursor_scope, wants_multiline
+from fim_lsp.settings import CompletionSettings
+from fim_lsp.types import CompletionRequest, DocumentSnapshot, Trigger
+
+from .golden_cases import CURSOR, cases, request_at
+
+GRAMMARS = ["python", "javascript", "typescript", "typescriptreact", "go", "rust", "java", "c", "cpp"]
+
+
+@pytest.mark.parametrize("case", cases("multiline.toml"))
+def test_golden(case: dict[str, Any]) -> None:
+    trigger = Trigger.INVOKED if case.get("invoked") else Trigger.AUTOMATIC
+    request = request_at(case["document"], case["language"], crlf=case.get("crlf", False), trigger=trigger)
+    assert cursor_scope(request).value == case.get("scope", "code")
+    assert wants_multiline(request, CompletionSettings(**case.get("settings", {}))) is case["expected"]
+
+
+@pytest.mark.parametrize("language", GRAMMARS)
+def test_every_grammar_loads(language: str) -> None:
+    comment = "#" if language == "python" else "//"
+    assert cursor_scope(request_at(f"{comment} it's {CURSOR}\n", language)) is Scope.COMMENT
+    assert cursor_scope(request_at(f'{comment} it\'s\nx = "a{CURSOR}b"\n', language)) is Scope.STRING
+
+
+def test_a_window_that_begins_in_a_docstring() -> None:
+    function = 'def f():\n    """Do it.\n\n    At length.\n    """\n    return 1\n\n\n'
+    text = function * 400
+    for offset in range(len(text) // 2, len(text) // 2 + 2 * len(function)):
+        document = DocumentSnapshot("file:///case", "python", 1, text)
+        line_end = text.find("\n", offset)
+        in_code = text[:line_end].endswith("return 1")
+        if in_code:
+            assert cursor_scope(CompletionRequest(document, line_end)) is Scope.CODE
+
+
+@pytest.mark.parametrize("text", ["x = f(a)\n" * 600_000, "x" * 5_000_000, "(" * 5_000_000])
+def test_a_document_of_megabytes_costs_no_more_than_a_small_one(text: str) -> None:
+    request = CompletionRequest(DocumentSnapshot("file:///case", "python", 1, text), len(text) // 2)
+    wants_multiline(request, CompletionSettings())  # loads the grammar
+    started = time.thread_time()
+    wants_multiline(request, CompletionSettings())
+    assert time.thread_time() - started < 0.2
+
+
+@given(
+    st.text("()[]{}\"'`#/*\\:;x\n\r é🎉\ud800", max_size=60),
+    st.text("()[]{}\"'`#/*\\:;x\n\r é🎉", max_size=60),
+    st.sampled_from([*GRAMMARS, "lua", "markdown", "gleam"]),
+)
+@settings(max_examples=400, deadline=None)
+def test_any_text_has_an_answer(before: str, after: str, language: str) -> None:
+    request = request_at(before + CURSOR + after, language)
+    assert isinstance(cursor_scope(request), Scope)
+    assert isinstance(wants_multiline(request, CompletionSettings()), bool)

@@ -1,0 +1,111 @@
+"""The plan of reuse, on a tokenizer with merges, against what a cold tokenisation gives."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fim_lsp.engine.sequence import common_prefix, plan_reuse
+
+# Words and their leading space are one token, as in a GPT-2 style tokenizer; everything else is a byte.
+_WORDS = ("def", " default", " add", "return", " return", "value", " value", "\n    ")
+_SPLIT = re.compile(r"\s?\w+|\s+(?!\S)|\s|[^\w\s]")
+PIECES = (*(bytes([i]) for i in range(256)), *(word.encode() for word in _WORDS), b"")
+MARKER = len(PIECES) - 1
+
+
+def encode(text: str) -> tuple[int, ...]:
+    tokens: list[int] = []
+    for part in _SPLIT.findall(text):
+        if part in _WORDS:
+            tokens.append(256 + _WORDS.index(part))
+        else:
+            tokens.extend(part.encode())
+    return tuple(tokens)
+
+
+def spell(tokens: tuple[int, ...]) -> bytes:
+    return b"".join(PIECES[token] for token in tokens)
+
+
+def test_common_prefix_counts_shared_tokens():
+    assert common_prefix((1, 2, 3), (1, 2, 4)) == 2
+    assert common_prefix((1, 2), (1, 2, 3)) == 2
+    assert common_prefix((), (1,)) == 0
+
+
+def test_nothing_mirrored_means_everything_pending():
+    plan = plan_reuse((), (MARKER,), "def add", PIECES, encode)
+    assert plan.keep == 0
+    assert plan.pending == (MARKER, *encode("def add"))
+
+
+def test_a_merge_replaces_the_tokens_of_the_shorter_word():
+    mirror = (MARKER, *encode("x = de"))
+    plan = plan_reuse(mirror, (MARKER,), "x = default", PIECES, encode)
+    assert (*mirror[: plan.keep], *plan.pending) == (MARKER, *encode("x = default"))
+
+
+def test_generated_tokens_that_spell_what_was_accepted_are_kept():
+    # "return" written as single bytes is not how the tokenizer would put it, but it is what was evaluated.
+    said = tuple(b"return")
+    mirror = (MARKER, *encode("def"), *said, *encode(" value"))
+    plan = plan_reuse(mirror, (MARKER,), "defreturn value", PIECES, encode)
+    assert plan.keep == len(mirror) - 1
+    assert plan.pending == mirror[-1:]
+
+
+def test_a_changed_head_keeps_only_the_shared_head():
+    plan = plan_reuse((1, 2, 3, 4), (1, 2, 9), "ab", PIECES, encode)
+    assert plan.keep == 2
+    assert plan.pending == (9, *encode("ab"))
+
+
+def test_a_marker_never_spells_text():
+    plan = plan_reuse((MARKER, MARKER), (MARKER,), "x", PIECES, encode)
+    assert plan.pending == encode("x")
+
+
+def test_healing_leaves_the_last_word_out():
+    plan = plan_reuse((), (MARKER,), "x = retu", PIECES, encode, heal=True)
+    assert plan.healed == b"retu"
+    assert spell(plan.pending) == b"x = "
+
+
+def test_healing_leaves_trailing_spaces_out():
+    plan = plan_reuse((), (MARKER,), "if x:\n    ", PIECES, encode, heal=True)
+    assert plan.healed == b"\n    "
+
+
+def test_healing_never_cuts_into_the_head():
+    plan = plan_reuse((), (MARKER, 65), "", PIECES, encode, heal=True)
+    assert plan.pending == (MARKER, 65)
+    assert plan.healed == b""
+
+
+def test_healing_a_one_token_prompt_leaves_something_to_evaluate():
+    plan = plan_reuse((), (), "x", PIECES, encode, heal=True)
+    assert plan.pending
+    assert plan.healed == b""
+
+
+texts = st.text(alphabet="de ftaulrn\n(é😀", max_size=30)
+
+
+@given(before=texts, said=texts, after=texts, heal=st.booleans())
+def test_the_plan_always_spells_the_prompt(before: str, said: str, after: str, heal: bool):
+    mirror = (MARKER, *encode(before), *said.encode())
+    plan = plan_reuse(mirror, (MARKER,), after, PIECES, encode, heal=heal)
+    assert plan.pending
+    assert plan.keep <= len(mirror)
+    spelled = spell((*mirror[: plan.keep], *plan.pending)) + plan.healed
+    assert spelled == after.encode()
+
+
+@given(before=texts, typed=texts)
+def test_typing_on_gives_the_tokens_of_the_whole_text(before: str, typed: str):
+    mirror = (MARKER, *encode(before))
+    plan = plan_reuse(mirror, (MARKER,), before + typed, PIECES, encode)
+    assert spell((*mirror[: plan.keep], *plan.pending)) == (before + typed).encode()

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from fim_lsp.engine.base import CancelToken, EngineError, ModelLoadError
+from fim_lsp.engine.scripted import ScriptedEngine
+from fim_lsp.engine.worker import InferenceWorker, WorkerState
+from fim_lsp.settings import ModelSettings
+from fim_lsp.types import FinishReason, Prompt, SamplingParams
+
+PROMPT = Prompt(head=(), tail="x = ")
+
+
+async def _loaded(engine: ScriptedEngine) -> InferenceWorker:
+    worker = InferenceWorker(lambda _, progress: progress(1.0) or engine)
+    await worker.load(ModelSettings(), lambda _: None)
+    return worker
+
+
+async def test_every_engine_call_runs_on_one_other_thread():
+    threads: set[str] = set()
+    engine = ScriptedEngine(lambda _: "1", before_token=lambda: threads.add(threading.current_thread().name))
+    worker = await _loaded(engine)
+    for _ in range(3):
+        await worker.generate(PROMPT, SamplingParams(), CancelToken(), lambda _: True)
+    await worker.close()
+    assert threads == {"fim-lsp-inference"}
+
+
+async def test_generating_without_a_model_is_an_error():
+    worker = InferenceWorker(lambda *_: ScriptedEngine(str))
+    with pytest.raises(EngineError, match="No model"):
+        await worker.generate(PROMPT, SamplingParams(), CancelToken(), lambda _: True)
+
+
+async def test_a_failed_load_can_be_tried_again():
+    outcomes = iter([ModelLoadError("No such file."), None])
+
+    def factory(*_: object) -> ScriptedEngine:
+        if (error := next(outcomes)) is not None:
+            raise error
+        return ScriptedEngine(lambda _: "1")
+
+    worker = InferenceWorker(factory)
+    with pytest.raises(ModelLoadError):
+        await worker.load(ModelSettings(), lambda _: None)
+    assert worker.state is WorkerState.FAILED
+    assert worker.engine is None
+    await worker.load(ModelSettings(), lambda _: None)
+    assert worker.state is WorkerState.READY
+    await worker.close()
+
+
+async def test_cancelling_the_await_cancels_the_generation():
+    started, cancel = threading.Event(), CancelToken()
+
+    def wait() -> None:
+        started.set()
+        while not cancel.cancelled:
+            threading.Event().wait(0.001)
+
+    worker = await _loaded(ScriptedEngine(lambda _: "1", before_token=wait))
+    task = asyncio.create_task(worker.generate(PROMPT, SamplingParams(), cancel, lambda _: True))
+    await asyncio.to_thread(started.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert cancel.cancelled
+    await worker.close()
+
+
+async def test_a_queued_generation_never_reaches_a_model_loaded_after_it():
+    release, blocked = threading.Event(), threading.Event()
+
+    def block() -> None:
+        blocked.set()
+        release.wait(5)
+
+    engines = iter([ScriptedEngine(lambda _: "1", before_token=block), ScriptedEngine(lambda _: "2")])
+    worker = InferenceWorker(lambda *_: next(engines))
+    await worker.load(ModelSettings(), lambda _: None)
+    running = asyncio.create_task(worker.generate(PROMPT, SamplingParams(), CancelToken(), lambda _: True))
+    await asyncio.to_thread(blocked.wait)
+    queued = asyncio.create_task(worker.generate(PROMPT, SamplingParams(), CancelToken(), lambda _: True))
+    await asyncio.sleep(0)
+    loading = asyncio.create_task(worker.load(ModelSettings(), lambda _: None))
+    await asyncio.sleep(0)
+    release.set()
+    assert (await running).finish_reason is FinishReason.CANCELLED
+    await loading
+    # Jobs run in order, so the queued one still met its own model, or was refused; never the new one.
+    assert (await queued).text != "2"
+    await worker.close()
+
+
+async def test_close_ends_the_thread():
+    worker = await _loaded(ScriptedEngine(lambda _: "1"))
+    await worker.close()
+    assert worker.state is WorkerState.CLOSED
+    assert "fim-lsp-inference" not in {thread.name for thread in threading.enumerate()}

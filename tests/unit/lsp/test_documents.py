@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lsprotocol import types
+from pygls.workspace import PositionCodec
+
+from fim_lsp.lsp.documents import Document, offset_at, units
+
+ENCODINGS = list(types.PositionEncodingKind)
+UTF8, UTF16, UTF32 = (
+    types.PositionEncodingKind.Utf8,
+    types.PositionEncodingKind.Utf16,
+    types.PositionEncodingKind.Utf32,
+)
+
+
+def _document(text: str, encoding: types.PositionEncodingKind = UTF16) -> Document:
+    return Document(
+        "file:///a.py",
+        source=text,
+        version=1,
+        language_id="python",
+        sync_kind=types.TextDocumentSyncKind.Incremental,
+        position_codec=PositionCodec(encoding),
+    )
+
+
+def _change(
+    start: tuple[int, int], end: tuple[int, int], text: str
+) -> types.TextDocumentContentChangePartial:
+    return types.TextDocumentContentChangePartial(
+        types.Range(types.Position(*start), types.Position(*end)), text
+    )
+
+
+@pytest.mark.parametrize(("encoding", "column"), [(UTF8, 4), (UTF16, 2), (UTF32, 1)])
+def test_a_column_after_an_astral_character(encoding, column):
+    assert offset_at("x\n😀!", types.Position(1, column), encoding) == 3
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(
+    ("position", "offset"),
+    [((0, 99), 2), ((1, 0), 4), ((1, 99), 6), ((9, 0), 6), ((9, 9), 6)],
+)
+def test_past_the_end_means_the_end(encoding, position, offset):
+    assert offset_at("ab\r\ncd", types.Position(*position), encoding) == offset
+
+
+def test_a_column_inside_a_character_means_before_it():
+    assert offset_at("😀", types.Position(0, 1), UTF16) == 0
+
+
+def test_form_feeds_and_separators_do_not_end_lines():
+    text = "a\x0cb\x0b\u2028\x85c\nd"
+    assert offset_at(text, types.Position(1, 0), UTF16) == text.index("d")
+    assert _document(text).lines == (text[:-1], "d")
+
+
+@pytest.mark.parametrize("text", ["", "a", "a\n", "a\nb", "a\r\nb\rc\n\n"])
+def test_lines_put_together_are_the_text(text: str):
+    assert "".join(_document(text).lines) == text
+
+
+def test_edits_after_a_form_feed_land_where_the_editor_made_them():
+    document = _document("import os\n\x0c\nclass A:\n    pass\n")
+    document.apply_change(_change((3, 4), (3, 8), "x = 1"))
+    assert document.source == "import os\n\x0c\nclass A:\n    x = 1\n"
+
+
+def test_an_edit_past_the_end_appends():
+    document = _document("a\n")
+    document.apply_change(_change((5, 0), (5, 0), "b"))
+    assert document.source == "a\nb"
+
+
+def test_lone_surrogates_count_as_one_unit_of_utf16():
+    assert units("\ud800", UTF16) == 1
+    assert offset_at("\ud800x", types.Position(0, 1), UTF16) == 1
+
+
+@given(st.text(alphabet="a\nß日😀\x0c\r", max_size=40), st.data())
+def test_every_offset_is_reached_from_its_own_position(text: str, data: st.DataObject):
+    encoding = data.draw(st.sampled_from(ENCODINGS))
+    offset = data.draw(st.integers(0, len(text)))
+    if text[offset - 1 : offset + 1] == "\r\n":
+        return  # no position lies inside a line break
+    lines = _document(text[:offset] + "|").lines
+    position = types.Position(len(lines) - 1, units(lines[-1][:-1], encoding))
+    assert offset_at(text, position, encoding) == offset
+
+
+@given(st.text(alphabet="ab\n😀\r\x0c", max_size=30), st.text(alphabet="x\n😀", max_size=5), st.data())
+def test_an_incremental_edit_is_a_splice(text: str, inserted: str, data: st.DataObject):
+    places = [i for i in range(len(text) + 1) if text[i - 1 : i + 1] != "\r\n"]
+    start = data.draw(st.sampled_from(places))
+    end = data.draw(st.sampled_from([i for i in places if i >= start]))
+    document = _document(text, UTF8)
+    corners = []
+    for offset in (start, end):
+        lines = _document(text[:offset] + "|").lines
+        corners.append((len(lines) - 1, units(lines[-1][:-1], UTF8)))
+    document.apply_change(_change(corners[0], corners[1], inserted))
+    assert document.source == text[:start] + inserted + text[end:]

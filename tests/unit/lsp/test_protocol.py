@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import pytest
+from lsprotocol import types
+from pygls.workspace import PositionCodec
+
+from fim_lsp.lsp import protocol
+from fim_lsp.lsp.documents import Document
+from fim_lsp.lsp.rpc import InlineParams
+from fim_lsp.types import Completion, Trigger
+
+UTF16 = types.PositionEncodingKind.Utf16
+
+
+def _place(marked: str, **options: object) -> tuple[InlineParams, Document]:
+    """Parameters and document for a cursor at █."""
+    before, after = marked.split("█")
+    line = before.count("\n")
+    column = len(before.rsplit("\n", 1)[-1].encode("utf-16-le")) // 2
+    document = Document(
+        "file:///a.py",
+        source=before + after,
+        version=3,
+        language_id="python",
+        sync_kind=types.TextDocumentSyncKind.Incremental,
+        position_codec=PositionCodec(UTF16),
+    )
+    params = InlineParams(
+        types.TextDocumentIdentifier("file:///a.py"), types.Position(line, column), **options
+    )
+    return params, document
+
+
+def _item(marked: str, completion: Completion, **options: object) -> types.InlineCompletionItem:
+    params, document = _place(marked, **options)
+    request = protocol.to_request(params, document)
+    return protocol.to_inline_items(completion, params, request, UTF16).items[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "trigger"), [(0, Trigger.AUTOMATIC), (1, Trigger.INVOKED), (2, Trigger.AUTOMATIC)]
+)
+def test_trigger_kinds(kind, trigger):
+    params, document = _place("x█", trigger_kind=kind)
+    assert protocol.to_request(params, document).trigger is trigger
+
+
+def test_at_a_lines_end_the_whole_line_is_replaced():
+    item = _item("x\n    retu█", Completion("rn 1"))
+    assert item.insert_text == "    return 1"
+    assert item.range == types.Range(types.Position(1, 0), types.Position(1, 8))
+
+
+def test_inside_a_line_the_text_is_inserted():
+    item = _item("f(█, b)", Completion("a"))
+    assert item.insert_text == "a"
+    assert item.range == types.Range(types.Position(0, 2), types.Position(0, 2))
+
+
+def test_closers_that_the_text_repeats_are_replaced():
+    item = _item("f(█)", Completion("a, b)", replace_suffix_chars=1))
+    assert item.insert_text == "a, b)"
+    assert item.range == types.Range(types.Position(0, 2), types.Position(0, 3))
+
+
+def test_astral_characters_count_twice_in_utf16():
+    item = _item("s = '😀█'", Completion("!'", replace_suffix_chars=1))
+    assert item.range == types.Range(types.Position(0, 7), types.Position(0, 8))
+
+
+def test_a_selected_entry_keeps_the_popups_range():
+    selected = types.SelectedCompletionInfo(types.Range(types.Position(0, 0), types.Position(0, 3)), "print")
+    params, document = _place("pri█", selected=selected)
+    request = protocol.to_request(params, document)
+    assert request.selected_text == "nt"
+    assert request.line_prefix == "print"
+    item = protocol.to_inline_items(Completion("nt(x)"), params, request, UTF16).items[0]
+    assert item.insert_text == "print(x)"
+    assert item.range == selected.range
+
+
+@pytest.mark.parametrize(
+    "selected",
+    [
+        types.SelectedCompletionInfo(types.Range(types.Position(0, 0), types.Position(0, 2)), "print"),
+        types.SelectedCompletionInfo(types.Range(types.Position(0, 0), types.Position(1, 3)), "print"),
+        types.SelectedCompletionInfo(types.Range(types.Position(1, 0), types.Position(1, 3)), "other"),
+    ],
+)
+def test_a_visual_selection_is_no_selected_entry(selected):
+    params, document = _place("x\npri█", selected=selected)
+    assert protocol.to_request(params, document).selected_text == ""
+
+
+def test_nothing_to_offer_is_an_empty_list():
+    params, document = _place("x█")
+    request = protocol.to_request(params, document)
+    assert protocol.to_inline_items(None, params, request, UTF16).items == []
+
+
+def test_a_menu_entry_begins_with_the_word_being_typed():
+    params, document = _place("import json\njson.lo█")
+    request = protocol.to_request(params, document)
+    answer = protocol.to_completion_list(Completion("ads(text)\nprint(1)"), params.position, request, UTF16)
+    (entry,) = answer.items
+    assert answer.is_incomplete
+    assert entry.label == "loads(text)"
+    assert entry.filter_text.startswith("lo")
+    assert isinstance(entry.text_edit, types.TextEdit)
+    assert entry.text_edit.new_text == "loads(text)\nprint(1)"
+    assert entry.text_edit.range == types.Range(types.Position(1, 5), types.Position(1, 7))
+
+
+def test_a_carriage_return_is_not_part_of_the_line():
+    params, document = _place("a = 1█\r\nb = 2\r\n")
+    request = protocol.to_request(params, document)
+    assert request.line_suffix == ""

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from attrs import evolve
+from byte_tokenizer import request, request_at
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fim_lsp.prompt.anchor import Anchor, next_anchor, suffix_agrees
+from fim_lsp.prompt.templates import find_template
+from fim_lsp.settings import PromptSettings
+
+_QWEN = find_template("qwen")
+_SETTINGS = PromptSettings(max_middle_chars=40)
+_CODE = "import os\n\n\ndef f(a):\n    █\n\n\ndef g():\n    pass\n"
+
+
+def _anchor(marked: str, previous: Anchor | None = None, settings: PromptSettings = _SETTINGS) -> Anchor:
+    return next_anchor(previous, request_at(marked), _QWEN, settings)
+
+
+def test_an_anchor_is_the_start_of_the_cursors_line() -> None:
+    anchor = _anchor(_CODE)
+    assert anchor.prefix == "import os\n\n\ndef f(a):\n"
+    assert anchor.suffix == "\n\n\ndef g():\n    pass\n"
+
+
+@pytest.mark.parametrize("typed", ["r", "return a", "x = 1\n    y = 2", ""])
+def test_it_stays_while_the_user_types(typed: str) -> None:
+    first = _anchor(_CODE)
+    assert _anchor(_CODE.replace("█", f"{typed}█"), first) is first
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        pytest.param(_CODE.replace("█", "x" * 37 + "█"), id="the middle outgrew its bound"),
+        pytest.param(_CODE.replace("import os", "import io"), id="the prefix changed"),
+        pytest.param("#!\n" + _CODE, id="lines came above"),
+        pytest.param(_CODE.replace("g()", "h()"), id="the suffix changed"),
+        pytest.param(_CODE + "more = 1\n", id="lines came below"),
+        pytest.param(_CODE.replace("█", "").replace("f(a)", "f(a█)"), id="the cursor went up"),
+        pytest.param(_CODE.replace("█", "").replace("g()", "g(█)"), id="the cursor went down"),
+        pytest.param(_CODE.replace("█", "█)"), id="a bracket without its opener"),
+    ],
+)
+def test_it_moves_when(now: str) -> None:
+    first = _anchor(_CODE)
+    moved = _anchor(now, first)
+    assert moved is not first
+    assert moved == _anchor(now)
+
+
+def test_it_moves_with_the_document_the_template_and_the_settings() -> None:
+    first = _anchor(_CODE)
+    here = request_at(_CODE)
+    elsewhere = request_at(_CODE, uri="file:///other.py")
+    assert next_anchor(first, elsewhere, _QWEN, _SETTINGS) is not first
+    assert next_anchor(first, here, find_template("starcoder"), _SETTINGS) is not first
+    assert next_anchor(first, here, None, _SETTINGS) is not first
+    assert next_anchor(first, here, _QWEN, evolve(_SETTINGS, max_tokens=512)) is not first
+    assert next_anchor(first, here, _QWEN, evolve(_SETTINGS)) is first
+
+
+@pytest.mark.parametrize(
+    "now",
+    ["print(█)", "print([█])", 'print("█")', "f(x)[█]", "x = {\n        █\n    }", "f(g(█))", "f('it█')"],
+)
+def test_it_stays_across_what_the_editor_closed_by_itself(now: str) -> None:
+    first = _anchor(_CODE)
+    assert _anchor(_CODE.replace("█", now), first) is first
+
+
+def test_it_stays_across_closed_brackets_in_a_document_longer_than_its_window() -> None:
+    code = _CODE + "more = 1\n" * 2000
+    first = _anchor(code)
+    assert not first.reaches_end
+    assert _anchor(code.replace("█", "f(█)"), first) is first
+    assert _anchor(code.replace("█", "f█)"), first) is not first
+
+
+def test_it_stays_in_a_document_with_crlf() -> None:
+    code = _CODE.replace("\n", "\r\n")
+    first = _anchor(code)
+    assert "\r" not in first.prefix + first.suffix
+    assert _anchor(code.replace("█", "x = {\r\n  █\r\n}"), first) is first
+
+
+def test_the_entry_selected_in_the_popup_counts_as_typed() -> None:
+    text = _CODE.replace("█", "ret")
+    offset = _CODE.index("█") + 3
+    first = next_anchor(None, request(text, offset), _QWEN, _SETTINGS)
+    assert next_anchor(first, request(text, offset, selected="urn"), _QWEN, _SETTINGS) is first
+    assert next_anchor(first, request(text, offset, selected="u" * 40), _QWEN, _SETTINGS) is not first
+
+
+def test_in_a_very_long_line_the_middle_stays_within_its_bound() -> None:
+    text = "x" * 100_000
+    previous, moves = None, 0
+    for offset in range(50_000, 50_200):
+        anchor = next_anchor(previous, request(text, offset), _QWEN, _SETTINGS)
+        moves += anchor is not previous
+        assert 0 <= offset - anchor.offset <= 40
+        previous = anchor
+    assert moves <= 10
+
+
+def test_without_room_for_a_middle_the_anchor_is_the_cursor() -> None:
+    anchor = next_anchor(None, request("abc", 2), _QWEN, PromptSettings(max_middle_chars=0))
+    assert (anchor.offset, anchor.prefix, anchor.suffix) == (2, "ab", "c")
+
+
+def test_a_large_document_costs_no_more_than_its_windows() -> None:
+    text = "value = compute(value)\n" * 220_000
+    here = request(text, len(text) // 2)
+    first = next_anchor(None, here, _QWEN, PromptSettings())
+    started = time.perf_counter()
+    for _ in range(20):
+        next_anchor(first, here, _QWEN, PromptSettings())
+        next_anchor(None, here, _QWEN, PromptSettings())
+    assert time.perf_counter() - started < 0.2
+
+
+@pytest.mark.parametrize(
+    ("typed", "now", "then"),
+    [
+        ("", "rest", "rest"),
+        ("foo", "rest", "rest"),
+        ("f(", ")rest", "rest"),
+        ("f([", "])rest", "rest"),
+        ('f("', '")rest', "rest"),
+        ('f("', ")rest", "rest"),
+        ("f(x)", "rest", "rest"),
+        ("{\n    ", "\n}rest", "rest"),
+        ('"""', '"""', ""),
+        ("# don't\nf(", ")", ""),
+        ("'\\'(", ")'", ""),
+        ('f(")"', ")", ""),
+        ("f(", ")" + "y" * 299, "y" * 300),
+    ],
+)
+def test_suffixes_that_agree(typed: str, now: str, then: str) -> None:
+    assert suffix_agrees(typed, now, then)
+
+
+@pytest.mark.parametrize(
+    ("typed", "now", "then"),
+    [
+        ("f", ")rest", "rest"),
+        ("f()", ")rest", "rest"),
+        ("f(", "]rest", "rest"),
+        ("f([", ")]rest", "rest"),
+        ("f(", "))rest", "rest"),
+        ("f(", ") rest", "rest"),
+        ("f(", "rest", ")rest"),
+        ("f(", ")res", "rest"),
+        ("\n", "\nrest", "rest"),
+        ("f(", "]" + "y" * 299, "y" * 300),
+        ("f(", "x" * 300, "y" * 300),
+    ],
+)
+def test_suffixes_that_do_not(typed: str, now: str, then: str) -> None:
+    assert not suffix_agrees(typed, now, then)
+
+
+@given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))
+def test_a_suffix_agrees_only_if_it_ends_in_the_former_one(typed: str, now: str, then: str) -> None:
+    if suffix_agrees(typed, now, then):
+        assert now.endswith(then)
+        assert set(now.removesuffix(then)) <= set(")]}\"'` \n\t") | {c for c in now if c.isspace()}
+
+
+def test_comparing_large_windows_is_cheap() -> None:
+    then = ")}\n" * 30_000
+    started = time.perf_counter()
+    assert suffix_agrees("f({[" * 100, "]" + then[:-1], then)
+    assert not suffix_agrees("x" * 1000, ")" + then[:-1], then)
+    assert time.perf_counter() - started < 0.1
