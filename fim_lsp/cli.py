@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     try:
         if parsed.verb is not None:
-            return _VERBS[parsed.verb].run(parsed)
+            code: int = _VERBS[parsed.verb].run(parsed)
+            return code
         if not (parsed.stdio or parsed.tcp):
             parser.print_help()
             return 2

@@ -108,6 +108,10 @@ class CompletionSettings:
 
     enabled: bool = _setting(True, "Offer completions at all.")
     disabled_languages: tuple[str, ...] = _setting((), "Language ids without completions.")
+    disabled_files: tuple[str, ...] = _setting(
+        (".env*", "*.pem", "*.key", "*.p12", "id_rsa*", "id_ed25519*", "credentials*", ".netrc", ".pgpass"),
+        "Names of files without completions, as glob patterns: where secrets are kept.",
+    )
     automatic: bool = _setting(True, "Offer completions while typing, not only when invoked.")
     debounce_min_ms: float = _setting(0, "Shortest wait after a keystroke.", at_least=0, at_most=5000)
     debounce_max_ms: float = _setting(250, "Longest wait after a keystroke.", at_least=0, at_most=5000)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 
 from attrs import evolve
 from cachetools import LRUCache
@@ -229,6 +230,9 @@ class Completer:
 def _wanted(request: CompletionRequest, settings: Settings) -> bool:
     completion = settings.completion
     if request.document.language_id in completion.disabled_languages:
+        return False
+    name = request.document.path.name
+    if any(fnmatchcase(name, pattern) for pattern in completion.disabled_files):
         return False
     return completion.enabled and (completion.automatic or request.trigger is Trigger.INVOKED)
 

@@ -73,6 +73,9 @@ def create_server(factory: EngineFactory, flags: Mapping[str, Any] | None = None
     server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(_changed)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(_closed)
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(_inline_completion)
+    # Notifications of Copilot's protocol, from clients that tell more than the specification asks.
+    server.feature("textDocument/didShowCompletion")(_shown)
+    server.feature("textDocument/didPartiallyAcceptCompletion")(_partly_accepted)
     server.command(protocol.ACCEPTED)(_accepted)
     server.command("fimLsp.toggle")(_toggle)
     server.command("fimLsp.reload")(_reload)
@@ -195,7 +198,15 @@ def _encoding(server: Server) -> str | None:
 
 
 def _accepted(server: Server, *_: Any) -> None:
-    server.session.accepted += 1
+    server.session.feedback["accepted"] += 1
+
+
+def _shown(server: Server, _: Any) -> None:
+    server.session.feedback["shown"] += 1
+
+
+def _partly_accepted(server: Server, _: Any) -> None:
+    server.session.feedback["partlyAccepted"] += 1
 
 
 def _toggle(server: Server, *arguments: Any) -> dict[str, Any]:
@@ -213,7 +224,7 @@ async def _reload(server: Server, *_: Any) -> dict[str, Any]:
 
 def _explain(server: Server, *_: Any) -> dict[str, Any]:
     last = attrs.asdict(server.session.completer.last)
-    return {**_camel_cased(last), "acceptedInSession": server.session.accepted}
+    return {**_camel_cased(last), "feedback": dict(server.session.feedback)}
 
 
 def _camel_cased(value: Any) -> Any:

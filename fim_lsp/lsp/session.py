@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,7 +41,8 @@ class Session:
         self.status = StatusLine(server)
         self.worker = InferenceWorker(factory)
         self.completer = Completer(self.worker)
-        self.accepted = 0
+        self.feedback: Counter[str] = Counter()
+        """How often suggestions were shown, accepted, partly accepted; for this session only."""
 
     def take_layer(self, layer: str, raw: Any) -> None:
         """Replace one layer of settings (``initialization`` or ``configuration``); errors are shown.

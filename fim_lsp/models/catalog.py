@@ -89,7 +89,8 @@ def _qwen(
 
 _SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _OLD_CONVERSION = (
-    "This conversion may be from before GGUFs named their pre-tokenizer; completions can be a little worse for it."
+    "This file does not name its pre-tokenizer; llama.cpp takes its default one, "
+    "which may make completions a little worse."
 )
 _MODELS = (
     CatalogModel(

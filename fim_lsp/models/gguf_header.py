@@ -89,12 +89,13 @@ def check_model(path: Path) -> GgufHeader:
         ModelError: names the file, what is wrong with it, and what to do.
     """
     header = read_header(path)
+    others = _other_parts(path, header)
     _check_kind(path, header)
-    for part in (path, *_other_parts(path, header)):
+    for part in (path, *others):
         _check_complete(part, header if part == path else read_header(part))
     problem = find_problem(header) or _vocabulary_problem(read_vocabulary(path, header), header)
     if problem is not None:
-        raise ModelError(f"{path} {problem}; llama.cpp would crash on it.", FETCH_AGAIN)
+        raise ModelError(f"{path} {problem}; llama.cpp can't run it.", FETCH_AGAIN)
     return header
 
 

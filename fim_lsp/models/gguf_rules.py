@@ -25,6 +25,8 @@ _TURN_WHOLE_HEADS = ("granite", "qwen2", "qwen3moe", "starcoder2")
 """Architectures (of those tried) that assert that the rotary embedding covers each head whole."""
 _SPLIT_WIDTH = ("qwen2", "stablelm", "starcoder", "starcoder2")
 """Architectures (of those tried) that assert that the heads together are as wide as the embedding."""
+_SAME_EXPERTS = ("qwen3moe",)
+"""Architectures (of those tried) that read past a buffer when layers use different numbers of experts."""
 _EPSILONS = ("layer_norm_rms_epsilon", "layer_norm_epsilon", "group_norm_epsilon")
 
 _NO_WEIGHTS = ("q8_1", "q8_K", "i8", "i16", "i32", "i64", "f64")
@@ -187,10 +189,13 @@ def _head_size(header: GgufHeader) -> str | None:
 
 
 def _experts(header: GgufHeader) -> str | None:
-    experts, used, groups, groups_used = (
-        number(header, name) or 0
-        for name in ("expert_count", "expert_used_count", "expert_group_count", "expert_group_used_count")
-    )
+    names = ("expert_count", "expert_used_count", "expert_group_count", "expert_group_used_count")
+    values = [header.hyperparameter(name) for name in names]
+    if any(isinstance(value, ArrayInfo) for value in values):
+        return None
+    experts, used, groups, groups_used = (max(_each(value), default=0) for value in values)
+    if header.architecture in _SAME_EXPERTS and len(set(_each(values[1]))) > 1:
+        return f"uses different numbers of experts in its layers ({_shown(values[1])})"
     if experts > _MOST_EXPERTS:
         return f"claims to have {experts} experts"
     if experts == 0 and (used or groups):

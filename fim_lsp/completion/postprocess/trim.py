@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fim_lsp.completion.postprocess.lexical import scan
 from fim_lsp.completion.postprocess.replaced import only_closers, replaced
 from fim_lsp.completion.postprocess.surroundings import surroundings
 from fim_lsp.types import CompletionRequest
 
 _CLOSING = frozenset(")]}>")
+_QUOTES = frozenset("\"'`")
 
 
 def trim(text: str, request: CompletionRequest) -> str:
@@ -22,7 +24,14 @@ def trim(text: str, request: CompletionRequest) -> str:
     rest = surroundings(request).rest[replaced(stripped, request) :].lstrip()
     if not rest:
         return stripped
-    is_code = not only_closers(rest[0])
+    is_code = not only_closers(rest[0]) or _opens_string(rest[0], stripped, request)
     if "\n" in tail and (is_code or ("\n" in stripped and rest[0] in _CLOSING)):
         return stripped + tail[tail.rfind("\n") :]
     return text if is_code and "\n" not in tail else stripped
+
+
+def _opens_string(char: str, text: str, request: CompletionRequest) -> bool:
+    """Whether the first character behind the cursor is a quote and begins a string there."""
+    language = request.document.language_id
+    inside = scan(surroundings(request).before, language).inside
+    return char in _QUOTES and scan(text, language, inside).inside is None

@@ -213,6 +213,14 @@ async def test_what_is_turned_off_is_not_asked(make_desk, completion, trigger, o
     assert desk.generations == int(offered)
 
 
+@pytest.mark.parametrize("name", [".env", ".env.local", "server.pem", "id_rsa", "credentials.json"])
+async def test_files_that_keep_secrets_are_left_alone(make_desk, name):
+    desk = await make_desk()
+    secret = request(CODE, uri=f"file:///project/{name}", trigger=Trigger.INVOKED)
+    assert await desk.completer.complete(secret, desk.settings) is None
+    assert desk.generations == 0
+
+
 async def test_low_confidence_is_dropped_and_explained(make_desk):
     desk = await make_desk("return 1", completion={"minConfidence": 0.9})
     doubting = evolve(desk.engine, probability=0.5)

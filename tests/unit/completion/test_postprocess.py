@@ -119,11 +119,19 @@ def test_surroundings_begin_and_end_with_whole_lines() -> None:
     ids=["many lines", "one line", "brackets", "long lines", "quotes"],
 )
 def test_a_document_of_megabytes_costs_no_more_than_a_small_one(text: str) -> None:
+    middle = len(text) // 2
+    assert cost(text) < 3 * cost(text[middle - 2 * WINDOW : middle + 2 * WINDOW]) + 0.005
+
+
+def cost(text: str) -> float:
+    """Seconds of this thread to postprocess a suggestion in the middle of ``text``, at best."""
     request = CompletionRequest(DocumentSnapshot("file:///case", "python", 1, text), len(text) // 2)
-    started = time.thread_time()
-    postprocess("foo(a, b)\n    x = [1, 2]\n)", request)
-    # A tenth of a second is far above what a window costs and far below what reading the document would.
-    assert time.thread_time() - started < 0.1
+    seconds = []
+    for _ in range(5):
+        started = time.thread_time()
+        postprocess("foo(a, b)\n    x = [1, 2]\n)", request)
+        seconds.append(time.thread_time() - started)
+    return min(seconds)
 
 
 @pytest.mark.parametrize(

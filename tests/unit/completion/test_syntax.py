@@ -44,11 +44,19 @@ def test_a_window_that_begins_in_a_docstring() -> None:
 
 @pytest.mark.parametrize("text", ["x = f(a)\n" * 600_000, "x" * 5_000_000, "(" * 5_000_000])
 def test_a_document_of_megabytes_costs_no_more_than_a_small_one(text: str) -> None:
+    middle = len(text) // 2
+    assert cost(text) < 3 * cost(text[middle - 20_000 : middle + 20_000]) + 0.005
+
+
+def cost(text: str) -> float:
+    """Seconds of this thread to look around the middle of ``text``, at best."""
     request = CompletionRequest(DocumentSnapshot("file:///case", "python", 1, text), len(text) // 2)
-    wants_multiline(request, CompletionSettings())  # loads the grammar
-    started = time.thread_time()
-    wants_multiline(request, CompletionSettings())
-    assert time.thread_time() - started < 0.2
+    seconds = []
+    for _ in range(5):
+        started = time.thread_time()
+        wants_multiline(request, CompletionSettings())
+        seconds.append(time.thread_time() - started)
+    return min(seconds)
 
 
 @given(

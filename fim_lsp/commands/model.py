@@ -1,0 +1,147 @@
+"""``fim-lsp model``: list, fetch, locate and verify the models that completion can use.
+
+Results go to stdout (``path`` and ``pull`` print just the path, so that a script can take it), everything
+said along the way goes to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from fim_lsp.errors import FimLspError
+
+if TYPE_CHECKING:
+    from fim_lsp.models.store import ModelStore, OnProgress, VerifiedModel
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare ``list``, ``pull``, ``path`` and ``verify``."""
+    verbs = parser.add_subparsers(dest="model_verb", metavar="VERB", required=True)
+    verbs.add_parser("list", help="show the known models and which are here")
+    pull = verbs.add_parser("pull", help="fetch a model into the store and print its path")
+    pull.add_argument("name", metavar="NAME", help="a name from the list")
+    path = verbs.add_parser("path", help="print where a model's file is")
+    path.add_argument("name", metavar="NAME", help="a name from the list, or a path")
+    verify = verbs.add_parser("verify", help="check that model files are whole and unaltered")
+    verify.add_argument("names", metavar="NAME|PATH", nargs="*", help="default: every model in the store")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked; the exit code is 1 when something is wrong with a model."""
+    from fim_lsp.models.store import ModelStore, default_root
+
+    store = ModelStore(default_root())
+    try:
+        if args.model_verb == "list":
+            return _list(store)
+        if args.model_verb == "pull":
+            return _pull(store, args.name)
+        if args.model_verb == "path":
+            print(store.resolve(args.name).path)
+            return 0
+        return _verify(store, args.names)
+    except FimLspError as error:
+        _complain(error)
+        return 1
+
+
+def _list(store: ModelStore) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("name", no_wrap=True)
+    for heading in ("size", "memory"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("licence", overflow="fold")
+    for heading in ("template", "here"):
+        table.add_column(heading, no_wrap=True)
+    here = {entry.path for entry in store.installed()}
+    for model in store.catalog.values():
+        template = model.template if model.tuned else f"{model.template} (untuned)"
+        mark = "yes" if store.path_of(model) in here else "-"
+        table.add_row(
+            model.name, _mb(model.size_bytes), f"{model.memory_mb:,} MB", model.licence, template, mark
+        )
+    for entry in store.installed():
+        if entry.model is None:
+            table.add_row(entry.path.name, _mb(entry.size_bytes), "", "", "", "yes (by path)")
+    Console().print(table)
+    print(f"Store: {store.root}. Fetch one with: fim-lsp model pull NAME", file=sys.stderr)
+    return 0
+
+
+def _pull(store: ModelStore, name: str) -> int:
+    model = store.find(name)
+    said = f"{model.title}: about {_mb(model.size_bytes)} from {model.source}; licence {model.licence}."
+    print(said, file=sys.stderr)
+    if model.notice:
+        print(model.notice, file=sys.stderr)
+    with _Bar(model.size_bytes) as on_progress:
+        path = store.pull(model, on_progress)
+    print(path)
+    return 0
+
+
+def _verify(store: ModelStore, names: list[str]) -> int:
+    names = names or [
+        str(entry.path) if entry.model is None else entry.model.name for entry in store.installed()
+    ]
+    if not names:
+        print(f"There is no model in {store.root} yet. Run: fim-lsp model pull smollm2-135m", file=sys.stderr)
+    failed = 0
+    for name in names:
+        try:
+            print(f"{name}: {_passed(store.verify(name))}")
+        except FimLspError as error:
+            _complain(error, name)
+            failed += 1
+    return 1 if failed else 0
+
+
+def _passed(verified: VerifiedModel) -> str:
+    return "ok" if verified.expected else "ok (no published sha256 is known to compare with)"
+
+
+def _complain(error: FimLspError, about: str = "fim-lsp") -> None:
+    print(f"{about}: {error.problem}", *([error.remedy] if error.remedy else []), sep="\n  ", file=sys.stderr)
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
+
+
+class _Bar:
+    """A progress bar on stderr, there as long as the ``with`` block is; silent where nobody looks."""
+
+    def __init__(self, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+        from rich.progress import Progress as Bar
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        console = Console(stderr=True)
+        self._bar = Bar(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
+        self._tasks = {"fetch": self._bar.add_task("fetching", total=total)}
+
+    def __enter__(self) -> OnProgress:
+        from fim_lsp.models.store import Progress
+
+        def show(progress: Progress) -> None:
+            if progress.stage not in self._tasks:
+                self._tasks[progress.stage] = self._bar.add_task("checking", total=progress.total)
+            self._bar.update(self._tasks[progress.stage], completed=progress.done, total=progress.total)
+
+        self._bar.start()
+        return show
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()

