@@ -58,6 +58,11 @@ class Completer:
         self.last = Explanation()
         """How the last answer came about."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether a model is loaded and its template known."""
+        return self._worker.engine is not None and self._template is not None
+
     def model_changed(self, engine: Engine, settings: Settings) -> ChosenTemplate:
         """Take up a newly loaded model: choose its template and forget what the former one said.
 
@@ -93,7 +98,7 @@ class Completer:
             SupersededError: a newer request for the same document came meanwhile.
             FimLspError: the engine failed.
         """
-        if self._worker.engine is None or self._template is None or not _wanted(request, settings):
+        if not self.ready or not _wanted(request, settings):
             return None
         uri = request.document.uri
         turn = self._turns.take(uri)

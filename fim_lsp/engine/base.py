@@ -4,6 +4,7 @@ The errors::
 
     EngineError
     ├── ModelLoadError        the weights or the context could not be opened
+    ├── OvertakenError        a newer load, or the end, came before this one was done
     ├── PromptTooLongError    the prompt leaves no room in the context window
     └── DecodeError           llama.cpp refused a batch
 """
@@ -25,6 +26,10 @@ class EngineError(FimLspError):
 
 class ModelLoadError(EngineError):
     """The weights or the context could not be opened."""
+
+
+class OvertakenError(EngineError):
+    """A newer load, or the end of the session, came before this load was done."""
 
 
 class PromptTooLongError(EngineError):

@@ -107,6 +107,8 @@ class ScriptedEngine:
         room = min(sampling.max_tokens, self.info.context - len(self.mirror))
         for token in self.tokenizer.encode(spoken)[:room]:
             count += 1
+            if token in prompt.stop_ids:
+                break
             piece = decoder.decode(bytes([token]))
             text += piece
             if not on_piece(Piece(piece, self.probability, float(count))):

@@ -18,7 +18,15 @@ from typing import Any, TypeVar
 
 from attrs import evolve
 
-from fim_lsp.engine.base import CancelToken, Engine, EngineError, EngineFactory, OnPiece, OnProgress
+from fim_lsp.engine.base import (
+    CancelToken,
+    Engine,
+    EngineError,
+    EngineFactory,
+    OnPiece,
+    OnProgress,
+    OvertakenError,
+)
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import FinishReason, Generation, Prompt, SamplingParams, Timings
 
@@ -45,6 +53,7 @@ class InferenceWorker:
         self._thread: threading.Thread | None = None
         self._engine: Engine | None = None
         self._running = CancelToken()
+        self._loads = 0
         self.state = WorkerState.EMPTY
         self.pending = 0
         """Jobs queued or running."""
@@ -64,8 +73,14 @@ class InferenceWorker:
 
         Raises:
             FimLspError: the model can't be used; the state is FAILED and a later load may succeed.
+            OvertakenError: a newer load or a close came meanwhile. The engine of this one is gone or about to
+                be closed on the inference thread, so nobody may touch it.
         """
+        if self.state is WorkerState.CLOSED:
+            raise OvertakenError("The session has ended.")
         self.state = WorkerState.LOADING
+        self._loads += 1
+        mine = self._loads
         self._running.cancel()
 
         def reopen() -> Engine:
@@ -76,8 +91,11 @@ class InferenceWorker:
         try:
             engine = await self._submit(reopen)
         except BaseException:
-            self.state = WorkerState.FAILED
+            if mine == self._loads and self.state is WorkerState.LOADING:
+                self.state = WorkerState.FAILED
             raise
+        if mine != self._loads or self.state is not WorkerState.LOADING:
+            raise OvertakenError(f"Loading {settings.name} was overtaken.")
         self.state = WorkerState.READY
         return engine
 

@@ -106,7 +106,7 @@ def to_completion_list(
                 sort_text="\x01",
                 kind=types.CompletionItemKind.Text,
                 detail="fim-lsp",
-                documentation=types.MarkupContent(types.MarkupKind.PlainText, text),
+                documentation=text,
                 insert_text_format=types.InsertTextFormat.PlainText,
                 text_edit=types.TextEdit(types.Range(start, end), text),
                 command=types.Command(title="Accept completion", command=ACCEPTED, arguments=[]),

@@ -96,6 +96,7 @@ def _initialize(server: Server, params: types.InitializeParams) -> None:
 async def _initialized(server: Server, _: types.InitializedParams) -> None:
     server.log_handler.client_ready()
     await _pull_configuration(server)
+    server.session.apply_settings()
     workspace = server.client_capabilities.workspace
     changes = workspace.did_change_configuration if workspace else None
     if changes is not None and changes.dynamic_registration:
@@ -127,6 +128,7 @@ async def _configuration_changed(server: Server, params: types.DidChangeConfigur
         await _pull_configuration(server)
     else:
         server.session.take_layer("configuration", params.settings)
+    server.session.apply_settings()
 
 
 async def _shutdown(server: Server, _: None) -> None:

@@ -15,7 +15,7 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from fim_lsp.completion.completer import Completer
-from fim_lsp.engine.base import EngineFactory
+from fim_lsp.engine.base import EngineFactory, OvertakenError
 from fim_lsp.engine.worker import InferenceWorker, WorkerState
 from fim_lsp.errors import FimLspError
 from fim_lsp.lsp.status import LoadProgress, StatusLine
@@ -34,7 +34,6 @@ class Session:
         self._layers: dict[str, Mapping[str, Any]] = {"initialization": {}, "configuration": {}}
         self._flags = flags
         self._toggles: dict[str, Any] = {}
-        self._loads = 0
         self._loading: asyncio.Task[None] | None = None
         self._notified: set[str] = set()
         self.settings = Settings()
@@ -45,13 +44,13 @@ class Session:
         """How often suggestions were shown, accepted, partly accepted; for this session only."""
 
     def take_layer(self, layer: str, raw: Any) -> None:
-        """Replace one layer of settings (``initialization`` or ``configuration``); errors are shown.
+        """Replace one layer of settings (``initialization`` or ``configuration``).
 
-        Clients send the section bare or wrapped in its own name, and null for "nothing set".
+        Clients send the section bare or wrapped in its own name, and null for "nothing set". Nothing is
+        applied, or said, before :meth:`apply_settings`: LSP allows no notification before ``initialized``.
         """
         options = raw if isinstance(raw, Mapping) else {}
         self._layers[layer] = options.get(SECTION, options) or {}
-        self.apply_settings()
 
     def apply_settings(self) -> None:
         """Merge the layers; on a bad value say so and keep the last good settings."""
@@ -91,17 +90,17 @@ class Session:
         return self._loading
 
     async def _load(self) -> None:
-        self._loads += 1
-        mine = self._loads
         model = self.settings.model
         self.status.set("Normal", f"Loading {model.name}", busy=True)
         try:
             async with LoadProgress(self._server, f"fim-lsp: loading {model.name}") as progress:
                 engine = await self.worker.load(model, progress.report)
             chosen = self.completer.model_changed(engine, self.settings)
+        except OvertakenError as error:
+            logger.debug("%s", error)
+            return
         except FimLspError as error:
-            if mine == self._loads:
-                self._failed(error)
+            self._failed(error)
             return
         except Exception:
             logger.exception("Loading %s failed", model.name)
@@ -127,11 +126,13 @@ class Session:
             self._server.window_show_message(types.ShowMessageParams(types.MessageType.Info, notice))
 
     def show_state(self) -> None:
-        """Send the resting state: ready, off, or without a model."""
-        if not self.settings.completion.enabled:
-            self.status.set("Inactive", "Completions are off")
-        elif self.worker.state is WorkerState.READY and self.worker.engine is not None:
+        """Send the resting state, ready or off; while loading, or without a model, what was sent stands."""
+        if not self.completer.ready or self.worker.engine is None:
+            return
+        if self.settings.completion.enabled:
             self.status.set("Normal", self.worker.engine.info.name)
+        else:
+            self.status.set("Inactive", "Completions are off")
 
     async def close(self) -> None:
         """Abort what runs and free the model."""

@@ -76,10 +76,11 @@ class Editor:
         context = types.InlineCompletionContext(kind.Invoked if invoked else kind.Automatic)
         params = types.InlineCompletionParams(context, self.identifier, self.position)
         msg_id = f"request-{id(params)}"
-        future = self.client.protocol.send_request_async(
+        # Not send_request_async, which would only send once the loop comes round to it.
+        answer = self.client.protocol.send_request(
             types.TEXT_DOCUMENT_INLINE_COMPLETION, params, msg_id=msg_id
         )
-        return msg_id, asyncio.ensure_future(future)
+        return msg_id, asyncio.wrap_future(answer)
 
     async def items(self, *, invoked: bool = False) -> list[types.InlineCompletionItem] | None:
         """The items of an answer; None for null."""

@@ -137,9 +137,13 @@ async def test_a_cancel_inside_a_long_prefill_keeps_what_was_evaluated():
     options = {"prompt": {"maxTokens": 2000}, "model": {"contextTokens": 4096}}
     async with start(options=options) as editor:
         await editor.ready()
+        editor.open(LONG[:2000] + "█", uri="file:///project/other.py")
+        await editor.items()
+        timings = (await editor.explain()).timings
         editor.open(LONG + "def total(values):\n    █\n")
         msg_id, asked = editor.ask(invoked=True)
-        await asyncio.sleep(0.4)
+        # Long enough for about 600 tokens on this machine as it now is.
+        await asyncio.sleep(600 * timings.prefillMs / timings.evaluatedTokens / 1000)
         editor.client.cancel_request(types.CancelParams(msg_id))
         with pytest.raises(JsonRpcRequestCancelled):
             await asyncio.wait_for(asked, 5)
@@ -148,7 +152,7 @@ async def test_a_cancel_inside_a_long_prefill_keeps_what_was_evaluated():
         whole = sum(part.tokens for part in explanation.parts)
         timings = explanation.timings
         assert whole > 1800
-        assert timings.reusedTokens > 0
+        assert timings.reusedTokens > 100
         # Healing leaves the last word out of the prompt, so the sum may be a few tokens short of it.
         assert whole - 4 <= timings.reusedTokens + timings.evaluatedTokens <= whole
 
@@ -197,8 +201,8 @@ async def test_loading_is_shown_as_progress_and_the_untuned_model_says_so_once()
     async with start() as editor:
         await editor.ready()
         ((begin, *_, end),) = editor.client.progress_reports.values()
-        assert "loading" in begin.value.title
-        assert isinstance(end.value, types.WorkDoneProgressEnd)
+        assert "loading" in begin.title
+        assert isinstance(end, types.WorkDoneProgressEnd)
         await editor.command("fimLsp.reload")
         notices = [one for one in editor.client.messages if "not tuned" in one.message.lower()]
         assert len(notices) == 1

@@ -75,7 +75,7 @@ class Wire:
         """Wait for the process to end by itself; its exit code and stderr."""
         code = self.process.wait(10)
         assert self.process.stderr
-        said = self.process.stderr.read()
+        said = b"" if self.process.stderr.closed else self.process.stderr.read()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             assert pipe
             pipe.close()

@@ -126,7 +126,7 @@ def test_stop_ids_end_the_generation(bench):
 
 
 def test_a_cancel_inside_a_prefill_keeps_what_was_evaluated(bench):
-    prompt = bench.prompt("value = compute(first, second)\n" * 60)
+    prompt = bench.prompt("value = compute(first, second)\n" * 30)
     total = len(bench.engine.tokenizer.encode(prompt.tail))
     cancel = CancelToken()
     timer = _cancel_within_prefill(bench, cancel)
@@ -150,7 +150,7 @@ def _cancel_within_prefill(bench, cancel: CancelToken) -> threading.Timer:
         )
     else:
         # Half the time that the same prefill just took: the abort lands inside it on any machine.
-        spent = bench.run(bench.prompt("total = combine(third, fourth)\n" * 60)).timings.prefill_ms
+        spent = bench.run(bench.prompt("total = combine(third, fourth)\n" * 30)).timings.prefill_ms
         timer = threading.Timer(spent / 2000, cancel.cancel)
         timer.start()
     return timer

@@ -209,6 +209,7 @@ class LlamaEngine:
     def close(self) -> None:
         """Free context and weights, in that order."""
         self.mirror.clear()
+        self.tokenizer.close()
         self._batch.free()
         llama_cpp.llama_free(self._context)
         llama_cpp.llama_model_free(self._model)

@@ -27,13 +27,18 @@ KV_TYPES = {
 }
 _FIM_KEYS = ("pre", "suf", "mid", "pad", "rep", "sep")
 _METADATA_LENGTH = 512
-_LOG_LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.WARNING}
+_GGML_ERROR = 4
+"""ggml_log_level of ggml.h; llama-cpp-python's own table is older and has 3 (seen in 0.3.36)."""
 
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
 def _log(level: int, text: bytes, _: object) -> None:
-    """Send llama.cpp's log to Python's; by default it would go to stderr line by line."""
-    logger.log(_LOG_LEVELS.get(level, logging.DEBUG), "%s", text.decode("utf-8", "replace").rstrip("\n"))
+    """Send llama.cpp's log to Python's; by default it would go to stderr line by line.
+
+    Its warnings are DEBUG here: it warns of every aborted batch, which is a keystroke's normal life.
+    """
+    severity = logging.WARNING if level == _GGML_ERROR else logging.DEBUG
+    logger.log(severity, "%s", text.decode("utf-8", "replace").rstrip("\n"))
 
 
 def default_threads() -> int:

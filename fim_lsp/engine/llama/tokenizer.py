@@ -74,6 +74,10 @@ class LlamaTokenizer:
         """Whether the model's own file counts this token as an end of generation."""
         return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
 
+    def close(self) -> None:
+        """Forget the vocabulary, which is freed with the model: a late call raises instead of crashing."""
+        del self._vocab
+
     def _tokenize(self, text: str, *, parse_special: bool = False) -> tuple[int, ...]:
         data = text.encode("utf-8", "replace")
         room = len(data) + 2

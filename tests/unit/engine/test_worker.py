@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from fim_lsp.engine.base import CancelToken, EngineError, ModelLoadError
+from fim_lsp.engine.base import CancelToken, EngineError, ModelLoadError, OvertakenError
 from fim_lsp.engine.scripted import ScriptedEngine
 from fim_lsp.engine.worker import InferenceWorker, WorkerState
 from fim_lsp.settings import ModelSettings
@@ -101,3 +101,27 @@ async def test_close_ends_the_thread():
     await worker.close()
     assert worker.state is WorkerState.CLOSED
     assert "fim-lsp-inference" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_a_load_that_is_overtaken_never_hands_out_its_engine():
+    engines = iter([ScriptedEngine(lambda _: "1"), ScriptedEngine(lambda _: "2")])
+    worker = InferenceWorker(lambda *_: next(engines))
+    first = asyncio.create_task(worker.load(ModelSettings(), lambda _: None))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(worker.load(ModelSettings(), lambda _: None))
+    with pytest.raises(OvertakenError):
+        await first
+    assert worker.engine is await second
+    await worker.close()
+
+
+async def test_a_close_overtakes_a_load():
+    worker = InferenceWorker(lambda *_: ScriptedEngine(lambda _: "1"))
+    loading = asyncio.create_task(worker.load(ModelSettings(), lambda _: None))
+    await asyncio.sleep(0)
+    await worker.close()
+    with pytest.raises(OvertakenError):
+        await loading
+    assert worker.engine is None
+    with pytest.raises(OvertakenError):
+        await worker.load(ModelSettings(), lambda _: None)

@@ -1,0 +1,83 @@
+"""Copies teach by heart and blur the split: exact ones go, near ones go, similar ones stay together.
+
+MinHash-LSH finds candidates in linear time (Broder 1997; the numbers are those of "Deduplicating training
+data makes language models better", arXiv 2107.06499, and StarCoder's).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from training.data.screening import PERMUTATIONS, Screened, SourceFile
+
+
+@frozen
+class Deduplicated:
+    """What is left, and which files resemble each other."""
+
+    files: tuple[SourceFile, ...]
+    clusters: tuple[int, ...]
+    """For each file the number of its cluster; files of one cluster belong on one side of the split."""
+    exact: int
+    near: int
+
+
+def deduplicate(
+    screened: Sequence[Screened],
+    near: float,
+    same_side: float,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> Deduplicated:
+    """Drop copies, the first of which stays, and cluster the rest.
+
+    Args:
+        screened: usable files with their MinHashes, in an order that does not change between runs.
+        near: Jaccard similarity from which a file is a copy.
+        same_side: similarity from which two files share a cluster.
+        on_progress: told how many files were looked at.
+    """
+    from datasketch import MinHash, MinHashLSH
+
+    index = MinHashLSH(threshold=same_side, num_perm=PERMUTATIONS)
+    files: list[SourceFile] = []
+    values: list[NDArray[np.uint32]] = []
+    parents: list[int] = []
+    digests: set[str] = set()
+    exact = copies = 0
+    for done, item in enumerate(screened):
+        on_progress(done)
+        if item.file is None or item.likeness is None:
+            continue
+        if item.file.digest in digests:
+            exact += 1
+            continue
+        digests.add(item.file.digest)
+        minhash = MinHash(num_perm=PERMUTATIONS, hashvalues=item.likeness)
+        alike = {other: _jaccard(item.likeness, values[other]) for other in sorted(index.query(minhash))}
+        if any(jaccard >= near for jaccard in alike.values()):
+            copies += 1
+            continue
+        number = len(files)
+        index.insert(number, minhash)
+        files.append(item.file)
+        values.append(item.likeness)
+        parents.append(number)
+        for other in (other for other, jaccard in alike.items() if jaccard >= same_side):
+            parents[_root(parents, other)] = _root(parents, number)
+    clusters = tuple(_root(parents, number) for number in range(len(files)))
+    return Deduplicated(tuple(files), clusters, exact, copies)
+
+
+def _jaccard(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> float:
+    return float(np.mean(one == other))
+
+
+def _root(parents: list[int], number: int) -> int:
+    while parents[number] != number:
+        parents[number] = parents[parents[number]]
+        number = parents[number]
+    return number

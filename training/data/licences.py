@@ -1,0 +1,216 @@
+"""May this be trained on? SPDX expressions, licence files and headers against a list of permissive licences.
+
+A text is recognised by sentences that only its licence has. What can't be recognised is not permitted: the
+user's own code gets past by a flag, not by a guess.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from email.parser import Parser
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+
+PERMISSIVE = frozenset(
+    "0BSD AFL-2.1 AFL-3.0 Apache-2.0 Artistic-2.0 BlueOak-1.0.0 BSD-1-Clause BSD-2-Clause BSD-3-Clause "
+    "BSD-3-Clause-Clear BSD-4-Clause BSL-1.0 CC0-1.0 CNRI-Python HPND ISC MIT MIT-0 MIT-CMU MulanPSL-2.0 NCSA "
+    "PostgreSQL PSF-2.0 Python-2.0 Python-2.0.1 Unicode-3.0 Unlicense UPL-1.0 WTFPL X11 Zlib ZPL-2.1".split()
+)
+"""SPDX identifiers that allow training with attribution at most."""
+
+_PERMISSIVE_TEXTS: Mapping[str, str] = MappingProxyType(
+    {
+        "MIT": "permission is hereby granted, free of charge, to any person obtaining a copy",
+        "Apache-2.0": "apache license version 2.0",
+        "BSD-3-Clause": "redistribution and use in source and binary forms, with or without",
+        "ISC": "permission to use, copy, modify, and/or distribute this software for any purpose with or",
+        "ISC ": "permission to use, copy, modify, and distribute this software for any purpose with or",
+        "Unlicense": "this is free and unencumbered software released into the public domain",
+        "Zlib": "altered source versions must be plainly marked as such",
+        "PSF-2.0": "python software foundation license version 2",
+        "BSL-1.0": "boost software license - version 1.0",
+        "CC0-1.0": "cc0 1.0 universal",
+        "HPND": "permission to use, copy, modify, and distribute this software and its documentation",
+    }
+)
+_RESTRICTIVE_TEXTS: Mapping[str, str] = MappingProxyType(
+    {
+        "GPL": "gnu general public license version",
+        "LGPL": "gnu lesser general public license version",
+        "LGPL ": "gnu library general public license version",
+        "AGPL": "gnu affero general public license version",
+        "MPL": "mozilla public license version",
+        "MPL ": "mozilla public license, version",
+        "EPL": "eclipse public license",
+        "CDDL": "common development and distribution license",
+        "SSPL": "server side public license",
+        "BUSL": "business source license",
+        "EUPL": "european union public licence",
+        "CC": "attribution-noncommercial",
+        "CC ": "attribution-sharealike",
+        "commons clause": "commons clause",
+        "elastic": "elastic license",
+    }
+)
+_CLASSIFIERS: Mapping[str, str] = MappingProxyType(
+    {
+        "MIT License": "MIT",
+        "MIT No Attribution License (MIT-0)": "MIT-0",
+        "Apache Software License": "Apache-2.0",
+        "BSD License": "BSD-3-Clause",
+        "ISC License (ISCL)": "ISC",
+        "Python Software Foundation License": "PSF-2.0",
+        "The Unlicense (Unlicense)": "Unlicense",
+        "zlib/libpng License": "Zlib",
+        "Historical Permission Notice and Disclaimer (HPND)": "HPND",
+        "Zero-Clause BSD (0BSD)": "0BSD",
+    }
+)
+_FILE_NAME = re.compile(r"(un)?licen[cs]e|copying|copyright", re.IGNORECASE)
+_SPDX = re.compile(r"SPDX-License-Identifier:\s*([^\r\n]*?)\s*(?:\*/|-->|$)", re.MULTILINE)
+_NO_LICENCE_FILE = frozenset({".py", ".js", ".ts", ".go", ".rs", ".java", ".c", ".h", ".cpp", ".json", ".html"})
+_HEADER = 2500
+"""Characters at the top of a file in which a header stands."""
+
+
+def is_permissive(expression: str) -> bool:
+    """Whether an SPDX expression lets a file in: one permissive choice of OR, every part of AND.
+
+    Exceptions (``WITH``) are judged by the licence they belong to.
+    """
+    tokens = re.findall(r"[()]|[^\s()]+", expression.replace("/", " OR ").replace(",", " AND "))
+    allowed, rest = _either(tokens)
+    return allowed and not rest
+
+
+def _either(tokens: list[str]) -> tuple[bool, list[str]]:
+    allowed, rest = _every(tokens)
+    while rest and rest[0].upper() == "OR":
+        other, rest = _every(rest[1:])
+        allowed = allowed or other
+    return allowed, rest
+
+
+def _every(tokens: list[str]) -> tuple[bool, list[str]]:
+    allowed, rest = _one(tokens)
+    while rest and rest[0].upper() in ("AND", "WITH"):
+        is_exception = rest[0].upper() == "WITH"
+        other, rest = (allowed, rest[2:]) if is_exception else _one(rest[1:])
+        allowed = allowed and other
+    return allowed, rest
+
+
+def _one(tokens: list[str]) -> tuple[bool, list[str]]:
+    if not tokens:
+        return False, []
+    if tokens[0] == "(":
+        allowed, rest = _either(tokens[1:])
+        return allowed, rest[1:]
+    return tokens[0].casefold() in {name.casefold() for name in PERMISSIVE}, tokens[1:]
+
+
+def licence_of_text(text: str) -> str | None:
+    """The licence that a licence file gives: an identifier, a family of restrictive ones, or None."""
+    plain = re.sub(r"\W+", " ", text).casefold()
+    # The title alone: PSF's text speaks of the GPL, and many list what they bundle further down.
+    head = plain[:1500]
+    for found, texts in ((head, _RESTRICTIVE_TEXTS), (plain, _PERMISSIVE_TEXTS)):
+        for name, sentence in texts.items():
+            if re.sub(r"\W+", " ", sentence) in found:
+                return name.strip()
+    return None
+
+
+def header_licence(text: str) -> str | None:
+    """The expression in a file's SPDX header, or the family of a restrictive notice at its top."""
+    head = text[:_HEADER]
+    if found := _SPDX.search(head):
+        return found.group(1)
+    if "icense" not in head:
+        return None
+    plain = re.sub(r"\W+", " ", head).casefold()
+    for name, sentence in _RESTRICTIVE_TEXTS.items():
+        # Notices name the licence without its version: "terms of the GNU General Public License as".
+        if re.sub(r"\W+", " ", sentence).removesuffix(" version") in plain:
+            return name.strip()
+    return None
+
+
+def folder_licences(root: Path, files: Iterable[str]) -> dict[str, str]:
+    """Licence of each folder that has a licence file of its own; ``""`` is the root.
+
+    Several files in one folder are alternatives or parts: one that is restrictive decides, unless the
+    package's metadata says otherwise (:func:`declared_licence`).
+    """
+    found: dict[str, str] = {}
+    for path in files:
+        pure = PurePosixPath(path)
+        if not _FILE_NAME.match(pure.name) or pure.suffix.lower() in _NO_LICENCE_FILE:
+            continue
+        licence = _read_licence(root / path)
+        parent = "" if pure.parent == PurePosixPath() else pure.parent.as_posix()
+        folder = parent.rpartition("/")[0] if pure.parent.name.upper() in ("LICENSES", "LICENCES") else parent
+        if licence is not None and (folder not in found or not is_permissive(licence)):
+            found[folder] = licence
+    return found
+
+
+def _read_licence(path: Path) -> str | None:
+    try:
+        return licence_of_text(path.read_text(encoding="utf-8", errors="replace")[:40_000])
+    except OSError:
+        return None
+
+
+def governing_licence(path: str, folders: Mapping[str, str]) -> str | None:
+    """The licence of the nearest folder above ``path`` that has one."""
+    parents = [parent.as_posix() for parent in PurePosixPath(path).parents]
+    return next((folders[key] for key in ("" if p == "." else p for p in parents) if key in folders), None)
+
+
+def declared_licence(root: Path) -> str | None:
+    """What a package's own metadata says: ``package.json``, ``pyproject.toml``, ``Cargo.toml``, ``METADATA``."""
+    readers = {
+        "package.json": _npm_licence,
+        "pyproject.toml": _toml_licence,
+        "Cargo.toml": _toml_licence,
+        "PKG-INFO": _metadata_licence,
+        "METADATA": _metadata_licence,
+    }
+    metadata = [root / name for name in readers if (root / name).is_file()]
+    for file in (*metadata, *sorted(root.glob("*.dist-info/METADATA"))):
+        try:
+            licence = readers[file.name](file.read_text(encoding="utf-8", errors="replace"))
+        except (OSError, ValueError):
+            continue
+        if licence:
+            return licence
+    return None
+
+
+def _npm_licence(text: str) -> str | None:
+    said = json.loads(text)
+    licence = said.get("license") if isinstance(said, dict) else None
+    if isinstance(licence, dict):
+        licence = licence.get("type")
+    return licence if isinstance(licence, str) else None
+
+
+def _toml_licence(text: str) -> str | None:
+    """``license = "…"`` or ``license = { text = "…" }`` of the first table that has one."""
+    found = re.search(r"^license\s*=\s*(?:\{\s*text\s*=\s*)?\"([^\"]+)\"", text, re.MULTILINE)
+    return found.group(1) if found else None
+
+
+def _metadata_licence(text: str) -> str | None:
+    """``License-Expression``, else ``License`` where it is one of ours, else the classifiers."""
+    said = Parser().parsestr(text, headersonly=True)
+    for key in ("License-Expression", "License"):
+        licence = (said.get(key) or "").strip()
+        if licence and "\n" not in licence and (key == "License-Expression" or is_permissive(licence)):
+            return licence
+    named = [line.rpartition(" :: ")[2] for line in said.get_all("Classifier", []) if "License ::" in line]
+    known = [_CLASSIFIERS.get(name, name) for name in named]
+    return " AND ".join(name.replace(" ", "-") for name in known) or None

@@ -1,0 +1,79 @@
+"""Snippets of other files for a row: chunks of the same repository that share rare names with the cursor.
+
+A stand-in for what the server gathers, rank for rank: identifiers weighted by how few chunks have them. It
+only has to give the model reason to look at snippets and reason to doubt them, hence the chance in it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+from random import Random
+
+from attrs import field, frozen
+
+from fim_lsp.types import Snippet
+from training.data.screening import SourceFile
+from training.data.spans import Hole
+
+CHUNK_LINES = 24
+_BEFORE, _AFTER = 1500, 500
+"""Characters around the cursor whose names are looked for."""
+_NAME = re.compile(r"[A-Za-z_]\w{2,}")
+_CANDIDATES = 8
+_COMMON = 400
+"""A name in more chunks than this tells nothing and is not looked up."""
+
+
+@frozen
+class _Chunk:
+    path: str
+    text: str = field(repr=False)
+    length: int
+
+
+class Neighbours:
+    """The chunks of all files, indexed by name when a repository is first asked for."""
+
+    def __init__(self, files: Iterable[SourceFile]) -> None:
+        self._files: dict[str, list[SourceFile]] = defaultdict(list)
+        for file in files:
+            self._files[file.source].append(file)
+        self._index = lru_cache(maxsize=8)(self._build)
+
+    def snippets(self, file: SourceFile, hole: Hole, count: int, rng: Random) -> tuple[Snippet, ...]:
+        """Up to ``count`` snippets of other files, the best last; chance picks among the best few."""
+        chunks, places = self._index(file.source)
+        around = hole.before_cursor[-_BEFORE:] + hole.suffix[:_AFTER]
+        scores: Counter[int] = Counter()
+        for name in sorted(set(_NAME.findall(around))):
+            found = places.get(name, ())
+            if found and len(found) <= _COMMON:
+                weight = math.log(1 + len(chunks) / len(found))
+                for number in found:
+                    scores[number] += weight / math.sqrt(chunks[number].length)
+        ranked = sorted(scores, key=lambda number: (-scores[number], number))
+        others = [number for number in ranked[: 4 * _CANDIDATES] if chunks[number].path != file.path]
+        others = others[:_CANDIDATES]
+        picked = sorted(rng.sample(others, min(count, len(others))), key=lambda number: scores[number])
+        return tuple(
+            Snippet(chunks[number].path, chunks[number].text, scores[number], "similar") for number in picked
+        )
+
+    def _build(self, source: str) -> tuple[list[_Chunk], dict[str, list[int]]]:
+        chunks: list[_Chunk] = []
+        places: dict[str, list[int]] = defaultdict(list)
+        for file in self._files[source]:
+            lines = file.text.split("\n")
+            for first in range(0, len(lines), CHUNK_LINES):
+                text = "\n".join(lines[first : first + CHUNK_LINES]).strip("\n")
+                names = set(_NAME.findall(text))
+                if len(names) < 3:
+                    continue
+                for name in names:
+                    places[name].append(len(chunks))
+                chunks.append(_Chunk(file.path, text, len(names)))
+        return chunks, places

@@ -1,0 +1,192 @@
+"""A hole becomes a row: the very tokens that the server would send, then the answer, each with its weight.
+
+The prompt is built by :func:`fim_lsp.prompt.builder.build`, nothing here knows a template's layout. The
+middle is encoded by itself, as the engine decodes it; at serving, token healing may join the tail's last
+token with it, which training leaves as it is on purpose.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from random import Random
+from urllib.parse import quote
+
+import attrs
+from attrs import field, frozen
+
+from fim_lsp.prompt.anchor import Anchor, next_anchor
+from fim_lsp.prompt.builder import build
+from fim_lsp.prompt.window import visible
+from fim_lsp.settings import PromptSettings
+from fim_lsp.types import CompletionRequest, DocumentSnapshot, Prompt, Snippet
+from training.config import DataSettings
+from training.data.screening import SourceFile
+from training.data.spans import EndKind, Hole, Kind, StartKind, end_kind, start_kind
+from training.tokenizers import Base
+
+_SHORTEST_PROMPT = 24
+"""Tokens; with less around it a hole is a riddle."""
+
+
+@frozen
+class Row:
+    """Tokens with a loss weight each, and what is needed to give figures by kind.
+
+    A weight belongs to the token at its own place, as a target; 0 means that no loss is taken on it.
+    """
+
+    tokens: tuple[int, ...] = field(repr=False)
+    weights: tuple[float, ...] = field(repr=False)
+    middle_start: int
+    """Index of the first token of the middle; the end token is the last. 0 in a left-to-right row."""
+    kind: Kind
+    start_kind: StartKind
+    end_kind: EndKind
+    language: str
+    source: str
+    anchored: bool = False
+    snippets: int = 0
+    """How many snippets of other files the prompt holds."""
+
+
+def fim_row(
+    hole: Hole,
+    file: SourceFile,
+    base: Base,
+    settings: DataSettings,
+    budget: int,
+    snippets: Sequence[Snippet] = (),
+) -> Row | None:
+    """The row of a hole in a file.
+
+    Args:
+        hole: what is cut out; what is typed of its middle stands before the cursor.
+        file: names the document to the prompt; its text is the hole's.
+        base: vocabulary, template and end token.
+        settings: shares and weights.
+        budget: tokens that the row should have at most; a long middle may take up to
+            ``settings.max_tokens``.
+        snippets: pieces of other files, the best last.
+
+    Returns:
+        The row, or None where it would be too long or too short.
+    """
+    rest = visible(hole.rest)
+    answer = (*(base.tokenizer.encode(rest) if rest else ()), base.end)
+    room = budget - len(answer)
+    if room < max(_SHORTEST_PROMPT, len(answer)):
+        room = settings.max_tokens - len(answer)
+    if room < max(_SHORTEST_PROMPT, len(answer) // 2):
+        return None
+    prompt = served_prompt(hole, file, base, settings, room, snippets)
+    given = prompt_ids(prompt, base)
+    if not settings.min_tokens <= len(given) + len(answer) <= settings.max_tokens:
+        return None
+    weights = _prefix_weights(prompt, given, base, settings) + [1.0] * len(answer)
+    return Row(
+        tokens=(*given, *answer),
+        weights=tuple(weights),
+        middle_start=len(given),
+        kind=hole.kind,
+        start_kind=hole.start_kind,
+        end_kind=hole.end_kind,
+        language=file.language,
+        source=file.source,
+        anchored=hole.typed > 0,
+        snippets=sum(part.kind == "snippet" for part in prompt.parts),
+    )
+
+
+def served_prompt(
+    hole: Hole,
+    file: SourceFile,
+    base: Base,
+    settings: DataSettings,
+    room: int,
+    snippets: Sequence[Snippet] = (),
+) -> Prompt:
+    """The prompt that the server would send with the cursor in the hole.
+
+    Where something is typed already, the anchor is the one that the server made before it was typed.
+    """
+    layout = PromptSettings(
+        max_tokens=max(64, room),
+        prefix_share=settings.prefix_share,
+        layout="anchored" if hole.typed else "plain",
+        max_middle_chars=settings.max_middle_chars,
+    )
+    anchor: Anchor | None = None
+    if hole.typed:
+        before = request_for(file, hole.prefix, hole.suffix)
+        anchor = next_anchor(None, before, base.template, layout)
+    request = request_for(file, hole.before_cursor, hole.suffix)
+    return build(
+        request,
+        base.template,
+        base.tokenizer,
+        layout,
+        snippets=snippets,
+        anchor=anchor,
+        max_tokens=room,
+        path=file.path,
+        repository=file.source,
+    )
+
+
+def left_to_right_row(
+    file: SourceFile, cursor: int, base: Base, settings: DataSettings, budget: int
+) -> Row | None:
+    """The text before ``cursor`` as a prefix-only prompt, with the loss on all of it.
+
+    Keeps what the base knew of plain continuation. Where the file ends, the end token follows.
+    """
+    request = request_for(file, file.text[:cursor], file.text[cursor:])
+    room = min(budget, settings.max_tokens) - 1
+    prompt = build(request, None, base.tokenizer, PromptSettings(max_tokens=max(64, room)), max_tokens=room)
+    tokens = prompt_ids(prompt, base) + ((base.end,) if cursor == len(file.text) else ())
+    if len(tokens) < settings.min_tokens:
+        return None
+    return Row(
+        tokens=tokens,
+        weights=(0.0, *[1.0] * (len(tokens) - 1)),
+        middle_start=0,
+        kind="left_to_right",
+        start_kind=start_kind("", prompt.tail[:1]),
+        end_kind=end_kind(file.text[:cursor], file.text[cursor:]),
+        language=file.language,
+        source=file.source,
+    )
+
+
+def prompt_ids(prompt: Prompt, base: Base) -> tuple[int, ...]:
+    """A prompt as the engine evaluates it: the head's tokens, then the tail's text."""
+    return (*prompt.head, *(base.tokenizer.encode(prompt.tail) if prompt.tail else ()))
+
+
+def request_for(file: SourceFile, before: str, after: str) -> CompletionRequest:
+    """A cursor between two texts in the file's name."""
+    document = DocumentSnapshot(f"file:///{quote(file.path)}", file.language, 1, before + after)
+    return CompletionRequest(document, len(before))
+
+
+def draw_budget(settings: DataSettings, rng: Random) -> int:
+    """A row's length, log-uniform: as many rows between 64 and 128 tokens as between 256 and 512."""
+    shortest = min(settings.max_tokens, round(1.25 * settings.min_tokens))
+    return round(math.exp(rng.uniform(math.log(shortest), math.log(settings.max_tokens))))
+
+
+def cut_off(hole: Hole) -> Hole:
+    """The hole with nothing behind it, where it ends with its line: code that is still being written."""
+    return hole if hole.end_kind == "mid_line" else attrs.evolve(hole, suffix="")
+
+
+def _prefix_weights(
+    prompt: Prompt, given: tuple[int, ...], base: Base, settings: DataSettings
+) -> list[float]:
+    """Weights of the prompt's tokens: 0, but for the tail of a prefix that the middle follows directly."""
+    weights = [0.0] * len(given)
+    if settings.prefix_loss_weight > 0 and base.template.order == "suffix_first":
+        tail = min(len(given) - len(prompt.head), settings.prefix_loss_tokens)
+        weights[len(given) - tail :] = [settings.prefix_loss_weight] * tail
+    return weights

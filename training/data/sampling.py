@@ -1,0 +1,199 @@
+"""Draw rows: which language, repository, file and hole each is made of; seeded, one generator for each row.
+
+Small repositories count for more than their size, so that no large one drowns them: drawn by the square
+root of their characters, as mixtures of unequal corpora commonly are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate
+from random import Random
+
+from attrs import field, frozen
+
+from training.config import DataSettings
+from training.data.history import PastHole
+from training.data.neighbours import Neighbours
+from training.data.rows import Row, cut_off, draw_budget, fim_row, left_to_right_row
+from training.data.screening import SourceFile
+from training.data.secrets import find_secret
+from training.data.spans import Document, Hole, anchored, choose_hole
+from training.tokenizers import Base
+
+_LARGEST = 60_000
+"""Characters above which a file is no likelier to be drawn."""
+_TRIES_A_ROW = 8
+
+
+@frozen
+class Drawn:
+    """Rows, and how many draws came to nothing by reason."""
+
+    rows: tuple[Row, ...] = field(repr=False)
+    dropped: Counter[str]
+
+
+def draw_rows(
+    files: Sequence[SourceFile],
+    count: int,
+    base: Base,
+    settings: DataSettings,
+    part: str,
+    neighbours: Neighbours,
+    history: Mapping[str, Sequence[PastHole]],
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> Drawn:
+    """Draw up to ``count`` different rows.
+
+    Args:
+        files: one side of the split.
+        count: how many rows are wanted; fewer come where the files have no more to give.
+        base: whose tokens and template.
+        settings: the mix.
+        part: ``train`` or ``held_out``; together with the seed it decides every draw.
+        neighbours: where snippets come from.
+        history: holes that commits left, by source.
+        on_progress: told how many rows there are.
+    """
+    if not files or not count:
+        return Drawn((), Counter())
+    drawer = _Drawer(files, base, settings, neighbours, history)
+    rows: list[Row] = []
+    seen: set[tuple[int, ...]] = set()
+    dropped: Counter[str] = Counter()
+    for number in range(count * _TRIES_A_ROW):
+        row = drawer.draw(Random(f"{settings.seed}/{part}/{number}"))
+        if isinstance(row, str):
+            dropped[row] += 1
+        elif row.tokens in seen:
+            dropped["drawn twice"] += 1
+        else:
+            seen.add(row.tokens)
+            rows.append(row)
+            on_progress(len(rows))
+            if len(rows) == count:
+                break
+    return Drawn(tuple(rows), dropped)
+
+
+class _Drawer:
+    """Draws one row at a time; the syntax trees of the files drawn last are kept."""
+
+    def __init__(
+        self,
+        files: Sequence[SourceFile],
+        base: Base,
+        settings: DataSettings,
+        neighbours: Neighbours,
+        history: Mapping[str, Sequence[PastHole]],
+    ) -> None:
+        self._base = base
+        self._settings = settings
+        self._neighbours = neighbours
+        self._choose = _FileChoice(files, settings.language_weights)
+        self._document = lru_cache(maxsize=512)(lambda file: Document(file.text, file.language))
+        by_path = {(file.source, file.path): file for file in files}
+        past = [
+            (by_path[source, one.path], one)
+            for source, holes in history.items()
+            for one in holes
+            if (source, one.path) in by_path
+        ]
+        self._past = past
+        self._past_weights = list(accumulate(one.weight for _, one in past))
+
+    def draw(self, rng: Random) -> Row | str:
+        """A row, or why this draw gave none."""
+        settings = self._settings
+        budget = draw_budget(settings, rng)
+        if rng.random() >= settings.fim_rate:
+            file = self._choose(rng)
+            cursor = _line_end(file.text, rng.randrange(len(file.text)))
+            row = left_to_right_row(file, cursor, self._base, settings, budget)
+            return row or "left to right: too short"
+        file, hole = self._hole(rng)
+        if hole is None:
+            return "no hole found"
+        if hole.kind != "empty" and rng.random() < settings.no_suffix_rate:
+            hole = cut_off(hole)
+        snippets = ()
+        if settings.max_snippets and rng.random() < settings.context_rate:
+            snippets = self._neighbours.snippets(file, hole, rng.randint(1, settings.max_snippets), rng)
+        row = fim_row(hole, file, self._base, settings, budget, snippets)
+        if row is None:
+            return "too long or too short"
+        # An older version, or a place where two clean pieces meet.
+        return "secret" if find_secret(self._base.tokenizer.decode(row.tokens)) else row
+
+    def _hole(self, rng: Random) -> tuple[SourceFile, Hole | None]:
+        settings = self._settings
+        if self._past and rng.random() < settings.history_share:
+            file, past = rng.choices(self._past, cum_weights=self._past_weights)[0]
+            hole = past.hole
+            return file, anchored(hole, rng) if rng.random() < settings.anchored_rate else hole
+        file = self._choose(rng)
+        hole_or_none = choose_hole(
+            self._document(file),
+            settings.spans,
+            rng,
+            max_chars=settings.max_middle_chars,
+            anchored_rate=settings.anchored_rate,
+        )
+        return file, hole_or_none
+
+
+class _FileChoice:
+    """Language by weight, source by the root of its size, file by its size."""
+
+    def __init__(self, files: Sequence[SourceFile], weights: Mapping[str, float]) -> None:
+        groups: dict[str, dict[str, list[SourceFile]]] = defaultdict(lambda: defaultdict(list))
+        for file in files:
+            groups[_family(file.language)][file.source].append(file)
+        self._groups = {
+            language: [(members, _sizes(members)) for members in sources.values()]
+            for language, sources in groups.items()
+        }
+        self._sources = {
+            language: list(accumulate(math.sqrt(sizes[-1]) for _, sizes in sources))
+            for language, sources in self._groups.items()
+        }
+        self._weights = _language_weights(
+            {language: sum(sizes[-1] for _, sizes in s) for language, s in self._groups.items()}, weights
+        )
+
+    def __call__(self, rng: Random) -> SourceFile:
+        language = rng.choices(list(self._weights), list(self._weights.values()))[0]
+        members, sizes = rng.choices(self._groups[language], cum_weights=self._sources[language])[0]
+        return rng.choices(members, cum_weights=sizes)[0]
+
+
+def _family(language: str) -> str:
+    """JSX counts as JavaScript and TSX as TypeScript."""
+    return language.removesuffix("react")
+
+
+def _sizes(files: Sequence[SourceFile]) -> list[int]:
+    return list(accumulate(min(len(file.text), _LARGEST) for file in files))
+
+
+def _language_weights(sizes: Mapping[str, int], weights: Mapping[str, float]) -> dict[str, float]:
+    """A weight for each language there is: its own, or its part of what the named ones leave.
+
+    The rest goes by the square root of the sizes; without any names all go by their sizes.
+    """
+    if not weights:
+        return {language: float(size) for language, size in sizes.items()}
+    named = {language: weights[language] for language in sizes if weights.get(language, 0) > 0}
+    others = {language: math.sqrt(size) for language, size in sizes.items() if language not in weights}
+    rest = max(0.0, 1 - sum(weights.values()))
+    total = sum(others.values())
+    return named | {language: rest * root / total for language, root in others.items() if rest}
+
+
+def _line_end(text: str, offset: int) -> int:
+    newline = text.find("\n", offset)
+    return len(text) if newline < 0 else newline + 1

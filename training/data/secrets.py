@@ -1,0 +1,64 @@
+"""Keys and passwords must never be learnt by heart: a file in which one is found is not used.
+
+The patterns are those of detect-secrets, run over whole texts at once (line by line takes minutes for what
+takes seconds). Its detectors of plain words and of entropy cry at every fixture and hash when used alone; a
+value has to be assigned to a telling name *and* to look random to count.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import pkgutil
+import re
+from collections import Counter
+from functools import lru_cache
+
+_KEYWORD = re.compile(
+    r"(?:api_?key|auth_?key|service_?key|account_?key|db_?key|private_?key|client_?secret|secret_?key|secret|"
+    r"passwo?r?d|passphrase|pwd|auth_?token|access_?token|token)[\"']?\s*(?::=|=>|[:=])\s*"
+    r"[\"']([A-Za-z0-9+/=_\-.~!@#$%^&*]{16,120})[\"']",
+    re.IGNORECASE,
+)
+_MIN_ENTROPY = 3.8
+"""Bits to a character; English words joined by dashes reach 3.6, random base64 of 20 characters 4."""
+_NOT_SECRETS = frozenset({"IPPublicDetector", "MailchimpDetector", "TwilioKeyDetector"})
+"""Addresses are no secrets, and the other two take every hexadecimal digest with two letters before it."""
+
+
+def find_secret(text: str) -> str | None:
+    """The kind of the first secret in ``text``, or None."""
+    for kind, pattern in _patterns():
+        if pattern.search(text):
+            return kind
+    for match in _KEYWORD.finditer(text):
+        value = match.group(1)
+        if entropy(value) >= _MIN_ENTROPY and any(c.isdigit() for c in value) and any(map(str.isalpha, value)):
+            return "keyword"
+    return None
+
+
+def entropy(text: str) -> float:
+    """Shannon entropy of the characters, in bits."""
+    counts = Counter(text).values()
+    return -sum(count / len(text) * math.log2(count / len(text)) for count in counts)
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """What detect-secrets' regular expression plugins look for."""
+    import detect_secrets.plugins as plugins
+    from detect_secrets.plugins.base import RegexBasedDetector
+
+    found = {}
+    for info in pkgutil.iter_modules(plugins.__path__):
+        module = importlib.import_module(f"detect_secrets.plugins.{info.name}")
+        for name, plugin in vars(module).items():
+            if isinstance(plugin, type) and issubclass(plugin, RegexBasedDetector):
+                found[name] = plugin
+    return tuple(
+        (str(plugin.secret_type), pattern)
+        for name, plugin in sorted(found.items())
+        if name not in _NOT_SECRETS and name != "RegexBasedDetector"
+        for pattern in plugin.denylist
+    )

@@ -1,0 +1,143 @@
+"""What there is to train on: repositories, folders, installed packages, and what ``corpus`` fetched.
+
+Everything becomes a :class:`Source`, a root with file names and the licence that governs each; the files
+themselves are read by :mod:`training.data.screening`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from attrs import field, frozen
+
+from training.data import DataError
+from training.data.licences import declared_licence, folder_licences, governing_licence, is_permissive
+from training.data.screening import Candidate
+from training.data.walk import list_files, name_problem
+
+INDEX = "packages.json"
+"""Lists the packages in a folder that ``python -m training corpus`` made."""
+_RESTRICTIVE = re.compile(r"GPL|MPL|EPL|CDDL|SSPL|BUSL|CC-BY|proprietary|commercial|other", re.IGNORECASE)
+
+
+@frozen
+class Source:
+    """A repository or package."""
+
+    name: str
+    root: Path
+    files: tuple[str, ...] = field(repr=False)
+    licence: str | None
+    """What its metadata or licence file says; ``own`` where the user vouches; None where nothing says."""
+    version: str = ""
+    folders: Mapping[str, str] = field(factory=dict, repr=False)
+    """Licences of folders below the root that have their own."""
+
+
+def open_sources(
+    repositories: tuple[Path, ...] = (), installed: tuple[str, ...] = (), *, own: bool = False
+) -> tuple[Source, ...]:
+    """All sources, with names that tell them apart.
+
+    Args:
+        repositories: git work trees, plain folders, or folders that ``corpus`` made.
+        installed: names of distributions installed beside this Python.
+        own: whether the repositories are the user's own, so that no licence is asked for.
+
+    Raises:
+        DataError: a folder or a distribution does not exist.
+    """
+    found = [source for path in repositories for source in _sources_in(path, own)]
+    found += [_installed(name) for name in installed]
+    counts = Counter(source.name for source in found)
+    taken: Counter[str] = Counter()
+    named = []
+    for source in found:
+        taken[source.name] += 1
+        alone = counts[source.name] == 1
+        name = source.name if alone else f"{source.name}-{taken[source.name]}"
+        named.append(Source(name, source.root, source.files, source.licence, source.version, source.folders))
+    return tuple(named)
+
+
+def candidates(source: Source) -> tuple[list[Candidate], Counter[str]]:
+    """The files worth reading, and how many are not by reason."""
+    kept, dropped = [], Counter[str]()
+    for path in source.files:
+        reason = name_problem(path)
+        licence = source.licence
+        if licence != "own":
+            licence = governing_licence(path, {**source.folders, "": licence or ""}) or None
+            if reason is None and licence is None:
+                reason = "no licence found"
+            elif reason is None and licence is not None and not is_permissive(licence):
+                reason = "licence"
+        if reason is None:
+            kept.append(Candidate(source.name, source.root, path, licence or ""))
+        else:
+            dropped[reason] += 1
+    return kept, dropped
+
+
+def _sources_in(path: Path, own: bool) -> Iterator[Source]:
+    if not path.exists():
+        raise DataError(f"There is no repository at {path}.", "Check the path given with --repo.")
+    if (path / INDEX).is_file():
+        yield from _fetched(path)
+        return
+    root = path.resolve()
+    yield _source(root.name, root if root.is_dir() else root.parent, tuple(list_files(root)), own=own)
+
+
+def _source(name: str, root: Path, files: tuple[str, ...], *, own: bool = False, version: str = "") -> Source:
+    folders = {} if own else folder_licences(root, files)
+    licence = "own" if own else _source_licence(root, folders)
+    return Source(name, root, files, licence, version, folders)
+
+
+def _source_licence(root: Path, folders: Mapping[str, str]) -> str | None:
+    """The declared licence where it is clear, else that of the licence file."""
+    declared = declared_licence(root)
+    if declared and (is_permissive(declared) or _RESTRICTIVE.search(declared)):
+        return declared
+    metadata = (folders[folder] for folder in sorted(folders) if folder.endswith(".dist-info"))
+    return folders.get("") or next(metadata, declared)
+
+
+def _fetched(folder: Path) -> Iterator[Source]:
+    """The packages in a folder that ``corpus`` made."""
+    try:
+        packages = json.loads((folder / INDEX).read_text(encoding="utf-8"))["packages"]
+        for package in packages:
+            root = folder / package["folder"]
+            # The walk is the package's own: a repository around the folder has no say in it.
+            files = tuple(sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file()))
+            source = _source(f"{package['registry']}:{package['name']}", root, files)
+            licence = package.get("licence") or source.licence
+            yield Source(source.name, root, files, licence, package["version"], source.folders)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{folder / INDEX} can't be read: {error}.", "Make the folder anew: python -m training corpus."
+        ) from error
+
+
+def _installed(name: str) -> Source:
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        package = distribution(name)
+    except PackageNotFoundError as error:
+        raise DataError(
+            f"No distribution named {name} is installed.", "Check the name: python -m pip list."
+        ) from error
+    root = Path(str(package.locate_file("")))
+    files = tuple(sorted(str(file) for file in package.files or () if not str(file).startswith("..")))
+    folders = folder_licences(root, files)
+    info = next((file.split("/")[0] for file in files if ".dist-info/" in file), "")
+    declared = declared_licence(root / info) if info else None
+    licence = declared or folders.get(info)
+    return Source(f"pypi:{name}", root, files, licence, package.version, folders)

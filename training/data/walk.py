@@ -1,0 +1,115 @@
+"""Which files a source consists of: what git tracks, else what no ignore file excludes.
+
+The names alone decide here; :mod:`training.data.screening` reads the files.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+from training.data.languages import is_code
+
+IGNORE_FILES = (".gitignore", ".fimignore")
+VENDORED = frozenset(
+    "node_modules bower_components vendor vendors vendored _vendor _vendored _vendored_packages third_party "
+    "third-party thirdparty 3rdparty external externals extern site-packages dist-packages Pods jspm_packages "
+    ".yarn __pycache__".split()
+)
+"""Names of folders whose code was written elsewhere."""
+GENERATED = frozenset(
+    "dist umd esm cjs _esm _cjs _types esm5 esm2015 esm2020 fesm2015 fesm2020 fesm2022 bundles locale locales "
+    "coverage __generated__ generated".split()
+)
+"""Names of folders whose code a tool wrote, or that hold tables rather than code."""
+LOCK_FILES = frozenset(
+    "package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml poetry.lock pdm.lock uv.lock Pipfile.lock "
+    "Cargo.lock go.sum composer.lock Gemfile.lock gradle.lockfile flake.lock".split()
+)
+
+
+def list_files(root: Path) -> list[str]:
+    """Paths of a source's files relative to ``root``, with ``/``, sorted; a single file is its own source."""
+    if root.is_file():
+        return [root.name]
+    tracked = _git_files(root)
+    return sorted(tracked if tracked is not None else _walk(root))
+
+
+def name_problem(path: str) -> str | None:
+    """Why a file is left out for its name alone, or None; what is no code has its own reason."""
+    parts = PurePosixPath(path).parts
+    if parts[-1] in LOCK_FILES:
+        return "lock file"
+    if not is_code(path):
+        return "not code"
+    if any(part in VENDORED for part in parts[:-1]):
+        return "vendored"
+    name = parts[-1].lower()
+    if ".min." in name or "-min." in name or ".bundle." in name:
+        return "minified"
+    generated = name.endswith((".d.ts", ".d.mts", ".d.cts", "_pb2.py", "_pb2_grpc.py", ".pb.go", ".g.dart"))
+    return "generated" if generated or any(part in GENERATED for part in parts[:-1]) else None
+
+
+def is_git_repository(root: Path) -> bool:
+    """Whether ``root`` lies in a git work tree."""
+    return (root / ".git").exists() or _git(root, "rev-parse", "--is-inside-work-tree") == "true\n"
+
+
+def _git_files(root: Path) -> list[str] | None:
+    """What git tracks or would track below ``root``, or None where git has nothing to say."""
+    if not is_git_repository(root):
+        return None
+    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    if not listed:
+        return None
+    spec = _ignored(root, root)
+    names = (name for name in dict.fromkeys(listed.split("\0")) if name)
+    return [name for name in names if not spec(name) and (root / name).is_file()]
+
+
+def _git(root: Path, *arguments: str) -> str:
+    """The output of a git command; empty where git is missing or refuses."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, check=False, stdin=subprocess.DEVNULL
+        )
+    except OSError:
+        return ""
+    return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else ""
+
+
+def _walk(root: Path) -> Iterator[str]:
+    """Every file that no ignore file on the way excludes; links are not followed, they may leave the root."""
+    pending = [(root, ())]
+    while pending:
+        folder, specs = pending.pop()
+        specs = (*specs, _ignored(root, folder))
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            path = Path(entry.path).relative_to(root).as_posix()
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if any(ignores(path + "/" * is_folder) for ignores in specs):
+                continue
+            if is_folder and entry.name not in (".git", ".hg", ".svn", ".venv", "venv", ".tox", ".nox"):
+                pending.append((Path(entry.path), specs))
+            elif entry.is_file(follow_symlinks=False):
+                yield path
+
+
+def _ignored(root: Path, folder: Path) -> Callable[[str], bool]:
+    """Whether the ignore files of one folder exclude a path (relative to ``root``)."""
+    lines: list[str] = []
+    for name in IGNORE_FILES:
+        with suppress(OSError):
+            lines += (folder / name).read_text(encoding="utf-8", errors="replace").splitlines()
+    if not lines:
+        return lambda path: False
+    from pathspec import GitIgnoreSpec
+
+    spec = GitIgnoreSpec.from_lines(lines)
+    start = "" if folder == root else folder.relative_to(root).as_posix() + "/"
+    return lambda path: path.startswith(start) and bool(spec.match_file(path.removeprefix(start)))
