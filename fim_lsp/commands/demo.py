@@ -27,6 +27,7 @@ _SAMPLES = Path(__file__).resolve().parent / "demo_project"
 _MARK = "█"
 _LANGUAGES = {".py": "python", ".js": "javascript"}
 _CONTEXT_LINES = 3
+_KEYS = {" ": "space", "\n": "enter"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +40,8 @@ def run(parsed: argparse.Namespace) -> int:
     from rich.console import Console
 
     serve.flags(parsed)
-    return asyncio.run(_play(Console(highlight=False), serve.command_line(serve.forwarded(parsed))))
+    console = Console(highlight=False, soft_wrap=True)
+    return asyncio.run(_play(console, serve.command_line(serve.forwarded(parsed))))
 
 
 @frozen
@@ -67,7 +69,10 @@ async def _play(console: Console, command: list[str]) -> int:
     async with start_editor(command, root=folder) as editor:
         with console.status("Starting fim-lsp and loading its model…"):
             name = await editor.ready()
-        console.print(f"[bold]fim-lsp[/] completes with [bold]{name}[/], in process, on this machine.\n")
+        console.print(f"[bold]fim-lsp[/] completes with [bold]{name}[/], in process, on this machine.")
+        for notice in editor.messages:
+            console.print(f"[yellow]{notice}[/]")
+        console.print()
         for scene in scenes(folder):
             seen += await _play_scene(console, editor, scene)
     _summarise(console, seen)
@@ -82,39 +87,39 @@ async def _play_scene(console: Console, editor: HeadlessEditor, scene: Scene) ->
     shown = await editor.suggest(file)
     seen = [shown]
     console.print(_heading())
-    console.print(_row("open", file, shown))
+    console.print(_row("open", file, shown, console.width))
     for character in scene.typed:
         editor.insert(file, character)
         shown = await editor.suggest(file)
         seen.append(shown)
-        console.print(_row(repr(character)[1:-1], file, shown))
+        console.print(_row(_KEYS.get(character, character), file, shown, console.width))
     _print_code(console, file, shown.text)
     if shown.text:
         editor.insert(file, shown.text)
         seen.append(await editor.suggest(file))
-        console.print(_row("accept", file, seen[-1]))
+        console.print(_row("accept", file, seen[-1], console.width))
     console.print()
     return seen
 
 
 def _heading() -> str:
-    return "[dim]key     first token  shown after  evaluated  reused  by         code[/]"
+    return "[dim]key      first token  shown after  evaluated  reused  by         code[/]"
 
 
-def _row(key: str, file: OpenFile, shown: Shown) -> str:
-    """One keystroke: what was typed, what it cost, and the line with its ghost text."""
+def _row(key: str, file: OpenFile, shown: Shown, width: int) -> str:
+    """One keystroke: what was typed, what it cost, and the line with its ghost text, cut to the terminal."""
     from rich.markup import escape
 
     timings = shown.explanation["timings"]
     first = timings["queuedMs"] + timings["prefillMs"]
-    line = file.text[: file.cursor].rsplit("\n", 1)[-1]
-    ghost = shown.text.split("\n", 1)
-    more = " [dim]…[/]" if len(ghost) > 1 else ""
-    return (
-        f"{escape(key):<7} {first:>8.1f} ms {shown.waited_ms:>9.1f} ms  "
+    costs = (
+        f"{key:<7} {first:>9.1f} ms {shown.waited_ms:>9.1f} ms  "
         f"{timings['evaluatedTokens']:>9}  {timings['reusedTokens']:>6}  {shown.explanation['source']:<9}  "
-        f"{escape(line.strip())}[bright_black italic]{escape(ghost[0])}[/]{more}"
     )
+    line = file.text[: file.cursor].rsplit("\n", 1)[-1].lstrip()
+    first_line, newline, _ = shown.text.partition("\n")
+    ghost = (first_line + (" …" if newline else ""))[: max(0, width - len(costs) - len(line))]
+    return f"{escape(costs)}{escape(line)}[bright_black italic]{escape(ghost)}[/]"
 
 
 def _print_code(console: Console, file: OpenFile, ghost: str) -> None:

@@ -100,6 +100,7 @@ def open_engine(settings: ModelSettings, on_progress: OnProgress) -> Engine:
         resolved.path,
         settings,
         on_progress,
+        name=known.title if known else None,
         template_hint=known.template if known else None,
         notice=known.notice if known else None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -16,6 +17,8 @@ from pygls.lsp.client import LanguageClient
 from fim_lsp.errors import FimLspError
 from fim_lsp.lsp.documents import offset_at, units
 from fim_lsp.lsp.status import STATUS
+
+logger = logging.getLogger(__name__)
 
 _ENCODING = types.PositionEncodingKind.Utf16
 
@@ -51,6 +54,8 @@ class HeadlessEditor:
 
     client: LanguageClient
     _ready: asyncio.Future[str] = field(repr=False)
+    messages: list[str] = field(factory=list)
+    """What the server would have shown to the user."""
 
     async def ready(self) -> str:
         """Wait until the model is loaded and return its name.
@@ -113,6 +118,16 @@ async def start_editor(
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     ready.add_done_callback(lambda future: future.cancelled() or future.exception())
 
+    messages: list[str] = []
+
+    @client.feature(types.WINDOW_SHOW_MESSAGE)  # type: ignore[untyped-decorator]
+    def _(params: types.ShowMessageParams) -> None:
+        messages.append(params.message)
+
+    @client.feature(types.WINDOW_LOG_MESSAGE)  # type: ignore[untyped-decorator]
+    def _(params: types.LogMessageParams) -> None:
+        logger.info("%s", params.message)
+
     @client.feature(STATUS)  # type: ignore[untyped-decorator]
     def _(status: Any) -> None:
         if ready.done() or status.busy:
@@ -135,7 +150,7 @@ async def start_editor(
     )
     client.initialized(types.InitializedParams())
     try:
-        yield HeadlessEditor(client, ready)
+        yield HeadlessEditor(client, ready, messages)
     finally:
         await client.shutdown_async(None)
         client.exit(None)

@@ -10,6 +10,7 @@ from typing import Any
 
 import llama_cpp
 import psutil
+from attrs import evolve
 
 from fim_lsp.engine.base import ModelLoadError, OnProgress
 from fim_lsp.engine.llama.engine import LlamaEngine
@@ -57,10 +58,13 @@ def open_llama(
     settings: ModelSettings,
     on_progress: OnProgress = lambda _: None,
     *,
+    name: str | None = None,
     template_hint: str | None = None,
     notice: str | None = None,
 ) -> LlamaEngine:
     """Load weights and open a context.
+
+    ``name``, ``template_hint`` and ``notice`` are what the catalog knows beyond the file itself.
 
     Check the file with :func:`fim_lsp.models.gguf_header.check_model` before: llama.cpp aborts the whole
     process on some broken files.
@@ -87,7 +91,8 @@ def open_llama(
             )
     vocab = llama_cpp.llama_model_get_vocab(model)
     tokenizer = LlamaTokenizer(vocab)
-    info = _describe(path, model, context, vocab, template_hint, notice)
+    info = _describe(path, model, context)
+    info = evolve(info, name=name or info.name, template_hint=template_hint, notice=notice)
     engine = LlamaEngine(info, tokenizer, model, context, tokenizer.vocabulary(), settings)
     engine.warm_up()
     return engine
@@ -130,9 +135,7 @@ def _context_params(settings: ModelSettings) -> Any:
     return params
 
 
-def _describe(
-    path: Path, model: Any, context: Any, vocab: Any, template_hint: str | None, notice: str | None
-) -> ModelInfo:
+def _describe(path: Path, model: Any, context: Any) -> ModelInfo:
     metadata = _metadata(model)
     named = {key: metadata.get(f"tokenizer.ggml.fim_{key}_token_id") for key in _FIM_KEYS}
     return ModelInfo(
@@ -146,8 +149,6 @@ def _describe(
         metadata=metadata,
         # Only what the file names: llama.cpp also guesses ids from token texts (<reponame> for REP).
         fim_ids={key: int(value) for key, value in named.items() if value is not None},
-        template_hint=template_hint,
-        notice=notice,
     )
 
 
