@@ -6,8 +6,6 @@ import re
 from pathlib import Path
 from typing import Any, get_args
 
-import pytest
-
 from fim_lsp.settings import SettingRow, table
 
 README = Path(__file__).parents[2] / "README.md"
@@ -17,15 +15,11 @@ _BETWEEN = re.compile(r"(<!-- settings: begin[^\n]*-->\n).*(<!-- settings: end -
 def _written(value: Any) -> str:
     if isinstance(value, tuple):
         return " ".join(f"`{item}`" for item in value) or "none"
-    return (
-        {None: "automatic", True: "on", False: "off"}.get(value, f"`{value}`")
-        if not _number(value)
-        else f"`{value}`"
-    )
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if value is None:
+        return "automatic"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"`{value}`"
 
 
 def _line(row: SettingRow) -> str:
@@ -39,9 +33,14 @@ def settings_table() -> str:
     return "\n".join(["| setting | default | |", "|---|---|---|", *rows]) + "\n"
 
 
-def test_the_readme_lists_every_setting(pytestconfig: pytest.Config):
+def mended(text: str) -> str:
+    return _BETWEEN.sub(lambda found: found[1] + settings_table() + found[2], text)
+
+
+def test_the_readme_lists_every_setting():
     text = README.read_text(encoding="utf-8")
-    wanted = _BETWEEN.sub(lambda found: found[1] + settings_table() + found[2], text)
-    if pytestconfig.getoption("verbose") >= 3:  # pytest -vvv tests/unit/test_readme.py mends the page
-        README.write_text(wanted, encoding="utf-8")
-    assert text == wanted, "run pytest -vvv on this file to mend the README"
+    assert text == mended(text), "mend it with: python tests/unit/test_readme.py"
+
+
+if __name__ == "__main__":
+    README.write_text(mended(README.read_text(encoding="utf-8")), encoding="utf-8")
