@@ -217,7 +217,7 @@ class Piece:
     probability: float
     """The model's probability for this token, 0 to 1."""
     elapsed_ms: float
-    """Since the generation began on the inference thread."""
+    """Since the prompt was evaluated: a long prefill must not eat the time for the answer."""
 
 
 @frozen

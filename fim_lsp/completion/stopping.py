@@ -104,7 +104,7 @@ def check(text: str, probabilities: Sequence[float], elapsed_ms: float, rules: S
     Args:
         text: everything generated so far.
         probabilities: the model's probability for each token of it, 0 to 1.
-        elapsed_ms: since the generation began.
+        elapsed_ms: since the prompt was evaluated.
         rules: from :func:`stop_rules`.
 
     Returns:

@@ -98,7 +98,7 @@ class LlamaEngine:
             )
             if not ready:
                 return Generation("", FinishReason.CANCELLED, prefill)
-            generation = self._decode(prompt, plan, sampling, cancel, on_piece, started)
+            generation = self._decode(prompt, plan, sampling, cancel, on_piece)
             decode = generation.timings
             timings = evolve(prefill, decode_ms=decode.decode_ms, generated_tokens=decode.generated_tokens)
             return evolve(generation, timings=timings)
@@ -172,7 +172,6 @@ class LlamaEngine:
         sampling: SamplingParams,
         cancel: CancelToken,
         on_piece: OnPiece,
-        started: float,
     ) -> Generation:
         """Sample token by token. The last one sampled is not evaluated; the next request does if it must."""
         decoding = time.perf_counter()
@@ -195,7 +194,7 @@ class LlamaEngine:
             piece = self._vocabulary.pieces[token]
             piece, healing = piece[len(healing) :], healing[len(piece) :]
             text.append(decoder.decode(piece))
-            if not on_piece(Piece(text[-1], probability, _ms_since(started))):
+            if not on_piece(Piece(text[-1], probability, _ms_since(decoding))):
                 reason = FinishReason.STOPPED
                 break
             if len(probabilities) == room:
