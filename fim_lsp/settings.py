@@ -125,7 +125,9 @@ class CompletionSettings:
     stop_below: float = _setting(
         0.0, "End a suggestion where the last tokens' mean probability falls below.", at_least=0, at_most=1
     )
-    time_budget_ms: float = _setting(4000, "Longest time to write a suggestion, once the prompt is evaluated.", at_least=50)
+    time_budget_ms: float = _setting(
+        4000, "Longest time to write a suggestion, once the prompt is evaluated.", at_least=50
+    )
     cache_size: int = _setting(256, "Suggestions remembered.", at_least=0)
 
 

@@ -143,8 +143,9 @@ def log_to(path: str | None, verbose: int) -> None:
     )
     # The editor gets INFO through window/logMessage whatever goes to the file.
     logging.getLogger("fim_lsp").setLevel(min(level, logging.INFO))
-    # pygls logs whole messages, and so the user's code, at INFO (2.1.1).
-    logging.getLogger("pygls").setLevel(logging.DEBUG if verbose >= 2 else logging.WARNING)
+    # pygls logs whole messages, and so the user's code, at INFO, and warns of each cancel that comes after
+    # its answer (2.1.1).
+    logging.getLogger("pygls").setLevel(logging.DEBUG if verbose >= 2 else logging.ERROR)
 
 
 def parse_address(text: str) -> tuple[str, int]:

@@ -14,13 +14,13 @@ from attrs import evolve
 from cachetools import LRUCache
 
 from fim_lsp.completion.cache import Suggestion, SuggestionCache
-from fim_lsp.completion.debounce import LatestWins, Rhythm, Turn
+from fim_lsp.completion.debounce import LatestWins, Rhythm, SupersededError, Turn
 from fim_lsp.completion.explain import Explanation, Source
 from fim_lsp.completion.flight import Flight
 from fim_lsp.completion.postprocess import postprocess
 from fim_lsp.completion.stopping import stop_rules
 from fim_lsp.completion.syntax import wants_multiline
-from fim_lsp.engine.base import Engine, EngineError
+from fim_lsp.engine.base import Engine
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.prompt.anchor import Anchor, next_anchor
 from fim_lsp.prompt.builder import build
@@ -145,8 +145,8 @@ class Completer:
 
     def _prompt(self, request: CompletionRequest, settings: Settings) -> Prompt:
         engine, chosen = self._worker.engine, self._template
-        if engine is None or chosen is None:  # unloaded while this request waited for its debounce
-            raise EngineError("The model was unloaded.", "Reload it with fimLsp.reload.")
+        if engine is None or chosen is None:  # a reload began while this request waited for its debounce
+            raise SupersededError
         uri = request.document.uri
         anchor = next_anchor(self._anchors.get(uri), request, chosen.template, settings.prompt)
         self._anchors[uri] = anchor

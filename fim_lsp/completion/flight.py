@@ -72,6 +72,8 @@ class Flight:
     async def _run(
         self, worker: InferenceWorker, sampling: SamplingParams, on_done: Callable[[Flight, Generation], None]
     ) -> Suggestion | None:
+        if worker.engine is None:  # a reload began since the prompt was built
+            return None
         generation = await worker.generate(self.prompt, sampling, self._cancel, self._heard)
         on_done(self, generation)
         text = generation.text if self._stop is None else generation.text[: self._stop.keep]

@@ -152,8 +152,6 @@ async def _inline_completion(server: Server, params: InlineParams) -> types.Inli
         completion = await _complete(server, request)
     except SupersededError:
         return None
-    if _moved_on(server, request):
-        return None
     return protocol.to_inline_items(completion, params, request, _encoding(server))
 
 
@@ -166,13 +164,15 @@ async def _completion(server: Server, params: types.CompletionParams) -> types.C
         completion = await _complete(server, request)
     except SupersededError:
         return None
-    if _moved_on(server, request):
-        return None
     return protocol.to_completion_list(completion, params.position, request, _encoding(server))
 
 
 async def _complete(server: Server, request: CompletionRequest) -> Completion | None:
-    """Ask the completer. Failures end here: logged, shown as status, and answered with nothing."""
+    """Ask the completer. Failures end here: logged, shown as status, and answered with nothing.
+
+    Raises:
+        SupersededError: a newer request came, or the document moved on; what was found is in the cache.
+    """
     session = server.session
     try:
         completion = await session.completer.complete(request, session.settings)
@@ -187,12 +187,10 @@ async def _complete(server: Server, request: CompletionRequest) -> Completion | 
         session.status.set("Error", f"{type(error).__name__}; see the log.")
         return None
     session.show_state()
-    return completion
-
-
-def _moved_on(server: Server, request: CompletionRequest) -> bool:
     document = server.document(request.document.uri)
-    return document is None or (document.version or 0) != request.document.version
+    if document is None or (document.version or 0) != request.document.version:
+        raise SupersededError
+    return completion
 
 
 def _encoding(server: Server) -> str | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -38,6 +39,7 @@ class Editor:
     version: int = 0
     uri: str = URI
     seen: asyncio.Event = field(factory=asyncio.Event)
+    _ids: Iterator[int] = field(factory=itertools.count)
 
     @property
     def identifier(self) -> types.TextDocumentIdentifier:
@@ -75,7 +77,7 @@ class Editor:
         kind = types.InlineCompletionTriggerKind
         context = types.InlineCompletionContext(kind.Invoked if invoked else kind.Automatic)
         params = types.InlineCompletionParams(context, self.identifier, self.position)
-        msg_id = f"request-{id(params)}"
+        msg_id = f"request-{next(self._ids)}"
         # Not send_request_async, which would only send once the loop comes round to it.
         answer = self.client.protocol.send_request(
             types.TEXT_DOCUMENT_INLINE_COMPLETION, params, msg_id=msg_id

@@ -36,10 +36,9 @@ _GGML_ERROR = 4
 def _log(level: int, text: bytes, _: object) -> None:
     """Send llama.cpp's log to Python's; by default it would go to stderr line by line.
 
-    Its warnings are DEBUG here: it warns of every aborted batch, which is a keystroke's normal life.
+    All of it is DEBUG: it reports every aborted batch as an error, which is a keystroke's normal life.
     """
-    severity = logging.WARNING if level == _GGML_ERROR else logging.DEBUG
-    logger.log(severity, "%s", text.decode("utf-8", "replace").rstrip("\n"))
+    logger.debug("%s", text.decode("utf-8", "replace").rstrip("\n"), extra={"ggml_level": level})
 
 
 def default_threads() -> int:
@@ -171,18 +170,22 @@ class _LastErrors(logging.Handler):
     """Collects what llama.cpp complains of while a model loads: its functions only return NULL."""
 
     def __init__(self) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.DEBUG)
         self._lines: list[str] = []
+        self._level_before = logger.level
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._lines.append(record.getMessage())
+        if getattr(record, "ggml_level", 0) >= _GGML_ERROR:
+            self._lines.append(record.getMessage())
 
     def text(self) -> str:
         return "; ".join(self._lines[-2:]) or "no reason given"
 
     def __enter__(self) -> _LastErrors:
+        logger.setLevel(logging.DEBUG)
         logger.addHandler(self)
         return self
 
     def __exit__(self, *_: object) -> None:
         logger.removeHandler(self)
+        logger.setLevel(self._level_before)
