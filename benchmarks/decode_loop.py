@@ -12,6 +12,7 @@ Writes ``build/bench/decode_loop.json``.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import time
@@ -82,7 +83,7 @@ def _ours(engine: LlamaEngine, prompt: tuple[int, ...], tokens: int) -> Round:
             return True
 
         engine.generate(Prompt(head=prompt, tail=""), SamplingParams(max_tokens=tokens), CancelToken(), heard)
-        return [later - earlier for earlier, later in zip(at, at[1:], strict=False)]
+        return [later - earlier for earlier, later in itertools.pairwise(at)]
 
     return measure
 
@@ -104,7 +105,7 @@ def _theirs(path: Path, prompt: tuple[int, ...], tokens: int) -> Round:
             at.append(time.perf_counter() * 1000)
             if len(at) == tokens:
                 break
-        return [later - earlier for earlier, later in zip(at, at[1:], strict=False)]
+        return [later - earlier for earlier, later in itertools.pairwise(at)]
 
     return measure
 
