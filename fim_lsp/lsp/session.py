@@ -117,8 +117,8 @@ class Session:
 
     def _failed(self, error: FimLspError) -> None:
         logger.error("%s", error)
-        self.status.set("Error", error.problem)
         self._server.window_show_message(types.ShowMessageParams(types.MessageType.Error, str(error)))
+        self.status.set("Error", error.problem)
 
     def _tell_once(self, notice: str | None) -> None:
         if notice and notice not in self._notified:
