@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.print_help()
             return 2
         serve.run(parsed)
-    except FimLspError as error:
+    except (FimLspError, OSError) as error:  # a log file that can't be written, a port that is taken
         print(f"fim-lsp: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

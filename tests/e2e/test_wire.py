@@ -231,6 +231,7 @@ def test_help_and_version_load_neither_the_engine_nor_the_server(flag):
         (("--stdio", "--set", "model.thread=2"), "unknown setting thread"),
         (("--stdio", "--set", "model.threads=many"), "fimLsp.model.threads"),
         (("--tcp", "nowhere:port"), "no valid port"),
+        (("--stdio", "--log-file", "/nowhere/at/all.log"), "/nowhere/at/all.log"),
     ],
 )
 def test_bad_flags_are_named(arguments, said):
