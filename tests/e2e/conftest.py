@@ -54,7 +54,7 @@ class Editor:
         """Wait for the model; the status that says how that went."""
         while not (self.statuses and not self.statuses[-1].busy):
             self.seen.clear()
-            await asyncio.wait_for(self.seen.wait(), 60)
+            await asyncio.wait_for(self.seen.wait(), 240)
         return self.statuses[-1]
 
     def open(self, marked: str, language: str = "python", uri: str = URI) -> None:
@@ -86,7 +86,7 @@ class Editor:
 
     async def items(self, *, invoked: bool = False) -> list[types.InlineCompletionItem] | None:
         """The items of an answer; None for null."""
-        answer = await asyncio.wait_for(self.ask(invoked=invoked)[1], 60)
+        answer = await asyncio.wait_for(self.ask(invoked=invoked)[1], 240)
         return None if answer is None else list(answer.items)
 
     async def command(self, name: str, *arguments: Any) -> Any:
