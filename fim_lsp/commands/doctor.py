@@ -14,6 +14,7 @@ from attrs import frozen
 from fim_lsp import __version__
 from fim_lsp.commands import serve
 from fim_lsp.errors import FimLspError
+from fim_lsp.opening import open_engine
 from fim_lsp.settings import Settings, from_wire
 from fim_lsp.types import CompletionRequest, DocumentSnapshot, Prompt, SamplingParams, Trigger
 
@@ -68,7 +69,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("fim-lsp", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     yield _interpreter()
     try:
-        engine = serve.open_engine(settings.model, lambda _: None)
+        engine = open_engine(settings.model, lambda _: None)
     except FimLspError as error:
         yield Finding("model", error.problem, good=False, advice=error.remedy)
         return

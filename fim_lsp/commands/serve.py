@@ -8,12 +8,10 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
-from fim_lsp.settings import ModelSettings, SettingsError, from_wire, merge
-
-if TYPE_CHECKING:
-    from fim_lsp.engine.base import Engine, OnProgress
+from fim_lsp.opening import open_engine
+from fim_lsp.settings import SettingsError, from_wire, merge
 
 _LOOPBACK = "127.0.0.1"
 
@@ -77,33 +75,6 @@ def forwarded(parsed: argparse.Namespace) -> list[str]:
     """The same settings as arguments for a server process that this command starts."""
     model = ["--model", parsed.model] if parsed.model else []
     return [*model, *(part for text in parsed.settings for part in ("--set", text))]
-
-
-def open_engine(settings: ModelSettings, on_progress: OnProgress) -> Engine:
-    """Find the model that the settings name, refuse a broken file before llama.cpp sees it, and open it.
-
-    Raises:
-        ModelError: no such model, or a file that can't be used.
-        EngineError: llama.cpp could not load it.
-    """
-    from fim_lsp.models.gguf_header import check_model
-    from fim_lsp.models.store import ModelStore, default_root
-
-    resolved = ModelStore(default_root()).resolve(settings.name)
-    check_model(resolved.path)
-    # Spinning OpenMP threads starve the editor; it must be said before the library loads.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from fim_lsp.engine.llama import open_llama
-
-    known = resolved.model
-    return open_llama(
-        resolved.path,
-        settings,
-        on_progress,
-        name=known.title if known else None,
-        template_hint=known.template if known else None,
-        notice=known.notice if known else None,
-    )
 
 
 def run(parsed: argparse.Namespace) -> NoReturn:

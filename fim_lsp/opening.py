@@ -1,0 +1,42 @@
+"""From a model's name to an open engine: the only place that knows the store and llama.cpp both.
+
+The server, the doctor and the evaluation of trained models open their engine here, so that all of them
+refuse the same files with the same words.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fim_lsp.engine.base import OnProgress
+    from fim_lsp.engine.llama import LlamaEngine
+    from fim_lsp.settings import ModelSettings
+
+
+def open_engine(settings: ModelSettings, on_progress: OnProgress) -> LlamaEngine:
+    """Find the model that the settings name, refuse a broken file before llama.cpp sees it, and open it.
+
+    Raises:
+        ModelError: no such model, or a file that can't be used.
+        EngineError: llama.cpp could not load it.
+    """
+    from fim_lsp.models.gguf_header import check_model
+    from fim_lsp.models.store import ModelStore, default_root
+
+    resolved = ModelStore(default_root()).resolve(settings.name)
+    check_model(resolved.path)
+    # Spinning OpenMP threads starve the editor; it must be said before the library loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from fim_lsp.engine.llama import open_llama
+
+    known = resolved.model
+    return open_llama(
+        resolved.path,
+        settings,
+        on_progress,
+        name=known.title if known else None,
+        template_hint=known.template if known else None,
+        notice=known.notice if known else None,
+    )
