@@ -92,10 +92,12 @@ class DataSettings:
     max_middle_chars: int = _value(700, at_least=1)
     """A longer middle is never cut; its hole is not used."""
     no_suffix_rate: float = _value(0.05, at_least=0, at_most=1)
-    """Part of the holes at line ends behind which the file is cut off, as where code is still being written."""
+    """Part of the holes at line ends behind which the file is cut off, as in code still being written."""
     prefix_loss_weight: float = _value(0.0, at_least=0, at_most=1)
     """Loss weight of the last prefix tokens where the middle follows them directly (suffix first)."""
     prefix_loss_tokens: int = _value(64, at_least=0)
+    left_to_right_weight: float = _value(0.3, at_least=0, at_most=1)
+    """Loss weight in left-to-right rows: they have ten times as many targets as a row with a hole."""
     context_rate: float = _value(0.5, at_least=0, at_most=1)
     """Part of the holes that see snippets of other files."""
     max_snippets: int = _value(3, at_least=0)
@@ -103,6 +105,8 @@ class DataSettings:
     """Part of the rows by language id; languages not named share the rest. Empty: as the sources are."""
     max_file_bytes: int = _value(1_000_000, at_least=1)
     max_line_chars: int = _value(1000, at_least=1)
+    max_source_files: int | None = _value(None, at_least=1)
+    """Files taken of one source, a sample of the larger ones; variety teaches more than any one of them."""
     near_duplicate: float = _value(0.7, at_least=0.1, at_most=1)
     """Jaccard similarity of 5-token shingles from which a file counts as a copy."""
     same_side: float = _value(0.5, at_least=0.1, at_most=1)
@@ -161,6 +165,7 @@ _STAGE_A: dict[str, Any] = {
         "fim_rate": 0.9,
         "context_rate": 0.0,
         "history_share": 0.0,
+        "max_source_files": 250,
         "language_weights": {"python": 0.6, "javascript": 0.12, "typescript": 0.13},
     },
     "train": {"learning_rate": 1e-3},
@@ -180,7 +185,7 @@ def make_recipe(
     Raises:
         RecipeError: names each bad value with its path.
     """
-    layers = [_read(file) if file else {}, _without_none(flags or {})]
+    layers = [read_toml(file) if file else {}, _without_none(flags or {})]
     named = next((layer["stage"] for layer in reversed(layers) if "stage" in layer), stage)
     preset = _STAGE_A if named == "a" else {}
     merged: dict[str, Any] = {"stage": named}
@@ -198,13 +203,19 @@ def structure(values: Mapping[str, Any]) -> Recipe:
     from cattrs import ClassValidationError, transform_error
 
     try:
-        return _converter().structure(values, Recipe)
+        recipe: Recipe = _converter().structure(values, Recipe)
     except ClassValidationError as error:
         problems = transform_error(error, path="recipe", format_exception=_explain)
         raise RecipeError("Bad recipe: " + "; ".join(problems) + ".") from error
+    return recipe
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_toml(file: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        RecipeError: it can't be read, or is not TOML.
+    """
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -241,6 +252,10 @@ def _explain(error: BaseException, _: type | None) -> str:
     return str(error) or type(error).__name__
 
 
+def _is_literal(target: Any) -> bool:
+    return get_origin(target) is Literal
+
+
 def _converter() -> Any:
     from cattrs import Converter
     from cattrs.gen import make_dict_structure_fn
@@ -259,7 +274,7 @@ def _converter() -> Any:
         return value
 
     def section(target: type) -> Any:
-        known = make_dict_structure_fn(target, converter, _cattrs_forbid_extra_keys=True)
+        known: Any = make_dict_structure_fn(target, converter, _cattrs_forbid_extra_keys=True)
 
         def structure_section(value: Any, cls: Any) -> Any:
             if not isinstance(value, Mapping):
@@ -272,6 +287,6 @@ def _converter() -> Any:
     converter.register_structure_hook(bool, exactly(bool))
     converter.register_structure_hook(int, exactly(int))
     converter.register_structure_hook(float, exactly(int, float))
-    converter.register_structure_hook_func(lambda target: get_origin(target) is Literal, choice)
+    converter.register_structure_hook_func(_is_literal, choice)
     converter.register_structure_hook_factory(attrs.has, section)
     return converter

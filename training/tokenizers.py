@@ -71,7 +71,8 @@ class RenamedSpecials:
 
     def decode(self, ids: tuple[int, ...]) -> str:
         """Text of ``ids``; renamed markers by their new names."""
-        texts, run = [], []
+        texts: list[str] = []
+        run: list[int] = []
         for token in ids:
             if token in self._spelled:
                 texts += [self._tokenizer.decode(tuple(run)), self._spelled[token]]

@@ -25,6 +25,11 @@ def grams(text: str) -> Iterator[str]:
     return (" ".join(words[at : at + GRAM]) for at in range(len(words) - GRAM + 1))
 
 
+def tells(gram: str) -> bool:
+    """Whether most words of a run are words: a row of numbers proves nothing."""
+    return sum(word[0].isalpha() and len(word) > 1 for word in gram.split(" ")) > GRAM // 2
+
+
 def is_contaminated(text: str, known: frozenset[str]) -> bool:
     """Whether ``text`` shares a 13-gram with the evaluation files."""
     return bool(known) and any(gram in known for gram in grams(text))
@@ -40,7 +45,12 @@ def evaluation_grams(files: tuple[Path, ...]) -> frozenset[str]:
         DataError: a file can't be read or is not JSON lines.
     """
     return frozenset(
-        gram for file in files for task in _tasks(file) for text in _texts(task) for gram in grams(text)
+        gram
+        for file in files
+        for task in _tasks(file)
+        for text in _texts(task)
+        for gram in grams(text)
+        if tells(gram)
     )
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from random import Random
 
 from attrs import field, frozen
 
@@ -61,8 +62,9 @@ def build_corpus(
     wanted: list[Candidate] = []
     for source in sources:
         kept, left_out = candidates(source)
-        wanted += kept
-        dropped += left_out
+        sample = _sample(kept, settings.max_source_files, settings.seed)
+        wanted += sample
+        dropped += left_out + Counter({"beyond the sample": len(kept) - len(sample)})
     screened = _screened(wanted, rules, on_progress)
     dropped.update(item.reason for item in screened if item.reason)
     unique = deduplicate(
@@ -73,17 +75,21 @@ def build_corpus(
     )
     dropped.update({"exact copy": unique.exact, "near copy": unique.near})
     ages = _ages(sources) if settings.split == "time" else None
-    sides = split(
-        unique.files, unique.clusters, settings.held_out_share, settings.seed, settings.split, ages
-    )
+    sides = split(unique.files, unique.clusters, settings.held_out_share, settings.seed, settings.split, ages)
     dropped["held out, but like a training file"] += sides.too_similar
     dropped = Counter({reason: count for reason, count in sorted(dropped.items()) if count})
     seen = sum(len(source.files) for source in sources)
     if not sides.train:
         raise _nothing_left(seen, dropped)
-    return Corpus(
-        sides.train, sides.held_out, tuple(sources), seen, dropped, sides.by, sides.units
-    )
+    return Corpus(sides.train, sides.held_out, tuple(sources), seen, dropped, sides.by, sides.units)
+
+
+def _sample(found: list[Candidate], most: int | None, seed: int) -> list[Candidate]:
+    """A source's files, or the same sample of them every time."""
+    if most is None or len(found) <= most:
+        return found
+    chosen = Random(f"{seed}/{found[0].source}").sample(range(len(found)), most)
+    return [found[index] for index in sorted(chosen)]
 
 
 def _screened(wanted: list[Candidate], rules: Rules, on_progress: OnProgress) -> list[Screened]:
@@ -104,8 +110,26 @@ def _results(wanted: list[Candidate], rules: Rules) -> Iterator[Screened]:
 
     # Spawned, not forked: llama.cpp's threads would not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(8, os.cpu_count() or 1), mp_context=context) as pool:
+    workers = min(8, os.cpu_count() or 1)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         yield from pool.map(work, wanted, chunksize=32)
+
+
+def _end_with_parent() -> None:
+    """Leave no worker behind when the parent is killed: it would wait for work for ever."""
+    import multiprocessing
+    import threading
+    from multiprocessing.connection import wait
+
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _ages(sources: Sequence[Source]) -> dict[str, float]:

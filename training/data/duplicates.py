@@ -7,10 +7,9 @@ data makes language models better", arXiv 2107.06499, and StarCoder's).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-import numpy as np
 from attrs import frozen
-from numpy.typing import NDArray
 
 from training.data.screening import PERMUTATIONS, Screened, SourceFile
 
@@ -40,11 +39,11 @@ def deduplicate(
         same_side: similarity from which two files share a cluster.
         on_progress: told how many files were looked at.
     """
-    from datasketch import MinHash, MinHashLSH
+    from datasketch import MinHashLSH  # type: ignore[import-untyped]
 
     index = MinHashLSH(threshold=same_side, num_perm=PERMUTATIONS)
     files: list[SourceFile] = []
-    values: list[NDArray[np.uint32]] = []
+    likenesses: list[Any] = []
     parents: list[int] = []
     digests: set[str] = set()
     exact = copies = 0
@@ -56,24 +55,22 @@ def deduplicate(
             exact += 1
             continue
         digests.add(item.file.digest)
-        minhash = MinHash(num_perm=PERMUTATIONS, hashvalues=item.likeness)
-        alike = {other: _jaccard(item.likeness, values[other]) for other in sorted(index.query(minhash))}
+        alike = {
+            other: float(item.likeness.jaccard(likenesses[other]))
+            for other in sorted(index.query(item.likeness))
+        }
         if any(jaccard >= near for jaccard in alike.values()):
             copies += 1
             continue
         number = len(files)
-        index.insert(number, minhash)
+        index.insert(number, item.likeness)
         files.append(item.file)
-        values.append(item.likeness)
+        likenesses.append(item.likeness)
         parents.append(number)
         for other in (other for other, jaccard in alike.items() if jaccard >= same_side):
             parents[_root(parents, other)] = _root(parents, number)
     clusters = tuple(_root(parents, number) for number in range(len(files)))
     return Deduplicated(tuple(files), clusters, exact, copies)
-
-
-def _jaccard(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> float:
-    return float(np.mean(one == other))
 
 
 def _root(parents: list[int], number: int) -> int:

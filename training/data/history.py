@@ -18,6 +18,10 @@ from training.data.spans import Hole
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
 _COMMIT = re.compile(r"commit ([0-9a-f]{40,64}) (\d+)$")
 _MAX_HUNKS = 20_000
+_PATCHES = (
+    *("--no-merges", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv"),
+    *("--relative", "--unified=0", "--format=commit %H %ct", "-p"),
+)
 
 
 @frozen
@@ -49,11 +53,7 @@ def insertions(root: Path, commits: int, paths: frozenset[str]) -> Iterator[Inse
         commits: how many commits to look back; merges don't count.
         paths: files to look at, relative to ``root``.
     """
-    log = _git(
-        root,
-        ["log", f"-n{commits}", "--no-merges", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv"]
-        + ["--relative", "--unified=0", "--format=commit %H %ct", "-p", "--", "."],
-    )
+    log = _git(root, ["log", f"-n{commits}", *_PATCHES, "--", "."])
     commit, time, path, is_new, found = "", 0, "", False, 0
     for line in log.split("\n"):
         if header := _COMMIT.match(line):
@@ -87,7 +87,9 @@ def past_holes(
 
 def first_commits(root: Path) -> dict[str, float]:
     """When each file was first committed, in seconds since 1970."""
-    log = _git(root, ["log", "--relative", "--diff-filter=A", "--format=commit %H %ct", "--name-only", "--", "."])
+    log = _git(
+        root, ["log", "--relative", "--diff-filter=A", "--format=commit %H %ct", "--name-only", "--", "."]
+    )
     times: dict[str, float] = {}
     time = 0
     for line in log.split("\n"):
@@ -103,7 +105,11 @@ def _hole(text: str, insertion: Insertion, max_chars: int) -> Hole | None:
     lines = text.split("\n")
     before = "".join(line + "\n" for line in lines[: insertion.first - 1])
     middle = "\n".join(lines[insertion.first - 1 : insertion.first - 1 + insertion.count])
-    if not middle.strip() or len(middle) > max_chars or not before + text[len(before) + len(middle) :].strip():
+    if (
+        not middle.strip()
+        or len(middle) > max_chars
+        or not before + text[len(before) + len(middle) :].strip()
+    ):
         return None
     return Hole(before, middle, text[len(before) + len(middle) :], "history")
 
@@ -143,7 +149,9 @@ def _git(root: Path, arguments: list[str]) -> str:
 def _git_bytes(root: Path, arguments: list[str], given: bytes = b"") -> bytes:
     """Output of a git command; empty where git is missing or there is no repository."""
     try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], input=given, capture_output=True, check=False)
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], input=given, capture_output=True, check=False
+        )
     except OSError:
         return b""
     return done.stdout if done.returncode == 0 else b""

@@ -19,7 +19,7 @@ _EXTENSIONS: Mapping[str, str] = MappingProxyType(
     {
         extension: language
         for language, extensions in (
-            ("python", ".py .pyi"),
+            ("python", ".py"),
             ("javascript", ".js .mjs .cjs"),
             ("javascriptreact", ".jsx"),
             ("typescript", ".ts .mts .cts"),

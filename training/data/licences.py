@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from email.parser import Parser
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-PERMISSIVE = frozenset(
+_PERMISSIVE_NAMES = (
     "0BSD AFL-2.1 AFL-3.0 Apache-2.0 Artistic-2.0 BlueOak-1.0.0 BSD-1-Clause BSD-2-Clause BSD-3-Clause "
-    "BSD-3-Clause-Clear BSD-4-Clause BSL-1.0 CC0-1.0 CNRI-Python HPND ISC MIT MIT-0 MIT-CMU MulanPSL-2.0 NCSA "
-    "PostgreSQL PSF-2.0 Python-2.0 Python-2.0.1 Unicode-3.0 Unlicense UPL-1.0 WTFPL X11 Zlib ZPL-2.1".split()
+    "BSD-3-Clause-Clear BSD-4-Clause BSL-1.0 CC0-1.0 CNRI-Python HPND ISC MIT MIT-0 MIT-CMU "
+    "MulanPSL-2.0 NCSA PostgreSQL PSF-2.0 Python-2.0 Python-2.0.1 Unicode-3.0 Unlicense UPL-1.0 WTFPL "
+    "X11 Zlib ZPL-2.1"
 )
+PERMISSIVE = frozenset(_PERMISSIVE_NAMES.split())
 """SPDX identifiers that allow training with attribution at most."""
+_PERMISSIVE = frozenset(name.casefold() for name in PERMISSIVE)
 
 _PERMISSIVE_TEXTS: Mapping[str, str] = MappingProxyType(
     {
@@ -70,7 +73,9 @@ _CLASSIFIERS: Mapping[str, str] = MappingProxyType(
 )
 _FILE_NAME = re.compile(r"(un)?licen[cs]e|copying|copyright", re.IGNORECASE)
 _SPDX = re.compile(r"SPDX-License-Identifier:\s*([^\r\n]*?)\s*(?:\*/|-->|$)", re.MULTILINE)
-_NO_LICENCE_FILE = frozenset({".py", ".js", ".ts", ".go", ".rs", ".java", ".c", ".h", ".cpp", ".json", ".html"})
+_NO_LICENCE_FILE = frozenset(
+    {".py", ".js", ".ts", ".go", ".rs", ".java", ".c", ".h", ".cpp", ".json", ".html"}
+)
 _HEADER = 2500
 """Characters at the top of a file in which a header stands."""
 
@@ -108,7 +113,7 @@ def _one(tokens: list[str]) -> tuple[bool, list[str]]:
     if tokens[0] == "(":
         allowed, rest = _either(tokens[1:])
         return allowed, rest[1:]
-    return tokens[0].casefold() in {name.casefold() for name in PERMISSIVE}, tokens[1:]
+    return tokens[0].casefold() in _PERMISSIVE, tokens[1:]
 
 
 def licence_of_text(text: str) -> str | None:
@@ -147,7 +152,7 @@ def folder_licences(root: Path, files: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in files:
         pure = PurePosixPath(path)
-        if not _FILE_NAME.match(pure.name) or pure.suffix.lower() in _NO_LICENCE_FILE:
+        if not is_licence_file(pure.name):
             continue
         licence = _read_licence(root / path)
         parent = "" if pure.parent == PurePosixPath() else pure.parent.as_posix()
@@ -155,6 +160,12 @@ def folder_licences(root: Path, files: Iterable[str]) -> dict[str, str]:
         if licence is not None and (folder not in found or not is_permissive(licence)):
             found[folder] = licence
     return found
+
+
+def is_licence_file(name: str) -> bool:
+    """Whether a file of this name holds a licence: ``LICENSE``, ``COPYING.txt``, not ``licensing.py``."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return _FILE_NAME.match(name) is not None and suffix not in _NO_LICENCE_FILE
 
 
 def _read_licence(path: Path) -> str | None:
@@ -171,18 +182,11 @@ def governing_licence(path: str, folders: Mapping[str, str]) -> str | None:
 
 
 def declared_licence(root: Path) -> str | None:
-    """What a package's own metadata says: ``package.json``, ``pyproject.toml``, ``Cargo.toml``, ``METADATA``."""
-    readers = {
-        "package.json": _npm_licence,
-        "pyproject.toml": _toml_licence,
-        "Cargo.toml": _toml_licence,
-        "PKG-INFO": _metadata_licence,
-        "METADATA": _metadata_licence,
-    }
-    metadata = [root / name for name in readers if (root / name).is_file()]
+    """What a package says of itself: ``package.json``, ``pyproject.toml``, ``Cargo.toml`` or ``METADATA``."""
+    metadata = [root / name for name in METADATA if (root / name).is_file()]
     for file in (*metadata, *sorted(root.glob("*.dist-info/METADATA"))):
         try:
-            licence = readers[file.name](file.read_text(encoding="utf-8", errors="replace"))
+            licence = _READERS[file.name](file.read_text(encoding="utf-8", errors="replace"))
         except (OSError, ValueError):
             continue
         if licence:
@@ -214,3 +218,16 @@ def _metadata_licence(text: str) -> str | None:
     named = [line.rpartition(" :: ")[2] for line in said.get_all("Classifier", []) if "License ::" in line]
     known = [_CLASSIFIERS.get(name, name) for name in named]
     return " AND ".join(name.replace(" ", "-") for name in known) or None
+
+
+_READERS: Mapping[str, Callable[[str], str | None]] = MappingProxyType(
+    {
+        "package.json": _npm_licence,
+        "pyproject.toml": _toml_licence,
+        "Cargo.toml": _toml_licence,
+        "PKG-INFO": _metadata_licence,
+        "METADATA": _metadata_licence,
+    }
+)
+METADATA = tuple(_READERS)
+"""Names of the files in which a package says what it is, in the order in which they are asked."""

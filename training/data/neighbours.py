@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
 from random import Random
@@ -19,11 +19,13 @@ from fim_lsp.types import Snippet
 from training.data.screening import SourceFile
 from training.data.spans import Hole
 
-CHUNK_LINES = 24
+CHUNK_LINES = 10
 _BEFORE, _AFTER = 1500, 500
 """Characters around the cursor whose names are looked for."""
 _NAME = re.compile(r"[A-Za-z_]\w{2,}")
 _CANDIDATES = 8
+_SNIPPET_CHARS_PER_ROW_TOKEN = 1.0
+"""Longest snippet: about a third of the row, at three characters to a token."""
 _COMMON = 400
 """A name in more chunks than this tells nothing and is not looked up."""
 
@@ -44,11 +46,16 @@ class Neighbours:
             self._files[file.source].append(file)
         self._index = lru_cache(maxsize=8)(self._build)
 
-    def snippets(self, file: SourceFile, hole: Hole, count: int, rng: Random) -> tuple[Snippet, ...]:
-        """Up to ``count`` snippets of other files, the best last; chance picks among the best few."""
+    def snippets(
+        self, file: SourceFile, hole: Hole, most: int, budget: int, rng: Random
+    ) -> tuple[Snippet, ...]:
+        """One to ``most`` snippets of other files, the best last, for a row of ``budget`` tokens.
+
+        Chance picks how many, and which among the best few.
+        """
         chunks, places = self._index(file.source)
         around = hole.before_cursor[-_BEFORE:] + hole.suffix[:_AFTER]
-        scores: Counter[int] = Counter()
+        scores: dict[int, float] = defaultdict(float)
         for name in sorted(set(_NAME.findall(around))):
             found = places.get(name, ())
             if found and len(found) <= _COMMON:
@@ -56,9 +63,14 @@ class Neighbours:
                 for number in found:
                     scores[number] += weight / math.sqrt(chunks[number].length)
         ranked = sorted(scores, key=lambda number: (-scores[number], number))
-        others = [number for number in ranked[: 4 * _CANDIDATES] if chunks[number].path != file.path]
-        others = others[:_CANDIDATES]
-        picked = sorted(rng.sample(others, min(count, len(others))), key=lambda number: scores[number])
+        room = budget * _SNIPPET_CHARS_PER_ROW_TOKEN
+        others = [
+            number
+            for number in ranked[: 8 * _CANDIDATES]
+            if chunks[number].path != file.path and len(chunks[number].text) <= room
+        ][:_CANDIDATES]
+        count = min(rng.randint(1, most), len(others))
+        picked = sorted(rng.sample(others, count), key=lambda number: scores[number])
         return tuple(
             Snippet(chunks[number].path, chunks[number].text, scores[number], "similar") for number in picked
         )

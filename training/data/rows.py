@@ -27,6 +27,9 @@ from training.tokenizers import Base
 
 _SHORTEST_PROMPT = 24
 """Tokens; with less around it a hole is a riddle."""
+_PREFIX_SHARE, _SUFFIX_SHARE = 0.3, 0.12
+"""Of a row with snippets."""
+_CHARS_PER_TOKEN = 3.0
 
 
 @frozen
@@ -45,6 +48,9 @@ class Row:
     end_kind: EndKind
     language: str
     source: str
+    tail_start: int = 0
+    """Index of the first token of the prompt's tail, the text that the middle follows directly; equal to
+    :attr:`middle_start` where the prompt ends with a marker."""
     anchored: bool = False
     snippets: int = 0
     """How many snippets of other files the prompt holds."""
@@ -88,6 +94,7 @@ def fim_row(
         tokens=(*given, *answer),
         weights=tuple(weights),
         middle_start=len(given),
+        tail_start=len(prompt.head),
         kind=hole.kind,
         start_kind=hole.start_kind,
         end_kind=hole.end_kind,
@@ -149,7 +156,7 @@ def left_to_right_row(
         return None
     return Row(
         tokens=tokens,
-        weights=(0.0, *[1.0] * (len(tokens) - 1)),
+        weights=(0.0, *[settings.left_to_right_weight] * (len(tokens) - 1)),
         middle_start=0,
         kind="left_to_right",
         start_kind=start_kind("", prompt.tail[:1]),
@@ -179,6 +186,20 @@ def draw_budget(settings: DataSettings, rng: Random) -> int:
 def cut_off(hole: Hole) -> Hole:
     """The hole with nothing behind it, where it ends with its line: code that is still being written."""
     return hole if hole.end_kind == "mid_line" else attrs.evolve(hole, suffix="")
+
+
+def narrowed(hole: Hole, budget: int) -> Hole:
+    """The hole with less around it, cut at lines, so that snippets find room.
+
+    The builder gives the file all the room that it can use before it thinks of snippets.
+    """
+    before, after = (round(budget * share * _CHARS_PER_TOKEN) for share in (_PREFIX_SHARE, _SUFFIX_SHARE))
+    prefix, suffix = hole.prefix, hole.suffix
+    if len(prefix) > before:
+        prefix = prefix[prefix.find("\n", len(prefix) - before - 1) + 1 :]
+    if len(suffix) > after:
+        suffix = suffix[: suffix.find("\n", after) + 1] or suffix
+    return attrs.evolve(hole, prefix=prefix, suffix=suffix)
 
 
 def _prefix_weights(

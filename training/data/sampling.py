@@ -15,10 +15,11 @@ from random import Random
 
 from attrs import field, frozen
 
+from fim_lsp.types import Snippet
 from training.config import DataSettings
 from training.data.history import PastHole
 from training.data.neighbours import Neighbours
-from training.data.rows import Row, cut_off, draw_budget, fim_row, left_to_right_row
+from training.data.rows import Row, cut_off, draw_budget, fim_row, left_to_right_row, narrowed
 from training.data.screening import SourceFile
 from training.data.secrets import find_secret
 from training.data.spans import Document, Hole, anchored, choose_hole
@@ -120,9 +121,12 @@ class _Drawer:
             return "no hole found"
         if hole.kind != "empty" and rng.random() < settings.no_suffix_rate:
             hole = cut_off(hole)
-        snippets = ()
+        snippets: tuple[Snippet, ...] = ()
         if settings.max_snippets and rng.random() < settings.context_rate:
-            snippets = self._neighbours.snippets(file, hole, rng.randint(1, settings.max_snippets), rng)
+            room = rng.randint(settings.max_tokens // 2, settings.max_tokens)
+            snippets = self._neighbours.snippets(file, hole, settings.max_snippets, room, rng)
+        if snippets:
+            budget, hole = room, narrowed(hole, room)
         row = fim_row(hole, file, self._base, settings, budget, snippets)
         if row is None:
             return "too long or too short"

@@ -12,7 +12,9 @@ import math
 import pkgutil
 import re
 from collections import Counter
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import cast
 
 _KEYWORD = re.compile(
     r"(?:api_?key|auth_?key|service_?key|account_?key|db_?key|private_?key|client_?secret|secret_?key|secret|"
@@ -20,6 +22,8 @@ _KEYWORD = re.compile(
     r"[\"']([A-Za-z0-9+/=_\-.~!@#$%^&*]{16,120})[\"']",
     re.IGNORECASE,
 )
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9+/=_-]{11,}|://[^\s/@]+@| PRIVATE KEY|-User-Key-File")
+_MIXED = re.compile(r"\d[^\d]*[A-Za-z]|[A-Za-z][^A-Za-z]*\d")
 _MIN_ENTROPY = 3.8
 """Bits to a character; English words joined by dashes reach 3.6, random base64 of 20 characters 4."""
 _NOT_SECRETS = frozenset({"IPPublicDetector", "MailchimpDetector", "TwilioKeyDetector"})
@@ -28,14 +32,33 @@ _NOT_SECRETS = frozenset({"IPPublicDetector", "MailchimpDetector", "TwilioKeyDet
 
 def find_secret(text: str) -> str | None:
     """The kind of the first secret in ``text``, or None."""
+    suspect = "\n".join(_suspect_lines(text))
+    if not suspect:
+        return None
     for kind, pattern in _patterns():
-        if pattern.search(text):
+        if pattern.search(suspect):
             return kind
-    for match in _KEYWORD.finditer(text):
+    for match in _KEYWORD.finditer(suspect):
         value = match.group(1)
-        if entropy(value) >= _MIN_ENTROPY and any(c.isdigit() for c in value) and any(map(str.isalpha, value)):
+        if (
+            entropy(value) >= _MIN_ENTROPY
+            and any(c.isdigit() for c in value)
+            and any(map(str.isalpha, value))
+        ):
             return "keyword"
     return None
+
+
+def _suspect_lines(text: str) -> Iterator[str]:
+    """The few lines that could hold a secret: letters mixed with digits, a login in an address, a key."""
+    end = -1
+    for match in _RUN.finditer(text):
+        run = match.group()
+        if match.start() < end or (run[0].isalnum() and not _MIXED.search(run)):
+            continue
+        start, end = text.rfind("\n", 0, match.start()) + 1, text.find("\n", match.end())
+        end = len(text) if end < 0 else end
+        yield text[start:end]
 
 
 def entropy(text: str) -> float:
@@ -60,5 +83,5 @@ def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
         (str(plugin.secret_type), pattern)
         for name, plugin in sorted(found.items())
         if name not in _NOT_SECRETS and name != "RegexBasedDetector"
-        for pattern in plugin.denylist
+        for pattern in cast("list[re.Pattern[str]]", plugin.denylist)
     )

@@ -67,20 +67,21 @@ def open_sources(
 def candidates(source: Source) -> tuple[list[Candidate], Counter[str]]:
     """The files worth reading, and how many are not by reason."""
     kept, dropped = [], Counter[str]()
+    folders = {**source.folders, "": source.licence or ""}
     for path in source.files:
-        reason = name_problem(path)
-        licence = source.licence
-        if licence != "own":
-            licence = governing_licence(path, {**source.folders, "": licence or ""}) or None
-            if reason is None and licence is None:
-                reason = "no licence found"
-            elif reason is None and licence is not None and not is_permissive(licence):
-                reason = "licence"
-        if reason is None:
-            kept.append(Candidate(source.name, source.root, path, licence or ""))
-        else:
+        licence = "own" if source.licence == "own" else governing_licence(path, folders) or ""
+        reason = name_problem(path) or _licence_problem(licence)
+        if reason:
             dropped[reason] += 1
+        else:
+            kept.append(Candidate(source.name, source.root, path, licence))
     return kept, dropped
+
+
+def _licence_problem(licence: str) -> str:
+    if not licence:
+        return "no licence found"
+    return "" if licence == "own" or is_permissive(licence) else "licence"
 
 
 def _sources_in(path: Path, own: bool) -> Iterator[Source]:

@@ -31,8 +31,8 @@ Kind = Literal["node", "line_rest", "lines", "random", "empty", "history", "left
 StartKind = Literal["column_0", "indentation", "line_end", "mid_word", "mid_line"]
 """Where the cursor stands; the first that applies, in this order.
 
-``column_0``: at the beginning of a line. ``indentation``: only blanks before it. ``line_end``: what is written
-next begins with a line break, or the file ends here. ``mid_word``: between two word characters.
+``column_0``: at the beginning of a line. ``indentation``: only blanks before it. ``line_end``: what follows
+begins with a line break, or the file ends here. ``mid_word``: between two word characters.
 """
 EndKind = Literal["mid_line", "block_end", "before_newline", "after_newline"]
 """Where the hole ends. ``block_end``: at a line's end, and the next line with text is indented less."""
@@ -56,6 +56,11 @@ class Hole:
     suffix: str = field(repr=False)
     kind: Kind
     typed: int = 0
+
+    @property
+    def text(self) -> str:
+        """The whole file."""
+        return self.prefix + self.middle + self.suffix
 
     @property
     def before_cursor(self) -> str:
@@ -165,7 +170,7 @@ def choose_hole(
         The hole, or None where none was found in a few tries.
     """
     shares = attrs.asdict(mix)
-    kind = rng.choices(list(shares), list(shares.values()))[0]
+    kind: Kind = rng.choices(list(_CUTTERS), [shares[name] for name in _CUTTERS])[0]
     for _ in range(_TRIES):
         cut = _CUTTERS[kind](document, rng, max_chars)
         if cut is None or not _is_usable(document.text[cut[0] : cut[1]], kind, max_chars):
@@ -185,11 +190,15 @@ def anchored(hole: Hole, rng: Random) -> Hole:
     """The same hole, its beginning typed already, if then something but blanks is left to write."""
     if len(hole.middle) < 2:
         return hole
-    later = attrs.evolve(hole, typed=rng.randrange(1, len(hole.middle)))
+    typed = rng.randrange(1, len(hole.middle))
+    if rng.random() < 0.6:
+        # People pause between words more often than within them.
+        typed = next((match.start() for match in _BOUNDARY.finditer(hole.middle, typed)), typed)
+    later = attrs.evolve(hole, typed=typed)
     return later if later.rest.strip() else hole
 
 
-def _is_usable(middle: str, kind: str, max_chars: int) -> bool:
+def _is_usable(middle: str, kind: Kind, max_chars: int) -> bool:
     return not middle if kind == "empty" else bool(middle.strip()) and len(middle) <= max_chars
 
 
@@ -217,7 +226,7 @@ def _moved_start(document: Document, start: int, end: int, rng: Random) -> int:
     drawn = rng.random()
     if drawn < 0.12 and end - start > 2:
         return start + rng.randrange(1, min(end - start, 12))
-    if document.text[line:start].strip() or drawn < 0.55:
+    if document.text[line:start].strip() or drawn < 0.5:
         return start
     return line if drawn < 0.8 else _line_end_before(document, line)
 
@@ -227,7 +236,7 @@ def _moved_end(document: Document, start: int, end: int, rng: Random) -> int:
     _, line_end = document.line_at(end)
     following = document.text[end:line_end]
     if not following.strip():
-        return min(line_end + 1, len(document.text)) if rng.random() < 0.35 else end
+        return min(line_end + 1, len(document.text)) if rng.random() < 0.4 else end
     closes = _TRAILING_CLOSERS.fullmatch(following)
     return line_end if closes and rng.random() < 0.4 else end
 
@@ -245,7 +254,7 @@ def _line_rest(document: Document, rng: Random, max_chars: int) -> Range | None:
         return None
     begin = _cursor_in(document, start, line, rng)
     drawn = rng.random()
-    if drawn < 0.12:
+    if drawn < (0.5 if begin == start else 0.1):
         return begin, min(end + 1, len(document.text))
     closers = _TRAILING_CLOSERS.search(line)
     return begin, start + closers.start() if closers and drawn < 0.3 else end
@@ -255,11 +264,11 @@ def _cursor_in(document: Document, start: int, line: str, rng: Random) -> int:
     """Where a cursor stands when somebody writes this line."""
     indent = len(line) - len(line.lstrip())
     drawn = rng.random()
-    if drawn < 0.12:
+    if drawn < 0.18:
         return start
-    if drawn < 0.40:
+    if drawn < 0.42:
         return start + indent
-    if drawn < 0.54:
+    if drawn < 0.56:
         return _line_end_before(document, start)
     if drawn < 0.72:
         return start + rng.randrange(indent, len(line))
@@ -274,12 +283,12 @@ def _lines(document: Document, rng: Random, max_chars: int) -> Range | None:
     start = document.line_starts[index]
     _, end = document.line_at(document.line_starts[min(index + count, len(document.line_starts)) - 1])
     drawn = rng.random()
-    if drawn < 0.25:
+    if drawn < 0.2:
         return _line_end_before(document, start), end
-    if drawn < 0.5:
+    if drawn < 0.4:
         line = document.text[start:end]
         start += len(line) - len(line.lstrip(" \t"))
-    return start, min(end + 1, len(document.text)) if rng.random() < 0.55 else end
+    return start, min(end + 1, len(document.text)) if rng.random() < 0.6 else end
 
 
 def _random(document: Document, rng: Random, max_chars: int) -> Range | None:
@@ -306,6 +315,6 @@ def _empty(document: Document, rng: Random, max_chars: int) -> Range | None:
     return place, place
 
 
-_CUTTERS: Mapping[str, Callable[[Document, Random, int], Range | None]] = MappingProxyType(
+_CUTTERS: Mapping[Kind, Callable[[Document, Random, int], Range | None]] = MappingProxyType(
     {"node": _node, "line_rest": _line_rest, "lines": _lines, "random": _random, "empty": _empty}
 )

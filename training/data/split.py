@@ -60,9 +60,7 @@ def split(
     order = _by_age(ages) if chosen == "time" and ages else _by_hash(seed)
     units = _held_out_units(files, unit_of, share, order) if share > 0 else set()
     train_clusters = {
-        cluster
-        for file, cluster in zip(files, clusters, strict=True)
-        if unit_of[file.key] not in units
+        cluster for file, cluster in zip(files, clusters, strict=True) if unit_of[file.key] not in units
     }
     train = tuple(file for file in files if unit_of[file.key] not in units)
     apart = [
@@ -128,7 +126,7 @@ def _until(
     if len(units) < 2:
         return taken
     fitting = [unit for unit in units if sizes[unit] <= wanted * _LARGEST_UNIT]
-    for unit in sorted(fitting or [min(units, key=lambda unit: (sizes[unit], unit))], key=order):  # type: ignore[arg-type,return-value]
+    for unit in sorted(fitting or [min(units, key=lambda unit: (sizes[unit], unit))], key=order):  # type: ignore[arg-type]
         if sum(sizes[one] for one in taken) >= wanted:
             break
         taken.add(unit)

@@ -14,21 +14,24 @@ from pathlib import Path, PurePosixPath
 from training.data.languages import is_code
 
 IGNORE_FILES = (".gitignore", ".fimignore")
-VENDORED = frozenset(
-    "node_modules bower_components vendor vendors vendored _vendor _vendored _vendored_packages third_party "
-    "third-party thirdparty 3rdparty external externals extern site-packages dist-packages Pods jspm_packages "
-    ".yarn __pycache__".split()
+_VENDORED_NAMES = (
+    "node_modules bower_components vendor vendors vendored _vendor _vendored _vendored_packages "
+    "third_party third-party thirdparty 3rdparty external externals extern site-packages dist-packages "
+    "Pods jspm_packages .yarn __pycache__"
 )
+VENDORED = frozenset(_VENDORED_NAMES.split())
 """Names of folders whose code was written elsewhere."""
-GENERATED = frozenset(
-    "dist umd esm cjs _esm _cjs _types esm5 esm2015 esm2020 fesm2015 fesm2020 fesm2022 bundles locale locales "
-    "coverage __generated__ generated".split()
+_GENERATED_NAMES = (
+    "dist umd esm cjs _esm _cjs _types esm5 esm2015 esm2020 fesm2015 fesm2020 fesm2022 bundles locale "
+    "locales coverage __generated__ generated"
 )
+GENERATED = frozenset(_GENERATED_NAMES.split())
 """Names of folders whose code a tool wrote, or that hold tables rather than code."""
-LOCK_FILES = frozenset(
-    "package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml poetry.lock pdm.lock uv.lock Pipfile.lock "
-    "Cargo.lock go.sum composer.lock Gemfile.lock gradle.lockfile flake.lock".split()
+_LOCK_FILES_NAMES = (
+    "package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml poetry.lock pdm.lock uv.lock "
+    "Pipfile.lock Cargo.lock go.sum composer.lock Gemfile.lock gradle.lockfile flake.lock"
 )
+LOCK_FILES = frozenset(_LOCK_FILES_NAMES.split())
 
 
 def list_files(root: Path) -> list[str]:
@@ -85,7 +88,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 def _walk(root: Path) -> Iterator[str]:
     """Every file that no ignore file on the way excludes; links are not followed, they may leave the root."""
-    pending = [(root, ())]
+    pending: list[tuple[Path, tuple[Callable[[str], bool], ...]]] = [(root, ())]
     while pending:
         folder, specs = pending.pop()
         specs = (*specs, _ignored(root, folder))

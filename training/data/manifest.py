@@ -1,0 +1,109 @@
+"""What a data set says of itself: recipe, base, sources with their licences, versions and counts by reason.
+
+The model card's list of packages is this list. Everything in it depends on the inputs alone.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from training.config import Recipe
+from training.data.corpus import Corpus
+from training.data.sampling import Drawn
+from training.data.screening import SourceFile
+from training.tokenizers import Base
+
+_MEASURED = ("datasketch", "detect-secrets", "numpy", "tree-sitter")
+"""Distributions whose versions may change what comes out."""
+
+
+def make_manifest(
+    corpus: Corpus,
+    base: Base,
+    recipe: Recipe,
+    evaluation: tuple[Path, ...],
+    drawn: Mapping[str, Drawn],
+) -> dict[str, Any]:
+    """Everything that decided what came out, and what became of what went in; no times, no paths.
+
+    The counts of the rows and the hashes of the arrays are added when they are written.
+    """
+    return {
+        "recipe": recipe.as_dict(),
+        "base": {
+            "name": base.name,
+            "sha256": base.sha256,
+            "template": base.template.name,
+            "order": base.template.order,
+            "end_id": base.end,
+            "sentinels": dict(base.sentinels),
+            "vocabulary_size": base.vocabulary_size,
+        },
+        "versions": _versions(),
+        "evaluation": [{"name": file.name, "sha256": _file_digest(file)} for file in evaluation],
+        "sources": _source_entries(corpus),
+        "files": {
+            "seen": corpus.seen,
+            "train": len(corpus.train),
+            "held_out": len(corpus.held_out),
+            "dropped": dict(corpus.dropped),
+            "characters": _characters(corpus.train),
+        },
+        "split": {"by": corpus.by, "held_out": list(corpus.held_out_units)},
+        "draws_dropped": {part: dict(sorted(one.dropped.items())) for part, one in drawn.items()},
+    }
+
+
+def _characters(files: Sequence[SourceFile]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for file in files:
+        counts[file.language] += len(file.text)
+    return dict(sorted(counts.items()))
+
+
+def _source_entries(corpus: Corpus) -> list[dict[str, Any]]:
+    """Each source that gave anything: name, version, licences, and a hash of the files used."""
+    by_source: dict[str, list[SourceFile]] = {source.name: [] for source in corpus.sources}
+    for file in (*corpus.train, *corpus.held_out):
+        by_source[file.source].append(file)
+    return [
+        {
+            "name": source.name,
+            "version": source.version,
+            "licence": source.licence,
+            "licences": sorted({file.licence for file in by_source[source.name]}),
+            "files": len(by_source[source.name]),
+            "characters": sum(len(file.text) for file in by_source[source.name]),
+            "sha256": _joint_digest(by_source[source.name]),
+        }
+        for source in corpus.sources
+        if by_source[source.name]
+    ]
+
+
+def _joint_digest(files: Sequence[SourceFile]) -> str:
+    lines = sorted(f"{file.path} {file.digest}" for file in files)
+    return sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _file_digest(file: Path) -> str:
+    return sha256(file.read_bytes()).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from fim_lsp import __version__
+
+    found = {"fim-lsp": __version__, "python": platform.python_version()}
+    for name in _MEASURED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
