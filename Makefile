@@ -14,10 +14,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 demo: model  ## set up, fetch the model, and type into a sample project
 	$(BIN)/fim-lsp demo
 
-test: model  ## set up, fetch the model, and run every test
+test: model $(VENV)/.ready-training  ## set up, fetch the model, and run every test
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/.ready
+lint: $(VENV)/.ready-training
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -26,7 +26,7 @@ fix: $(VENV)/.ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-typecheck: $(VENV)/.ready
+typecheck: $(VENV)/.ready-training
 	$(BIN)/mypy
 
 bench: model  ## side by side with llama-cpp-python's own loop and with bare llama_decode
@@ -40,6 +40,11 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV). The first time this compiles llama.cpp, which takes 5 to 15 minutes."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# torch and the rest of the training extra: large, so only what needs them waits for them.
+$(VENV)/.ready-training: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,training]'
 	@touch $@
 
 clean:
