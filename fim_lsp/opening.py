@@ -10,12 +10,12 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fim_lsp.engine.base import OnProgress
+    from fim_lsp.engine.base import OnLoading
     from fim_lsp.engine.llama import LlamaEngine
     from fim_lsp.settings import ModelSettings
 
 
-def open_engine(settings: ModelSettings, on_progress: OnProgress) -> LlamaEngine:
+def open_engine(settings: ModelSettings, on_loading: OnLoading) -> LlamaEngine:
     """Find the model that the settings name, refuse a broken file before llama.cpp sees it, and open it.
 
     Raises:
@@ -35,7 +35,7 @@ def open_engine(settings: ModelSettings, on_progress: OnProgress) -> LlamaEngine
     return open_llama(
         resolved.path,
         settings,
-        on_progress,
+        on_loading,
         name=known.title if known else None,
         template_hint=known.template if known else None,
         notice=known.notice if known else None,

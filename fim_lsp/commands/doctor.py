@@ -69,7 +69,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("fim-lsp", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     yield _interpreter()
     try:
-        engine = open_engine(settings.model, lambda _: None)
+        engine = open_engine(settings.model, lambda _: True)
     except FimLspError as error:
         yield Finding("model", error.problem, good=False, advice=error.remedy)
         return

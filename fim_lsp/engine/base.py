@@ -64,8 +64,8 @@ class CancelToken:
 OnPiece = Callable[[Piece], bool]
 """Called on the inference thread for every token; False ends the generation."""
 
-OnProgress = Callable[[float], None]
-"""Called on the inference thread while weights load, with the part done, 0 to 1."""
+OnLoading = Callable[[float], bool]
+"""Called on the inference thread while weights load, with the part done, 0 to 1; False gives up."""
 
 
 class Engine(Protocol):
@@ -96,5 +96,5 @@ class Engine(Protocol):
         """Free weights and context. Nothing may be called afterwards."""
 
 
-EngineFactory = Callable[[ModelSettings, OnProgress], Engine]
+EngineFactory = Callable[[ModelSettings, OnLoading], Engine]
 """Opens the model that the settings name; runs on the inference thread, raises FimLspError."""

@@ -24,7 +24,6 @@ from fim_lsp.engine.base import (
     EngineError,
     EngineFactory,
     OnPiece,
-    OnProgress,
     OvertakenError,
 )
 from fim_lsp.settings import ModelSettings
@@ -68,8 +67,11 @@ class InferenceWorker:
         """Whether a job would start at once."""
         return self.pending == 0
 
-    async def load(self, settings: ModelSettings, on_progress: OnProgress) -> Engine:
+    async def load(self, settings: ModelSettings, on_progress: Callable[[float], None]) -> Engine:
         """Close what is open and open the model that ``settings`` name. A running generation is aborted.
+
+        ``on_progress`` is called on the inference thread with the part done, 0 to 1. A load that is overtaken
+        gives up as soon as the library lets it.
 
         Raises:
             FimLspError: the model can't be used; the state is FAILED and a later load may succeed.
@@ -83,19 +85,25 @@ class InferenceWorker:
         mine = self._loads
         self._running.cancel()
 
+        def wanted(part: float = 0.0) -> bool:
+            on_progress(part)
+            return mine == self._loads and self.state is WorkerState.LOADING
+
         def reopen() -> Engine:
             self._close_engine()
-            self._engine = self._factory(settings, on_progress)
+            self._engine = self._factory(settings, wanted)
             return self._engine
 
+        overtaken = OvertakenError(f"Loading {settings.name} was overtaken.")
         try:
             engine = await self._submit(reopen)
-        except BaseException:
-            if mine == self._loads and self.state is WorkerState.LOADING:
-                self.state = WorkerState.FAILED
+        except Exception as error:
+            if not wanted():
+                raise overtaken from error
+            self.state = WorkerState.FAILED
             raise
-        if mine != self._loads or self.state is not WorkerState.LOADING:
-            raise OvertakenError(f"Loading {settings.name} was overtaken.")
+        if not wanted(1.0):
+            raise overtaken
         self.state = WorkerState.READY
         return engine
 

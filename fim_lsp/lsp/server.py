@@ -218,7 +218,8 @@ def _toggle(server: Server, *arguments: Any) -> dict[str, Any]:
 
 
 async def _reload(server: Server, *_: Any) -> dict[str, Any]:
-    await server.session.reload()
+    # A client that cancels its request must not leave the model half loaded.
+    await asyncio.shield(server.session.reload())
     return {"state": server.session.worker.state.value}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from typing import Literal
@@ -72,7 +73,8 @@ class LoadProgress:
         percent = int(part * 100)
         if percent > self._percent:
             self._percent = percent
-            self._loop.call_soon_threadsafe(self._report, percent)
+            with contextlib.suppress(RuntimeError):  # the loop closed: the client has left
+                self._loop.call_soon_threadsafe(self._report, percent)
 
     def _report(self, percent: int) -> None:
         if self._token is not None:

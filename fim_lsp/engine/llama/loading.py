@@ -12,7 +12,7 @@ import llama_cpp
 import psutil
 from attrs import evolve
 
-from fim_lsp.engine.base import ModelLoadError, OnProgress
+from fim_lsp.engine.base import ModelLoadError, OnLoading
 from fim_lsp.engine.llama.engine import LlamaEngine
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
 from fim_lsp.settings import ModelSettings
@@ -55,7 +55,7 @@ def library_features() -> str:
 def open_llama(
     path: Path,
     settings: ModelSettings,
-    on_progress: OnProgress = lambda _: None,
+    on_loading: OnLoading = lambda _: True,
     *,
     name: str | None = None,
     template_hint: str | None = None,
@@ -74,7 +74,7 @@ def open_llama(
     llama_cpp.llama_log_set(_log, ctypes.c_void_p(0))
     llama_cpp.llama_backend_init()
     with _LastErrors() as errors:
-        model = _load_weights(path, settings, on_progress)
+        model = _load_weights(path, settings, on_loading)
         if not model:
             raise ModelLoadError(
                 f"llama.cpp can't load {path}: {errors.text()}",
@@ -97,7 +97,7 @@ def open_llama(
     return engine
 
 
-def _load_weights(path: Path, settings: ModelSettings, on_progress: OnProgress) -> Any:
+def _load_weights(path: Path, settings: ModelSettings, on_loading: OnLoading) -> Any:
     params = llama_cpp.llama_model_default_params()
     params.n_gpu_layers = settings.gpu_layers
     params.load_mode = (
@@ -106,8 +106,7 @@ def _load_weights(path: Path, settings: ModelSettings, on_progress: OnProgress) 
 
     @llama_cpp.llama_progress_callback  # type: ignore[untyped-decorator]
     def progress(part: float, _: object) -> bool:
-        on_progress(part)
-        return True
+        return on_loading(part)
 
     params.progress_callback = progress
     return llama_cpp.llama_model_load_from_file(str(path).encode(), params)

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
-from fim_lsp.engine.base import CancelToken, EngineError, ModelLoadError, OvertakenError
+from fim_lsp.engine.base import CancelToken, EngineError, ModelLoadError, OnLoading, OvertakenError
 from fim_lsp.engine.scripted import ScriptedEngine
 from fim_lsp.engine.worker import InferenceWorker, WorkerState
 from fim_lsp.settings import ModelSettings
@@ -15,7 +16,7 @@ PROMPT = Prompt(head=(), tail="x = ")
 
 
 async def _loaded(engine: ScriptedEngine) -> InferenceWorker:
-    worker = InferenceWorker(lambda _, progress: progress(1.0) or engine)
+    worker = InferenceWorker(lambda _, loading: loading(1.0) and engine)
     await worker.load(ModelSettings(), lambda _: None)
     return worker
 
@@ -125,3 +126,20 @@ async def test_a_close_overtakes_a_load():
     assert worker.engine is None
     with pytest.raises(OvertakenError):
         await worker.load(ModelSettings(), lambda _: None)
+
+
+async def test_a_load_in_progress_gives_up_when_the_session_ends():
+    halfway = threading.Event()
+
+    def load_for_ever(_: object, on_loading: OnLoading) -> ScriptedEngine:
+        while on_loading(0.5):
+            halfway.set()
+            time.sleep(0.001)
+        raise ModelLoadError("llama.cpp gave up.")
+
+    worker = InferenceWorker(load_for_ever)
+    loading = asyncio.create_task(worker.load(ModelSettings(), lambda _: None))
+    await asyncio.to_thread(halfway.wait)
+    await worker.close()
+    with pytest.raises(OvertakenError):
+        await loading
