@@ -50,7 +50,9 @@ class ModelSettings:
     """Which weights, and how llama.cpp runs them. A change here loads the model again."""
 
     name: str = _setting("smollm2-135m", "Name of a model in the catalog, or the path of a GGUF file.")
-    template: str | None = _setting(None, "FIM template by name; null chooses it from the model file.")
+    template: str | None = _setting(
+        None, "FIM template by name, or none for the prefix alone; null chooses it from the model file."
+    )
     gpu_layers: int = _setting(0, "Layers to run on the GPU; -1 for all of them.", at_least=-1)
     threads: int | None = _setting(None, "CPU threads; null for physical cores less one.", at_least=1)
     context_tokens: int = _setting(

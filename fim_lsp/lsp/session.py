@@ -111,7 +111,7 @@ class Session:
             "Loaded %s, template %s (%s): %s", engine.info.name, template, chosen.source, chosen.reason
         )
         self._tell_once(engine.info.notice)
-        if chosen.template is None:
+        if chosen.template is None and chosen.source != "settings":
             self._tell_once(f"{engine.info.name}: {chosen.reason}")
         self.show_state()
 

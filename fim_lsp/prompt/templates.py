@@ -20,6 +20,9 @@ from fim_lsp.types import FimTemplate, ModelInfo, Order, Tokenizer
 ORDER_KEY = "fim_lsp.fim_order"
 """GGUF metadata key of ours: the order of prefix, suffix and middle; llama.cpp has no key for it."""
 
+NO_TEMPLATE = "none"
+"""What the setting ``model.template`` says for completion from the prefix alone."""
+
 TemplateSource = Literal["settings", "gguf keys", "vocabulary", "catalog", "none"]
 
 
@@ -51,7 +54,9 @@ def find_template(name: str) -> FimTemplate:
     for family in FAMILIES:
         if family.template.name == name:
             return family.template
-    raise TemplateError(f"There is no FIM template {name!r}.", f"Known are {', '.join(template_names())}.")
+    raise TemplateError(
+        f"There is no FIM template {name!r}.", f"Known are {', '.join((NO_TEMPLATE, *template_names()))}."
+    )
 
 
 def choose_template(info: ModelInfo, tokenizer: Tokenizer, override: str | None) -> ChosenTemplate:
@@ -77,6 +82,8 @@ def choose_template(info: ModelInfo, tokenizer: Tokenizer, override: str | None)
 
 
 def _from_settings(name: str, tokenizer: Tokenizer) -> ChosenTemplate:
+    if name == NO_TEMPLATE:
+        return ChosenTemplate(None, "settings", "The setting model.template says to use only the prefix.")
     template = find_template(name)
     if missing := missing_markers(template, tokenizer):
         raise TemplateError(

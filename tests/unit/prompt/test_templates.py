@@ -174,3 +174,10 @@ def test_the_registry_cannot_be_changed() -> None:
     assert isinstance(FAMILIES, tuple)
     changed = evolve(find_template("qwen"), order="spm")
     assert find_template("qwen") != changed
+
+
+def test_the_setting_none_means_the_prefix_alone() -> None:
+    tokenizer = tokenizer_for(find_template("qwen"))
+    chosen = choose_template(ModelInfo("m", architecture="qwen2"), tokenizer, "none")
+    assert chosen.template is None
+    assert chosen.source == "settings"
