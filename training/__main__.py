@@ -14,13 +14,15 @@ from typing import Any
 
 from fim_lsp.errors import FimLspError
 from training.data import fetch, prepare
+from training.evaluate import command as evaluate
 
 _ABOUT = "Train a fill-in-the-middle model on your own code and bring it into your editor."
-_VERBS: Mapping[str, Any] = MappingProxyType({"corpus": fetch, "prepare": prepare})
+_VERBS: Mapping[str, Any] = MappingProxyType({"corpus": fetch, "prepare": prepare, "evaluate": evaluate})
 _HELP: Mapping[str, str] = MappingProxyType(
     {
         "corpus": "fetch permissively licensed packages to train the default model on",
         "prepare": "turn repositories into a data set: filter, deduplicate, split, cut rows",
+        "evaluate": "measure models on holes in code, through the server's own path, and report",
     }
 )
 

@@ -1,0 +1,87 @@
+"""Arms without weights: a model that looks up in the prompt what it is to say."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from attrs import define, field
+
+from fim_lsp.engine.base import Engine
+from fim_lsp.engine.scripted import END, ScriptedEngine
+from training.evaluate.arms import Arm
+from training.evaluate.infilling import Check, Hole
+
+ADD = Hole(
+    "add",
+    "toy",
+    "solution.py",
+    "python",
+    "def add(a, b):\n    ",
+    "return a + b",
+    "\n\n\ndef other():\n    return 1\n",
+    check=Check("def check(candidate):\n    assert candidate(1, 2) == 3\n", "add"),
+)
+TWICE = Hole(
+    "twice",
+    "toy",
+    "solution.py",
+    "python",
+    "def twice(a):\n    ",
+    "b = a * 2\n    return b",
+    "\n",
+    kind="lines",
+    check=Check("def check(candidate):\n    assert candidate(2) == 4\n", "twice"),
+)
+NOTHING = Hole("nothing", "toy", "solution.py", "python", "x = 1", "", "\ny = 2\n", kind="empty")
+HOLES = (ADD, TWICE, NOTHING)
+
+
+def says(answers: Mapping[str, str], otherwise: str = END) -> Callable[[str], str]:
+    """A script that answers by what the prompt contains."""
+
+    def script(prompt: str) -> str:
+        return next((answer for part, answer in answers.items() if part in prompt), otherwise)
+
+    return script
+
+
+GOOD = says({"def add": "return a + b" + END, "def twice": "b = a * 2\n    return b" + END})
+BAD = says({"def add": "return a", "def twice": "b = 3" + END}, otherwise=" + 7" + END)
+
+
+@define
+class ScriptedModels:
+    """Scripts by an arm's model name."""
+
+    scripts: Mapping[str, Callable[[str], str]]
+    opened: list[str] = field(factory=list)
+    prompts: list[str] = field(factory=list)
+
+    def digest(self, arm: Arm) -> str:
+        return arm.model
+
+    def open(self, arm: Arm) -> Engine:
+        self.opened.append(arm.name)
+        script = self.scripts[arm.model]
+
+        def noted(prompt: str) -> str:
+            self.prompts.append(prompt)
+            return script(prompt)
+
+        return ScriptedEngine(noted)
+
+
+def write_tasks(file: Path, holes: tuple[Hole, ...] = HOLES) -> Path:
+    lines = (json.dumps(task(hole)) + "\n" for hole in holes)
+    with gzip.open(file, "wt", encoding="utf-8") if file.suffix == ".gz" else file.open("w") as out:
+        out.writelines(lines)
+    return file
+
+
+def task(hole: Hole) -> dict[str, str]:
+    check = {"test": hole.check.test, "entry_point": hole.check.entry_point} if hole.check else {}
+    texts = {"prompt": hole.prefix, "canonical_solution": hole.middle, "suffix": hole.suffix}
+    return {"task_id": hole.name, **texts, **check}

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from fim_lsp.engine.base import CancelToken
+from fim_lsp.engine.scripted import END, ScriptedEngine
+from fim_lsp.types import FinishReason, Generation, Piece, Prompt, SamplingParams
+from training.evaluate.witness import WitnessEngine
+
+
+def _ask(said: str, enough: str, overrun: int, max_tokens: int = 64) -> tuple[WitnessEngine, Generation]:
+    heard: list[str] = []
+
+    def on_piece(piece: Piece) -> bool:
+        heard.append(piece.text)
+        return "".join(heard) != enough
+
+    witness = WitnessEngine(ScriptedEngine(lambda _: said), overrun)
+    prompt = Prompt(head=(), tail="x = ")
+    generation = witness.generate(prompt, SamplingParams(max_tokens), CancelToken(), on_piece)
+    assert "".join(heard) == generation.text
+    return witness, generation
+
+
+def test_the_model_ends_by_itself_after_the_server_has_heard_enough() -> None:
+    witness, generation = _ask("abc\ndef" + END, "abc", overrun=10)
+    assert (generation.text, generation.finish_reason) == ("abc", FinishReason.STOPPED)
+    assert generation.timings.generated_tokens == len(generation.probabilities) == 3
+    assert witness.seen is not None
+    assert (witness.seen.written, witness.seen.finish) == ("abc\ndef", FinishReason.END)
+
+
+@pytest.mark.parametrize(("overrun", "written"), [(0, "abc"), (2, "abcde")])
+def test_it_gets_no_more_than_the_overrun(overrun: int, written: str) -> None:
+    witness, generation = _ask("abcdefgh", "abc", overrun)
+    assert generation.text == "abc"
+    assert witness.seen is not None
+    assert (witness.seen.written, witness.seen.finish) == (written, FinishReason.STOPPED)
+
+
+def test_an_answer_nobody_stopped_comes_through_as_it_is() -> None:
+    witness, generation = _ask("ab" + END, "-", overrun=4)
+    assert (generation.text, generation.finish_reason) == ("ab", FinishReason.END)
+    _, limited = _ask("abcdef", "-", overrun=4, max_tokens=3)
+    assert (limited.text, limited.finish_reason) == ("abc", FinishReason.LENGTH)
+    assert witness.seen is not None
+    assert witness.seen.idle_ms < 1000
+
+
+def test_every_generation_pays_for_its_whole_prompt() -> None:
+    witness = WitnessEngine(ScriptedEngine(lambda _: "a" + END), 0)
+    costs = [
+        witness.generate(Prompt((), "same"), SamplingParams(), CancelToken(), lambda _: True).timings
+        for _ in range(2)
+    ]
+    assert [cost.evaluated_tokens for cost in costs] == [4, 4]

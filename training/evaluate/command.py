@@ -1,0 +1,236 @@
+"""``python -m training evaluate``: holes and arms in, a report out.
+
+Resumable: answers, outcomes of tests and likelihoods are kept in the output folder as they come, and a rerun
+only does what is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training.evaluate import EvaluationError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.console import Console
+
+    from training.evaluate.arms import Arm
+    from training.evaluate.infilling import Hole
+    from training.evaluate.scores import Results
+    from training.evaluate.weights import Models
+
+_REPOSITORY_HOLES = 200
+_PLAIN_TEXTS = 24
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's flags."""
+    parser.add_argument(
+        "--arm",
+        action="append",
+        default=[],
+        metavar="NAME=MODEL[,key=value…]",
+        help="a model to judge, the base first; may be given several times. MODEL is a GGUF file, a name of "
+        "the catalog, or a folder of safetensors (only scored). template=none uses the prefix alone; others: "
+        "layout, text=shown|said|written, post=on|off, first_line=on|off, and settings by path",
+    )
+    parser.add_argument(
+        "--holes",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="tasks in the format of HumanEval-Infilling (JSON lines, .gz or not)",
+    )
+    parser.add_argument(
+        "--repo", type=Path, action="append", default=[], metavar="DIR", help="source code to cut holes into"
+    )
+    parser.add_argument(
+        "--held-out-of",
+        type=Path,
+        metavar="DATASET",
+        help="cut only files that this data set, prepared from all --repo, held out",
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="holes of each file or repository, drawn")
+    parser.add_argument(
+        "--cut",
+        choices=("benchmark", "indentation"),
+        default="benchmark",
+        help="indentation: the middle's first indentation is typed already, as on a line the editor indented",
+    )
+    parser.add_argument("--pass", action="store_true", dest="run_tests", help="run the tasks' tests (pass@1)")
+    parser.add_argument("--nll", action="store_true", help="score true middles, and whole documents")
+    parser.add_argument("--max-tokens", type=int, default=256, metavar="N", help="longest answer")
+    parser.add_argument(
+        "--overrun", type=int, default=48, metavar="N", help="tokens to end in after the server's stop rules"
+    )
+    parser.add_argument(
+        "--older-answers", action="store_true", help="take up answers from before a change of fim-lsp's code"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="decides holes and intervals")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="results and report")
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Evaluate and print the arms' table."""
+    from rich.console import Console
+
+    from training.evaluate.tables import main_tables, rich_table
+
+    console = Console(stderr=True)
+    report = evaluate(parsed, console)
+    for table in main_tables(report):
+        console.print(rich_table(table))
+    console.print(f"The report is in {parsed.output}: report.html, report.md, report.json.", highlight=False)
+    return 0
+
+
+def evaluate(parsed: argparse.Namespace, console: Console, models: Models | None = None) -> dict[str, Any]:
+    """Do what is asked, write the report and return it.
+
+    Args:
+        parsed: the flags.
+        console: where progress is shown.
+        models: where the arms' weights come from; the model store by default.
+
+    Raises:
+        FimLspError: flags that make no sense, holes or models that can't be used.
+    """
+    from training.evaluate.report import make_report, write_report
+    from training.evaluate.weights import StoredModels
+
+    arms = _arms(parsed.arm)
+    holes = _holes(parsed)
+    source = models or StoredModels()
+    with _Bar(console) as bar:
+        results = _results(parsed, arms, holes, source, bar)
+    report = make_report(results, _run_facts(parsed, arms, holes, source), parsed.seed)
+    write_report(parsed.output, report)
+    return report
+
+
+def _arms(texts: Sequence[str]) -> tuple[Arm, ...]:
+    from training.evaluate.arms import parse_arm
+
+    arms = tuple(map(parse_arm, texts))
+    if not arms:
+        raise EvaluationError("There is nothing to judge.", "Name a model with --arm tuned=model.gguf.")
+    twice = [name for name, count in Counter(arm.name for arm in arms).items() if count > 1]
+    if twice:
+        raise EvaluationError(f"Two arms are called {', '.join(twice)}.", "Give each its own name.")
+    return arms
+
+
+def _holes(parsed: argparse.Namespace) -> tuple[Hole, ...]:
+    from training.evaluate.cuts import cut_held_out, cut_repository
+    from training.evaluate.infilling import load_tasks, recut, sample
+
+    found: list[Hole] = []
+    for file in parsed.holes:
+        found += sample(load_tasks(file), parsed.limit, parsed.seed)
+    count = parsed.limit or _REPOSITORY_HOLES
+    if parsed.held_out_of:
+        roots, known = tuple(parsed.repo), tuple(parsed.holes)
+        found += cut_held_out(roots, parsed.held_out_of, count, parsed.seed, known)
+    else:
+        for root in parsed.repo:
+            found += cut_repository(root, count, parsed.seed)
+    if not found:
+        raise EvaluationError("There are no holes to fill.", "Give tasks with --holes or code with --repo.")
+    return tuple(recut(hole, parsed.cut) for hole in found)
+
+
+def _results(
+    parsed: argparse.Namespace, arms: Sequence[Arm], holes: tuple[Hole, ...], models: Models, bar: _Bar
+) -> list[Results]:
+    from attrs import evolve
+
+    from training.evaluate.records import Journal
+    from training.evaluate.run import Conditions, fill, score_texts
+    from training.evaluate.scores import Results
+
+    conditions = Conditions(parsed.max_tokens, parsed.overrun, parsed.nll, parsed.older_answers)
+    texts = _plain_texts(holes) if parsed.nll else ()
+    results = []
+    with Journal(parsed.output / "answers.jsonl") as answers, Journal(parsed.output / "plain.jsonl") as plain:
+        for arm in arms:
+            done = bar.begin(arm.name, len(holes))
+            records = fill(arm, holes, conditions, answers, models, done)
+            scored = score_texts(arm, texts, plain, models) if texts else ()
+            results.append(Results(arm, holes, records, {}, scored))
+    if not parsed.run_tests:
+        return results
+    passes = _run_tests(parsed.output, results, bar)
+    return [evolve(one, passes=passes) for one in results]
+
+
+def _run_tests(output: Path, results: Sequence[Results], bar: _Bar) -> dict[str, bool]:
+    from training.evaluate.records import Journal
+    from training.evaluate.sandbox import run_programs
+
+    programs = tuple(dict.fromkeys(program for one in results for program in one.programs()))
+    with Journal(output / "tests.jsonl") as journal:
+        return run_programs(programs, journal, on_done=bar.begin("tests", len(programs)))
+
+
+def _plain_texts(holes: Sequence[Hole]) -> tuple[str, ...]:
+    """Whole documents, the first of each path and task, evenly spread over the holes."""
+    texts = tuple(dict.fromkeys(hole.text for hole in holes if hole.text.strip()))
+    step = max(1, len(texts) // _PLAIN_TEXTS)
+    return texts[::step][:_PLAIN_TEXTS]
+
+
+def _run_facts(
+    parsed: argparse.Namespace, arms: Sequence[Arm], holes: Sequence[Hole], models: Models
+) -> dict[str, Any]:
+    """What was measured and with what; no times and no paths, so that the report can be shared."""
+    from fim_lsp import __version__
+
+    return {
+        "seed": parsed.seed,
+        "cut": parsed.cut,
+        "max_tokens": parsed.max_tokens,
+        "overrun": parsed.overrun,
+        "sets": dict(Counter(hole.set for hole in holes)),
+        "arms": {
+            arm.name: {
+                "model": Path(arm.model).name,
+                "sha256": models.digest(arm),
+                "prefix_only": arm.prefix_only,
+                "first_line": arm.first_line,
+                "settings": dict(arm.overrides),
+            }
+            for arm in arms
+        },
+        "versions": {"fim-lsp": __version__, "python": platform.python_version()},
+    }
+
+
+class _Bar:
+    """One line of progress for each arm, and one for the tests."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=console)
+
+    def begin(self, name: str, total: int) -> Callable[[], None]:
+        """Show a new line; what is returned moves it on by one."""
+        task = self._progress.add_task(name, total=total)
+        return lambda: self._progress.advance(task)
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()

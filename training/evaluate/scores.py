@@ -1,0 +1,238 @@
+"""From answers to figures: every hole is judged once an arm and text, then summed by kind of hole."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from attrs import asdict, field, frozen
+
+from training.evaluate.arms import TEXTS, Arm, Text
+from training.evaluate.infilling import Hole
+from training.evaluate.metrics import (
+    Interval,
+    Judged,
+    difference,
+    edit_similarity,
+    exact_match,
+    exact_match_closers,
+    interval,
+    percentile,
+    suffix_repeated,
+)
+from training.evaluate.records import Record
+
+Judgement = Mapping[str, Judged]
+"""What is known of one answer, by metric."""
+
+
+@frozen
+class Metric:
+    """A column of the report."""
+
+    name: str
+    title: str
+    unit: str
+    about: str
+    more_is_better: bool = True
+
+
+TEXT_METRICS: tuple[Metric, ...] = (
+    Metric("exact_match", "exact", "%", "the text is the true middle, character by character"),
+    Metric("exact_match_closers", "exact but closers", "%", "the same without trailing blanks and closers"),
+    Metric("edit_similarity", "edit similarity", "0-100", "100 * (1 - Levenshtein / longer length)"),
+    Metric("pass_at_1", "pass@1", "%", "the benchmark's test passes with the text in the hole"),
+    Metric("answered", "answered", "%", "holes with something missing that got any text"),
+    Metric("empty_offered", "false offers", "%", "holes with nothing missing that got a text", False),
+    Metric("suffix_repeated", "repeats suffix", "%", "the text says the suffix's first line again", False),
+)
+"""Of each of an answer's texts."""
+ANSWER_METRICS: tuple[Metric, ...] = (
+    Metric("stop_accuracy", "stops by itself", "%", "the model's own end token came within the limits"),
+    Metric("middle_nll", "middle NLL", "nats/token", "of the true middle and the end behind it", False),
+    Metric("middle_nll_text", "NLL without end", "nats/token", "of the true middle alone", False),
+    Metric("middle_bits", "bits/character", "bits", "the same, whatever the vocabulary", False),
+)
+"""Of an answer as a whole."""
+METRICS = (*TEXT_METRICS, *ANSWER_METRICS)
+PLAIN = Metric("left_to_right_nll", "left to right NLL", "nats/token", "of whole documents", False)
+
+
+def _line_groups(hole: Hole) -> tuple[str, ...]:
+    if hole.lines <= 1:
+        return (str(hole.lines), "1-3")[: hole.lines + 1]
+    return ("2-3", "1-3") if hole.lines <= 3 else ("4+",)
+
+
+GROUPS: Mapping[str, Callable[[Hole], tuple[str, ...]]] = MappingProxyType(
+    {
+        "set": lambda hole: (hole.set,),
+        "kind": lambda hole: (hole.kind,),
+        "start_kind": lambda hole: (hole.start_kind,),
+        "end_kind": lambda hole: (hole.end_kind,),
+        "lines": _line_groups,
+        "language": lambda hole: (hole.language,),
+    }
+)
+"""How holes are told apart; a hole may be in several groups of one kind."""
+
+
+@frozen
+class Results:
+    """An arm's answers to all holes, in their order."""
+
+    arm: Arm
+    holes: tuple[Hole, ...] = field(repr=False)
+    records: tuple[Record, ...] = field(repr=False)
+    passes: Mapping[str, bool] = field(factory=dict, repr=False)
+    """Whether a program passed; empty where none was run."""
+    plain: tuple[tuple[float, float], ...] = field(default=(), repr=False)
+    """Left-to-right NLL and tokens of each plain text."""
+
+    def judgements(self, text: Text | None = None) -> tuple[Judgement, ...]:
+        """Each hole's, judged by one of its texts; by the arm's own where none is named."""
+        which = text or self.arm.text
+        return tuple(
+            {**judge_text(hole, record, which, self.passes), **judge_answer(hole, record)}
+            for hole, record in zip(self.holes, self.records, strict=True)
+        )
+
+    def programs(self) -> Iterator[str]:
+        """Every program that pass@1 needs run."""
+        for hole, record in zip(self.holes, self.records, strict=True):
+            for which in TEXTS:
+                program = _program(hole, record, which)
+                if program is not None:
+                    yield program
+
+
+def _program(hole: Hole, record: Record, which: Text) -> str | None:
+    text = record.text(which)
+    return None if text is None else hole.program(text, record.replaced if which == "shown" else 0)
+
+
+def judge_text(hole: Hole, record: Record, which: Text, passes: Mapping[str, bool]) -> Judgement:
+    """Judge one text of an answer; nothing where the arm gave none."""
+    text = record.text(which)
+    if text is None:
+        return {}
+    if which == "shown":
+        # What is replaced behind the cursor is not written twice.
+        text = text.removesuffix(hole.suffix[: record.replaced])
+    answered = _rate(bool(text.strip()))
+    repeated = suffix_repeated(text, hole.middle, hole.suffix)
+    judged = {} if repeated is None else {"suffix_repeated": _rate(repeated)}
+    if not hole.middle:
+        return judged | {"empty_offered": answered}
+    program = _program(hole, record, which)
+    if program is not None and program in passes:
+        judged["pass_at_1"] = _rate(passes[program])
+    return judged | {
+        "exact_match": _rate(exact_match(text, hole.middle)),
+        "exact_match_closers": _rate(exact_match_closers(text, hole.middle)),
+        "edit_similarity": (edit_similarity(text, hole.middle), 1.0),
+        "answered": answered,
+    }
+
+
+def judge_answer(hole: Hole, record: Record) -> Judgement:
+    """Judge what does not depend on a text."""
+    judged: dict[str, Judged] = {}
+    if record.written is not None:
+        judged["stop_accuracy"] = _rate(record.finish == "end")
+    if record.nll_text is not None and record.nll_end is not None and record.nll_tokens:
+        judged["middle_nll"] = (record.nll_text + record.nll_end, record.nll_tokens + 1.0)
+        judged["middle_nll_text"] = (record.nll_text, float(record.nll_tokens))
+        judged["middle_bits"] = (record.nll_text / math.log(2), float(len(hole.middle)))
+    return judged
+
+
+def _rate(good: bool) -> Judged:
+    return (100.0 * good, 1.0)
+
+
+# --- Figures: plain values, as they stand in report.json
+
+
+def arm_figures(results: Results, seed: int) -> dict[str, Any]:
+    """Everything that the report says of one arm."""
+    holes, judgements = results.holes, results.judgements()
+    texts = {which: figures(results.judgements(which), TEXT_METRICS, seed) for which in TEXTS}
+    return {
+        "n": len(holes),
+        "n_empty": sum(not hole.middle for hole in holes),
+        "text": results.arm.text,
+        **figures(judgements, METRICS, seed),
+        PLAIN.name: _plain(interval(results.plain, seed)),
+        "texts": texts,
+        "by": {name: _by(name, holes, judgements, seed) for name in GROUPS},
+        "latency": _latency(results.records),
+        "tokens": _tokens(results.records),
+        "ended_by": dict(sorted(Counter(record.ended_by for record in results.records).items())),
+        "templates": sorted({record.template for record in results.records if record.template}),
+        "errors": sum(bool(record.error) for record in results.records),
+    }
+
+
+def figures(judgements: Sequence[Judgement], metrics: Sequence[Metric], seed: int) -> dict[str, Any]:
+    """Each metric over the holes that have it."""
+    return {
+        metric.name: _plain(interval([one[metric.name] for one in judgements if metric.name in one], seed))
+        for metric in metrics
+    }
+
+
+def paired_figures(arm: Results, base: Results, seed: int) -> dict[str, Any]:
+    """Each metric's difference, ``arm`` minus ``base``, over the holes that have it in both."""
+    pairs = list(zip(arm.judgements(), base.judgements(), strict=True))
+    found: dict[str, Any] = {"arm": arm.arm.name, "base": base.arm.name}
+    for metric in METRICS:
+        both = [(a[metric.name], b[metric.name]) for a, b in pairs if metric.name in a and metric.name in b]
+        found[metric.name] = _plain(difference([a for a, _ in both], [b for _, b in both], seed))
+    if len(arm.plain) == len(base.plain):
+        found[PLAIN.name] = _plain(difference(arm.plain, base.plain, seed))
+    return found
+
+
+def _by(
+    name: str, holes: Sequence[Hole], judgements: Sequence[Judgement], seed: int
+) -> dict[str, dict[str, Any]]:
+    members: dict[str, list[Judgement]] = {}
+    for hole, judgement in zip(holes, judgements, strict=True):
+        for group in GROUPS[name](hole):
+            members.setdefault(group, []).append(judgement)
+    return {
+        group: {"n": len(some), **figures(some, METRICS, seed)} for group, some in sorted(members.items())
+    }
+
+
+def _latency(records: Sequence[Record]) -> dict[str, Any]:
+    """Milliseconds on a cold cache, until the first text and until the answer."""
+    served = [record for record in records if record.written is not None and not record.error]
+    return {
+        name: {f"p{percent}": _rounded(percentile(values, percent)) for percent in (50, 95)}
+        for name, values in (
+            ("first_ms", [record.first_ms for record in served]),
+            ("shown_ms", [record.shown_ms for record in served]),
+        )
+    }
+
+
+def _tokens(records: Sequence[Record]) -> dict[str, Any]:
+    served = [record for record in records if record.written is not None]
+    count = max(1, len(served))
+    return {
+        "evaluated": round(sum(record.evaluated for record in served) / count, 1),
+        "generated": round(sum(record.generated for record in served) / count, 1),
+    }
+
+
+def _plain(value: Interval) -> dict[str, float | None]:
+    return {name: _rounded(number) for name, number in asdict(value).items()}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -1,0 +1,53 @@
+"""Where arms get their weights: the model store, the file system, or a test's scripts."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from attrs import frozen
+
+from training.evaluate.arms import Arm
+
+if TYPE_CHECKING:
+    from fim_lsp.engine.base import Engine
+
+
+class Models(Protocol):
+    """Where arms get their weights."""
+
+    def digest(self, arm: Arm) -> str:
+        """Names the weights by their content, without loading them."""
+
+    def open(self, arm: Arm) -> Engine:
+        """Load an arm's model."""
+
+
+@frozen
+class StoredModels:
+    """Models of the store and of the file system, opened as the server opens them."""
+
+    def digest(self, arm: Arm) -> str:
+        """The sha256 of the file; of a folder, of its weight files."""
+        from fim_lsp.models.disk import sha256_of
+
+        def one(path: Path) -> str:
+            return sha256_of(path, lambda _: None)
+
+        if not arm.is_folder:
+            return one(_resolved(arm))
+        weights = sorted(Path(arm.model).expanduser().glob("*.safetensors"))
+        return sha256("".join(map(one, weights)).encode()).hexdigest()
+
+    def open(self, arm: Arm) -> Engine:
+        """Check and load the file."""
+        from fim_lsp.opening import open_engine
+
+        return open_engine(arm.settings(1).model, lambda _: True)
+
+
+def _resolved(arm: Arm) -> Path:
+    from fim_lsp.models.store import ModelStore, default_root
+
+    return ModelStore(default_root()).resolve(arm.model).path

@@ -1,0 +1,123 @@
+"""Between completer and engine: lets a model finish where the server had heard enough.
+
+One generation then shows both what is served and what the model does by itself: whether it ends with its own
+end token, and what it would have gone on to write. The completer notices nothing. Every generation begins
+with an empty KV cache, so that an answer and its cost depend on the hole alone and not on the one before.
+"""
+
+from __future__ import annotations
+
+import time
+
+from attrs import field, frozen
+
+from fim_lsp.engine.base import CancelToken, Engine, OnPiece
+from fim_lsp.types import (
+    FinishReason,
+    Generation,
+    ModelInfo,
+    Piece,
+    Prompt,
+    SamplingParams,
+    Timings,
+    Tokenizer,
+)
+from training.evaluate.nll import Score, Scorer, middle_score
+
+
+@frozen
+class Witnessed:
+    """One generation, seen to its end."""
+
+    written: str = field(repr=False)
+    finish: FinishReason
+    """END only where the model ended by itself; STOPPED where it still wrote when its overrun was used up."""
+    first_piece_at: float
+    """When the first text, or the end, came: :func:`time.perf_counter`, seconds."""
+    idle_ms: float
+    """Spent after the server had heard enough; no user would wait for it."""
+    prompt: Prompt = field(repr=False)
+    score: Score | None = None
+
+
+class WitnessEngine:
+    """An engine around another one. Asked for one hole after the other, by one thread at a time."""
+
+    def __init__(self, engine: Engine, overrun: int, scorer: Scorer | None = None) -> None:
+        self._engine = engine
+        self._overrun = overrun
+        self._scorer = scorer
+        self.middle = ""
+        """The true middle of the hole that comes next; only the scorer looks at it."""
+        self.seen: Witnessed | None = None
+        """The last generation."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """The engine's."""
+        return self._engine.info
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The engine's."""
+        return self._engine.tokenizer
+
+    def generate(
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
+    ) -> Generation:
+        """Generate on a cold cache, past what the listener wants, and return what it heard."""
+        mirror: list[int] = getattr(self._engine, "mirror", [])
+        mirror.clear()
+        listener = _Listener(on_piece, self._overrun)
+        whole = self._engine.generate(prompt, sampling, cancel, listener.hear)
+        ended_at = time.perf_counter()
+        score = middle_score(prompt, self.middle, self._scorer) if self._scorer else None
+        scored_at = time.perf_counter()
+        idle_s = scored_at - (listener.enough_at or ended_at)
+        self.seen = Witnessed(
+            whole.text, whole.finish_reason, listener.first_at or ended_at, idle_s * 1000, prompt, score
+        )
+        return listener.heard(whole)
+
+    def close(self) -> None:
+        """Close the engine."""
+        self._engine.close()
+
+
+class _Listener:
+    """Passes pieces on until the completer has heard enough, then counts."""
+
+    def __init__(self, on_piece: OnPiece, overrun: int) -> None:
+        self._on_piece = on_piece
+        self._left = overrun
+        self._pieces: list[Piece] = []
+        self.first_at: float | None = None
+        self.enough_at: float | None = None
+
+    def hear(self, piece: Piece) -> bool:
+        if self.first_at is None:
+            self.first_at = time.perf_counter()
+        if self.enough_at is not None:
+            self._left -= 1
+            return self._left > 0
+        self._pieces.append(piece)
+        if not self._on_piece(piece):
+            self.enough_at = time.perf_counter()
+            return self._left > 0
+        return True
+
+    def heard(self, whole: Generation) -> Generation:
+        """The generation as it would have been without the overrun."""
+        if self.enough_at is None:
+            return whole
+        count = len(self._pieces)
+        timings = Timings(
+            queued_ms=whole.timings.queued_ms,
+            prefill_ms=whole.timings.prefill_ms,
+            decode_ms=self._pieces[-1].elapsed_ms,
+            evaluated_tokens=whole.timings.evaluated_tokens,
+            reused_tokens=whole.timings.reused_tokens,
+            generated_tokens=count,
+        )
+        text = "".join(piece.text for piece in self._pieces)
+        return Generation(text, FinishReason.STOPPED, timings, whole.probabilities[:count])
