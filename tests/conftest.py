@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 MODEL = "smollm2-135m"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Whoever runs the tests may have chosen another model; servers started here must not see it."""
+    path = tmp_path_factory.mktemp("config") / "settings.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIM_LSP_CONFIG", str(path))
+        yield path
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,9 @@ from fim_lsp import __version__
 from fim_lsp.commands import serve
 from fim_lsp.errors import FimLspError
 from fim_lsp.opening import open_engine
-from fim_lsp.settings import Settings, from_wire
+from fim_lsp.settings import Settings, from_wire, merge
 from fim_lsp.types import CompletionRequest, DocumentSnapshot, Prompt, SamplingParams, Trigger
+from fim_lsp.user_settings import read_user_settings, user_settings_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ def run(parsed: argparse.Namespace) -> int:
     from rich.markup import escape
 
     console = Console(highlight=False)
-    settings = from_wire(serve.flags(parsed))
+    settings = from_wire(merge(read_user_settings(user_settings_path()), serve.flags(parsed)))
     failed = False
     for finding in examine(settings):
         failed |= not finding.good and not finding.advice.startswith("Optional")

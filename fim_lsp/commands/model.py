@@ -1,4 +1,4 @@
-"""``fim-lsp model``: list, fetch, locate and verify the models that completion can use.
+"""``fim-lsp model``: list, fetch, choose, locate and verify the models that completion can use.
 
 Results go to stdout (``path`` and ``pull`` print just the path, so that a script can take it), everything
 said along the way goes to stderr.
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``list``, ``pull``, ``path`` and ``verify``."""
+    """Declare ``list``, ``pull``, ``use``, ``path`` and ``verify``."""
     verbs = parser.add_subparsers(dest="model_verb", metavar="VERB", required=True)
     verbs.add_parser("list", help="show the known models and which are here")
     pull = verbs.add_parser("pull", help="fetch a model into the store and print its path")
     pull.add_argument("name", metavar="NAME", help="a name from the list")
+    use = verbs.add_parser("use", help="choose the model for every editor; running servers load it at once")
+    use.add_argument("name", metavar="NAME|PATH", help="a name from the list, or a GGUF file")
     path = verbs.add_parser("path", help="print where a model's file is")
     path.add_argument("name", metavar="NAME", help="a name from the list, or a path")
     verify = verbs.add_parser("verify", help="check that model files are whole and unaltered")
@@ -38,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
             return _list(store)
         if args.model_verb == "pull":
             return _pull(store, args.name)
+        if args.model_verb == "use":
+            return _use(store, args.name)
         if args.model_verb == "path":
             print(store.resolve(args.name).path)
             return 0
@@ -82,6 +86,22 @@ def _pull(store: ModelStore, name: str) -> int:
     with _Bar(model.size_bytes) as on_progress:
         path = store.pull(model, on_progress)
     print(path)
+    return 0
+
+
+def _use(store: ModelStore, name: str) -> int:
+    from fim_lsp.models.gguf_header import check_model
+    from fim_lsp.user_settings import choose_model, user_settings_path
+
+    resolved = store.resolve(name)
+    check_model(resolved.path)
+    chosen = resolved.model.name if resolved.model else str(resolved.path.absolute())
+    choose_model(user_settings_path(), chosen)
+    print(
+        f"{chosen} is chosen in {user_settings_path()}. Running servers load it within seconds,",
+        file=sys.stderr,
+    )
+    print("unless the editor's own settings name another model.", file=sys.stderr)
     return 0
 
 

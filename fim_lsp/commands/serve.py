@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from fim_lsp.opening import open_engine
 from fim_lsp.settings import SettingsError, from_wire, merge
+from fim_lsp.user_settings import read_user_settings, user_settings_path
 
 _LOOPBACK = "127.0.0.1"
 
@@ -84,7 +85,7 @@ def run(parsed: argparse.Namespace) -> NoReturn:
     from fim_lsp.lsp.server import create_server
     from fim_lsp.lsp.transport import serve_stdio, serve_tcp
 
-    server = create_server(open_engine, flags(parsed))
+    server = create_server(open_engine, flags(parsed), lambda: read_user_settings(user_settings_path()))
     logging.getLogger("fim_lsp").addHandler(server.log_handler)
     if parsed.tcp:
         serve_tcp(server, *parse_address(parsed.tcp))

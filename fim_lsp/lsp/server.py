@@ -29,7 +29,7 @@ from fim_lsp.errors import FimLspError
 from fim_lsp.lsp import protocol
 from fim_lsp.lsp.documents import Document
 from fim_lsp.lsp.rpc import InlineParams, Protocol, make_converter
-from fim_lsp.lsp.session import SECTION, Session
+from fim_lsp.lsp.session import SECTION, ReadLayer, Session
 from fim_lsp.lsp.status import ClientLogHandler
 from fim_lsp.settings import camel_case
 from fim_lsp.types import Completion, CompletionRequest
@@ -42,9 +42,9 @@ class Server(LanguageServer):
 
     protocol: Protocol
 
-    def __init__(self, factory: EngineFactory, flags: Mapping[str, Any]) -> None:
+    def __init__(self, factory: EngineFactory, flags: Mapping[str, Any], read_user: ReadLayer) -> None:
         super().__init__("fim-lsp", __version__, protocol_cls=Protocol, converter_factory=make_converter)
-        self.session = Session(self, factory, flags)
+        self.session = Session(self, factory, flags, read_user)
         self.log_handler = ClientLogHandler(self)
 
     def report_server_error(self, error: Exception, source: Any) -> None:
@@ -58,14 +58,17 @@ class Server(LanguageServer):
         return cast(Document, document) if any(document is one for one in opened) else None
 
 
-def create_server(factory: EngineFactory, flags: Mapping[str, Any] | None = None) -> Server:
+def create_server(
+    factory: EngineFactory, flags: Mapping[str, Any] | None = None, read_user: ReadLayer = dict
+) -> Server:
     """A server with every handler registered, not yet started.
 
     Args:
         factory: Opens the model that settings name; called on the inference thread.
         flags: Settings given by hand (camelCase), which win over the client's.
+        read_user: Reads the user's own settings, which the client's win over; asked again and again.
     """
-    server = Server(factory, flags or {})
+    server = Server(factory, flags or {}, read_user)
     server.feature(types.INITIALIZE)(_initialize)
     server.feature(types.INITIALIZED)(_initialized)
     server.feature(types.SHUTDOWN)(_shutdown)
@@ -95,6 +98,7 @@ def _initialize(server: Server, params: types.InitializeParams) -> None:
 
 async def _initialized(server: Server, _: types.InitializedParams) -> None:
     server.log_handler.client_ready()
+    server.session.take_user_layer()
     await _pull_configuration(server)
     server.session.apply_settings()
     workspace = server.client_capabilities.workspace
@@ -107,6 +111,7 @@ async def _initialized(server: Server, _: types.InitializedParams) -> None:
         )
         server.client_register_capability(types.RegistrationParams([registration]))
     server.session.reload()
+    server.session.start_watching()
 
 
 async def _pull_configuration(server: Server) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lsprotocol import types
@@ -24,14 +24,26 @@ from fim_lsp.settings import Settings, SettingsError, from_wire, merge
 logger = logging.getLogger(__name__)
 
 SECTION = "fimLsp"
+ReadLayer = Callable[[], Mapping[str, Any]]
+"""Reads a layer of settings, or raises SettingsError."""
+_WATCH_S = 2.0
+"""How often the user's settings are looked at; a small file, so this costs nothing to speak of."""
 
 
 class Session:
     """Everything that lives as long as the client stays connected."""
 
-    def __init__(self, server: LanguageServer, factory: EngineFactory, flags: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        server: LanguageServer,
+        factory: EngineFactory,
+        flags: Mapping[str, Any],
+        read_user: ReadLayer,
+    ) -> None:
         self._server = server
-        self._layers: dict[str, Mapping[str, Any]] = {"initialization": {}, "configuration": {}}
+        self._layers: dict[str, Mapping[str, Any]] = {"user": {}, "initialization": {}, "configuration": {}}
+        self._read_user = read_user
+        self._watching: asyncio.Task[None] | None = None
         self._flags = flags
         self._toggles: dict[str, Any] = {}
         self._loading: asyncio.Task[None] | None = None
@@ -53,10 +65,8 @@ class Session:
         self._layers[layer] = options.get(SECTION, options) or {}
 
     def apply_settings(self) -> None:
-        """Merge the layers; on a bad value say so and keep the last good settings."""
-        merged = merge(
-            self._layers["initialization"], self._layers["configuration"], self._flags, self._toggles
-        )
+        """Merge the layers, lowest first; on a bad value say so and keep the last good settings."""
+        merged = merge(*self._layers.values(), self._flags, self._toggles)
         before = self.settings
         try:
             self.settings = from_wire(merged)
@@ -69,6 +79,27 @@ class Session:
         if self.settings.model != before.model and self.worker.state is not WorkerState.EMPTY:
             self.reload()
         self.show_state()
+
+    def start_watching(self) -> None:
+        """Follow the user's settings file from now on."""
+        self._watching = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            if self.take_user_layer():
+                self.apply_settings()
+
+    def take_user_layer(self) -> bool:
+        """Read the user's settings; whether they changed. A file that can't be read is reported once."""
+        try:
+            layer = self._read_user()
+        except SettingsError as error:
+            self._tell_once(str(error))
+            return False
+        changed = layer != self._layers["user"]
+        self._layers["user"] = layer
+        return changed
 
     def toggle(self, enabled: bool | None = None, language: str | None = None) -> dict[str, Any]:
         """Turn completions on or off for this session, everywhere or for one language id."""
@@ -136,4 +167,6 @@ class Session:
 
     async def close(self) -> None:
         """Abort what runs and free the model."""
+        if self._watching is not None:
+            self._watching.cancel()
         await self.worker.close()

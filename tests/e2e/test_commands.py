@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+
+from tests.e2e.conftest import start
 
 CODE = "import json\r\n\r\n\r\ndef load(path):\r\n    with open(path) as file:\r\n        return json.\r\n"
 
@@ -92,3 +96,32 @@ def test_the_doctor_says_what_to_do_about_a_missing_model():
     ended = _run("doctor", "--model", "qwen2.5-coder-7b")
     assert ended.returncode == 1
     assert "fim-lsp model pull qwen2.5-coder-7b" in ended.stdout
+
+
+@pytest.mark.model
+async def test_a_running_server_loads_the_model_that_use_chooses(tmp_path, model_path):
+    config = tmp_path / "settings.json"
+    env = {**os.environ, "FIM_LSP_CONFIG": str(config)}
+    copy = tmp_path / "mine.gguf"
+    copy.symlink_to(model_path)
+    async with start(env=env) as editor:
+        assert (await editor.ready()).message == "SmolLM2 135M Instruct (Q4_1)"
+        told = len(editor.statuses)
+        command = [sys.executable, "-m", "fim_lsp", "model", "use", str(copy)]
+        process = await asyncio.create_subprocess_exec(*command, env=env, stderr=subprocess.DEVNULL)
+        assert await process.wait() == 0
+        while len(editor.statuses) < told + 2:
+            await asyncio.sleep(0.05)
+        assert str(copy) in editor.statuses[told].message
+        assert not editor.statuses[-1].busy
+        config.write_text("{")
+        while not any("settings.json" in one.message for one in editor.client.messages):
+            await asyncio.sleep(0.05)
+
+
+def test_a_model_that_does_not_exist_is_not_chosen(tmp_path, broken_model, no_settings_of_the_user):
+    for name in ("no-such-model", str(broken_model)):
+        ended = _run("model", "use", name)
+        assert ended.returncode == 1
+        assert name in ended.stderr
+    assert not no_settings_of_the_user.exists()

@@ -1,0 +1,55 @@
+"""Settings that the user chose for every editor: one JSON file, the lowest layer above the defaults.
+
+``fim-lsp model use`` writes it, and running servers notice: that is how a model that was just trained
+reaches the editor without a restart.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from fim_lsp.settings import SettingsError, merge
+
+
+def user_settings_path() -> Path:
+    """The file: ``FIM_LSP_CONFIG``, or ``settings.json`` in the user's configuration folder."""
+    import platformdirs
+
+    chosen = os.environ.get("FIM_LSP_CONFIG")
+    return Path(chosen).expanduser() if chosen else platformdirs.user_config_path("fim-lsp") / "settings.json"
+
+
+def read_user_settings(path: Path) -> dict[str, Any]:
+    """The layer in the file, camelCase as on the wire; empty where there is no file.
+
+    Raises:
+        SettingsError: the file can't be read or holds no JSON object.
+    """
+    try:
+        layer = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"Can't read the settings in {path}: {error}.", "Mend the file or delete it."
+        ) from error
+    if not isinstance(layer, dict):
+        raise SettingsError(f"{path} holds no JSON object.", 'Write settings as {"model": {"name": "…"}}.')
+    return layer
+
+
+def choose_model(path: Path, name: str) -> None:
+    """Write ``model.name``, leaving what else the file says; a reader never sees half a file.
+
+    Raises:
+        SettingsError: what is there can't be read, so nothing is overwritten.
+        OSError: the file can't be written.
+    """
+    layer = merge(read_user_settings(path), {"model": {"name": name}})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(layer, indent=2) + "\n", encoding="utf-8")
+    draft.replace(path)
