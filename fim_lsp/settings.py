@@ -1,8 +1,9 @@
 """Frozen settings: the layers are merged as plain dicts, then structured once.
 
 Defaults < the user's file (``user_settings``) < ``initializationOptions`` < ``workspace/configuration``
-(section ``fimLsp``) < flags given by hand. camelCase on the wire, snake_case inside. Types are strict: ``"4"`` is not a number and unknown keys
-are refused by name, because a misspelt setting that silently does nothing costs an evening.
+(section ``fimLsp``) < flags given by hand. camelCase on the wire, snake_case inside. Types are strict:
+``"4"`` is not a number and unknown keys are refused by name, because a misspelt setting that silently does
+nothing costs an evening.
 
 :func:`table` lists every setting with type, default and meaning; the editors' own settings pages are
 checked against it.
