@@ -12,6 +12,7 @@ import numpy.typing as npt
 from fim_lsp.types import SamplingParams
 
 Logits = npt.NDArray[np.float32]
+_PIECE = 8192
 
 
 def sample(
@@ -33,11 +34,22 @@ def sample(
         it was chosen among: that is the confidence.
     """
     candidates = logits if allowed is None else logits[allowed]
-    choice = int(candidates.argmax()) if params.temperature <= 0 else _draw(candidates, params, rng)
+    greedy = params.temperature <= 0
+    choice = int(candidates.argmax()) if greedy else _draw(candidates, params, rng)
     token = choice if allowed is None else int(allowed[choice])
-    peak = logits.max()
-    probability = float(np.exp(logits[token] - peak) / np.exp(logits - peak).sum())
-    return token, probability
+    # A pass over the row costs 0.1 ms, most of it waiting for memory; greedy has just found the peak.
+    peak = logits[token] if greedy and allowed is None else logits.max()
+    return token, _probability(logits, token, peak)
+
+
+def _probability(logits: Logits, token: int, peak: np.float32) -> float:
+    """Softmax of one entry, piece by piece; ``peak`` is the largest logit.
+
+    A temporary of the whole row would be large enough for malloc to map and unmap it at every token: the
+    page faults cost 0.4 ms, thirty times the arithmetic.
+    """
+    mass = sum(float(np.exp(logits[at : at + _PIECE] - peak).sum()) for at in range(0, len(logits), _PIECE))
+    return float(np.exp(logits[token] - peak)) / mass
 
 
 def _draw(logits: Logits, params: SamplingParams, rng: np.random.Generator) -> int:
