@@ -1,7 +1,7 @@
 """``python -m training``: parse, then import only what the chosen verb needs.
 
-Each verb is a module with ``add_arguments(parser)`` and ``run(parsed)``; its heavy imports stand inside
-``run``, so that ``--help`` loads neither torch nor a tokenizer.
+Each verb is a module with ``add_arguments(parser)`` and ``run(parsed)``. Only the chosen one is imported, so
+that ``--help`` loads neither torch nor numpy.
 """
 
 from __future__ import annotations
@@ -9,38 +9,49 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from types import MappingProxyType
-from typing import Any
 
 from fim_lsp.errors import FimLspError
-from training.data import fetch, prepare
-from training.evaluate import command as evaluate
 
 _ABOUT = "Train a fill-in-the-middle model on your own code and bring it into your editor."
-_VERBS: Mapping[str, Any] = MappingProxyType({"corpus": fetch, "prepare": prepare, "evaluate": evaluate})
+_VERBS: Mapping[str, str] = MappingProxyType(
+    {
+        "corpus": "training.data.fetch",
+        "prepare": "training.data.prepare",
+        "train": "training.train",
+        "export": "training.export",
+        "evaluate": "training.evaluate.command",
+    }
+)
 _HELP: Mapping[str, str] = MappingProxyType(
     {
         "corpus": "fetch permissively licensed packages to train the default model on",
         "prepare": "turn repositories into a data set: filter, deduplicate, split, cut rows",
+        "train": "train a LoRA on a data set, with checkpoints to go on from",
+        "export": "make GGUF files of what was trained, and compare them with it",
         "evaluate": "measure models on holes in code, through the server's own path, and report",
     }
 )
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def make_parser(chosen: str | None = None) -> argparse.ArgumentParser:
+    """The command line, with the arguments of the chosen verb alone."""
     parser = argparse.ArgumentParser(prog="python -m training", description=_ABOUT)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, module in _VERBS.items():
-        module.add_arguments(verbs.add_parser(name, help=_HELP[name], description=_HELP[name]))
+        verb = verbs.add_parser(name, help=_HELP[name], description=_HELP[name])
+        if name == chosen:
+            import_module(module).add_arguments(verb)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
-    parsed = make_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    parsed = make_parser(next((word for word in given if word in _VERBS), None)).parse_args(given)
     try:
-        return int(_VERBS[parsed.verb].run(parsed))
+        return int(import_module(_VERBS[parsed.verb]).run(parsed))
     except FimLspError as error:
         print(f"training: {error}", file=sys.stderr)
         return 1

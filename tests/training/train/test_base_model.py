@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from fim_lsp.models import ModelError
+from tests.training.train.tiny import Architecture, save_gguf, tiny_model
+from training.base_model import BaseModelError, faster_precision, find_base, load_base
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "converted"
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2"])
+def test_a_gguf_loads_as_the_model_it_was_made_from(
+    tmp_path: Path, cache: Path, architecture: Architecture
+) -> None:
+    model = tiny_model(architecture)
+    gguf = save_gguf(model, tmp_path / "tiny.gguf", architecture)
+    loaded = load_base(find_base(str(gguf), cache), "fp32")
+    tokens = torch.arange(16, 80)[None]
+    with torch.no_grad():
+        wanted = model(tokens).logits
+        found = loaded(tokens, row_lengths=(64,)).logits
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+
+
+def test_a_gguf_is_converted_once(tmp_path: Path, cache: Path) -> None:
+    gguf = save_gguf(tiny_model(), tmp_path / "tiny.gguf")
+    steps: list[str] = []
+    first = find_base(str(gguf), cache, steps.append)
+    again = find_base(str(shutil.copy(gguf, tmp_path / "renamed.gguf")), cache, steps.append)
+    assert steps == ["converting tiny.gguf, once"]
+    assert first.path == again.path
+    assert [path.name for path in cache.iterdir()] == [first.sha256[:16]]
+
+
+def test_bf16_keeps_the_output_layer_exact_on_a_cpu(tmp_path: Path, cache: Path) -> None:
+    base = find_base(str(save_gguf(tiny_model(), tmp_path / "tiny.gguf")), cache)
+    model = load_base(base, "bf16")
+    assert model.get_output_embeddings().weight.dtype == torch.float32
+    assert model.model.layers[0].mlp.up_proj.weight.dtype == torch.bfloat16
+
+
+def test_a_base_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BaseModelError, match=r"There is no base nowhere\.gguf"):
+        find_base("nowhere.gguf")
+    with pytest.raises(BaseModelError, match="holds no safetensors"):
+        find_base(str(tmp_path))
+
+
+def test_a_catalog_model_that_was_not_fetched_says_how(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIM_LSP_MODELS", str(tmp_path))
+    with pytest.raises(ModelError, match="fim-lsp model pull smollm2-135m"):
+        find_base("smollm2-135m")
+
+
+def test_an_architecture_that_transformers_cannot_read_is_named(tmp_path: Path, cache: Path) -> None:
+    gguf = save_gguf(tiny_model(), tmp_path / "tiny.gguf")
+    altered = gguf.read_bytes().replace(
+        b"\x05\x00\x00\x00\x00\x00\x00\x00llama", b"\x05\x00\x00\x00\x00\x00\x00\x00plamo", 1
+    )
+    gguf.write_bytes(altered.replace(b"llama.", b"plamo."))
+    with pytest.raises(BaseModelError, match="GGUF of architecture plamo"):
+        find_base(str(gguf), cache)
+    assert not list(cache.iterdir())
+
+
+def test_a_damaged_gguf_is_refused_before_it_is_converted(tmp_path: Path, cache: Path) -> None:
+    gguf = save_gguf(tiny_model(), tmp_path / "tiny.gguf")
+    gguf.write_bytes(gguf.read_bytes()[:-1000])
+    with pytest.raises(ModelError, match="cut off"):
+        find_base(str(gguf), cache)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_four_bits_need_a_gpu(tmp_path: Path, cache: Path) -> None:
+    base = find_base(str(save_gguf(tiny_model(), tmp_path / "tiny.gguf")), cache)
+    with pytest.raises(BaseModelError, match=r"QLoRA needs a CUDA GPU.*--qlora"):
+        load_base(base, "bf16", four_bits=True)
+
+
+def test_the_faster_precision_is_measured() -> None:
+    threads = torch.get_num_threads()
+    assert faster_precision("cpu") in ("fp32", "bf16")
+    assert torch.get_num_threads() == threads
+    assert faster_precision("mps") == "fp32"

@@ -1,0 +1,152 @@
+"""Checkpoints: everything a run needs to go on as if it had never stopped.
+
+::
+
+    OUTPUT/checkpoints/step-00000050/state.safetensors    adapter and optimiser
+                                     progress.json        counters, best value, schedule
+                                     manifest.json        sha256 of both, written last
+
+One is written under another name and renamed when it is whole, so a killed process leaves the one before;
+one whose hash is wrong is passed over for the one before it. There is no pickle in it. The sampler's place
+and the random numbers take no room: both follow from seed and step.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from fim_lsp.errors import FimLspError
+
+logger = logging.getLogger(__name__)
+
+_STATE, _PROGRESS, _MANIFEST = "state.safetensors", "progress.json", "manifest.json"
+_PREFIX = "step-"
+
+
+class CheckpointError(FimLspError):
+    """A checkpoint that can't be written, or of another run."""
+
+
+@frozen
+class Checkpoint:
+    """What was read back."""
+
+    path: Path
+    tensors: Mapping[str, Any]
+    progress: Mapping[str, Any]
+
+
+def save_checkpoint(
+    folder: Path, step: int, tensors: Mapping[str, Any], progress: Mapping[str, Any], keep: int
+) -> Path:
+    """Write the checkpoint of a step and drop those before the last ``keep``.
+
+    Args:
+        folder: the run's ``checkpoints``.
+        step: optimiser steps done.
+        tensors: torch tensors by name.
+        progress: plain values.
+        keep: how many checkpoints stay.
+
+    Raises:
+        CheckpointError: the disk is full or can't be written; the checkpoints before are untouched.
+    """
+    from safetensors.torch import save_file
+
+    target = folder / f"{_PREFIX}{step:08}"
+    with replaced_folder(target) as partial:
+        save_file(dict(tensors), partial / _STATE)
+        (partial / _PROGRESS).write_text(json.dumps(dict(progress), indent=2) + "\n", encoding="utf-8")
+        digests = {name: file_sha256(partial / name) for name in (_STATE, _PROGRESS)}
+        (partial / _MANIFEST).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
+    for old in _newest_first(folder)[keep:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def load_checkpoint(folder: Path) -> Checkpoint | None:
+    """The newest checkpoint that is whole; None where there is none.
+
+    Damaged ones are logged and passed over.
+    """
+    for path in _newest_first(folder):
+        checkpoint = _read(path)
+        if checkpoint is not None:
+            return checkpoint
+        logger.warning("The checkpoint %s is damaged; taking the one before it.", path)
+    return None
+
+
+def _read(path: Path) -> Checkpoint | None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        digests = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
+        if any(file_sha256(path / name) != digests[name] for name in (_STATE, _PROGRESS)):
+            return None
+        progress = json.loads((path / _PROGRESS).read_text(encoding="utf-8"))
+        return Checkpoint(path, load_file(path / _STATE), progress)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        return None
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted((path for path in folder.glob(_PREFIX + "*") if path.is_dir()), reverse=True)
+
+
+@contextmanager
+def replaced_folder(target: Path) -> Iterator[Path]:
+    """A folder to fill that takes ``target``'s place when it is whole, and is gone if it is not.
+
+    Raises:
+        CheckpointError: the disk is full or can't be written.
+    """
+    from safetensors import SafetensorError
+
+    partial = target.with_name(f".{target.name}.part")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        _flush(partial)
+        # A folder can't be renamed onto one that is not empty; the moment between the two lines costs at
+        # most this checkpoint, and the one before it is whole.
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(partial, target)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+        raise CheckpointError(
+            f"The disk is full: {target} could not be written."
+            if full
+            else f"{target} could not be written: {error}.",
+            "Free some room and run the same command with --resume; checkpoints written before are whole.",
+        ) from error
+
+
+def _flush(folder: Path) -> None:
+    """Have the disk hold the files before their folder is renamed."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

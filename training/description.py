@@ -1,0 +1,65 @@
+"""What is attached to a base, and what an adapter says of itself: its base, its format, how it was made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from training.config import Recipe
+from training.lora import AdapterPlan
+from training.options import TrainOptions
+
+if TYPE_CHECKING:
+    from training.prepared import PreparedRun
+
+
+def plan_adapter(options: TrainOptions, recipe: Recipe, sentinels: tuple[int, ...]) -> AdapterPlan:
+    """What to attach: the recipe's numbers, the method from the flags or else from the recipe."""
+    settings = recipe.train
+    return AdapterPlan(
+        method=options.method or ("rslora" if settings.rslora else "lora"),
+        rank=settings.rank,
+        alpha=settings.alpha,
+        dropout=settings.dropout,
+        sentinels=sentinels,
+        gradient_checkpointing=options.gradient_checkpointing,
+    )
+
+
+def describe(run: PreparedRun) -> dict[str, Any]:
+    """What an adapter belongs to and how it was made; without times and paths."""
+    settings = run.recipe.train
+    plan = plan_adapter(run.options, run.recipe, ())
+    base = dict(run.dataset.manifest.get("base", {}))
+    return {
+        "base": {"name": run.base.name, "sha256": run.base.sha256},
+        "fim": {
+            "template": base.get("template"),
+            "order": base.get("order"),
+            "end_id": base.get("end_id"),
+            "sentinels": dict(base.get("sentinels", {})),
+            "marks": _marks(base.get("template")),
+        },
+        "adapter": {"method": plan.method, "rank": plan.rank, "alpha": plan.alpha},
+        "data": {"sha256": run.dataset.manifest.get("sha256", {})},
+        "recipe": {"stage": run.recipe.stage, "train": attrs.asdict(settings)},
+        "precision": run.precision,
+    }
+
+
+def _marks(template: str | None) -> dict[str, str]:
+    """The template's marker texts by llama.cpp's names for them (``tokenizer.ggml.fim_*_token_id``)."""
+    from fim_lsp.prompt.templates import find_template
+
+    if template is None:
+        return {}
+    chosen = find_template(template)
+    marks = {
+        "pre": chosen.prefix,
+        "suf": chosen.suffix,
+        "mid": chosen.middle,
+        "rep": chosen.repo_name,
+        "sep": chosen.file_separator,
+    }
+    return {key: text for key, text in marks.items() if text}
