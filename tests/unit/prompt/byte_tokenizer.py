@@ -55,7 +55,7 @@ def tokenizer_for(template: FimTemplate, bos: str = "") -> ByteTokenizer:
 
 
 def request_at(
-    marked: str, *, uri: str = "file:///work/src/shop.py", language: str = "python"
+    marked: str, *, uri: str = "file:///project/src/shop.py", language: str = "python"
 ) -> CompletionRequest:
     """A request at the ``█`` in ``marked``."""
     offset = marked.index("█")
@@ -66,7 +66,7 @@ def request(
     text: str,
     offset: int,
     *,
-    uri: str = "file:///work/src/shop.py",
+    uri: str = "file:///project/src/shop.py",
     language: str = "python",
     selected: str = "",
 ) -> CompletionRequest:
