@@ -13,7 +13,7 @@ from tests.e2e.conftest import UTF8, UTF16, UTF32, start
 pytestmark = pytest.mark.model
 
 CODE = "def add(a, b):\n    return a +█\n\n\nprint(add(1, 2))\n"
-LONG = "".join(f"def function_{n}(first, second):\n    return first * {n} + second\n\n\n" for n in range(160))
+LONG = "".join(f"def function_{n}(first, second):\n    return first * {n} + second\n\n\n" for n in range(220))
 
 
 async def test_the_capability_is_advertised_only_where_the_client_has_it():
@@ -134,7 +134,7 @@ async def test_a_document_that_moved_on_answers_null_and_keeps_the_suggestion():
 
 
 async def test_a_cancel_inside_a_long_prefill_keeps_what_was_evaluated():
-    options = {"prompt": {"maxTokens": 2000}, "model": {"contextTokens": 4096}}
+    options = {"prompt": {"maxTokens": 2400}, "model": {"contextTokens": 4096}}
     async with start(options=options) as editor:
         await editor.ready()
         editor.open(LONG[:2000] + "█", uri="file:///project/other.py")
@@ -151,7 +151,7 @@ async def test_a_cancel_inside_a_long_prefill_keeps_what_was_evaluated():
         explanation = await editor.explain()
         whole = sum(part.tokens for part in explanation.parts)
         timings = explanation.timings
-        assert whole > 1800
+        assert whole >= 2000
         assert timings.reusedTokens > 100
         # Healing leaves the last word out of the prompt, so the sum may be a few tokens short of it.
         assert whole - 4 <= timings.reusedTokens + timings.evaluatedTokens <= whole
