@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -105,7 +106,7 @@ def _plain(prepared: PreparedRun, output: Path, *, bf16: bool) -> Step:
     from transformers import AutoModelForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
     folder = find_base(prepared.options.base).path
-    settings = prepared.recipe.train
+    settings, on_cpu = prepared.recipe.train, prepared.accelerator.device.type == "cpu"
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=settings.rank,
@@ -114,18 +115,6 @@ def _plain(prepared: PreparedRun, output: Path, *, bf16: bool) -> Step:
         target_modules="all-linear",
     )
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(str(folder)), config)
-    arguments = TrainingArguments(
-        str(output),
-        per_device_train_batch_size=_PLAIN_ROWS,
-        gradient_accumulation_steps=settings.batch_rows // _PLAIN_ROWS,
-        max_steps=1,
-        learning_rate=1e-4,
-        bf16=bf16,
-        save_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-        logging_strategy="no",
-    )
     marks: list[tuple[float, float]] = []
 
     class Clock(TrainerCallback):
@@ -139,6 +128,21 @@ def _plain(prepared: PreparedRun, output: Path, *, bf16: bool) -> Step:
 
     def step(number: int) -> Spent:
         marks.clear()
+        # The Trainer leaves its precision in the environment, and would find it there the next time.
+        os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
+        arguments = TrainingArguments(
+            str(output),
+            per_device_train_batch_size=_PLAIN_ROWS,
+            gradient_accumulation_steps=settings.batch_rows // _PLAIN_ROWS,
+            max_steps=1,
+            learning_rate=1e-4,
+            bf16=bf16,
+            use_cpu=on_cpu,
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            logging_strategy="no",
+        )
         rows = prepared.sampler.step(number).rows
         padded = [_padded(prepared, row) for row in rows]
         Trainer(model=model, args=arguments, train_dataset=padded, callbacks=[Clock()]).train()
