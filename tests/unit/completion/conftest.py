@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 from attrs import define, evolve, field
@@ -48,9 +48,6 @@ class Desk:
     @property
     def generations(self) -> int:
         return len(self.prompts)
-
-
-MakeDesk = Callable[..., "AsyncIterator[Desk]"]
 
 
 @pytest.fixture
