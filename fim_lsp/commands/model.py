@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from fim_lsp.errors import FimLspError
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from fim_lsp.models.store import ModelStore, OnProgress, VerifiedModel
 
 
@@ -83,7 +85,7 @@ def _pull(store: ModelStore, name: str) -> int:
     print(said, file=sys.stderr)
     if model.notice:
         print(model.notice, file=sys.stderr)
-    with _Bar(model.size_bytes) as on_progress:
+    with _Bar() as on_progress:
         path = store.pull(model, on_progress)
     print(path)
     return 0
@@ -136,7 +138,7 @@ def _mb(size: int) -> str:
 class _Bar:
     """A progress bar on stderr, there as long as the ``with`` block is; silent where nobody looks."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -150,14 +152,15 @@ class _Bar:
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         console = Console(stderr=True)
         self._bar = Bar(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
-        self._tasks = {"fetch": self._bar.add_task("fetching", total=total)}
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> OnProgress:
         from fim_lsp.models.store import Progress
 
         def show(progress: Progress) -> None:
             if progress.stage not in self._tasks:
-                self._tasks[progress.stage] = self._bar.add_task("checking", total=progress.total)
+                doing = {"fetch": "fetching", "check": "checking", "join": "joining"}[progress.stage]
+                self._tasks[progress.stage] = self._bar.add_task(doing, total=progress.total)
             self._bar.update(self._tasks[progress.stage], completed=progress.done, total=progress.total)
 
         self._bar.start()

@@ -9,8 +9,12 @@ is checked in any case.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from attrs import frozen
+
+DELTAS = Path(__file__).parent / "deltas"
+"""The folder of what this package brings of its own models."""
 
 
 @frozen
@@ -40,12 +44,34 @@ class WheelSource:
 
 
 @frozen
+class DeltaSource:
+    """A model of ours: another one of the catalog, joined here with what training changed."""
+
+    base: str
+    """Name of the model that was trained on."""
+    delta: str
+    """The file beside the package's code (:data:`DELTAS`) that holds what changed."""
+    sha256: str
+    """Of the delta; the joined file has none that is the same on every machine, as float32 sums differ."""
+    joined: str
+    """Name of the joined file in the store; a new delta takes a new one, lest an old join pass for it."""
+
+    @property
+    def path(self) -> Path:
+        """Where the delta is."""
+        return DELTAS / self.delta
+
+    def __str__(self) -> str:
+        return f"{self.base} and the changes that come with fim-lsp"
+
+
+@frozen
 class CatalogModel:
     """One model that can be fetched by name."""
 
     name: str
     title: str
-    source: HubSource | WheelSource
+    source: HubSource | WheelSource | DeltaSource
     template: str
     """Name of its FIM template in ``fim_lsp.prompt.templates``, for files that don't tell."""
     licence: str
@@ -63,9 +89,9 @@ class CatalogModel:
     @property
     def file_name(self) -> str:
         """The name of its file in the store."""
-        source = self.source
-        inside = source.filename if isinstance(source, HubSource) else source.member
-        return inside.rpartition("/")[2]
+        match self.source:
+            case HubSource(filename=inside) | WheelSource(member=inside) | DeltaSource(joined=inside):
+                return inside.rpartition("/")[2]
 
 
 def _qwen(

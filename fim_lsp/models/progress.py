@@ -10,9 +10,9 @@ from attrs import frozen
 
 @frozen
 class Progress:
-    """Bytes fetched or checked so far, out of how many."""
+    """Bytes fetched, checked or joined so far, out of how many."""
 
-    stage: Literal["fetch", "check"]
+    stage: Literal["fetch", "check", "join"]
     done: int
     total: int
     """About, where the catalog's size stands in for one that is not known yet."""

