@@ -130,7 +130,7 @@ class TrainSettings:
     """Scale by alpha / sqrt(rank) instead of alpha / rank."""
     dropout: float = _value(0.0, at_least=0, at_most=0.9)
     learning_rate: float = _value(2e-4, at_least=0)
-    """Peak; 1e-3 for a base that does not know the format."""
+    """Peak; 5e-4 for a base that does not know the format."""
     warmup_share: float = _value(0.03, at_least=0, at_most=1)
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     batch_rows: int = _value(16, at_least=1)
@@ -167,8 +167,9 @@ _STAGE_A: dict[str, Any] = {
         "history_share": 0.0,
         "max_source_files": 250,
         "language_weights": {"python": 0.6, "javascript": 0.12, "typescript": 0.13},
+        "spans": {"node": 0.28, "line_rest": 0.27, "lines": 0.2, "random": 0.2, "empty": 0.05},
     },
-    "train": {"learning_rate": 1e-3},
+    "train": {"learning_rate": 5e-4},
 }
 
 

@@ -164,8 +164,12 @@ def plan_of(folder: Path) -> AdapterPlan:
     )
 
 
-def load_adapter(model: Any, folder: Path) -> None:
+def load_adapter(model: Any, source: Path) -> None:
     """Fill an attached adapter with the weights of one that was saved.
+
+    Args:
+        model: what :func:`attach` returned.
+        source: a folder that training wrote, or a delta.
 
     Raises:
         AdapterError: it is damaged, or of another shape than the one attached.
@@ -175,11 +179,13 @@ def load_adapter(model: Any, folder: Path) -> None:
     from safetensors.torch import load_file
 
     try:
-        state = load_file(folder / "adapter_model.safetensors")
+        whole = source.is_dir()
+        state = load_file(source / "adapter_model.safetensors" if whole else source)
+        state = state if whole else {_peft_name(model, name): value.float() for name, value in state.items()}
         result = set_peft_model_state_dict(model, state, adapter_name=_NAME)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise AdapterError(
-            f"The adapter in {folder} does not fit: {error}",
+            f"The adapter {source} does not fit: {error}",
             "Give the method and rank that it was made with.",
         ) from error
     found: Any = result
@@ -187,10 +193,20 @@ def load_adapter(model: Any, folder: Path) -> None:
     missing = [name for name in found.missing_keys if name in trainable(model)]
     if strangers or missing:
         raise AdapterError(
-            f"The adapter in {folder} has other layers than the one attached: "
+            f"The adapter {source} has other layers than the one attached: "
             f"{', '.join((*strangers, *missing)[:3])} …",
             "Give the method that it was made with.",
         )
+
+
+def _peft_name(model: Any, name: str) -> str:
+    """What peft calls a tensor of a delta (:mod:`fim_lsp.models.adapter_file`)."""
+    if name != "token_rows":
+        return f"base_model.model.{name}.weight"
+    causal = model.get_base_model()
+    adapted = causal.get_input_embeddings()
+    embedding = next(place for place, module in causal.named_modules() if module is adapted)
+    return f"base_model.model.{embedding}.token_adapter.trainable_tokens_delta"
 
 
 @cache

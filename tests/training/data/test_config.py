@@ -18,7 +18,7 @@ def test_later_layers_win(tmp_path: Path):
     assert (recipe.data.fim_rate, recipe.data.seed, recipe.data.rows) == (0.8, 4, None)
     assert (recipe.data.spans.node, recipe.data.spans.lines) == (1.0, 0.15)
     assert recipe.data.context_rate == 0
-    assert (recipe.train.rank, recipe.train.learning_rate) == (8, 1e-3)
+    assert (recipe.train.rank, recipe.train.learning_rate) == (8, 5e-4)
 
 
 def test_the_stage_chooses_the_preset():

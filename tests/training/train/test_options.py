@@ -32,7 +32,7 @@ def test_flags_become_options_and_recipe(tmp_path: Path) -> None:
 
 def test_the_stage_is_the_data_set_s(tmp_path: Path) -> None:
     save_rows(tmp_path / "rows")
-    assert recipe_from(parse("--data", str(tmp_path / "rows"))).train.learning_rate == 1e-3
+    assert recipe_from(parse("--data", str(tmp_path / "rows"))).train.learning_rate == 5e-4
     assert recipe_from(parse("--data", str(tmp_path / "rows"), "--stage", "b")).stage == "b"
 
 

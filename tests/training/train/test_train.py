@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from attrs import asdict, evolve
 
+from fim_lsp.models.adapter_file import read_adapter, write_delta
 from tests.training.train.tiny import rows, save_folder, save_gguf, save_rows, tiny_model
 from training.config import Recipe
 from training.metrics import JOURNAL, read_journal
@@ -64,6 +65,9 @@ def test_the_kept_adapter_scores_what_was_reported(
 
     again = evolve(options, init_adapter=whole.adapter, output=options.output / "again")
     assert held_out_nll(prepare_run(again, recipe)) == pytest.approx(whole.held_out_nll, rel=1e-6)
+    write_delta(read_adapter(whole.adapter), options.output / "delta.safetensors")
+    shipped = evolve(again, init_adapter=options.output / "delta.safetensors")
+    assert held_out_nll(prepare_run(shipped, recipe)) == pytest.approx(whole.held_out_nll, rel=1e-3)
 
 
 def test_a_killed_run_goes_on_bit_for_bit(
