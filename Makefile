@@ -3,19 +3,24 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-MODEL := smollm2-135m
+MODEL := default
 
 # The multimodal library takes half of llama.cpp's build time and serves nothing here.
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint fix typecheck bench model clean
+.PHONY: demo test test-editors lint fix typecheck bench model clean
 
 demo: model  ## set up, fetch the model, and type into a sample project
 	$(BIN)/fim-lsp demo
 
 test: model $(VENV)/.ready-training  ## set up, fetch the model, and run every test
 	$(BIN)/python -m pytest
+
+test-editors: model  ## real Neovims, Emacs and VS Code; installs them where it can
+	tests/editors/run-neovim.sh
+	tests/editors/run-emacs.sh
+	tests/editors/run-vscode.sh
 
 lint: $(VENV)/.ready-training
 	$(BIN)/ruff check .

@@ -112,7 +112,7 @@ def _verify(store: ModelStore, names: list[str]) -> int:
         str(entry.path) if entry.model is None else entry.model.name for entry in store.installed()
     ]
     if not names:
-        print(f"There is no model in {store.root} yet. Run: fim-lsp model pull smollm2-135m", file=sys.stderr)
+        print(f"There is no model in {store.root} yet. Run: fim-lsp model pull default", file=sys.stderr)
     failed = 0
     for name in names:
         try:

