@@ -11,16 +11,17 @@ import sys
 from collections.abc import Sequence
 
 from fim_lsp import __version__
-from fim_lsp.commands import complete, demo, doctor, model, serve
+from fim_lsp.commands import complete, demo, doctor, model, serve, stats
 from fim_lsp.errors import FimLspError
 
 _ABOUT = "Local code completion for any LSP editor. Editors start it as: fim-lsp --stdio"
-_VERBS = {"complete": complete, "demo": demo, "doctor": doctor, "model": model}
+_VERBS = {"complete": complete, "demo": demo, "doctor": doctor, "model": model, "stats": stats}
 _HELP = {
     "complete": "complete at a place in a file and print what an editor would show",
     "demo": "type into a sample project and watch the suggestions and what they cost",
     "doctor": "check this machine, the model and the speed, and say what to change",
     "model": "list, fetch, locate and verify models",
+    "stats": "show how suggestions fared on this machine: accepted, kept, characters saved, latency",
 }
 
 

@@ -19,10 +19,11 @@ if os.environ.get("CI"):
 
 @pytest.fixture(scope="session", autouse=True)
 def no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Whoever runs the tests may have chosen another model; servers started here must not see it."""
+    """Whoever runs the tests may have chosen another model, and their suggestions are not ours to count."""
     path = tmp_path_factory.mktemp("config") / "settings.json"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FIM_LSP_CONFIG", str(path))
+        patch.setenv("FIM_LSP_STATE", str(tmp_path_factory.mktemp("state")))
         yield path
 
 

@@ -145,7 +145,8 @@ async def start_editor(
         types.InitializeParams(
             capabilities=types.ClientCapabilities(text_document=text_document),
             root_uri=root.as_uri() if root else None,
-            initialization_options={**(options or {}), "status": True},
+            # What nobody looks at is no feedback.
+            initialization_options={**(options or {}), "status": True, "feedback": {"enabled": False}},
         )
     )
     client.initialized(types.InitializedParams())

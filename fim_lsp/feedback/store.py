@@ -1,0 +1,278 @@
+"""Where outcomes are kept: one SQLite file in the user's state folder, which several servers may share.
+
+Only numbers, times, names of models and language ids go in; there is no column for code. Nothing reads the
+file but ``fim-lsp stats``. A connection belongs to the thread that opened it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+from attrs import field, frozen
+
+from fim_lsp.errors import FimLspError
+from fim_lsp.feedback.observation import Origin, Outcome
+
+logger = logging.getLogger(__name__)
+
+_BUSY_S = 2.0
+"""How long to wait for another server's write, which takes milliseconds; nobody waits for this one."""
+_MIGRATIONS = (
+    """
+    CREATE TABLE suggestion (
+        id TEXT PRIMARY KEY,
+        at INTEGER NOT NULL,
+        server TEXT NOT NULL,
+        model TEXT NOT NULL,
+        adapter TEXT NOT NULL,
+        language TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        latency_ms REAL NOT NULL,
+        shown_ms REAL NOT NULL,
+        offered_chars INTEGER NOT NULL,
+        typed_chars INTEGER NOT NULL,
+        accepted_chars INTEGER NOT NULL
+    );
+    CREATE TABLE persistence (
+        suggestion TEXT NOT NULL REFERENCES suggestion (id) ON DELETE CASCADE,
+        after_s INTEGER NOT NULL,
+        kept REAL,
+        PRIMARY KEY (suggestion, after_s)
+    );
+    CREATE TABLE written (
+        day INTEGER NOT NULL,
+        server TEXT NOT NULL,
+        model TEXT NOT NULL,
+        adapter TEXT NOT NULL,
+        language TEXT NOT NULL,
+        chars INTEGER NOT NULL,
+        PRIMARY KEY (day, server, model, adapter, language)
+    );
+    """,
+)
+"""Each brings the schema from the version of its index to the next; never change one that was released."""
+_DAY_S = 86_400
+
+
+class FeedbackError(FimLspError):
+    """The feedback file can't be used."""
+
+
+@frozen
+class Record:
+    """One suggestion and what became of it."""
+
+    id: str
+    at: int
+    """Seconds since the epoch when it was decided."""
+    origin: Origin
+    outcome: Outcome
+    latency_ms: float
+    kept: dict[int, float | None] = field(factory=dict)
+    """Part of the accepted text that was there so many seconds later; None where nobody could look."""
+
+
+@frozen
+class Written:
+    """How much was written by hand or accepted, on one day (of UTC, counted from the epoch)."""
+
+    day: int
+    origin: Origin
+    chars: int
+
+
+def feedback_path() -> Path:
+    """The file: in the folder ``FIM_LSP_STATE``, or in the user's state folder."""
+    import platformdirs
+
+    chosen = os.environ.get("FIM_LSP_STATE")
+    folder = Path(chosen).expanduser() if chosen else platformdirs.user_state_path("fim-lsp")
+    return folder / "feedback.sqlite3"
+
+
+def day_of(at: float) -> int:
+    """The day of a time in seconds since the epoch."""
+    return int(at // _DAY_S)
+
+
+def date_of(day: int) -> date:
+    """The date of a day (of UTC, counted from the epoch)."""
+    return date(1970, 1, 1) + timedelta(days=day)
+
+
+class FeedbackStore:
+    """An open feedback file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, made or brought up to date where needed; a damaged one is moved aside.
+
+        Raises:
+            FeedbackError: the file or its folder can't be read and written, or is from a newer version.
+        """
+        self.path = path
+        with self._explained():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                self._connection = _open(path)
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                _move_aside(path)
+                self._connection = _open(path)
+
+    def add(self, record: Record) -> None:
+        """Keep one suggestion."""
+        origin, outcome = record.origin, record.outcome
+        with self._writing():
+            self._connection.execute(
+                "INSERT INTO suggestion VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    record.id,
+                    record.at,
+                    *_key(origin),
+                    outcome.kind,
+                    record.latency_ms,
+                    outcome.shown_ms,
+                    outcome.offered_chars,
+                    outcome.typed_chars,
+                    outcome.accepted_chars,
+                ),
+            )
+
+    def note_kept(self, suggestion: str, after_s: int, kept: float | None) -> None:
+        """Keep how much of a suggestion was there later; nothing if it was cleared meanwhile."""
+        with self._writing():
+            self._connection.execute(
+                "INSERT OR REPLACE INTO persistence SELECT id, ?, ? FROM suggestion WHERE id = ?",
+                (after_s, kept, suggestion),
+            )
+
+    def add_written(self, written: Iterable[Written]) -> None:
+        """Add to what was written."""
+        with self._writing():
+            self._connection.executemany(
+                "INSERT INTO written VALUES (?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET chars = chars + excluded.chars",
+                [(one.day, *_key(one.origin), one.chars) for one in written],
+            )
+
+    def records(self) -> tuple[Record, ...]:
+        """Every suggestion, oldest first."""
+        with self._explained():
+            kept: dict[str, dict[int, float | None]] = {}
+            for suggestion, after_s, part in self._connection.execute("SELECT * FROM persistence"):
+                kept.setdefault(suggestion, {})[after_s] = part
+            rows = self._connection.execute("SELECT * FROM suggestion ORDER BY at, rowid").fetchall()
+        return tuple(
+            Record(row[0], row[1], Origin(*row[2:6]), Outcome(row[6], *row[8:]), row[7], kept.get(row[0], {}))
+            for row in rows
+        )
+
+    def written(self) -> tuple[Written, ...]:
+        """What was written, by day and origin."""
+        with self._explained():
+            rows = self._connection.execute("SELECT * FROM written ORDER BY day").fetchall()
+        return tuple(Written(row[0], Origin(*row[1:5]), row[5]) for row in rows)
+
+    def clear(self) -> int:
+        """Delete everything, give the room back to the disk, and return how many suggestions there were.
+
+        Raises:
+            FeedbackError: another server keeps the file busy, or it can't be written.
+        """
+        with self._writing():
+            count = self._connection.execute("DELETE FROM suggestion").rowcount
+            self._connection.execute("DELETE FROM persistence")
+            self._connection.execute("DELETE FROM written")
+        with self._explained():
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return count
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._explained(), self._connection:
+            yield
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise FeedbackError(
+                f"The feedback in {self.path} can't be used: {error}.",
+                "Check the disk and the folder, point FIM_LSP_STATE elsewhere, or set feedback.enabled"
+                " to false.",
+            ) from error
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Whether SQLite says that the file itself is broken, rather than busy, full or out of reach.
+
+    Python 3.10 has no error codes yet, but for these two alone it raises the base class itself.
+    """
+    return type(error) is sqlite3.DatabaseError
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_BUSY_S)
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
+        # Two servers that start together may fail to get the lock for this; once is enough for the file.
+        with contextlib.suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode = WAL")
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+        _migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    if _version(connection) == len(_MIGRATIONS):
+        return
+    with connection:
+        # Taken before the version is read again, so that of two servers only one migrates.
+        connection.execute("BEGIN IMMEDIATE")
+        version = _version(connection)
+        if version > len(_MIGRATIONS):
+            raise FeedbackError(
+                f"{path} was written by a newer fim-lsp.", "Update fim-lsp, or point FIM_LSP_STATE elsewhere."
+            )
+        for script in _MIGRATIONS[version:]:
+            for statement in filter(str.strip, script.split(";")):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _move_aside(path: Path) -> None:
+    """Keep a damaged file under another name, with what belongs to it."""
+    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+    for ending in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(f"{path}{ending}", f"{aside}{ending}")
+    logger.warning("The feedback in %s was damaged. It is now %s, and a new file was begun.", path, aside)
+
+
+def _key(origin: Origin) -> tuple[str, str, str, str]:
+    return origin.server, origin.model, origin.adapter, origin.language
