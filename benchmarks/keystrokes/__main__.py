@@ -1,0 +1,132 @@
+"""``python -m benchmarks.keystrokes``: measure, write the figures, and print the table."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+from attrs import evolve
+
+from benchmarks.keystrokes.measurement import PEERS, Plan, measure
+from benchmarks.keystrokes.memory import measure_memory, write_memory
+from benchmarks.keystrokes.report import Results, markdown, write_report
+from benchmarks.keystrokes.server import find_server
+from fim_lsp.errors import FimLspError
+
+_SHORT = Plan(
+    models=Plan().models[:1],
+    peers=("fim-lsp",),
+    lengths=(512,),
+    keys=20,
+    predict=8,
+    busy=(0,),
+    pace=0.0,
+    folder=Path("build/bench/short"),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the arguments ask for."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        plan = _plan(chosen)
+        # What the user has chosen for their own editor must not be measured.
+        os.environ["FIM_LSP_CONFIG"] = str(plan.folder / "settings.json")
+        if chosen.memory:
+            found = asyncio.run(measure_memory(plan, chosen.memory))
+            for name, peer in found["peers"].items():
+                print(f"{name}: {peer['rss_mb'][-1][1]} MB, grown by {peer['growth_mb']} MB")
+            print(f"Written to {write_memory(found, plan.folder)}.")
+        else:
+            print(markdown(asyncio.run(_measure(plan))))
+    except FimLspError as error:
+        print(f"keystrokes: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _measure(plan: Plan) -> Results:
+    """Write the report after each part, so that a run that is ended early was not in vain."""
+    about = _about(plan)
+    async for results in measure(plan):
+        results = evolve(results, about=about)
+        written = write_report(results, plan.folder)
+    print(f"Written to {', '.join(map(str, written))}.", file=sys.stderr)
+    return results
+
+
+def _about(plan: Plan) -> dict[str, Any]:
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "physical_cores": psutil.cpu_count(logical=False),
+        "python": platform.python_version(),
+        "llama_cpp_python": version("llama-cpp-python"),
+        "threads": plan.threads,
+        "prompt_tokens": plan.prompt_tokens,
+        "predict": plan.predict,
+        "layout": plan.layout,
+        "rounds": plan.rounds,
+        "seed": plan.seed,
+        "busy_processes": max(plan.busy),
+    }
+
+
+def _plan(chosen: argparse.Namespace) -> Plan:
+    plan = _SHORT if chosen.short else Plan()
+    given: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in vars(chosen).items()
+        if value is not None and key not in ("short", "memory", "llama_server")
+    }
+    if "keys" in given:
+        given["random_keys"] = given["keys"]
+    plan = evolve(plan, **given)
+    if set(plan.peers) == {"fim-lsp"}:
+        return plan
+    return evolve(plan, binary=find_server(chosen.llama_server))
+
+
+def _parser() -> argparse.ArgumentParser:
+    plan = Plan()
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.keystrokes",
+        description="Replay a typist against fim-lsp and llama-server, and compare.",
+    )
+    parser.add_argument("--short", action="store_true", help="ours alone, counts alone, no pauses: for CI")
+    parser.add_argument("--memory", type=_count, metavar="N", help="send N requests and watch the memory")
+    parser.add_argument("--models", nargs="+", metavar="NAME|PATH", help=f"default: {' '.join(plan.models)}")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, help="default: all")
+    parser.add_argument("--lengths", nargs="+", type=_count, metavar="TOKENS", help="of the files typed in")
+    parser.add_argument("--random-lengths", nargs="+", type=_count, metavar="TOKENS", dest="random_lengths")
+    parser.add_argument("--keys", type=_count, help=f"characters typed a trace, default {plan.keys}")
+    parser.add_argument("--rounds", type=_count, help="traces for each length")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--predict", type=_count, help=f"most tokens a suggestion, default {plan.predict}")
+    parser.add_argument("--threads", type=_count, help=f"of each server, default {plan.threads}")
+    parser.add_argument("--prompt-tokens", type=_count, dest="prompt_tokens")
+    parser.add_argument("--layout", choices=("auto", "plain", "anchored"), help="our prompt.layout")
+    parser.add_argument(
+        "--busy", nargs="+", type=int, metavar="N", help="other processes that spin, default 0 1"
+    )
+    parser.add_argument("--llama-server", type=Path, metavar="PATH", help="default: built when it is missing")
+    parser.add_argument("--output", type=Path, dest="folder", help=f"default: {plan.folder}")
+    return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

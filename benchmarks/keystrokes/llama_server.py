@@ -1,0 +1,233 @@
+"""llama-server behind a plugin: as llama.vim drives it, and with our own token layout."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import httpx2 as httpx
+import psutil
+from attrs import define, field, frozen
+
+from benchmarks.keystrokes.llama_vim import Hints, LocalContext, infill_prompt, limits, local_context
+from benchmarks.keystrokes.own_layout import OwnLayout
+from benchmarks.keystrokes.peers import Answer, OpenPeer, PeerName, Workload
+from benchmarks.keystrokes.processes import ProcessTree
+from benchmarks.keystrokes.sources import SourceFile
+from fim_lsp.errors import FimLspError
+
+_LOADING_S = 300.0
+
+PromptOf = Callable[[str, str, int], dict[str, Any]]
+"""Name, text and cursor to the prompt of a request."""
+
+
+class PeerError(FimLspError):
+    """llama-server did not start or refused a request."""
+
+
+@frozen
+class _Streamed:
+    """What came back of one request."""
+
+    content: str
+    first_ms: float
+    shown_ms: float
+    evaluated: int
+
+
+@define
+class LlamaServer:
+    """A :class:`~benchmarks.keystrokes.peers.Peer`; made by :func:`llama_server`."""
+
+    processes: ProcessTree
+    _client: httpx.AsyncClient
+    _endpoint: str
+    _prompt: PromptOf
+    _predict: int
+    _forget: Callable[[], None]
+    _hints: Hints = field(factory=Hints)
+    _names: tuple[str, ...] = ()
+    _at: tuple[int, str, int] = (0, "", 0)
+    _shown: str = ""
+
+    def open(self, files: Sequence[SourceFile]) -> None:
+        """Begin anew; the server's own cache stays, as it would."""
+        self._names = tuple(file.name for file in files)
+        self._hints = Hints()
+        self._forget()
+
+    def move(self, file: int, text: str, cursor: int) -> None:
+        """Note where the cursor is; a server that knows no documents has nothing to be told."""
+        self._at = (file, text, cursor)
+
+    async def suggest(self) -> Answer:
+        """Show what is remembered at once, and ask in any case unless exactly this was asked before."""
+        asked = time.perf_counter()
+        context = local_context(*self._at[1:])
+        self._shown = self._hints.find(context)
+        found_ms = (time.perf_counter() - asked) * 1000
+        if not context.asks or self._hints.known(context):
+            return Answer(self._shown, found_ms, found_ms, 0, remembered=True)
+        came = await self._ask(context, *self._at, ahead=False)
+        self._hints.put(context, came.content)
+        if self._shown:
+            return Answer(self._shown, found_ms, found_ms, came.evaluated, remembered=True)
+        self._shown = came.content
+        return Answer(came.content, came.first_ms, came.shown_ms, came.evaluated)
+
+    async def idle(self, ms: float) -> int:
+        """Ask ahead for the text after the suggestion, as far as the user's look allows."""
+        if not self._shown:
+            await asyncio.sleep(ms / 1000)
+            return 0
+        file, text, cursor = self._at
+        ahead = text[:cursor] + self._shown + text[cursor:]
+        context = local_context(ahead, cursor + len(self._shown))
+        began = time.perf_counter()
+        evaluated = 0
+        if context.asks and not self._hints.known(context):
+            asking = self._ask(context, file, ahead, cursor + len(self._shown), ahead=True)
+            try:
+                came = await asyncio.wait_for(asking, ms / 1000)
+            except asyncio.TimeoutError:
+                return 0
+            self._hints.put(context, came.content)
+            evaluated = came.evaluated
+        await asyncio.sleep(max(0.0, ms / 1000 - (time.perf_counter() - began)))
+        return evaluated
+
+    def accepted(self) -> None:
+        """There is nobody to tell."""
+
+    async def _ask(
+        self, context: LocalContext, file: int, text: str, cursor: int, *, ahead: bool
+    ) -> _Streamed:
+        """One streamed request; leaving it early closes the connection."""
+        asked = time.perf_counter()
+        body = {
+            **limits(context, self._predict, ahead=ahead),
+            **self._prompt(self._names[file], text, cursor),
+        }
+        first_ms: float | None = None
+        events: list[dict[str, Any]] = []
+        try:
+            async with self._client.stream("POST", self._endpoint, json=body) as response:
+                async for event in _events(response):
+                    first_ms = first_ms or (time.perf_counter() - asked) * 1000
+                    events.append(event)
+        except httpx.TransportError as error:
+            raise PeerError(f"llama-server fell silent: {error!r}", "See its log.") from error
+        shown_ms = (time.perf_counter() - asked) * 1000
+        content = "".join(event["content"] for event in events).rstrip()
+        return _Streamed(content, first_ms or shown_ms, shown_ms, int(events[-1]["timings"]["prompt_n"]))
+
+
+async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
+    """The events of one answer; the last of them has the timings."""
+    if response.status_code != httpx.codes.OK:
+        problem = (await response.aread()).decode("utf-8", "replace")
+        raise PeerError(f"llama-server refused a request: {problem}", "See its log.")
+    async for line in response.aiter_lines():
+        if line.startswith("data: "):
+            event: dict[str, Any] = json.loads(line.removeprefix("data: "))
+            if "error" in event:
+                raise PeerError(f"llama-server failed: {event['error']}", "See its log.")
+            yield event
+
+
+def llama_server(
+    binary: Path, name: PeerName, markers: Mapping[str, int], layout: OwnLayout, logs: Path
+) -> OpenPeer:
+    """How to open one of the three peers that llama-server can be.
+
+    Args:
+        binary: llama-server itself.
+        name: ``infill``, ``infill-spm`` or ``completion``.
+        markers: ids of the FIM tokens (``pre``, ``suf``, ``mid``), for files that don't name them.
+        layout: builds the prompts of ``completion``.
+        logs: folder for what the server says.
+    """
+
+    @asynccontextmanager
+    async def opened(workload: Workload) -> AsyncIterator[LlamaServer]:
+        port, log = _free_port(), logs / f"llama-server-{name}.log"
+        command = [str(binary), *_arguments(workload, markers, port)]
+        if name == "infill-spm":
+            command.append("--spm-infill")
+        process = await _start(command, log)
+        try:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=None) as client:
+                await _ready(client, process, log)
+                tree = ProcessTree(psutil.Process(process.pid))
+                if name == "completion":
+                    yield LlamaServer(
+                        tree, client, "/completion", layout.prompt, workload.predict, layout.forget
+                    )
+                else:
+                    yield LlamaServer(tree, client, "/infill", _infill, workload.predict, lambda: None)
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+
+    return opened
+
+
+async def _start(command: Sequence[str], log: Path) -> asyncio.subprocess.Process:
+    def opened() -> BinaryIO:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log.open("wb")
+
+    with await asyncio.to_thread(opened) as said:
+        return await asyncio.create_subprocess_exec(*command, stdout=said, stderr=said)
+
+
+def _infill(_: str, text: str, cursor: int) -> dict[str, Any]:
+    return infill_prompt(local_context(text, cursor))
+
+
+def _arguments(workload: Workload, markers: Mapping[str, int], port: int) -> list[str]:
+    """One slot, our sizes, and otherwise what llama.vim recommends."""
+    named = ",".join(f"tokenizer.ggml.fim_{key}_token_id=int:{token}" for key, token in markers.items())
+    options = {
+        "--model": workload.path,
+        "--host": "127.0.0.1",
+        "--port": port,
+        "--threads": workload.threads,
+        "--threads-batch": workload.threads,
+        "--ctx-size": workload.context_tokens,
+        "--batch-size": workload.prompt_tokens,
+        "--ubatch-size": 128,
+        "--parallel": 1,
+        "--flash-attn": "off",
+        "--cache-reuse": 256,
+        "--gpu-layers": 0,
+        "--override-kv": named,
+    }
+    return [str(part) for option in options.items() for part in option] + ["--offline", "--no-webui"]
+
+
+async def _ready(client: httpx.AsyncClient, process: asyncio.subprocess.Process, log: Path) -> None:
+    deadline = time.perf_counter() + _LOADING_S
+    while time.perf_counter() < deadline and process.returncode is None:
+        try:
+            if (await client.get("/health")).status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            pass
+        await asyncio.sleep(0.1)
+    raise PeerError("llama-server did not start.", f"See {log}.")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,113 @@
+"""What llama.vim sends to llama-server, and what it remembers: pure (its sources of January 2026).
+
+Its settings are its defaults, with these exceptions, all in its favour or for comparison's sake: decoding is
+greedy, answers are streamed so that the first token can be seen, an outdated request is dropped by closing
+its connection where llama.vim waits for its end and looks again every 100 ms, the request ahead for the text
+after a suggestion is sent only while the user looks at it, and no chunks of other places are sent
+(``ring_n_chunks = 0``), because we send none either.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import field, frozen
+from cachetools import LRUCache
+
+_PREFIX_LINES, _SUFFIX_LINES = 256, 64
+_MOST_LINE_SUFFIX = 8
+"""More text than this after the cursor on its line, and nothing is asked for while typing."""
+_LOOK_BACK = 128
+_CACHE_SIZE = 250
+_SCROLLED = 3
+"""First lines that may be missing where the view scrolled since."""
+
+
+@frozen
+class LocalContext:
+    """The lines around a cursor."""
+
+    prefix: str = field(repr=False)
+    middle: str = field(repr=False)
+    suffix: str = field(repr=False)
+    indent: int = 0
+    line_suffix: str = field(default="", repr=False)
+
+    @property
+    def asks(self) -> bool:
+        """Whether a request is sent while typing."""
+        return len(self.line_suffix) <= _MOST_LINE_SUFFIX
+
+
+def local_context(text: str, cursor: int) -> LocalContext:
+    """Cut the lines around the cursor out; a blank line counts as empty."""
+    before, after = text[:cursor].split("\n"), text[cursor:].split("\n")
+    line_prefix, line_suffix = before[-1], after[0]
+    indent = len(line_prefix) - len(line_prefix.lstrip())
+    if not (line_prefix + line_suffix).strip():
+        line_prefix = line_suffix = ""
+        indent = 0
+    lines_before = before[max(0, len(before) - 1 - _PREFIX_LINES) : -1]
+    lines_after = after[1 : 1 + _SUFFIX_LINES]
+    return LocalContext(
+        prefix="\n".join(lines_before) + "\n",
+        middle=line_prefix,
+        suffix=line_suffix + "\n" + "\n".join(lines_after) + "\n",
+        indent=indent,
+        line_suffix=line_suffix,
+    )
+
+
+def limits(context: LocalContext, predict: int, *, ahead: bool = False) -> dict[str, Any]:
+    """How long a suggestion may get; the request ahead may take its time."""
+    return {
+        "n_predict": predict,
+        "n_indent": context.indent,
+        "t_max_prompt_ms": 500,
+        "t_max_predict_ms": 1000 if ahead else 250,
+        "cache_prompt": True,
+        "id_slot": 0,
+        "samplers": ["top_k"],
+        "top_k": 1,
+        "stream": True,
+    }
+
+
+def infill_prompt(context: LocalContext) -> dict[str, Any]:
+    """The part of an ``/infill`` request that is the prompt."""
+    return {
+        "input_prefix": context.prefix,
+        "input_suffix": context.suffix,
+        "input_extra": [],
+        "prompt": context.middle,
+    }
+
+
+class Hints:
+    """The suggestions seen so far, and the look-back for text that was typed into one."""
+
+    def __init__(self) -> None:
+        self._contents: LRUCache[tuple[str, str], str] = LRUCache(_CACHE_SIZE)
+
+    def put(self, context: LocalContext, content: str) -> None:
+        """Remember a suggestion for this place, also with some first lines scrolled out of the window."""
+        prefix = context.prefix
+        for _ in range(1 + _SCROLLED):
+            self._contents[prefix + context.middle, context.suffix] = content
+            prefix = prefix.partition("\n")[2]
+            if not prefix:
+                return
+
+    def known(self, context: LocalContext) -> bool:
+        """Whether exactly this was asked before; then nothing is sent."""
+        return (context.prefix + context.middle, context.suffix) in self._contents
+
+    def find(self, context: LocalContext) -> str:
+        """What to show here, if this place was reached by typing what was suggested before; else empty."""
+        text = context.prefix + context.middle
+        best = self._contents.get((text, context.suffix), "")
+        for typed in range(1, min(_LOOK_BACK, len(text)) + 1):
+            content = self._contents.get((text[:-typed], context.suffix), "")
+            if content.startswith(text[-typed:]) and len(content) - typed > len(best):
+                best = content[typed:]
+        return best

@@ -1,0 +1,174 @@
+"""One run of the benchmark: models, file lengths, quiet and busy, every peer in turn."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+from attrs import field, frozen
+
+from benchmarks.keystrokes.language_server import open_language_server
+from benchmarks.keystrokes.llama_server import PeerError, llama_server
+from benchmarks.keystrokes.measures import Conditions, condense
+from benchmarks.keystrokes.own_layout import OwnLayout
+from benchmarks.keystrokes.peers import OpenPeer, Peer, PeerName, Workload
+from benchmarks.keystrokes.processes import busy
+from benchmarks.keystrokes.random_model import SHAPES, write_random_model
+from benchmarks.keystrokes.replay import Replay, replay
+from benchmarks.keystrokes.report import Results
+from benchmarks.keystrokes.sources import SourceFile, source_pair
+from benchmarks.keystrokes.traces import Event, Trace, record_trace
+from fim_lsp.models.store import ModelStore, default_root
+from fim_lsp.opening import open_engine
+from fim_lsp.prompt.markers import marker_id
+from fim_lsp.prompt.templates import choose_template
+from fim_lsp.settings import ModelSettings, PromptSettings
+from fim_lsp.types import FimTemplate, Tokenizer
+
+PEERS: tuple[PeerName, ...] = ("fim-lsp", "infill", "infill-spm", "completion")
+BASE = "smollm2-135m"
+"""Whose tokenizer the random models have."""
+_LINE = "def warm_up():\n    return "
+_WARM_UP = Trace((SourceFile("warm_up.py", _LINE),), (Event("open", 0, _LINE, len(_LINE), after_ms=0.0),))
+
+
+@frozen
+class Plan:
+    """What to measure."""
+
+    models: tuple[str, ...] = (BASE, *SHAPES)
+    peers: tuple[PeerName, ...] = PEERS
+    lengths: tuple[int, ...] = (1024, 2048, 4096, 8192, 16384)
+    """Tokens in the file typed in; 4096 are about 16 kB."""
+    random_lengths: tuple[int, ...] = (4096,)
+    """The same for random weights, where only the size of the model is news."""
+    keys: int = 32
+    random_keys: int = 12
+    rounds: int = 1
+    seed: int = 1
+    predict: int = 32
+    threads: int = 1
+    prompt_tokens: int = 1024
+    layout: str = "auto"
+    busy: tuple[int, ...] = (0, 1)
+    """How many other processes keep the machine busy."""
+    pace: float = 1.0
+    binary: Path | None = field(default=None)
+    """llama-server; None where none of the peers needs it."""
+    folder: Path = Path("build/bench")
+
+    def sizes(self, model: str) -> tuple[tuple[int, ...], int]:
+        """File lengths and keys a trace, for a model."""
+        return (self.random_lengths, self.random_keys) if model in SHAPES else (self.lengths, self.keys)
+
+
+@frozen
+class Subject:
+    """A model, and what it takes to prompt it."""
+
+    workload: Workload
+    template: FimTemplate | None
+    tokenizer: Tokenizer
+
+
+async def measure(plan: Plan) -> AsyncIterator[Results]:
+    """Measure everything, and give the results so far after each length under each load.
+
+    Raises:
+        FimLspError: a model, a source file or llama-server is missing, or a peer failed.
+    """
+    found: dict[Conditions, list[Replay]] = {}
+    for model in plan.models:
+        lengths, keys = plan.sizes(model)
+        label = Path(model).stem if model.endswith(".gguf") else model
+        with subject(plan, model) as prompted:
+            async with open_peers(plan, prompted) as peers:
+                for length, spinning in itertools.product(lengths, plan.busy):
+                    traces = _traces(plan, prompted.tokenizer, length, keys)
+                    with busy(spinning):
+                        async for name, one in _rounds(peers, traces, plan.pace):
+                            conditions = Conditions(name, label, length, spinning > 0)
+                            found.setdefault(conditions, []).append(one)
+                    yield Results({}, [condense(*each) for each in found.items()], found)
+
+
+@contextmanager
+def subject(plan: Plan, name: str) -> Iterator[Subject]:
+    """Find or write a model, and open its tokenizer and template as the server would."""
+    store = ModelStore(default_root())
+    if name in SHAPES:
+        path = write_random_model(SHAPES[name], store.resolve(BASE).path, plan.folder)
+        name = str(path.resolve())
+    resolved = store.resolve(name)
+    # This also says OMP_WAIT_POLICY=passive in our environment, and so to every peer.
+    engine = open_engine(ModelSettings(name=name, context_tokens=256, threads=1), lambda _: True)
+    try:
+        workload = Workload(
+            model=name,
+            path=resolved.path.resolve(),
+            threads=plan.threads,
+            prompt_tokens=plan.prompt_tokens,
+            context_tokens=2 * plan.prompt_tokens,
+            predict=plan.predict,
+            layout=plan.layout,
+        )
+        template = choose_template(engine.info, engine.tokenizer, None).template
+        yield Subject(workload, template, engine.tokenizer)
+    finally:
+        engine.close()
+
+
+@asynccontextmanager
+async def open_peers(plan: Plan, prompted: Subject) -> AsyncIterator[dict[PeerName, Peer]]:
+    """Start every peer and let it answer once, so that all have their weights in memory."""
+    async with AsyncExitStack() as stack:
+        peers: dict[PeerName, Peer] = {}
+        for name in plan.peers:
+            print(f"Starting {name} with {prompted.workload.path.name}", file=sys.stderr)
+            peers[name] = await stack.enter_async_context(_opener(plan, name, prompted)(prompted.workload))
+            await replay(peers[name], _WARM_UP, pace=0)
+        yield peers
+
+
+def _opener(plan: Plan, name: PeerName, prompted: Subject) -> OpenPeer:
+    if name == "fim-lsp":
+        return open_language_server
+    if plan.binary is None or prompted.template is None:
+        raise PeerError(
+            f"{name} needs llama-server and a model with FIM markers.", "Leave it out: --peers fim-lsp."
+        )
+    settings = PromptSettings(max_tokens=plan.prompt_tokens, layout=plan.layout)  # type: ignore[arg-type]
+    layout = OwnLayout(prompted.template, prompted.tokenizer, settings)
+    return llama_server(plan.binary, name, _markers(prompted), layout, plan.folder)
+
+
+def _markers(prompted: Subject) -> dict[str, int]:
+    """Ids of the FIM tokens, named by hand, because a file that needs our catalog does not tell."""
+    template = prompted.template or FimTemplate("none")
+    texts = {"pre": template.prefix, "suf": template.suffix, "mid": template.middle}
+    ids = {key: marker_id(text, prompted.tokenizer) for key, text in texts.items()}
+    return {key: token for key, token in ids.items() if token is not None}
+
+
+def _traces(plan: Plan, tokenizer: Tokenizer, length: int, keys: int) -> list[Trace]:
+    seeds = range(plan.seed, plan.seed + plan.rounds)
+    return [
+        record_trace(source_pair(length, seed, lambda text: len(tokenizer.encode(text))), keys, seed)
+        for seed in seeds
+    ]
+
+
+async def _rounds(
+    peers: dict[PeerName, Peer], traces: Sequence[Trace], pace: float
+) -> AsyncIterator[tuple[PeerName, Replay]]:
+    """Every trace to every peer, each round begun by another one."""
+    names = list(peers)
+    for number, trace in enumerate(traces):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            one = await replay(peers[name], trace, pace=pace)
+            print(f"  {name}: {len(one.records)} answers, {one.cpu_s:.1f} CPU s", file=sys.stderr)
+            yield name, one

@@ -1,0 +1,34 @@
+"""Our own prompt as tokens, for llama-server's ``/completion``: what of a gain is the layout's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import define, field
+
+from fim_lsp.prompt.anchor import Anchor, next_anchor
+from fim_lsp.prompt.builder import build
+from fim_lsp.settings import PromptSettings
+from fim_lsp.types import CompletionRequest, DocumentSnapshot, FimTemplate, Tokenizer
+
+
+@define
+class OwnLayout:
+    """Builds prompts as the server would; one anchor for each document."""
+
+    _template: FimTemplate | None
+    _tokenizer: Tokenizer
+    _settings: PromptSettings
+    _anchors: dict[str, Anchor] = field(factory=dict)
+
+    def prompt(self, name: str, text: str, cursor: int) -> dict[str, Any]:
+        """The part of a ``/completion`` request that is the prompt: head and tail as one list of tokens."""
+        request = CompletionRequest(DocumentSnapshot(f"file:///{name}", "python", 1, text), cursor)
+        anchor = next_anchor(self._anchors.get(name), request, self._template, self._settings)
+        self._anchors[name] = anchor
+        prompt = build(request, self._template, self._tokenizer, self._settings, anchor=anchor)
+        return {"prompt": [*prompt.head, *self._tokenizer.encode(prompt.tail)]}
+
+    def forget(self) -> None:
+        """Begin anew, as for documents never seen."""
+        self._anchors.clear()

@@ -1,0 +1,111 @@
+"""Find llama-server, or build it from the llama.cpp tree that our llama-cpp-python was built from.
+
+    python -m benchmarks.keystrokes.server
+
+The same tree, so that both sides run the same kernels. The sources come from the Python package index
+(76 MB), the build needs cmake, ninja and a C++ compiler and takes 10 to 25 minutes of one core; it is kept
+in ``build/llama-server`` and goes on where it was interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tarfile
+from importlib.metadata import version
+from pathlib import Path
+
+from fim_lsp.errors import FimLspError
+
+FOLDER = Path("build/llama-server")
+_PACKAGE = "llama-cpp-python"
+_OPTIONS = (
+    "-DCMAKE_BUILD_TYPE=Release",
+    "-DGGML_NATIVE=ON",
+    "-DLLAMA_BUILD_SERVER=ON",
+    "-DLLAMA_BUILD_TOOLS=ON",
+    "-DLLAMA_BUILD_UI=OFF",
+    "-DLLAMA_USE_PREBUILT_UI=OFF",
+    "-DLLAMA_BUILD_TESTS=OFF",
+    "-DLLAMA_BUILD_EXAMPLES=OFF",
+    "-DLLAMA_OPENSSL=OFF",
+    "-DLLAMA_CURL=OFF",
+)
+
+
+class ServerBuildError(FimLspError):
+    """llama-server is not there and can't be built."""
+
+
+def find_server(given: Path | None = None) -> Path:
+    """The llama-server to measure: the one given, or ours, which is built if need be.
+
+    Raises:
+        ServerBuildError: there is no such file, or the build failed.
+    """
+    if given is not None:
+        if not given.is_file():
+            raise ServerBuildError(
+                f"There is no llama-server at {given}.", "Leave --llama-server out to build one."
+            )
+        return given.resolve()
+    built = _binary()
+    return built if built.is_file() else build_server()
+
+
+def build_server(jobs: int = 1) -> Path:
+    """Fetch the sources where they are missing, and build.
+
+    Raises:
+        ServerBuildError: a tool is missing, or a step failed.
+    """
+    missing = [tool for tool in ("cmake", "ninja") if shutil.which(tool) is None]
+    if missing:
+        raise ServerBuildError(
+            f"Building llama-server needs {' and '.join(missing)}.",
+            "Install cmake and ninja, or leave llama-server's peers out: --peers fim-lsp.",
+        )
+    tree, folder = _sources(), FOLDER.resolve() / "cmake"
+    _run("cmake", "-S", str(tree), "-B", str(folder), "-G", "Ninja", *_OPTIONS)
+    _run("cmake", "--build", str(folder), "--target", "llama-server", "-j", str(jobs))
+    return _binary()
+
+
+def _binary() -> Path:
+    return FOLDER.resolve() / "cmake" / "bin" / "llama-server"
+
+
+def _sources() -> Path:
+    release = version(_PACKAGE)
+    name = f"llama_cpp_python-{release}"
+    tree = FOLDER.resolve() / "sdist" / name / "vendor" / "llama.cpp"
+    if not tree.is_dir():
+        downloads = FOLDER.resolve() / "sdist"
+        downloads.mkdir(parents=True, exist_ok=True)
+        pip = (sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:")
+        _run(*pip, f"{_PACKAGE}=={release}", "--dest", str(downloads))
+        with tarfile.open(downloads / f"{name}.tar.gz") as archive:
+            archive.extractall(downloads, filter="data")
+    return tree
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, stdout=sys.stderr, check=False)
+    if done.returncode:
+        raise ServerBuildError(
+            f"{' '.join(command[:3])} failed with exit code {done.returncode}.",
+            f"What it said is above; remove {FOLDER} to begin anew.",
+        )
+
+
+def main() -> None:
+    """Build, and say where it is."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--jobs", type=int, default=1, help="compilers to run at once")
+    print(build_server(parser.parse_args().jobs))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""What is written down."""
+
+from __future__ import annotations
+
+import json
+
+import matplotlib.image
+
+from benchmarks.keystrokes.measures import Conditions, condense
+from benchmarks.keystrokes.peers import Answer
+from benchmarks.keystrokes.replay import Record, Replay
+from benchmarks.keystrokes.report import Results, write_report
+
+
+def results() -> Results:
+    found = {
+        Conditions(peer, "model", length, busy): [
+            Replay((Record("type", Answer("", ms, ms + 5, tokens)),), cpu_s=2.0, rss_mb=100.0)
+        ]
+        for peer, ms, tokens in (("fim-lsp", 20.0, 1), ("infill", 900.0, 253))
+        for length in (1024, 4096)
+        for busy in (False, True)
+    }
+    return Results({"threads": 1}, [condense(*one) for one in found.items()], found)
+
+
+def test_the_json_has_every_run_with_medians_and_tails(tmp_path):
+    write_report(results(), tmp_path)
+    document = json.loads((tmp_path / "keystrokes.json").read_text())
+    assert len(document["runs"]) == 8
+    first = document["runs"][0]
+    assert (first["peer"], first["model"], first["file_tokens"], first["busy"]) == (
+        "fim-lsp",
+        "model",
+        1024,
+        False,
+    )
+    for measure in ("ttft_ms", "shown_ms", "cancel_to_next_ms", "evaluated_per_keystroke"):
+        assert set(first[measure]) == {"p50", "p95"}
+    assert {"prefilled_after_accept", "cpu_s_per_accepted_char"} <= set(first)
+    assert {row["ttft"] for row in document["ratios_to_fim_lsp"]} == {45.0}
+
+
+def test_the_table_has_a_row_for_every_run_and_the_ratios(tmp_path):
+    write_report(results(), tmp_path)
+    lines = (tmp_path / "keystrokes.md").read_text().splitlines()
+    assert sum(line.startswith("| fim-lsp |") for line in lines) == 4
+    assert sum(line.startswith("| infill |") for line in lines) == 4 + 4
+    assert "| infill | model | 4096 | yes | 45 | 36.2 | - |" in lines
+
+
+def test_the_plots_are_pictures_with_something_in_them(tmp_path):
+    plots = [path for path in write_report(results(), tmp_path) if path.suffix == ".png"]
+    assert len(plots) == 3
+    for path in plots[:2]:
+        assert matplotlib.image.imread(path)[..., :3].std() > 0.05
