@@ -72,6 +72,16 @@ class Editor:
         self.text = self.text[: self.cursor] + text + self.text[self.cursor :]
         self.cursor += len(text)
 
+    def delete(self, count: int) -> None:
+        """Backspace within a line."""
+        end = self.position
+        self.cursor -= count
+        self.version += 1
+        change = types.TextDocumentContentChangePartial(types.Range(self.position, end), "")
+        identifier = types.VersionedTextDocumentIdentifier(self.version, self.uri)
+        self.text = self.text[: self.cursor] + self.text[self.cursor + count :]
+        self.client.text_document_did_change(types.DidChangeTextDocumentParams(identifier, [change]))
+
     def ask(self, *, invoked: bool = False) -> tuple[str, asyncio.Future[Any]]:
         """Send a request without waiting; its id, for a cancel, and its answer to come."""
         kind = types.InlineCompletionTriggerKind

@@ -44,7 +44,7 @@ def test_complete_as_json_tells_everything(source):
     ended = _run("complete", "--json", "--automatic", f"{source}:6:21")
     told = json.loads(ended.stdout)
     assert told["text"] == "load(file)"
-    assert told["template"] == "smollm2"
+    assert told["template"] == "fim-lsp"
     assert sum(part["tokens"] for part in told["parts"]) >= told["timings"]["evaluatedTokens"] > 0
 
 
@@ -76,7 +76,7 @@ def test_complete_with_a_broken_model_says_so(source, broken_model):
 def test_the_demo_ends_with_suggestions_from_real_weights():
     ended = _run("demo")
     assert ended.returncode == 0, ended.stderr
-    assert "not tuned" in ended.stdout
+    assert "completes with fim-lsp 135M" in ended.stdout
     for name in ("files.py", "inventory.py", "report.py", "shapes.js"):
         assert name in ended.stdout
     summary = ended.stdout.rstrip().splitlines()[-2]
@@ -88,7 +88,7 @@ def test_the_demo_ends_with_suggestions_from_real_weights():
 def test_the_doctor_finds_template_probe_and_speed():
     ended = _run("doctor")
     assert ended.returncode == 0, ended.stdout
-    for finding in ("llama-cpp-python", "SmolLM2", "smollm2, from the catalog", "→", "prefill", "decode"):
+    for finding in ("llama-cpp-python", "SmolLM2", "fim-lsp, from the gguf keys", "→", "prefill", "decode"):
         assert finding in ended.stdout
 
 
@@ -105,7 +105,7 @@ async def test_a_running_server_loads_the_model_that_use_chooses(tmp_path, model
     copy = tmp_path / "mine.gguf"
     copy.symlink_to(model_path)
     async with start(env=env) as editor:
-        assert (await editor.ready()).message == "SmolLM2 135M Instruct (Q4_1)"
+        assert (await editor.ready()).message == "fim-lsp 135M, of SmolLM2 135M (Q8_0)"
         told = len(editor.statuses)
         command = [sys.executable, "-m", "fim_lsp", "model", "use", str(copy)]
         process = await asyncio.create_subprocess_exec(*command, env=env, stderr=subprocess.DEVNULL)

@@ -198,7 +198,7 @@ async def test_toggle_turns_completions_off_and_on():
 
 
 async def test_loading_is_shown_as_progress_and_the_untuned_model_says_so_once():
-    async with start() as editor:
+    async with start("--model", "smollm2-135m") as editor:
         await editor.ready()
         ((begin, *_, end),) = editor.client.progress_reports.values()
         assert "loading" in begin.title
