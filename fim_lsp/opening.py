@@ -7,11 +7,14 @@ refuse the same files with the same words.
 from __future__ import annotations
 
 import os
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fim_lsp.engine.base import OnLoading
-    from fim_lsp.engine.llama import LlamaEngine
+    from fim_lsp.engine.llama import CheckAdapter, LlamaEngine
+    from fim_lsp.models.gguf_header import GgufHeader
     from fim_lsp.settings import ModelSettings
 
 
@@ -26,7 +29,7 @@ def open_engine(settings: ModelSettings, on_loading: OnLoading) -> LlamaEngine:
     from fim_lsp.models.store import ModelStore, default_root
 
     resolved = ModelStore(default_root()).resolve(settings.name)
-    check_model(resolved.path)
+    header = check_model(resolved.path)
     # Spinning OpenMP threads starve the editor; it must be said before the library loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from fim_lsp.engine.llama import open_llama
@@ -39,4 +42,19 @@ def open_engine(settings: ModelSettings, on_loading: OnLoading) -> LlamaEngine:
         name=known.title if known else None,
         template_hint=known.template if known else None,
         notice=known.notice if known else None,
+        check_adapter=_adapter_gate(settings.name, resolved.path, header),
     )
+
+
+def _adapter_gate(name: str, path: Path, header: GgufHeader) -> CheckAdapter:
+    """Checks adapters against one model, whose digest is found once, when an adapter first asks for it."""
+    from fim_lsp.models.adapter_header import check_adapter
+    from fim_lsp.models.disk import sha256_of
+    from fim_lsp.models.store import ModelStore, default_root
+
+    @cache
+    def digest() -> str:
+        known = ModelStore(default_root()).verify(name, deep=False).expected
+        return known or sha256_of(path, lambda _: None)
+
+    return lambda adapter: check_adapter(adapter, path, header, digest)

@@ -11,7 +11,9 @@ checked against it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import attrs
@@ -34,13 +36,17 @@ def _setting(default: T, about: str, *, at_least: float | None = None, at_most: 
     def within(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
         if value is None:
             return
-        if at_least is not None and value < at_least:
+        # "not >=" and "not <=", because NaN is neither.
+        if at_least is not None and not value >= at_least:
             raise ValueError(f"{camel_case(attribute.name)} must be at least {at_least:g}, not {value}")
-        if at_most is not None and value > at_most:
+        if at_most is not None and not value <= at_most:
             raise ValueError(f"{camel_case(attribute.name)} must be at most {at_most:g}, not {value}")
 
-    metadata = {"about": about, "at_least": at_least, "at_most": at_most}
-    return field(default=default, metadata=metadata, validator=within)
+    return field(default=default, metadata=_meaning(about, at_least, at_most), validator=within)
+
+
+def _meaning(about: str, at_least: float | None = None, at_most: float | None = None) -> dict[str, Any]:
+    return {"about": about, "at_least": at_least, "at_most": at_most}
 
 
 KvType = Literal["f32", "f16", "q8_0", "q4_0"]
@@ -50,7 +56,7 @@ KvType = Literal["f32", "f16", "q8_0", "q4_0"]
 class ModelSettings:
     """Which weights, and how llama.cpp runs them. A change here loads the model again."""
 
-    name: str = _setting("smollm2-135m", "Name of a model in the catalog, or the path of a GGUF file.")
+    name: str = _setting("default", "Name of a model in the catalog, or the path of a GGUF file.")
     template: str | None = _setting(
         None, "FIM template by name, or none for the prefix alone; null chooses it from the model file."
     )
@@ -58,6 +64,12 @@ class ModelSettings:
     threads: int | None = _setting(None, "CPU threads; null for physical cores less one.", at_least=1)
     context_tokens: int = _setting(
         2048, "Context window in tokens, prompt and answer together.", at_least=256
+    )
+    sequences: int = _setting(
+        4,
+        "Places in the code whose evaluated tokens are kept at once, each with a context window of its own.",
+        at_least=1,
+        at_most=64,
     )
     batch_tokens: int = _setting(512, "Most tokens handed to llama.cpp at once.", at_least=1)
     ubatch_tokens: int = _setting(
@@ -88,6 +100,11 @@ class PromptSettings:
     )
     max_middle_chars: int = _setting(
         700, "How far the middle may grow before an anchored prompt is anchored anew.", at_least=0
+    )
+    max_stale_chars: int = _setting(
+        200,
+        "How far the cursor may go down into an evaluated suffix that is then replaced in the background.",
+        at_least=0,
     )
 
 
@@ -132,6 +149,41 @@ class CompletionSettings:
         4000, "Longest time to write a suggestion, once the prompt is evaluated.", at_least=50
     )
     cache_size: int = _setting(256, "Suggestions remembered.", at_least=0)
+    prefetch: bool = _setting(True, "Compute the next suggestion as soon as one is accepted.")
+
+
+@frozen
+class FeedbackSettings:
+    """What is remembered of how suggestions fared."""
+
+    enabled: bool = _setting(
+        True, "Count on this machine what became of suggestions, for fim-lsp stats; no code, nothing sent."
+    )
+
+
+def _names_a_file(_: object, __: attrs.Attribute[Any], path: str) -> None:
+    if not path:
+        raise ValueError("path must name a file")
+
+
+def _whole_paths(_: object, attribute: attrs.Attribute[Any], folders: tuple[str, ...]) -> None:
+    for folder in folders:
+        if not Path(os.path.expanduser(folder)).is_absolute():
+            raise ValueError(f"{camel_case(attribute.name)} must be whole paths, not {folder!r}")
+
+
+@frozen
+class AdapterSettings:
+    """A LoRA to put on the model, and where. Taken up by the next request; the model stays loaded."""
+
+    path: str = field(metadata=_meaning("A LoRA as a GGUF file."), validator=_names_a_file)
+    scale: float = _setting(1.0, "How strongly it is applied; 0 for not at all.", at_least=0, at_most=4)
+    languages: tuple[str, ...] = _setting((), "Language ids that it is for; none for all.")
+    workspaces: tuple[str, ...] = field(
+        default=(),
+        metadata=_meaning("Folders whose documents it is for, as whole paths; none for all."),
+        validator=_whole_paths,
+    )
 
 
 @frozen
@@ -142,6 +194,10 @@ class Settings:
     prompt: PromptSettings = PromptSettings()
     sampling: SamplingSettings = SamplingSettings()
     completion: CompletionSettings = CompletionSettings()
+    adapters: tuple[AdapterSettings, ...] = _setting(
+        (), "LoRA adapters to put on the model while it runs, as a list of objects; all that fit are applied."
+    )
+    feedback: FeedbackSettings = FeedbackSettings()
     status: bool = _setting(False, "Send fimLsp/status notifications (for clients that show them).")
 
 
@@ -153,9 +209,12 @@ class SettingRow:
     """As on the wire: ``model.gpuLayers``."""
     type: Any
     default: Any
+    """``attrs.NOTHING`` where there is none, because it must be given."""
     about: str
     at_least: float | None
     at_most: float | None
+    items: tuple[SettingRow, ...] = ()
+    """What each object of a list has, with paths from the object on."""
 
 
 def table() -> tuple[SettingRow, ...]:
@@ -178,7 +237,14 @@ def _rows(cls: type[Any], path: str) -> Iterator[SettingRow]:
                 bounds["about"],
                 bounds["at_least"],
                 bounds["at_most"],
+                tuple(_rows(item, "")) if (item := _object_in_list(hints[attribute.name])) else (),
             )
+
+
+def _object_in_list(target: Any) -> type[Any] | None:
+    """``X`` for ``tuple[X, ...]`` where X is a class of settings."""
+    inner = get_args(target)[0] if get_origin(target) is tuple else None
+    return inner if inner is not None and attrs.has(inner) else None
 
 
 def camel_case(name: str) -> str:
@@ -224,6 +290,8 @@ def _explain(error: BaseException, _: type | None) -> str:
     extra = getattr(error, "extra_fields", None)
     if extra:
         return "unknown setting " + ", ".join(sorted(extra))
+    if isinstance(error, KeyError):
+        return "required, and missing"
     return str(error) or type(error).__name__
 
 
@@ -254,6 +322,14 @@ def _structure_strings(value: Any, _: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _structure_objects(converter: Converter, value: Any, target: Any) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"expected a list of objects, not {value!r}")
+    # As a list, so that cattrs notes the index of a bad one.
+    objects: Any = list[get_args(target)[0]]  # type: ignore[misc]
+    return tuple(converter.structure(value, objects))
+
+
 def _converter() -> Converter:
     converter = Converter(detailed_validation=True)
     converter.register_structure_hook(bool, _exactly(bool))
@@ -262,6 +338,9 @@ def _converter() -> Converter:
     converter.register_structure_hook(str, _exactly(str))
     converter.register_structure_hook_func(lambda t: t == tuple[str, ...], _structure_strings)
     converter.register_structure_hook_func(_is_literal, _structure_literal)
+    converter.register_structure_hook_func(
+        lambda t: _object_in_list(t) is not None, lambda value, t: _structure_objects(converter, value, t)
+    )
     converter.register_structure_hook_factory(attrs.has, lambda cls: _section_hook(converter, cls))
     return converter
 

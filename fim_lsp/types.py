@@ -158,6 +158,30 @@ class ModelInfo:
     """Something the user should be told once, for example that the model is not FIM-tuned."""
 
 
+def _not_zero(_: object, __: object, scale: float) -> None:
+    if scale == 0:
+        raise ValueError("an adapter of scale 0 is not applied: leave it out")
+
+
+@frozen
+class AppliedAdapter:
+    """A LoRA file as it was at one moment, and how strongly it is applied.
+
+    Equal values compute the same: whatever was computed under other adapters (KV cache, suggestions) is of
+    no use.
+    """
+
+    path: Path
+    scale: float = field(default=1.0, validator=_not_zero)
+    version: int = 0
+    """Differs whenever the file was written; 0 where there is none."""
+
+    @property
+    def file(self) -> tuple[Path, int]:
+        """Which weights: those of one file in one version."""
+        return self.path, self.version
+
+
 @frozen
 class PromptPart:
     """One piece of a prompt and what it costs, for ``fimLsp.explain``."""
@@ -183,6 +207,10 @@ class Prompt:
     """Whether the tail's last token may be replaced by a longer one that begins alike (token healing)."""
     parts: tuple[PromptPart, ...] = field(default=(), repr=False)
     template: str = ""
+    adapters: tuple[AppliedAdapter, ...] = ()
+    """Applied to the model while it evaluates the prompt and answers."""
+    place: str = ""
+    """Where in which document: prompts of one place follow each other in one sequence of the KV cache."""
 
 
 @frozen

@@ -13,6 +13,7 @@ import numpy as np
 
 from fim_lsp.models import ModelError
 from fim_lsp.models.adapter_file import Adapter, Floats
+from fim_lsp.models.adapter_header import BASE_SHA256
 from fim_lsp.models.disk import disk_errors
 from fim_lsp.models.gguf_header import read_header
 from fim_lsp.models.merge import check_base, gguf_names, permute_rows
@@ -67,9 +68,11 @@ def write_lora_gguf(base: Path, adapter: Adapter, output: Path) -> None:
         writer = gguf.GGUFWriter(partial, header.architecture)
         writer.add_type(gguf.GGUFType.ADAPTER)
         writer.add_name(f"{adapter.base_name} LoRA")
+        writer.add_base_model_count(1)
+        writer.add_base_model_name(0, adapter.base_name)
         writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
         writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, adapter.scale * adapter.rank)
-        writer.add_string("fim_lsp.base_sha256", adapter.base_sha256)
+        writer.add_string(BASE_SHA256, adapter.base_sha256)
         for module, tensor in sorted(names.items(), key=lambda item: item[1]):
             update = adapter.updates[module]
             up = permute_rows(header.architecture, tensor, update.up, heads, shared)

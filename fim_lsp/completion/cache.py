@@ -10,7 +10,7 @@ from attrs import field, frozen
 from cachetools import LRUCache
 
 from fim_lsp.prompt.anchor import suffix_agrees
-from fim_lsp.types import CompletionRequest, Timings, Trigger
+from fim_lsp.types import AppliedAdapter, CompletionRequest, Timings, Trigger
 
 _WINDOW = 4096
 """Characters compared on each side; holding whole documents would cost 5 MB a suggestion in a large one."""
@@ -60,6 +60,8 @@ class Suggestion:
     ended_by: str = ""
     """The stop rule that ended it, or how the model ended it itself."""
     timings: Timings = field(factory=Timings)
+    adapters: tuple[AppliedAdapter, ...] = ()
+    """Those that it was made under; under others it is of no use."""
 
 
 class SuggestionCache:
@@ -73,7 +75,9 @@ class SuggestionCache:
         if self._entries.maxsize:
             self._entries[where] = suggestion
 
-    def find(self, request: CompletionRequest) -> tuple[Suggestion, str] | None:
+    def find(
+        self, request: CompletionRequest, adapters: tuple[AppliedAdapter, ...] = ()
+    ) -> tuple[Suggestion, str] | None:
         """A suggestion that still fits, and its part that is not typed yet.
 
         A suggestion made while typing does not answer an invoked request, which asks for more.
@@ -83,6 +87,8 @@ class SuggestionCache:
         for then in reversed(list(self._entries)):
             known = self._entries.get(then)
             if known is None or (request.trigger is Trigger.INVOKED is not known.trigger):
+                continue
+            if known.adapters != adapters:
                 continue
             typed = typed_since(then, now) if now.offset - then.offset <= len(known.text) else None
             if typed is not None and known.text.startswith(typed) and (typed != known.text or not typed):

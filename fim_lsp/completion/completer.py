@@ -1,67 +1,92 @@
 """The whole pipeline from a cursor to a completion, readable from top to bottom.
 
 cache -> running generation -> debounce -> prompt -> engine (stop rules listen) -> cache -> filters.
+
+While nobody waits, the prompts that come next are evaluated (``background``), and what follows an accepted
+suggestion is generated as if it had been asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from attrs import evolve
-from cachetools import LRUCache
 
+from fim_lsp.completion.adapters import adapters_for, as_on_disk
+from fim_lsp.completion.background import PAUSE_S, Background
 from fim_lsp.completion.cache import Suggestion, SuggestionCache
 from fim_lsp.completion.debounce import LatestWins, Rhythm, SupersededError, Turn
 from fim_lsp.completion.explain import Explanation, Source
-from fim_lsp.completion.flight import Flight
+from fim_lsp.completion.flight import Flight, OnRefused
+from fim_lsp.completion.offers import Offer, Offers
 from fim_lsp.completion.postprocess import postprocess
+from fim_lsp.completion.prompts import Preparation, Prompts, sampling_for
 from fim_lsp.completion.stopping import stop_rules
 from fim_lsp.completion.syntax import wants_multiline
-from fim_lsp.engine.base import Engine
+from fim_lsp.engine.base import AdapterError, Engine
 from fim_lsp.engine.worker import InferenceWorker
-from fim_lsp.prompt.anchor import Anchor, next_anchor
-from fim_lsp.prompt.builder import build
 from fim_lsp.prompt.templates import ChosenTemplate, choose_template
-from fim_lsp.settings import SamplingSettings, Settings
+from fim_lsp.settings import AdapterSettings, Settings
 from fim_lsp.types import (
+    AppliedAdapter,
     Completion,
     CompletionRequest,
+    DocumentSnapshot,
     Generation,
-    Prompt,
-    SamplingParams,
     Timings,
     Trigger,
 )
 
+logger = logging.getLogger(__name__)
+
 _GRACE_S = 0.3
 """How long a generation goes on without anybody waiting after its document changed: VS Code cancels a
 request before it sends the one that may join."""
-_ANCHORS = 64
+
+
+def _log(error: AdapterError) -> None:
+    logger.warning("%s", error)
 
 
 class Completer:
-    """Answers completion requests from one worker. Lives on one asyncio loop."""
+    """Answers completion requests from one worker. Lives on one asyncio loop.
 
-    def __init__(self, worker: InferenceWorker, clock: Callable[[], float] = time.perf_counter) -> None:
+    ``on_refused`` is told once of each adapter that can't be applied; completion goes on without it.
+    """
+
+    def __init__(
+        self,
+        worker: InferenceWorker,
+        clock: Callable[[], float] = time.perf_counter,
+        on_refused: OnRefused = _log,
+        pause_s: float = PAUSE_S,
+    ) -> None:
         self._worker = worker
         self._clock = clock
+        self._on_refused = on_refused
+        self._adapters: tuple[AdapterSettings, ...] = ()
+        self._refused: set[tuple[Path, int]] = set()
         self._turns = LatestWins()
         self._rhythm = Rhythm()
         self._cache = SuggestionCache(0)
         self._flights: dict[str, Flight] = {}
-        self._anchors: LRUCache[str, Anchor] = LRUCache(_ANCHORS)
         self._versions: dict[str, int] = {}
-        self._template: ChosenTemplate | None = None
+        self._offers = Offers()
+        self._prompts: Prompts | None = None
+        self._opened: DocumentSnapshot | None = None
+        self._background = Background(worker, pause_s)
         self.last = Explanation()
         """How the last answer came about."""
 
     @property
     def ready(self) -> bool:
         """Whether a model is loaded and its template known."""
-        return self._worker.engine is not None and self._template is not None
+        return self._worker.engine is not None and self._prompts is not None
 
     def model_changed(self, engine: Engine, settings: Settings) -> ChosenTemplate:
         """Take up a newly loaded model: choose its template and forget what the former one said.
@@ -69,27 +94,67 @@ class Completer:
         Raises:
             TemplateError: the settings name a template that this model's vocabulary can't express.
         """
-        self._template = None
-        self._template = choose_template(engine.info, engine.tokenizer, settings.model.template)
+        self._prompts = None
+        chosen = choose_template(engine.info, engine.tokenizer, settings.model.template)
+        self._prompts = Prompts(engine, chosen)
+        self._refused.clear()
         self.settings_changed(settings)
-        self._anchors.clear()
-        return self._template
+        self._warm_up(settings)
+        return chosen
 
     def settings_changed(self, settings: Settings) -> None:
         """Forget suggestions that other settings might not have made."""
         self._cache = SuggestionCache(settings.completion.cache_size)
+        if settings.adapters != self._adapters:
+            self._adapters = settings.adapters
+            self._refused.clear()
+            self.last = evolve(self.last, adapters=())
 
-    def edited(self, uri: str, version: int) -> None:
-        """Note that a document moved on; a generation nobody waits for may then still be joined."""
+    def opened(self, document: DocumentSnapshot, settings: Settings) -> None:
+        """Evaluate what is known of the first prompt in a document, once there is a model."""
+        self._opened = document
+        self._warm_up(settings)
+
+    def _warm_up(self, settings: Settings) -> None:
+        prompts, document = self._prompts, self._opened
+        if prompts is None or document is None:
+            return
+        request = CompletionRequest(document, 0, Trigger.INVOKED)
+        if _wanted(request, settings):
+            self._prepare(request, settings, lambda: prompts.opening(document, settings))
+
+    def edited(self, uri: str, version: int, text: str | None = None) -> None:
+        """Note that a document moved on; a generation nobody waits for may then still be joined.
+
+        Where ``text`` is what the last suggestion makes of the document, the next one is begun.
+        """
         self._versions[uri] = version
         self._rhythm = self._rhythm.keystroke(self._clock() * 1000)
+        if (offer := self._offers.accepted_by_edit(uri, text)) is not None:
+            self._prefetch(offer)
+        elif (flight := self._flights.get(uri)) is not None and flight.running and not flight.waiting:
+            self._abandon(flight, _GRACE_S)
+
+    def accepted(self, uri: str | None) -> None:
+        """The document's last suggestion, or the last of all, was accepted: begin with what follows it."""
+        version = self._versions.get(uri) if uri is not None else None
+        if (offer := self._offers.accepted_by_command(uri, version)) is not None:
+            self._prefetch(offer)
 
     def closed(self, uri: str) -> None:
         """Forget a document and abort what runs for it."""
         self._versions.pop(uri, None)
-        self._anchors.pop(uri, None)
+        self._offers.drop(uri)
+        if self._opened is not None and self._opened.uri == uri:
+            self._opened = None
+        if self._prompts is not None:
+            self._prompts.forget(uri)
         if (flight := self._flights.pop(uri, None)) is not None:
             flight.abort()
+
+    def stop(self) -> None:
+        """End the work in the background."""
+        self._background.stop()
 
     async def complete(self, request: CompletionRequest, settings: Settings) -> Completion | None:
         """Offer a completion at the cursor, or None where there is nothing to offer.
@@ -102,16 +167,18 @@ class Completer:
             return None
         uri = request.document.uri
         turn = self._turns.take(uri)
+        self._background.stop()
+        adapters = self._applicable(request, settings)
         try:
-            if (known := self._cache.find(request)) is not None:
+            if (known := self._cache.find(request, adapters)) is not None:
                 suggestion, text = known
                 self.last = evolve(self.last, source="cache", delay_ms=0.0, timings=Timings())
                 return self._offer(request, settings, suggestion, text)
-            flight = self._join(request)
+            flight = self._join(request, adapters)
             landed = await self._wait(flight, turn, request) if flight else None
             source: Source = "joined"
-            if flight is None or landed is None or not flight.remaining(landed, request):
-                flight, source = await self._take_off(request, settings, turn), "generated"
+            if flight is None or landed is None or flight.remaining(landed, request) is None:
+                flight, source = await self._take_off(request, settings, adapters, turn), "generated"
                 landed = await self._wait(flight, turn, request)
             if landed is None:
                 return None
@@ -119,47 +186,89 @@ class Completer:
             return self._offer(request, settings, landed, flight.remaining(landed, request) or "")
         finally:
             self._turns.release(uri, turn)
+            self._look_ahead(request, settings)
 
-    def _join(self, request: CompletionRequest) -> Flight | None:
+    def _applicable(self, request: CompletionRequest, settings: Settings) -> tuple[AppliedAdapter, ...]:
+        """The document's adapters, as they are on disk, but for those that were refused."""
+        document = request.document
+        chosen = map(as_on_disk, adapters_for(settings.adapters, document.language_id, document.path))
+        return tuple(adapter for adapter in chosen if adapter.file not in self._refused)
+
+    def _refuse(self, error: AdapterError) -> None:
+        """Leave an adapter out until its file, the settings or the model change."""
+        if error.adapter.file not in self._refused:
+            self._refused.add(error.adapter.file)
+            self._on_refused(error)
+
+    def _join(self, request: CompletionRequest, adapters: tuple[AppliedAdapter, ...]) -> Flight | None:
         """The document's running generation, if the user typed what it is producing; else it is aborted."""
         former = self._flights.get(request.document.uri)
-        if former is not None and former.joins(request):
+        if former is not None and former.joins(request, adapters):
             return former
         if former is not None:
             former.abort()
         return None
 
-    async def _take_off(self, request: CompletionRequest, settings: Settings, turn: Turn) -> Flight:
+    async def _take_off(
+        self,
+        request: CompletionRequest,
+        settings: Settings,
+        adapters: tuple[AppliedAdapter, ...],
+        turn: Turn,
+    ) -> Flight:
         """Start a generation of one's own, after the debounce."""
         bounds = settings.completion
         automatic = request.trigger is Trigger.AUTOMATIC
         delay_ms = self._rhythm.delay_ms(bounds.debounce_min_ms, bounds.debounce_max_ms) if automatic else 0.0
         await turn.sleep(delay_ms)
-        multiline = wants_multiline(request, settings.completion)
-        prompt = self._prompt(request, settings)
-        flight = Flight(request, prompt, stop_rules(request, settings.completion, multiline=multiline))
-        flight.start(self._worker, _sampling(request, settings.sampling), self._landed)
-        self._flights[request.document.uri] = flight
-        self.last = evolve(self.last, multiline=multiline, delay_ms=delay_ms)
+        flight = self._launch(request, settings, adapters)
+        self.last = evolve(self.last, delay_ms=delay_ms)
         return flight
 
-    def _prompt(self, request: CompletionRequest, settings: Settings) -> Prompt:
-        engine, chosen = self._worker.engine, self._template
-        if engine is None or chosen is None:  # a reload began while this request waited for its debounce
+    def _launch(
+        self, request: CompletionRequest, settings: Settings, adapters: tuple[AppliedAdapter, ...]
+    ) -> Flight:
+        if not self.ready or self._prompts is None:  # a reload began while this request waited
             raise SupersededError
-        uri = request.document.uri
-        anchor = next_anchor(self._anchors.get(uri), request, chosen.template, settings.prompt)
-        self._anchors[uri] = anchor
-        context = engine.info.context
-        room = max(context // 2, context - _sampling(request, settings.sampling).max_tokens - 1)
-        return build(
-            request,
-            chosen.template,
-            engine.tokenizer,
-            settings.prompt,
-            anchor=anchor,
-            max_tokens=min(settings.prompt.max_tokens, room),
-        )
+        multiline = wants_multiline(request, settings.completion)
+        prompt = evolve(self._prompts.current(request, settings), adapters=adapters)
+        flight = Flight(request, prompt, stop_rules(request, settings.completion, multiline=multiline))
+        flight.start(self._worker, sampling_for(request, settings), self._landed, self._refuse)
+        self._flights[request.document.uri] = flight
+        return flight
+
+    def _prefetch(self, offer: Offer) -> None:
+        """Begin a generation that nobody waits for yet: a request joins it, or finds it in the cache."""
+        request, settings = offer.accepted, offer.settings
+        if not (settings.completion.prefetch and self.ready and _wanted(request, settings)):
+            return
+        adapters = self._applicable(request, settings)
+        if self._cache.find(request, adapters) is not None or self._join(request, adapters) is not None:
+            return
+        self._background.stop()
+        self._launch(request, settings, adapters)
+
+    def _look_ahead(self, request: CompletionRequest, settings: Settings) -> None:
+        """Evaluate what the next keystrokes will need."""
+        if (prompts := self._prompts) is not None:
+            self._prepare(request, settings, lambda: prompts.ahead(request, settings))
+
+    def _prepare(
+        self,
+        request: CompletionRequest,
+        settings: Settings,
+        find: Callable[[], Iterable[Preparation]],
+    ) -> None:
+        def adapted() -> Iterator[Preparation]:
+            adapters = self._applicable(request, settings)
+            for one in find():
+                yield evolve(one, prompt=evolve(one.prompt, adapters=adapters))
+
+        def evaluated(preparation: Preparation) -> None:
+            if preparation.anchor is not None and self._prompts is not None:
+                self._prompts.adopt(preparation.anchor)
+
+        self._background.start(adapted, evaluated)
 
     async def _wait(self, flight: Flight, turn: Turn, request: CompletionRequest) -> Suggestion | None:
         """Wait for a flight; the last one to leave it turns off the light."""
@@ -190,16 +299,18 @@ class Completer:
 
         asyncio.get_running_loop().call_later(grace_s, abort_if_unwanted)
 
-    def _landed(self, flight: Flight, generation: Generation) -> None:
-        """Remember what a generation cost, whether or not somebody still waits."""
+    def _landed(self, flight: Flight, generation: Generation, suggestion: Suggestion | None) -> None:
+        """Remember a suggestion and what it cost, whether or not somebody still waits."""
         self._rhythm = self._rhythm.started(generation.timings.prefill_ms)
+        if suggestion is not None:
+            self._cache.put(flight.where, suggestion)
 
     def _note(self, flight: Flight, source: Source, landed: Suggestion) -> None:
-        self._cache.put(flight.where, landed)
         self.last = evolve(
             self.last,
             source=source,
             template=flight.prompt.template,
+            multiline=flight.multiline,
             timings=landed.timings,
             parts=flight.prompt.parts,
         )
@@ -217,6 +328,7 @@ class Completer:
         self.last = evolve(
             self.last,
             uri=request.document.uri,
+            adapters=suggestion.adapters,
             line=request.document.text.count("\n", 0, request.offset),
             said=text,
             ended_by=suggestion.ended_by,
@@ -226,10 +338,13 @@ class Completer:
             confidence=suggestion.confidence,
         )
         if because:
+            self._offers.drop(request.document.uri)
             return None
-        return Completion(
+        offered = Completion(
             request.selected_text + filtered.text, filtered.replace_suffix_chars, suggestion.confidence
         )
+        self._offers.put(request, offered, settings)
+        return offered
 
 
 def _wanted(request: CompletionRequest, settings: Settings) -> bool:
@@ -240,14 +355,3 @@ def _wanted(request: CompletionRequest, settings: Settings) -> bool:
     if any(fnmatchcase(name, pattern) for pattern in completion.disabled_files):
         return False
     return completion.enabled and (completion.automatic or request.trigger is Trigger.INVOKED)
-
-
-def _sampling(request: CompletionRequest, settings: SamplingSettings) -> SamplingParams:
-    invoked = request.trigger is Trigger.INVOKED
-    return SamplingParams(
-        max_tokens=settings.invoked_max_tokens if invoked else settings.max_tokens,
-        temperature=settings.temperature,
-        top_k=settings.top_k,
-        top_p=settings.top_p,
-        seed=settings.seed,
-    )

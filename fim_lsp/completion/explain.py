@@ -7,7 +7,7 @@ from typing import Literal
 from attrs import field, frozen
 
 from fim_lsp.completion.postprocess import FilterStep
-from fim_lsp.types import PromptPart, Timings
+from fim_lsp.types import AppliedAdapter, PromptPart, Timings
 
 Source = Literal["cache", "joined", "generated"]
 
@@ -22,6 +22,8 @@ class Explanation:
     source: Source = "generated"
     """A remembered suggestion, a generation that was already running, or one of its own."""
     template: str = ""
+    adapters: tuple[AppliedAdapter, ...] = ()
+    """Those that were applied; one that was refused is not among them."""
     multiline: bool = False
     delay_ms: float = 0.0
     timings: Timings = field(factory=Timings)

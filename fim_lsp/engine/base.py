@@ -6,6 +6,7 @@ The errors::
     ├── ModelLoadError        the weights or the context could not be opened
     ├── OvertakenError        a newer load, or the end, came before this one was done
     ├── PromptTooLongError    the prompt leaves no room in the context window
+    ├── AdapterError          an adapter can't be applied to the loaded model
     └── DecodeError           llama.cpp refused a batch
 """
 
@@ -17,7 +18,16 @@ from typing import Protocol
 
 from fim_lsp.errors import FimLspError
 from fim_lsp.settings import ModelSettings
-from fim_lsp.types import Generation, ModelInfo, Piece, Prompt, SamplingParams, Tokenizer
+from fim_lsp.types import (
+    AppliedAdapter,
+    Generation,
+    ModelInfo,
+    Piece,
+    Prompt,
+    SamplingParams,
+    Timings,
+    Tokenizer,
+)
 
 
 class EngineError(FimLspError):
@@ -34,6 +44,14 @@ class OvertakenError(EngineError):
 
 class PromptTooLongError(EngineError):
     """The prompt leaves no room for an answer in the context window."""
+
+
+class AdapterError(EngineError):
+    """An adapter can't be applied to the loaded model; without it the same prompt may work."""
+
+    def __init__(self, adapter: AppliedAdapter, problem: str, remedy: str = "") -> None:
+        super().__init__(problem, remedy)
+        self.adapter = adapter
 
 
 class DecodeError(EngineError):
@@ -85,11 +103,23 @@ class Engine(Protocol):
         """Continue ``prompt`` until an end token, a limit, ``on_piece`` says False, or a cancel.
 
         Returns normally when cancelled, with ``FinishReason.CANCELLED`` and the text so far; everything
-        evaluated by then stays in the KV cache, so the next request pays only for the rest.
+        evaluated by then stays in the KV cache, so the next request pays only for the rest. What was
+        evaluated under other adapters than the prompt's is of no use to it.
 
         Raises:
             PromptTooLongError: the prompt fills the context window.
+            AdapterError: one of the prompt's adapters can't be applied; nothing was dropped or evaluated.
             DecodeError: the native library refused; the engine stays usable.
+        """
+
+    def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
+        """Evaluate ``prompt`` without sampling, so that it costs nothing when it is asked for.
+
+        Never at the cost of the sequence that was last generated in, so it evaluates nothing where there is
+        no other. When cancelled, what was evaluated by then stays.
+
+        Raises:
+            PromptTooLongError, AdapterError, DecodeError: as :meth:`generate`.
         """
 
     def close(self) -> None:

@@ -1,19 +1,28 @@
 """A deterministic engine without weights, shipped so that nobody has to patch anything in a test.
 
-It keeps a mirror of "evaluated" tokens and plans reuse exactly as the real engine does, so counts of
+It keeps a mirror of "evaluated" tokens and seats prompts exactly as the real engine does, so counts of
 evaluated and reused tokens mean the same. Tokens are bytes, with ids from 256 on for its special tokens.
 """
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from attrs import evolve, field, frozen
 
-from fim_lsp.engine.base import CancelToken, OnPiece, PromptTooLongError
-from fim_lsp.engine.sequence import plan_reuse
-from fim_lsp.types import FinishReason, Generation, ModelInfo, Piece, Prompt, SamplingParams, Timings
+from fim_lsp.engine.base import AdapterError, CancelToken, OnPiece, PromptTooLongError
+from fim_lsp.engine.mirror import Mirror, Seat
+from fim_lsp.types import (
+    FinishReason,
+    Generation,
+    ModelInfo,
+    Piece,
+    Prompt,
+    SamplingParams,
+    Timings,
+)
 
 END = "<|end|>"
 QWEN_MARKERS = (
@@ -67,29 +76,49 @@ class ScriptedEngine:
     before_token: Callable[[], None] = field(default=lambda: None, repr=False)
     """Called before each token is evaluated, prompt tokens too: a test blocks, counts or cancels here."""
     probability: float = 1.0
-    mirror: list[int] = field(factory=list, repr=False)
+    adapters: Mapping[Path, Script] = field(factory=dict, repr=False)
+    """The adapters that it knows: from what it would say to what it says with one of them on."""
+    mirror: Mirror = field(factory=lambda: Mirror.of(4), repr=False)
 
     def generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
     ) -> Generation:
         """See :meth:`fim_lsp.engine.base.Engine.generate`."""
-        encode = self.tokenizer.encode
-        plan = plan_reuse(self.mirror, prompt.head, prompt.tail, self.tokenizer.pieces, encode)
-        if plan.prompt_tokens >= self.info.context:
-            raise PromptTooLongError(f"The prompt of {plan.prompt_tokens} tokens fills the context window.")
-        del self.mirror[plan.keep :]
-        evaluated = self._evaluate(plan.pending, cancel)
-        timings = Timings(evaluated_tokens=evaluated, reused_tokens=plan.keep)
-        if evaluated < len(plan.pending):
+        seat = self._find_seat(prompt, background=False)
+        assert seat is not None  # only background work may go without
+        self.mirror.take(seat, prompt)
+        evaluated = self._evaluate(seat.plan.pending, cancel)
+        timings = Timings(evaluated_tokens=evaluated, reused_tokens=seat.plan.keep)
+        if evaluated < len(seat.plan.pending):
             return Generation("", FinishReason.CANCELLED, timings)
         return self._decode(prompt, sampling, cancel, on_piece, timings)
+
+    def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
+        """See :meth:`fim_lsp.engine.base.Engine.prefill`."""
+        seat = self._find_seat(prompt, background=True)
+        if seat is None:
+            return Timings()
+        self.mirror.take(seat, prompt, background=True)
+        evaluated = self._evaluate(seat.plan.pending, cancel)
+        return Timings(evaluated_tokens=evaluated, reused_tokens=seat.plan.keep)
+
+    def _find_seat(self, prompt: Prompt, *, background: bool) -> Seat | None:
+        for adapter in prompt.adapters:
+            if adapter.path not in self.adapters:
+                raise AdapterError(adapter, f"There is no adapter {adapter.path}.")
+        pieces, encode = self.tokenizer.pieces, self.tokenizer.encode
+        seat = self.mirror.find_seat(evolve(prompt, heal=False), pieces, encode, background=background)
+        if seat is not None and seat.plan.prompt_tokens >= self.info.context:
+            count = seat.plan.prompt_tokens
+            raise PromptTooLongError(f"The prompt of {count} tokens fills the context window.")
+        return seat
 
     def _evaluate(self, tokens: Sequence[int], cancel: CancelToken) -> int:
         for count, token in enumerate(tokens):
             self.before_token()
             if cancel.cancelled:
                 return count
-            self.mirror.append(token)
+            self.mirror.tokens.append(token)
         return len(tokens)
 
     def _decode(
@@ -101,10 +130,12 @@ class ScriptedEngine:
         timings: Timings,
     ) -> Generation:
         said = self.script(self.tokenizer.decode(prompt.head) + prompt.tail)
+        for adapter in prompt.adapters:
+            said = self.adapters[adapter.path](said)
         spoken, ended, _ = said.partition(END)
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         text, reason, count = "", FinishReason.END, 0
-        room = min(sampling.max_tokens, self.info.context - len(self.mirror))
+        room = min(sampling.max_tokens, self.info.context - len(self.mirror.tokens))
         for token in self.tokenizer.encode(spoken)[:room]:
             count += 1
             if token in prompt.stop_ids:

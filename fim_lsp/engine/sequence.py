@@ -5,6 +5,9 @@ already evaluated (``def`` + ``ault`` is one token, ``default``). So the head of
 by token, and its tail is walked as text: evaluated tokens are kept while their pieces spell the tail, and
 only the rest is tokenised. An accepted suggestion therefore costs nothing, and a keystroke about one token.
 
+The cache holds several sequences, so that two documents, or two places in one, do not cost each other
+anything: each prompt is given the sequence that serves it best, and what it needs of another is copied.
+
 Pure: the engines own the mirror; this module only says what to do with it.
 """
 
@@ -20,6 +23,9 @@ _LONGEST_REWIND = 32
 
 _LONGEST_WORD = 4
 """Tokens to heal at most; a longer word is healed in its last tokens only."""
+
+_WORTH_A_COPY = 32
+"""Tokens: a sequence is copied whole, which takes about as long as evaluating two or three of them."""
 
 
 @frozen
@@ -37,12 +43,80 @@ class Plan:
         return self.keep + len(self.pending)
 
 
+@frozen
+class Candidate:
+    """One sequence of the cache, seen by a prompt."""
+
+    held: int
+    """Tokens that it holds."""
+    kept: int
+    """Of those, about how many serve the prompt; 0 where they were evaluated under other adapters."""
+    last_used: int
+    """Counts requests; 0 for a sequence that was never used."""
+    same_place: bool = False
+    """Whether it was last used for the same place, under the same adapters: what is dropped was its own."""
+
+
+@frozen
+class Choice:
+    """Evaluate in ``sequence``, once it is a copy of ``source``, where one is named."""
+
+    sequence: int
+    source: int | None = None
+
+
+def choose_sequence(candidates: Sequence[Candidate], *, spare: int | None = None) -> Choice | None:
+    """Decide where a prompt is evaluated.
+
+    It goes on where it was, or in the sequence that it shares most with, unless more would be lost there than
+    kept. Else it takes the least recently used one, which is a free one where there is any, and copies
+    what a third one holds of it.
+
+    Args:
+        candidates: All sequences of the cache.
+        spare: For work in the background: the sequence that the user is in. It never loses anything that
+            would cost more than a token; another place does only where it is the least recently used one.
+
+    Returns:
+        The choice; None if there is no sequence to spare.
+    """
+    indices = range(len(candidates))
+
+    def goes_on(at: int) -> bool:
+        candidate = candidates[at]
+        lost = candidate.held - candidate.kept
+        if candidate.same_place and at != spare:
+            return True
+        return candidate.kept > 0 and lost <= (1 if spare is not None else candidate.kept)
+
+    def worth(at: int) -> tuple[int, int]:
+        return candidates[at].kept, candidates[at].last_used
+
+    best = max(indices, key=worth)
+    chosen = max(filter(goes_on, indices), key=worth, default=None)
+    if chosen is not None and candidates[best].kept - candidates[chosen].kept < _WORTH_A_COPY:
+        return Choice(chosen)
+    source = best if candidates[best].kept >= _WORTH_A_COPY else None
+    victims = [at for at in indices if at not in (source, spare)]
+    if not victims:
+        return Choice(best) if spare is None else None
+    return Choice(min(victims, key=lambda at: candidates[at].last_used), source)
+
+
 def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
     """Number of leading tokens that two sequences share."""
     for index, (a, b) in enumerate(zip(left, right, strict=False)):
         if a != b:
             return index
     return min(len(left), len(right))
+
+
+def count_shared(mirror: Sequence[int], head: Sequence[int], tail: str, pieces: Sequence[bytes]) -> int:
+    """About how many evaluated tokens serve the prompt ``head`` + ``tail``, without tokenising anything."""
+    shared = common_prefix(mirror, head)
+    if shared < len(head):
+        return shared
+    return shared + len(_spelled(mirror[shared:], tail.encode("utf-8", "replace"), pieces))
 
 
 def plan_reuse(

@@ -52,6 +52,7 @@ class InferenceWorker:
         self._thread: threading.Thread | None = None
         self._engine: Engine | None = None
         self._running = CancelToken()
+        self._background = CancelToken()
         self._loads = 0
         self.state = WorkerState.EMPTY
         self.pending = 0
@@ -112,22 +113,43 @@ class InferenceWorker:
     ) -> Generation:
         """Run one generation; cancelling the await sets ``cancel``, and what was evaluated is kept.
 
+        Work in the background is aborted.
+
         Raises:
             EngineError: no model is loaded, or the engine refused the prompt.
         """
+        self._background.cancel()
+        asked = time.perf_counter()
+
+        def generate(engine: Engine) -> Generation:
+            queued_ms = (time.perf_counter() - asked) * 1000
+            generation = engine.generate(prompt, sampling, cancel, on_piece)
+            return evolve(generation, timings=evolve(generation.timings, queued_ms=queued_ms))
+
+        return await self._on_engine(generate, cancel, Generation("", FinishReason.CANCELLED))
+
+    async def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
+        """Evaluate a prompt in the background; the next generation, or the next of these, aborts it.
+
+        Raises:
+            EngineError: no model is loaded, or the engine refused the prompt.
+        """
+        self._background.cancel()
+        self._background = cancel
+        return await self._on_engine(lambda engine: engine.prefill(prompt, cancel), cancel, Timings())
+
+    async def _on_engine(self, job: Callable[[Engine], T], cancel: CancelToken, cancelled: T) -> T:
+        """Run a job on the engine that is open now; ``cancelled`` if it was cancelled before it began."""
         engine = self.engine
         if engine is None:
             raise EngineError("No model is loaded.", "Reload it with fimLsp.reload.")
-        asked = time.perf_counter()
 
-        def run() -> Generation:
-            queued_ms = (time.perf_counter() - asked) * 1000
+        def run() -> T:
             # A prompt's ids belong to one vocabulary: never hand them to the model that replaced it.
             if cancel.cancelled or self._engine is not engine:
-                return Generation("", FinishReason.CANCELLED, Timings(queued_ms=queued_ms))
+                return cancelled
             self._running = cancel
-            generation = engine.generate(prompt, sampling, cancel, on_piece)
-            return evolve(generation, timings=evolve(generation.timings, queued_ms=queued_ms))
+            return job(engine)
 
         try:
             return await self._submit(run)

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any, cast
 
 import attrs
@@ -28,6 +30,7 @@ from fim_lsp.engine.base import EngineFactory
 from fim_lsp.errors import FimLspError
 from fim_lsp.lsp import protocol
 from fim_lsp.lsp.documents import Document
+from fim_lsp.lsp.feedback import accepted_part, named, named_by_item
 from fim_lsp.lsp.rpc import InlineParams, Protocol, make_converter
 from fim_lsp.lsp.session import SECTION, ReadLayer, Session
 from fim_lsp.lsp.status import ClientLogHandler
@@ -73,6 +76,7 @@ def create_server(
     server.feature(types.INITIALIZED)(_initialized)
     server.feature(types.SHUTDOWN)(_shutdown)
     server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(_configuration_changed)
+    server.feature(types.TEXT_DOCUMENT_DID_OPEN)(_opened)
     server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(_changed)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(_closed)
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(_inline_completion)
@@ -140,12 +144,22 @@ async def _shutdown(server: Server, _: None) -> None:
     await server.session.close()
 
 
+def _opened(server: Server, params: types.DidOpenTextDocumentParams) -> None:
+    if (document := server.document(params.text_document.uri)) is not None:
+        server.session.completer.opened(protocol.to_snapshot(document), server.session.settings)
+
+
 def _changed(server: Server, params: types.DidChangeTextDocumentParams) -> None:
-    server.session.completer.edited(params.text_document.uri, params.text_document.version)
+    uri, document = params.text_document.uri, server.document(params.text_document.uri)
+    text = document.source if document is not None else None
+    server.session.completer.edited(uri, params.text_document.version, text)
+    if text is not None:
+        server.session.feedback.edited(uri, text)
 
 
 def _closed(server: Server, params: types.DidCloseTextDocumentParams) -> None:
     server.session.completer.closed(params.text_document.uri)
+    server.session.feedback.closed(params.text_document.uri)
 
 
 async def _inline_completion(server: Server, params: InlineParams) -> types.InlineCompletionList | None:
@@ -178,7 +192,7 @@ async def _complete(server: Server, request: CompletionRequest) -> Completion | 
     Raises:
         SupersededError: a newer request came, or the document moved on; what was found is in the cache.
     """
-    session = server.session
+    session, asked = server.session, time.perf_counter()
     try:
         completion = await session.completer.complete(request, session.settings)
     except SupersededError:
@@ -195,6 +209,7 @@ async def _complete(server: Server, request: CompletionRequest) -> Completion | 
     document = server.document(request.document.uri)
     if document is None or (document.version or 0) != request.document.version:
         raise SupersededError
+    session.answering(request, completion, (time.perf_counter() - asked) * 1000)
     return completion
 
 
@@ -202,16 +217,19 @@ def _encoding(server: Server) -> str | None:
     return server.workspace.position_encoding
 
 
-def _accepted(server: Server, *_: Any) -> None:
-    server.session.feedback["accepted"] += 1
+def _accepted(server: Server, *arguments: Any) -> None:
+    suggestion = named(arguments)
+    server.session.feedback.accepted(suggestion.uri, suggestion.chars)
+    server.session.completer.accepted(suggestion.uri)
 
 
-def _shown(server: Server, _: Any) -> None:
-    server.session.feedback["shown"] += 1
+def _shown(server: Server, params: Any) -> None:
+    server.session.feedback.shown(named_by_item(params).uri)
 
 
-def _partly_accepted(server: Server, _: Any) -> None:
-    server.session.feedback["partlyAccepted"] += 1
+def _partly_accepted(server: Server, params: Any) -> None:
+    if (chars := accepted_part(params)) is not None:
+        server.session.feedback.partly_accepted(named_by_item(params).uri, chars)
 
 
 def _toggle(server: Server, *arguments: Any) -> dict[str, Any]:
@@ -230,7 +248,7 @@ async def _reload(server: Server, *_: Any) -> dict[str, Any]:
 
 def _explain(server: Server, *_: Any) -> dict[str, Any]:
     last = attrs.asdict(server.session.completer.last)
-    return {**_camel_cased(last), "feedback": dict(server.session.feedback)}
+    return _camel_cased({**last, "feedback": server.session.feedback.counts})  # type: ignore[no-any-return]
 
 
 def _camel_cased(value: Any) -> Any:
@@ -238,4 +256,6 @@ def _camel_cased(value: Any) -> Any:
         return {camel_case(key): _camel_cased(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_camel_cased(item) for item in value]
+    if isinstance(value, PurePath):
+        return str(value)
     return value

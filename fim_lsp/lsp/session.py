@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
+from fim_lsp import __version__
 from fim_lsp.completion.completer import Completer
-from fim_lsp.engine.base import EngineFactory, OvertakenError
+from fim_lsp.completion.explain import Explanation
+from fim_lsp.engine.base import AdapterError, EngineFactory, OvertakenError
 from fim_lsp.engine.worker import InferenceWorker, WorkerState
 from fim_lsp.errors import FimLspError
+from fim_lsp.feedback.observation import Origin
+from fim_lsp.feedback.recorder import FeedbackRecorder
+from fim_lsp.feedback.writer import FeedbackWriter
 from fim_lsp.lsp.status import LoadProgress, StatusLine
 from fim_lsp.settings import Settings, SettingsError, from_wire, merge
+from fim_lsp.types import Completion, CompletionRequest
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +56,8 @@ class Session:
         self.settings = Settings()
         self.status = StatusLine(server)
         self.worker = InferenceWorker(factory)
-        self.completer = Completer(self.worker)
-        self.feedback: Counter[str] = Counter()
-        """How often suggestions were shown, accepted, partly accepted; for this session only."""
+        self.completer = Completer(self.worker, on_refused=self._refused)
+        self.feedback = FeedbackRecorder(FeedbackWriter())
 
     def take_layer(self, layer: str, raw: Any) -> None:
         """Replace one layer of settings (``initialization`` or ``configuration``).
@@ -76,6 +80,7 @@ class Session:
             return
         self.status.enabled = self.settings.status
         self.completer.settings_changed(self.settings)
+        self.feedback.enable(self.settings.feedback.enabled)
         if self.settings.model != before.model and self.worker.state is not WorkerState.EMPTY:
             self.reload()
         self.show_state()
@@ -151,6 +156,10 @@ class Session:
         self._server.window_show_message(types.ShowMessageParams(types.MessageType.Error, str(error)))
         self.status.set("Error", error.problem)
 
+    def _refused(self, error: AdapterError) -> None:
+        logger.warning("%s", error)
+        self._server.window_show_message(types.ShowMessageParams(types.MessageType.Warning, str(error)))
+
     def _tell_once(self, notice: str | None) -> None:
         if notice and notice not in self._notified:
             self._notified.add(notice)
@@ -161,12 +170,38 @@ class Session:
         if not self.completer.ready or self.worker.engine is None:
             return
         if self.settings.completion.enabled:
-            self.status.set("Normal", self.worker.engine.info.name)
+            adapters = (adapter.path.stem for adapter in self.completer.last.adapters)
+            self.status.set("Normal", " + ".join((self.worker.engine.info.name, *adapters)))
         else:
             self.status.set("Inactive", "Completions are off")
 
+    def answering(self, request: CompletionRequest, completion: Completion | None, latency_ms: float) -> None:
+        """Note the answer that is about to be sent."""
+        document, engine = request.document, self.worker.engine
+        if completion is None or engine is None:
+            self.feedback.nothing_offered(document.uri)
+            return
+        self.feedback.offered(
+            document.uri,
+            document.text,
+            request.offset,
+            completion.text,
+            completion.replace_suffix_chars,
+            origin=Origin(__version__, engine.info.name, _label(self.completer.last), document.language_id),
+            latency_ms=latency_ms,
+        )
+
     async def close(self) -> None:
-        """Abort what runs and free the model."""
+        """Abort what runs, free the model and write the last feedback."""
         if self._watching is not None:
             self._watching.cancel()
-        await self.worker.close()
+        self.completer.stop()
+        await asyncio.gather(self.worker.close(), self.feedback.close())
+
+
+def _label(explanation: Explanation) -> str:
+    """The adapters that an answer was made under, by their names; their folders are nobody's business."""
+    return " + ".join(
+        adapter.path.stem if adapter.scale == 1 else f"{adapter.path.stem} x {adapter.scale:g}"
+        for adapter in explanation.adapters
+    )

@@ -4,6 +4,10 @@ A prompt that ends in suffix and middle marker is evaluated anew at every keystr
 character moves the suffix. So the boundary stays at an anchor, a line start, with the text around it frozen,
 and what is typed since goes behind the middle marker. A template that puts the suffix first needs only the
 frozen suffix. Brackets and quotes that the editor closes by itself are not part of a frozen suffix.
+
+An anchor ages before it is lost, so that a prompt on a new one can be evaluated while the user works on the
+old one: once half of the middle is used up, and, where the suffix comes first, while the cursor goes down a
+few lines into the frozen suffix.
 """
 
 from __future__ import annotations
@@ -58,6 +62,8 @@ class Anchor:
     """The suffix's part of the budget, frozen as well: it depends on how long the prefix was."""
     reaches_end: bool
     """Whether the suffix window reaches the end of the document."""
+    beyond: int
+    """Length of the document behind the suffix window."""
 
 
 def next_anchor(
@@ -69,7 +75,8 @@ def next_anchor(
     """The same anchor if the cursor got here by typing on from it, else a new one.
 
     It moves when the cursor leaves its range, the middle outgrows ``settings.max_middle_chars``, text before
-    it or in the suffix window changes (beyond auto-closed brackets), or template or settings change.
+    it or in the suffix window changes (beyond auto-closed brackets), or template or settings change. Where
+    the suffix comes first, the cursor may go down into it by ``settings.max_stale_chars``.
     """
     text, cursor = typed_text(request)
     if (
@@ -77,10 +84,16 @@ def next_anchor(
         and previous.uri == request.document.uri
         and previous.template == _name(template)
         and previous.settings == settings
-        and _holds(previous, text, cursor)
+        and (_holds(previous, text, cursor) or (_suffix_first(template) and _lags(previous, text, cursor)))
     ):
         return previous
     return _anchor_at(request.document.uri, text, cursor, template, settings)
+
+
+def is_ageing(anchor: Anchor, request: CompletionRequest) -> bool:
+    """Whether an anchor that still serves ``request`` should be replaced while nobody waits."""
+    text, cursor = typed_text(request)
+    return not _holds(anchor, text, cursor) or cursor - anchor.offset > middle_bound(anchor.settings) // 2
 
 
 def suffix_agrees(typed: str, now: str, then: str) -> bool:
@@ -121,6 +134,18 @@ def _holds(anchor: Anchor, text: str, cursor: int) -> bool:
     )
 
 
+def _lags(anchor: Anchor, text: str, cursor: int) -> bool:
+    """Whether the cursor went down, and not too far, into a suffix that is unchanged from there on."""
+    left = visible(text[cursor : max(cursor, len(text) - anchor.beyond)])
+    passed = len(anchor.suffix) - len(left)
+    return (
+        cursor >= anchor.offset
+        and 0 <= passed <= anchor.settings.max_stale_chars
+        and (bool(left) or anchor.reaches_end)
+        and anchor.suffix.endswith(left)
+    )
+
+
 def _anchor_at(
     uri: str, text: str, cursor: int, template: FimTemplate | None, settings: PromptSettings
 ) -> Anchor:
@@ -142,6 +167,7 @@ def _anchor_at(
         suffix_chars=suffix_chars,
         suffix_tokens=suffix_tokens,
         reaches_end=end == len(text),
+        beyond=len(text) - end,
     )
 
 
@@ -151,6 +177,10 @@ def _anchor_offset(text: str, cursor: int, bound: int) -> int:
     if newline >= 0 or cursor <= bound:
         return newline + 1
     return cursor - cursor % max(1, math.ceil(bound / 2))
+
+
+def _suffix_first(template: FimTemplate | None) -> bool:
+    return template is not None and template.order == "suffix_first"
 
 
 def _name(template: FimTemplate | None) -> str:

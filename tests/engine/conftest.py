@@ -9,9 +9,10 @@ import pytest
 from attrs import frozen
 
 from fim_lsp.engine.base import CancelToken, Engine
-from fim_lsp.engine.scripted import ScriptedEngine
+from fim_lsp.engine.scripted import Script, ScriptedEngine
 from fim_lsp.settings import ModelSettings
-from fim_lsp.types import Generation, Piece, Prompt, SamplingParams
+from fim_lsp.types import AppliedAdapter, Generation, Piece, Prompt, SamplingParams, Timings
+from tests.lora_file import write_lora
 
 CONTEXT = 1024
 
@@ -21,7 +22,17 @@ class Bench:
     """An engine, and how to run it with defaults that tests do not care about."""
 
     engine: Engine
-    mirror: list[int]
+    adapters: tuple[AppliedAdapter, ...] = ()
+    """Three that each make it say something else."""
+
+    @property
+    def mirror(self) -> list[int]:
+        """What the sequence in use holds."""
+        return self.engine.mirror.tokens
+
+    def prefill(self, prompt: Prompt, cancel: CancelToken | None = None) -> Timings:
+        """Evaluate a prompt in the background."""
+        return self.engine.prefill(prompt, cancel or CancelToken())
 
     def prompt(self, tail: str, head: str = "", **options: object) -> Prompt:
         return Prompt(head=self.engine.tokenizer.encode(head), tail=tail, **options)
@@ -43,7 +54,19 @@ def _scripted() -> ScriptedEngine:
     from attrs import evolve
 
     engine = ScriptedEngine(lambda prompt: "return a + b\n\n\ndef" if prompt else "x" * 64)
-    return evolve(engine, info=evolve(engine.info, context=CONTEXT))
+    known: dict[Path, Script] = {
+        Path("a"): lambda said: said.replace("a", "c"),
+        Path("b"): lambda said: said.upper(),
+        Path("c"): lambda said: said[::-1],
+    }
+    return evolve(engine, info=evolve(engine.info, context=CONTEXT), adapters=known)
+
+
+@pytest.fixture(scope="session")
+def lora_files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    base: Path = request.getfixturevalue("model_path")
+    folder = tmp_path_factory.mktemp("adapters")
+    return [write_lora(folder / f"{seed}.gguf", base, seed=seed) for seed in range(3)]
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +74,7 @@ def llama_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     from fim_lsp.engine.llama import open_llama
 
     path: Path = request.getfixturevalue("model_path")
-    engine = open_llama(path, ModelSettings(context_tokens=CONTEXT, batch_tokens=256, threads=1))
+    engine = open_llama(path, ModelSettings(context_tokens=CONTEXT, batch_tokens=64, threads=1))
     yield engine
     engine.close()
 
@@ -60,8 +83,10 @@ def llama_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 def bench(request: pytest.FixtureRequest) -> Bench:
     if request.param == "scripted":
         engine = _scripted()
+        adapters = tuple(map(AppliedAdapter, engine.adapters))
     else:
         engine = request.getfixturevalue("llama_engine")
         # Start every test cold, whatever ran before.
-        Bench(engine, engine.mirror).run(Prompt(head=engine.tokenizer.encode("\n#"), tail=""), max_tokens=1)
-    return Bench(engine, engine.mirror)
+        engine.mirror.clear()
+        adapters = tuple(map(AppliedAdapter, request.getfixturevalue("lora_files")))
+    return Bench(engine, adapters)

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any, get_args
 
+import attrs
+
 from fim_lsp.settings import SettingRow, table
 
 README = Path(__file__).parents[2] / "README.md"
@@ -13,6 +15,8 @@ _BETWEEN = re.compile(r"(<!-- settings: begin[^\n]*-->\n).*(<!-- settings: end -
 
 
 def _written(value: Any) -> str:
+    if value is attrs.NOTHING:
+        return "required"
     if isinstance(value, tuple):
         return " ".join(f"`{item}`" for item in value) or "none"
     if value is None:
@@ -22,14 +26,20 @@ def _written(value: Any) -> str:
     return f"`{value}`"
 
 
-def _line(row: SettingRow) -> str:
+def _lines(row: SettingRow, inside: str = "") -> list[str]:
+    """The line of a setting, and those of the objects in its list."""
+    items = [line for item in row.items for line in _lines(item, f"{inside}{row.path}[].")]
+    return [_line(row, inside), *items]
+
+
+def _line(row: SettingRow, inside: str) -> str:
     choices = [str(choice) for choice in get_args(row.type) if isinstance(choice, str)]
     about = row.about + (f" One of {', '.join(choices)}." if choices else "")
-    return f"| `{row.path}` | {_written(row.default)} | {about} |"
+    return f"| `{inside}{row.path}` | {_written(row.default)} | {about} |"
 
 
 def settings_table() -> str:
-    rows = [_line(row) for row in table()]
+    rows = [line for row in table() for line in _lines(row)]
     return "\n".join(["| setting | default | |", "|---|---|---|", *rows]) + "\n"
 
 

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import contextlib
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fim_lsp.settings import Settings, SettingsError, camel_case, from_wire, merge, table
+from fim_lsp.settings import AdapterSettings, Settings, SettingsError, camel_case, from_wire, merge, table
 
 
 def test_nothing_set_means_the_defaults():
@@ -31,6 +32,15 @@ def test_camel_case_on_the_wire_snake_case_inside():
         ({"completion": {"enabled": 1}}, "expected bool, not 1"),
         ({"sampling": {"temperature": None}}, "expected float, not None"),
         ({"sampling": {"topP": 1.5}}, "at most 1, not 1.5"),
+        ({"adapters": "a.gguf"}, "expected a list of objects, not 'a.gguf' @ fimLsp.adapters"),
+        ({"adapters": [{"path": "a"}, 3]}, "expected an object, not 3 @ fimLsp.adapters[1]"),
+        ({"adapters": [{}]}, "required, and missing @ fimLsp.adapters[0].path"),
+        ({"adapters": [{"path": ""}]}, "path must name a file @ fimLsp.adapters[0]"),
+        ({"adapters": [{"path": "a", "scale": "1"}]}, "expected float, not '1' @ fimLsp.adapters[0].scale"),
+        ({"adapters": [{"path": "a", "scale": -1}]}, "scale must be at least 0, not -1"),
+        ({"adapters": [{"path": "a", "scale": float("nan")}]}, "scale must be at least 0, not nan"),
+        ({"adapters": [{"path": "a", "language": []}]}, "unknown setting language @ fimLsp.adapters[0]"),
+        ({"adapters": [{"path": "a", "workspaces": ["src"]}]}, "workspaces must be whole paths, not 'src'"),
     ],
 )
 def test_bad_values_are_named_with_their_path(wire, said):
@@ -44,6 +54,25 @@ def test_every_bad_value_is_named_at_once():
         from_wire({"model": {"threads": "x"}, "completion": {"maxLines": 0}})
     assert "model.threads" in str(caught.value)
     assert "at least 1, not 0" in str(caught.value)
+
+
+def test_adapters_are_structured_in_order():
+    wire = [
+        {"path": "~/a.gguf", "languages": ["python"], "workspaces": ["/work", "~/own"]},
+        {"path": "b.gguf", "scale": 0},
+    ]
+    assert from_wire({"adapters": wire}).adapters == (
+        AdapterSettings("~/a.gguf", 1.0, ("python",), ("/work", "~/own")),
+        AdapterSettings("b.gguf", 0.0),
+    )
+
+
+def test_the_table_tells_what_the_objects_of_a_list_have():
+    (row,) = [row for row in table() if row.items]
+    assert row.path == "adapters"
+    assert [item.path for item in row.items] == ["path", "scale", "languages", "workspaces"]
+    assert row.items[0].default is attrs.NOTHING
+    assert all(item.about.endswith(".") for item in row.items)
 
 
 def test_null_takes_an_optional_setting_back_to_automatic():

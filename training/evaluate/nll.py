@@ -111,12 +111,13 @@ class LlamaScorer:
     def likelihoods(self, ids: Sequence[int], start: int, ends: frozenset[int]) -> tuple[float, float]:
         """See :meth:`Scorer.likelihoods`."""
         from fim_lsp.engine.base import CancelToken
-        from fim_lsp.engine.sequence import Plan, common_prefix
+        from fim_lsp.types import Prompt
 
         engine = self._engine
-        keep = min(common_prefix(engine.mirror, ids), start - 1)
-        plan = engine._truncate(Plan(keep, tuple(ids[keep : start - 1])))
-        engine._evaluate(plan.pending, CancelToken())
+        given = Prompt(head=tuple(ids[:start]), tail="", adapters=engine._adapters.applied)
+        plan = engine._take(engine._find_seat(given, background=False), given, background=False)
+        # The last one given is evaluated with the answer: its logits are the first that count.
+        engine._evaluate(plan.pending[:-1], CancelToken())
         text, end = 0.0, 0.0
         rows = min(_ROWS, engine._settings.batch_tokens)
         for begin in range(start - 1, len(ids), rows):
@@ -134,12 +135,13 @@ class LlamaScorer:
         from fim_lsp.engine.base import DecodeError
 
         engine, batch = self._engine, self._engine._batch
-        batch.fill(tokens, len(engine.mirror), want_logits=True)
+        held, sequence = engine.mirror.tokens, engine.mirror.current
+        batch.fill(tokens, sequence, len(held), want_logits=True)
         batch._logits[: len(tokens)] = 1
         status = llama_cpp.llama_decode(engine._context, batch.native)
         if status != 0:
             raise DecodeError(f"llama.cpp refused to score {len(tokens)} tokens (status {status}).")
-        engine.mirror.extend(tokens)
+        held.extend(tokens)
         shape = (len(engine._vocabulary.pieces),)
         rows = (llama_cpp.llama_get_logits_ith(engine._context, row) for row in range(len(tokens)))
         return np.stack([np.ctypeslib.as_array(row, shape) for row in rows])

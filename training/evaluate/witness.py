@@ -12,6 +12,7 @@ import time
 from attrs import field, frozen
 
 from fim_lsp.engine.base import CancelToken, Engine, OnPiece
+from fim_lsp.engine.mirror import Mirror
 from fim_lsp.types import (
     FinishReason,
     Generation,
@@ -66,8 +67,9 @@ class WitnessEngine:
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
     ) -> Generation:
         """Generate on a cold cache, past what the listener wants, and return what it heard."""
-        mirror: list[int] = getattr(self._engine, "mirror", [])
-        mirror.clear()
+        mirror: Mirror | None = getattr(self._engine, "mirror", None)
+        if mirror is not None:
+            mirror.clear()
         listener = _Listener(on_piece, self._overrun)
         whole = self._engine.generate(prompt, sampling, cancel, listener.hear)
         ended_at = time.perf_counter()
@@ -78,6 +80,10 @@ class WitnessEngine:
             whole.text, whole.finish_reason, listener.first_at or ended_at, idle_s * 1000, prompt, score
         )
         return listener.heard(whole)
+
+    def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
+        """Evaluate nothing ahead: every generation is to begin cold."""
+        return Timings()
 
     def close(self) -> None:
         """Close the engine."""

@@ -5,11 +5,20 @@ each token, can't stop inside a prefill, and points file descriptor 1 at /dev/nu
 swallows LSP messages (seen in 0.3.36). Here one batch is filled through numpy arrays, logits are asked for
 on the last row only, and a native abort callback watches the request's own cancel flag.
 
-``loading`` opens weights and context, ``tokenizer`` reads the vocabulary, ``engine`` decodes.
+``loading`` opens weights and context, ``tokenizer`` reads the vocabulary, ``adapters`` puts LoRAs on the
+weights, ``engine`` decodes, ``log`` listens to llama.cpp.
 """
 
+from fim_lsp.engine.llama.adapters import CheckAdapter
 from fim_lsp.engine.llama.engine import LlamaEngine
 from fim_lsp.engine.llama.loading import default_threads, library_features, open_llama
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
 
-__all__ = ["LlamaEngine", "LlamaTokenizer", "default_threads", "library_features", "open_llama"]
+__all__ = [
+    "CheckAdapter",
+    "LlamaEngine",
+    "LlamaTokenizer",
+    "default_threads",
+    "library_features",
+    "open_llama",
+]

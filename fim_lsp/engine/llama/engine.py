@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import codecs
 import ctypes
+import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import llama_cpp
@@ -14,15 +16,29 @@ import numpy as np
 from attrs import evolve, field, frozen
 
 from fim_lsp.engine.base import CancelToken, DecodeError, OnPiece, PromptTooLongError
+from fim_lsp.engine.llama.adapters import LoadedAdapters
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
+from fim_lsp.engine.mirror import Mirror, Seat
 from fim_lsp.engine.sampling import Logits, sample
-from fim_lsp.engine.sequence import Plan, plan_reuse
+from fim_lsp.engine.sequence import Plan
 from fim_lsp.engine.vocabulary import Vocabulary
 from fim_lsp.settings import ModelSettings
-from fim_lsp.types import FinishReason, Generation, ModelInfo, Piece, Prompt, SamplingParams, Timings
+from fim_lsp.types import (
+    FinishReason,
+    Generation,
+    ModelInfo,
+    Piece,
+    Prompt,
+    SamplingParams,
+    Timings,
+)
 
 _ABORTED = 2
 """What llama_decode returns when the abort callback fired."""
+_NOT_NUMBERS = (
+    "The model computed something that is no number.",
+    "Lower the scale of its adapters, or check the file: fim-lsp model verify.",
+)
 
 
 class _Batch:
@@ -34,12 +50,12 @@ class _Batch:
         self._positions = np.ctypeslib.as_array(self.native.pos, (capacity,))
         self._logits = np.ctypeslib.as_array(self.native.logits, (capacity,))
         np.ctypeslib.as_array(self.native.n_seq_id, (capacity,))[:] = 1
-        for row in range(capacity):
-            self.native.seq_id[row][0] = 0
 
-    def fill(self, tokens: Sequence[int], position: int, *, want_logits: bool) -> None:
+    def fill(self, tokens: Sequence[int], sequence: int, position: int, *, want_logits: bool) -> None:
         count = len(tokens)
         self.native.n_tokens = count
+        for row in range(count):
+            self.native.seq_id[row][0] = sequence
         self._tokens[:count] = tokens
         self._positions[:count] = np.arange(position, position + count)
         self._logits[:count] = 0
@@ -57,7 +73,7 @@ def _strlen() -> Any:
 
 @frozen(eq=False)
 class LlamaEngine:
-    """A model with one context and one sequence, mirrored token by token. Made by :func:`open_llama`."""
+    """A model with one context and several sequences, mirrored token by token. Made by :func:`open_llama`."""
 
     info: ModelInfo
     tokenizer: LlamaTokenizer = field(repr=False)
@@ -65,8 +81,9 @@ class LlamaEngine:
     _context: Any = field(repr=False)
     _vocabulary: Vocabulary = field(repr=False)
     _settings: ModelSettings = field(repr=False)
-    mirror: list[int] = field(factory=list, repr=False)
-    """The tokens that the KV cache holds. Truncated *before* the cache, appended to after a decode."""
+    _adapters: LoadedAdapters = field(repr=False)
+    mirror: Mirror = field(repr=False)
+    """What the KV cache holds, as far as we know."""
     _strlen: Any = field(factory=_strlen, repr=False)
     _batch: _Batch = field(repr=False)
     _memory: Any = field(repr=False)
@@ -84,16 +101,15 @@ class LlamaEngine:
     ) -> Generation:
         """See :meth:`fim_lsp.engine.base.Engine.generate`."""
         started = time.perf_counter()
-        plan = self._plan(prompt)
-        llama_cpp.llama_set_abort_callback(
-            self._context, self._strlen, ctypes.cast(cancel.buffer, ctypes.c_void_p)
-        )
-        try:
-            before = len(self.mirror)
+        seat = self._find_seat(prompt, background=False)
+        assert seat is not None  # only background work may go without
+        with self._abortable(cancel):
+            plan = self._take(seat, prompt, background=False)
+            before = len(self.mirror.tokens)
             ready = self._evaluate(plan.pending, cancel)
             prefill = Timings(
                 prefill_ms=_ms_since(started),
-                evaluated_tokens=len(self.mirror) - before,
+                evaluated_tokens=len(self.mirror.tokens) - before,
                 reused_tokens=plan.keep,
             )
             if not ready:
@@ -102,40 +118,65 @@ class LlamaEngine:
             decode = generation.timings
             timings = evolve(prefill, decode_ms=decode.decode_ms, generated_tokens=decode.generated_tokens)
             return evolve(generation, timings=timings)
-        finally:
-            # The buffer may be freed once the request is gone; llama.cpp must not read it then.
-            llama_cpp.llama_set_abort_callback(self._context, llama_cpp.ggml_abort_callback(0), None)
+
+    def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
+        """See :meth:`fim_lsp.engine.base.Engine.prefill`."""
+        started = time.perf_counter()
+        seat = self._find_seat(prompt, background=True)
+        if seat is None:
+            return Timings()
+        with self._abortable(cancel):
+            plan = self._take(seat, prompt, background=True)
+            before = len(self.mirror.tokens)
+            self._evaluate(plan.pending, cancel)
+            evaluated = len(self.mirror.tokens) - before
+            return Timings(prefill_ms=_ms_since(started), evaluated_tokens=evaluated, reused_tokens=plan.keep)
 
     def warm_up(self) -> None:
         """Evaluate a token, so that the first request does not wait for weights to come from the disk."""
         self._decode_batch((0,), want_logits=True)
-        self._truncate(Plan(0, ()))
+        self.mirror.clear()
 
-    def _plan(self, prompt: Prompt) -> Plan:
-        plan = plan_reuse(
-            self.mirror,
-            prompt.head,
-            prompt.tail,
-            self._vocabulary.pieces,
-            self.tokenizer.encode,
-            heal=prompt.heal,
+    @contextmanager
+    def _abortable(self, cancel: CancelToken) -> Iterator[None]:
+        """Let llama.cpp watch a cancel flag."""
+        llama_cpp.llama_set_abort_callback(
+            self._context, self._strlen, ctypes.cast(cancel.buffer, ctypes.c_void_p)
         )
-        if plan.prompt_tokens >= self.info.context:
+        try:
+            yield
+        finally:
+            # The buffer may be freed once the request is gone; llama.cpp must not read it then.
+            llama_cpp.llama_set_abort_callback(self._context, llama_cpp.ggml_abort_callback(0), None)
+
+    def _find_seat(self, prompt: Prompt, *, background: bool) -> Seat | None:
+        """Choose a sequence, and refuse the prompt while nothing is touched yet."""
+        self._adapters.load(prompt.adapters)
+        pieces, encode = self._vocabulary.pieces, self.tokenizer.encode
+        seat = self.mirror.find_seat(prompt, pieces, encode, background=background)
+        if seat is not None and seat.plan.prompt_tokens >= self.info.context:
             raise PromptTooLongError(
-                f"The prompt of {plan.prompt_tokens} tokens fills the context window of {self.info.context}.",
+                f"The prompt of {seat.plan.prompt_tokens} tokens fills the context window of "
+                f"{self.info.context}.",
                 "Raise model.contextTokens or lower prompt.maxTokens.",
             )
-        return self._truncate(plan)
+        return seat
 
-    def _truncate(self, plan: Plan) -> Plan:
-        """Drop what the plan does not keep; recurrent models can only drop everything."""
-        dropped = tuple(self.mirror[: plan.keep])
-        del self.mirror[plan.keep :]
-        if llama_cpp.llama_memory_seq_rm(self._memory, 0, plan.keep, -1):
-            return plan
-        self.mirror.clear()
-        llama_cpp.llama_memory_clear(self._memory, False)
-        return Plan(0, (*dropped, *plan.pending), plan.healed)
+    def _take(self, seat: Seat, prompt: Prompt, *, background: bool) -> Plan:
+        """Make the sequence hold what the plan keeps and nothing else."""
+        if prompt.adapters != self._adapters.applied:
+            self._adapters.apply(prompt.adapters)
+        self.mirror.take(seat, prompt, background=background)
+        sequence, source = seat.choice.sequence, seat.choice.source
+        if source is not None:
+            # Whole: llama.cpp can't copy a part from one stream of its cache to another (0.3.36).
+            llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+            llama_cpp.llama_memory_seq_cp(self._memory, source, sequence, -1, -1)
+        if llama_cpp.llama_memory_seq_rm(self._memory, sequence, seat.plan.keep, -1):
+            return seat.plan
+        # Recurrent models can only drop everything.
+        llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+        return self.mirror.drop_current(seat.plan)
 
     def _evaluate(self, tokens: Sequence[int], cancel: CancelToken) -> bool:
         """Evaluate in batches; False when cancelled. What was evaluated stays, in cache and mirror alike."""
@@ -149,14 +190,15 @@ class LlamaEngine:
         return True
 
     def _decode_batch(self, tokens: Sequence[int], *, want_logits: bool) -> bool:
-        self._batch.fill(tokens, len(self.mirror), want_logits=want_logits)
+        mirrored, sequence = self.mirror.tokens, self.mirror.current
+        self._batch.fill(tokens, sequence, len(mirrored), want_logits=want_logits)
         status = llama_cpp.llama_decode(self._context, self._batch.native)
         if status == 0:
-            self.mirror.extend(tokens)
+            mirrored.extend(tokens)
             return True
         # The ubatches before the failed one stay evaluated: the cache says how far it got.
-        held = llama_cpp.llama_memory_seq_pos_max(self._memory, 0) + 1
-        self.mirror.extend(tokens[: max(0, held - len(self.mirror))])
+        held = llama_cpp.llama_memory_seq_pos_max(self._memory, sequence) + 1
+        mirrored.extend(tokens[: max(0, held - len(mirrored))])
         if status == _ABORTED:
             return False
         raise DecodeError(f"llama.cpp refused a batch of {len(tokens)} tokens (status {status}).")
@@ -181,12 +223,14 @@ class LlamaEngine:
         text: list[str] = []
         probabilities: list[float] = []
         reason = FinishReason.LENGTH
-        room = min(sampling.max_tokens, self.info.context - len(self.mirror))
+        room = min(sampling.max_tokens, self.info.context - len(self.mirror.tokens))
         while len(probabilities) < room:
             allowed = self._vocabulary.beginning_with(healing) if healing else None
             if allowed is not None and not allowed.size:
                 healing, allowed = b"", None
             token, probability = sample(self._logits(), sampling, rng, allowed)
+            if math.isnan(probability):
+                raise DecodeError(*_NOT_NUMBERS)
             probabilities.append(probability)
             if token in prompt.stop_ids or self.tokenizer.is_end(token):
                 reason = FinishReason.END
@@ -206,10 +250,11 @@ class LlamaEngine:
         return Generation("".join(text), reason, timings, tuple(probabilities))
 
     def close(self) -> None:
-        """Free context and weights, in that order."""
+        """Free adapters, context and weights, in that order."""
         self.mirror.clear()
         self.tokenizer.close()
         self._batch.free()
+        self._adapters.close()
         llama_cpp.llama_free(self._context)
         llama_cpp.llama_model_free(self._model)
 

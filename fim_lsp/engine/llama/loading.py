@@ -13,8 +13,11 @@ import psutil
 from attrs import evolve
 
 from fim_lsp.engine.base import ModelLoadError, OnLoading
+from fim_lsp.engine.llama.adapters import CheckAdapter, LoadedAdapters
 from fim_lsp.engine.llama.engine import LlamaEngine
+from fim_lsp.engine.llama.log import LastErrors, follow_log
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
+from fim_lsp.engine.mirror import Mirror
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import ModelInfo
 
@@ -28,17 +31,6 @@ KV_TYPES = {
 }
 _FIM_KEYS = ("pre", "suf", "mid", "pad", "rep", "sep")
 _METADATA_LENGTH = 512
-_GGML_ERROR = 4
-"""ggml_log_level of ggml.h; llama-cpp-python's own table is older and has 3 (seen in 0.3.36)."""
-
-
-@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
-def _log(level: int, text: bytes, _: object) -> None:
-    """Send llama.cpp's log to Python's; by default it would go to stderr line by line.
-
-    All of it is DEBUG: it reports every aborted batch as an error, which is a keystroke's normal life.
-    """
-    logger.debug("%s", text.decode("utf-8", "replace").rstrip("\n"), extra={"ggml_level": level})
 
 
 def default_threads() -> int:
@@ -60,10 +52,12 @@ def open_llama(
     name: str | None = None,
     template_hint: str | None = None,
     notice: str | None = None,
+    check_adapter: CheckAdapter = lambda _: None,
 ) -> LlamaEngine:
     """Load weights and open a context.
 
-    ``name``, ``template_hint`` and ``notice`` are what the catalog knows beyond the file itself.
+    ``name``, ``template_hint`` and ``notice`` are what the catalog knows beyond the file itself;
+    ``check_adapter`` looks at each adapter before llama.cpp does.
 
     Check the file with :func:`fim_lsp.models.gguf_header.check_model` before: llama.cpp aborts the whole
     process on some broken files.
@@ -71,16 +65,16 @@ def open_llama(
     Raises:
         ModelLoadError: with llama.cpp's own last error line.
     """
-    llama_cpp.llama_log_set(_log, ctypes.c_void_p(0))
+    follow_log()
     llama_cpp.llama_backend_init()
-    with _LastErrors() as errors:
+    with LastErrors() as errors:
         model = _load_weights(path, settings, on_loading)
         if not model:
             raise ModelLoadError(
                 f"llama.cpp can't load {path}: {errors.text()}",
                 "Check it with: fim-lsp model verify, or choose another model.",
             )
-        context = llama_cpp.llama_init_from_model(model, _context_params(settings))
+        context, sequences = _open_context(model, settings)
         if not context:
             llama_cpp.llama_model_free(model)
             raise ModelLoadError(
@@ -92,7 +86,10 @@ def open_llama(
     tokenizer = LlamaTokenizer(vocab)
     info = _describe(path, model, context)
     info = evolve(info, name=name or info.name, template_hint=template_hint, notice=notice)
-    engine = LlamaEngine(info, tokenizer, model, context, tokenizer.vocabulary(), settings)
+    adapters = LoadedAdapters(model, context, check_adapter)
+    engine = LlamaEngine(
+        info, tokenizer, model, context, tokenizer.vocabulary(), settings, adapters, Mirror.of(sequences)
+    )
     engine.warm_up()
     return engine
 
@@ -112,14 +109,25 @@ def _load_weights(path: Path, settings: ModelSettings, on_loading: OnLoading) ->
     return llama_cpp.llama_model_load_from_file(str(path).encode(), params)
 
 
-def _context_params(settings: ModelSettings) -> Any:
+def _open_context(model: Any, settings: ModelSettings) -> tuple[Any, int]:
+    """A context, or None, with as many sequences as fit of those that the settings ask for."""
+    sequences = settings.sequences
+    while True:
+        context = llama_cpp.llama_init_from_model(model, _context_params(settings, sequences))
+        if context or sequences == 1:
+            return context, sequences
+        sequences //= 2
+        logger.warning("The KV cache does not fit; trying with %d sequences.", sequences)
+
+
+def _context_params(settings: ModelSettings, sequences: int) -> Any:
     params = llama_cpp.llama_context_default_params()
     threads = settings.threads or default_threads()
     # Flash attention is slower on a CPU below about 64 tokens, which is every keystroke.
     flash = settings.flash_attention == "on" or (
         settings.flash_attention == "auto" and settings.gpu_layers != 0
     )
-    params.n_ctx = settings.context_tokens
+    params.n_ctx = settings.context_tokens * sequences
     params.n_batch = min(settings.batch_tokens, settings.context_tokens)
     params.n_ubatch = min(settings.ubatch_tokens, params.n_batch)
     params.n_threads = params.n_threads_batch = threads
@@ -128,7 +136,8 @@ def _context_params(settings: ModelSettings) -> Any:
     )
     params.type_k = KV_TYPES[settings.kv_type_k]
     params.type_v = KV_TYPES[settings.kv_type_v]
-    params.n_seq_max = 1
+    params.n_seq_max = sequences
+    params.kv_unified = False
     params.no_perf = True
     return params
 
@@ -143,7 +152,7 @@ def _describe(path: Path, model: Any, context: Any) -> ModelInfo:
         parameters=llama_cpp.llama_model_n_params(model),
         size_bytes=llama_cpp.llama_model_size(model),
         trained_context=llama_cpp.llama_model_n_ctx_train(model),
-        context=llama_cpp.llama_n_ctx(context),
+        context=llama_cpp.llama_n_ctx_seq(context),
         metadata=metadata,
         # Only what the file names: llama.cpp also guesses ids from token texts (<reponame> for REP).
         fim_ids={key: int(value) for key, value in named.items() if value is not None},
@@ -163,28 +172,3 @@ def _metadata(model: Any) -> dict[str, str]:
         )
         for index in range(llama_cpp.llama_model_meta_count(model))
     }
-
-
-class _LastErrors(logging.Handler):
-    """Collects what llama.cpp complains of while a model loads: its functions only return NULL."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self._lines: list[str] = []
-        self._level_before = logger.level
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if getattr(record, "ggml_level", 0) >= _GGML_ERROR:
-            self._lines.append(record.getMessage())
-
-    def text(self) -> str:
-        return "; ".join(self._lines[-2:]) or "no reason given"
-
-    def __enter__(self) -> _LastErrors:
-        logger.setLevel(logging.DEBUG)
-        logger.addHandler(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        logger.removeHandler(self)
-        logger.setLevel(self._level_before)

@@ -30,10 +30,11 @@ def _one_by_one(scorer: LlamaScorer, given: tuple[int, ...], answer: tuple[int, 
     """The same, a token at a time through the engine's own steps."""
     engine = scorer._engine
     engine.mirror.clear()
-    engine._truncate(engine._plan(Prompt(head=given, tail="")))
+    prompt = Prompt(head=given, tail="")
+    engine._take(engine._find_seat(prompt, background=False), prompt, background=False)
     total = 0.0
     for end in range(len(given), len(given) + len(answer)):
-        tokens = (given + answer)[len(engine.mirror) : end]
+        tokens = (given + answer)[len(engine.mirror.tokens) : end]
         engine._evaluate(tokens, CancelToken())
         row = engine._logits().astype(np.float64)
         total -= row[answer[end - len(given)]] - np.log(np.exp(row - row.max()).sum()) - row.max()

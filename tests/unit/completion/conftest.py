@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 
@@ -44,17 +45,38 @@ class Desk:
     prompts: list[str] = field(factory=list)
     evaluated: list[int] = field(factory=list)
     """Grows by one for each token evaluated."""
+    prepares: bool = False
+    """Whether there is work in the background."""
 
     @property
     def generations(self) -> int:
         return len(self.prompts)
+
+    async def rest(self) -> None:
+        """Wait until nothing is queued, running or being prepared."""
+        flights = self.completer._flights
+        while (
+            not self.worker.idle
+            or (self.prepares and self.completer._background.busy)
+            or any(not flight.outcome.done() for flight in flights.values())
+        ):
+            await asyncio.sleep(0.001)
+
+    async def cost(self, asked: CompletionRequest) -> int:
+        """Prompt tokens that a request evaluates."""
+        before = self.completer.last.timings
+        await self.completer.complete(asked, self.settings)
+        assert self.completer.last.timings is not before
+        return self.completer.last.timings.evaluated_tokens
 
 
 @pytest.fixture
 async def make_desk():
     desks: list[Desk] = []
 
-    async def make(say: str | Callable[[str], str] = "return 1", **wire: object) -> Desk:
+    async def make(
+        say: str | Callable[[str], str] = "return 1", *, pause_s: float = 1000, **wire: object
+    ) -> Desk:
         gate = threading.Event()
         gate.set()
         prompts: list[str] = []
@@ -72,14 +94,16 @@ async def make_desk():
         engine = evolve(engine, info=evolve(engine.info, architecture="qwen2"))
         settings = from_wire({"completion": {"debounceMaxMs": 0}, **wire})
         worker = InferenceWorker(lambda *_: engine)
-        completer = Completer(worker)
+        # Without the pause, work in the background would be counted with the rest.
+        completer = Completer(worker, pause_s=pause_s)
         await worker.load(settings.model, lambda _: None)
         completer.model_changed(engine, settings)
-        desk = Desk(completer, worker, settings, gate, engine, prompts, evaluated)
+        desk = Desk(completer, worker, settings, gate, engine, prompts, evaluated, prepares=not pause_s)
         desks.append(desk)
         return desk
 
     yield make
     for desk in desks:
+        desk.completer.stop()
         desk.gate.set()
         await desk.worker.close()

@@ -143,3 +143,34 @@ async def test_a_load_in_progress_gives_up_when_the_session_ends():
     await worker.close()
     with pytest.raises(OvertakenError):
         await loading
+
+
+async def test_a_generation_aborts_what_runs_in_the_background():
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        go_on.wait(5)
+
+    worker = await _loaded(ScriptedEngine(lambda _: "1", before_token=wait))
+    background = CancelToken()
+    ahead = Prompt(head=(), tail="y = " * 50)
+    prepared = asyncio.create_task(worker.prefill(ahead, background))
+    await asyncio.to_thread(begun.wait)
+    asked = asyncio.create_task(worker.generate(PROMPT, SamplingParams(), CancelToken(), lambda _: True))
+    await asyncio.sleep(0)
+    assert background.cancelled
+    go_on.set()
+    assert (await prepared).evaluated_tokens == 0
+    assert (await asked).text == "1"
+    await worker.close()
+
+
+async def test_a_prefill_that_waits_is_overtaken_by_the_next():
+    worker = await _loaded(ScriptedEngine(lambda _: "1"))
+    older, newer = CancelToken(), CancelToken()
+    both = [worker.prefill(Prompt((), text), token) for text, token in (("old", older), ("new", newer))]
+    timings = await asyncio.gather(*both)
+    assert [one.evaluated_tokens for one in timings] == [0, 3]
+    assert (older.cancelled, newer.cancelled) == (True, False)
+    await worker.close()

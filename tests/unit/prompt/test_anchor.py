@@ -6,7 +6,7 @@ from byte_tokenizer import request, request_at
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fim_lsp.prompt.anchor import Anchor, next_anchor, suffix_agrees
+from fim_lsp.prompt.anchor import Anchor, is_ageing, next_anchor, suffix_agrees
 from fim_lsp.prompt.templates import find_template
 from fim_lsp.settings import PromptSettings
 
@@ -171,3 +171,71 @@ def test_large_windows_are_compared_by_their_closers() -> None:
     then = ")}\n" * 30_000
     assert suffix_agrees("f({[" * 100, "]" + then[:-1], then)
     assert not suffix_agrees("x" * 1000, ")" + then[:-1], then)
+
+
+_SUFFIX_FIRST = find_template("fim-lsp")
+_LINES = [f"name_{n} = {n}\n" for n in range(30)]
+
+
+def _at(line: int, typed: str = "", lines: list[str] = _LINES) -> str:
+    return "".join(lines[:line]) + typed + "█" + "".join(lines[line:])
+
+
+def _lagging(now: str, *, bound: int = 30, template=_SUFFIX_FIRST) -> tuple[Anchor, Anchor, bool]:
+    """An anchor made in line 5, the one for ``now``, and whether that one is ageing."""
+    settings = PromptSettings(max_stale_chars=bound)
+    first = next_anchor(None, request_at(_at(5)), template, settings)
+    second = next_anchor(first, request_at(now), template, settings)
+    return first, second, is_ageing(second, request_at(now))
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        pytest.param(_at(6), id="a line"),
+        pytest.param(_at(7), id="two lines"),
+        pytest.param(_at(6, "x = 1"), id="and typed there"),
+        pytest.param(_at(7, lines=[*_LINES[:5], "typed = 0\n", *_LINES[5:]]), id="after typing a line"),
+    ],
+)
+def test_going_down_into_a_suffix_that_comes_first_keeps_it_for_a_while(now: str) -> None:
+    first, second, _ = _lagging(now)
+    assert second is first
+
+
+def test_such_a_suffix_is_ageing_and_an_exact_one_is_not() -> None:
+    assert _lagging(_at(6))[2]
+    assert not _lagging(_at(5, "x = 1"))[2]
+
+
+@pytest.mark.parametrize(
+    ("why", "now"),
+    [
+        ("too far", _at(9)),
+        ("up", _at(4)),
+        ("the suffix changed", _at(6, lines=[*_LINES[:20], "new = 0\n", *_LINES[21:]])),
+        ("lines came below", _at(6, lines=[*_LINES, "new = 0\n"])),
+    ],
+)
+def test_else_it_is_replaced_at_once(why: str, now: str) -> None:
+    first, second, ageing = _lagging(now)
+    assert second is not first, why
+    assert not ageing
+
+
+def test_a_suffix_behind_the_prefix_is_never_stale() -> None:
+    first, second, _ = _lagging(_at(6), template=_QWEN)
+    assert second is not first
+
+
+def test_a_bound_of_0_allows_nothing() -> None:
+    first, second, _ = _lagging(_at(6), bound=0)
+    assert second is not first
+
+
+def test_an_anchor_ages_when_half_of_its_middle_is_used_up() -> None:
+    anchor = _anchor(_CODE)
+    assert not is_ageing(anchor, request_at(_CODE.replace("█", "x" * 10 + "█")))
+    grown = _CODE.replace("█", "x" * 20 + "█")
+    assert _anchor(grown, anchor) is anchor
+    assert is_ageing(anchor, request_at(grown))

@@ -1,0 +1,50 @@
+"""Which adapters a document gets: the settings' list, narrowed by language and by folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+
+from attrs import evolve
+
+from fim_lsp.settings import AdapterSettings
+from fim_lsp.types import AppliedAdapter
+
+
+def adapters_for(
+    adapters: Iterable[AdapterSettings], language_id: str, document: PurePath
+) -> tuple[AppliedAdapter, ...]:
+    """The adapters for one document, in the order of the settings.
+
+    Where several entries that fit name the same file, the last one's scale counts, so that an entry for a
+    folder can change or switch off what another one sets for all. Paths are compared as they are written;
+    only ``~`` is expanded.
+    """
+    scales: dict[Path, float] = {}
+    for adapter in adapters:
+        if _fits(adapter, language_id, document):
+            scales[_expanded(adapter.path)] = adapter.scale
+    return tuple(AppliedAdapter(path, scale) for path, scale in scales.items() if scale)
+
+
+def as_on_disk(adapter: AppliedAdapter) -> AppliedAdapter:
+    """The adapter with the version of its file, so that one that was trained anew is another one."""
+    try:
+        state = adapter.path.stat()
+    except (OSError, ValueError):
+        return evolve(adapter, version=0)
+    # Permissions and a file moved into place change the second time only.
+    return evolve(adapter, version=max(state.st_mtime_ns, state.st_ctime_ns))
+
+
+def _fits(adapter: AdapterSettings, language_id: str, document: PurePath) -> bool:
+    here = not adapter.workspaces or any(
+        document.is_relative_to(_expanded(folder)) for folder in adapter.workspaces
+    )
+    return here and (not adapter.languages or language_id in adapter.languages)
+
+
+def _expanded(path: str) -> Path:
+    """With the home folder for ``~``; unlike ``Path.expanduser`` this leaves it where there is no home."""
+    return Path(os.path.expanduser(path))

@@ -1,0 +1,67 @@
+"""What each document becomes when its last suggestion is accepted: how an acceptance is recognised.
+
+An editor may tell of it by the command, before or after the edit, or by the edit alone.
+"""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from fim_lsp.settings import Settings
+from fim_lsp.types import Completion, CompletionRequest, Trigger
+
+
+@frozen
+class Offer:
+    """A suggestion, seen from after its acceptance."""
+
+    accepted: CompletionRequest
+    """The document with the whole suggestion in it, and the cursor behind it."""
+    settings: Settings
+    """Those that it was made under."""
+
+    @property
+    def uri(self) -> str:
+        """Of the document."""
+        return self.accepted.document.uri
+
+
+class Offers:
+    """The last suggestion of each document, the latest of all last."""
+
+    def __init__(self) -> None:
+        self._by_uri: dict[str, Offer] = {}
+
+    def put(self, request: CompletionRequest, completion: Completion, settings: Settings) -> None:
+        """A completion is shown for a request."""
+        self.drop(request.document.uri)
+        self._by_uri[request.document.uri] = Offer(after(request, completion), settings)
+
+    def drop(self, uri: str) -> None:
+        """Nothing is shown there any more."""
+        self._by_uri.pop(uri, None)
+
+    def accepted_by_edit(self, uri: str, text: str | None) -> Offer | None:
+        """The offer that made a document what it now is, if one did."""
+        offer = self._by_uri.get(uri)
+        return offer if offer is not None and offer.accepted.document.text == text else None
+
+    def accepted_by_command(self, uri: str | None, version: int | None) -> Offer | None:
+        """The offer that a client says was accepted in the document, or in any where it names none.
+
+        None where the document, which is at ``version`` now, has moved on by more than the acceptance.
+        """
+        offer = self._by_uri.get(next(reversed(self._by_uri), "") if uri is None else uri)
+        if offer is None or (version is not None and version > offer.accepted.document.version + 1):
+            return None
+        return offer
+
+
+def after(request: CompletionRequest, completion: Completion) -> CompletionRequest:
+    """The request that follows when a completion is accepted."""
+    text, offset = request.document.text, request.offset
+    accepted = text[:offset] + completion.text
+    document = evolve(request.document, text=accepted + text[offset + completion.replace_suffix_chars :])
+    return evolve(
+        request, document=document, offset=len(accepted), selected_text="", trigger=Trigger.AUTOMATIC
+    )

@@ -1,0 +1,168 @@
+"""Whether a LoRA-GGUF may be put on a model, decided from its own bytes before llama.cpp sees them.
+
+The gate for adapters, as ``gguf_header`` is for models: llama.cpp returns an error for most bad files, but a
+few values of a file end the whole process, there or at the first token (llama-cpp-python 0.3.36). And it
+compares no more than architecture and shapes, which another base of the same family has as well.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from fim_lsp.models import ModelError
+from fim_lsp.models.gguf_format import FETCH_AGAIN, GgufHeader, TensorInfo
+from fim_lsp.models.gguf_header import read_header
+from fim_lsp.models.gguf_rules import number_of_parts
+
+BASE_SHA256 = "fim_lsp.base_sha256"
+"""The metadata key under which our export names the file that an adapter was trained on."""
+_BASE_NAME = "general.base_model.0.name"
+_ALPHA = "adapter.lora.alpha"
+_INVOCATION = "adapter.alora.invocation_tokens"
+_FLOAT32 = 6
+"""The type's number in GGUF metadata; llama.cpp asserts it for alpha."""
+_TYPES = ("f32", "f16", "bf16", "q8_0")
+_ANOTHER_BASE = "Choose the model that it was trained on, or an adapter for this one."
+_MERGE = "Merge it into its base model and choose the result."
+
+
+def check_adapter(
+    path: Path, base: Path, base_header: GgufHeader, base_sha256: Callable[[], str]
+) -> str | None:
+    """Make sure that a file is a LoRA for this very model.
+
+    Args:
+        path: the LoRA-GGUF.
+        base: the loaded model's file.
+        base_header: its header.
+        base_sha256: its digest; asked for only where the adapter names one, since that may read the file.
+
+    Returns:
+        What the user should know of an adapter that is let through, or None.
+
+    Raises:
+        ModelError: no such file, no LoRA, damaged, or made for another model.
+    """
+    header = read_header(path)
+    _check_kind(path, header)
+    _check_architecture(path, header, base, base_header)
+    named = header.metadata.get(BASE_SHA256)
+    if named is not None and named != base_sha256():
+        raise ModelError(
+            f"The adapter {path} was made for {_base_name(header)} (sha256 {str(named)[:12]}…), "
+            f"and the loaded model is {base.name} (sha256 {base_sha256()[:12]}…).",
+            _ANOTHER_BASE,
+        )
+    _check_metadata(path, header)
+    _check_tensors(path, header, base, base_header)
+    _check_numbers(path, header)
+    return None if named else f"it does not name the model that it was made for; {base.name} fits its layers"
+
+
+def _check_kind(path: Path, header: GgufHeader) -> None:
+    kind = header.metadata.get("general.type", "model")
+    if kind == "model":
+        raise ModelError(f"{path} is a whole model, not an adapter.", "Choose it as model.name instead.")
+    if kind != "adapter" or header.metadata.get("adapter.type") != "lora":
+        raise ModelError(f"{path} is no LoRA adapter.", "Choose a LoRA in GGUF form.")
+    if _INVOCATION in header.metadata:
+        raise ModelError(f"{path} is an activated LoRA, which only follows certain tokens.", _MERGE)
+
+
+def _check_architecture(path: Path, header: GgufHeader, base: Path, base_header: GgufHeader) -> None:
+    if header.architecture != base_header.architecture:
+        raise ModelError(
+            f"The adapter {path} is for models of the architecture {header.architecture or '(none)'}, "
+            f"and {base.name} is of {base_header.architecture}.",
+            _ANOTHER_BASE,
+        )
+    if number_of_parts(base_header) > 1:
+        raise ModelError(
+            f"{base.name} is split over several files, and adapters are only put on whole ones.",
+            "Join them with llama-gguf-split --merge.",
+        )
+
+
+def _check_metadata(path: Path, header: GgufHeader) -> None:
+    alpha = header.metadata.get(_ALPHA, 0.0)
+    if not isinstance(alpha, float) or not math.isfinite(alpha):
+        raise ModelError(f"{path} has the impossible {_ALPHA} {alpha!r}.", FETCH_AGAIN)
+    if _ALPHA in header.metadata and not _has_float32(path, header, _ALPHA, alpha):
+        raise ModelError(f"{path} has an {_ALPHA} that is no float32.", FETCH_AGAIN)
+
+
+def _has_float32(path: Path, header: GgufHeader, key: str, value: float) -> bool:
+    """Whether the entry stands in the file as float32; the header's values no longer tell their width."""
+    with path.open("rb") as file:
+        written = file.read(header.data_offset)
+    entry = struct.pack("<Q", len(key)) + key.encode() + struct.pack("<If", _FLOAT32, value)
+    return entry in written
+
+
+def _check_tensors(path: Path, header: GgufHeader, base: Path, base_header: GgufHeader) -> None:
+    """Each weight needs both factors, in types that llama.cpp multiplies, of the base's own shape."""
+    weights = {tensor.name: tensor for tensor in base_header.tensors}
+    factors = {tensor.name: tensor for tensor in header.tensors}
+    if not factors:
+        raise ModelError(f"{path} holds no weights.", FETCH_AGAIN)
+    for name, tensor in factors.items():
+        weight, dot, kind = name.rpartition(".")
+        if name.endswith("_norm.weight"):  # llama.cpp passes over these
+            continue
+        other = {"lora_a": "lora_b", "lora_b": "lora_a"}.get(kind)
+        if other is None or weight + dot + other not in factors:
+            raise ModelError(f"{path} has {name}, which is half of no pair of factors.", FETCH_AGAIN)
+        if tensor.type.name not in _TYPES:
+            raise ModelError(
+                f"{path} has factors of the type {tensor.type.name}: {name}.",
+                f"Convert it with one of {', '.join(_TYPES)}.",
+            )
+        if weight == "token_embd.weight":
+            raise ModelError(f"{path} changes the token embedding, which is not done here.", _MERGE)
+        if kind == "lora_a" and not _fits(weights.get(weight), tensor, factors[weight + ".lora_b"]):
+            raise ModelError(f"{path} has factors for {weight} that don't fit {base.name}.", _ANOTHER_BASE)
+
+
+def _fits(weight: TensorInfo | None, down: TensorInfo, up: TensorInfo) -> bool:
+    """Whether up x down has the weight's shape; a stack of matrices (experts) needs a stack of factors."""
+    if weight is None or len(weight.shape) < 2 or 0 in (*down.shape, *up.shape):
+        return False
+    width, rank, *stack = _four(down)
+    also_rank, height, *also_stack = _four(up)
+    return _four(weight) == (width, height, *stack) and rank == also_rank and stack == also_stack
+
+
+def _four(tensor: TensorInfo) -> tuple[int, ...]:
+    return (*tensor.shape, *(1,) * (4 - len(tensor.shape)))
+
+
+def _check_numbers(path: Path, header: GgufHeader) -> None:
+    """Damage in the weights themselves shows as infinities and as what is no number."""
+    for tensor in header.tensors:
+        if header.data_offset + tensor.offset + tensor.nbytes > header.file_size:
+            raise ModelError(f"{path} is cut off inside {tensor.name}.", FETCH_AGAIN)
+        if not all(np.isfinite(part).all() for part in _floats(path, header, tensor)):
+            raise ModelError(f"{path} is damaged: {tensor.name} holds what is no number.", FETCH_AGAIN)
+
+
+def _floats(path: Path, header: GgufHeader, tensor: TensorInfo) -> Iterator[np.ndarray]:
+    """What decides whether a tensor's values are finite: the values, or the scales of their blocks."""
+    raw = np.fromfile(path, np.uint8, tensor.nbytes, offset=header.data_offset + tensor.offset)
+    kind = tensor.type.name
+    if kind in ("f32", "f16"):
+        yield raw.view(np.float32 if kind == "f32" else np.float16)
+    elif kind == "bf16":
+        # The upper half of a float32.
+        yield np.left_shift(raw.view(np.uint16).astype(np.uint32), 16).view(np.float32)
+    elif kind == "q8_0":
+        # Each block is a float16 scale and 32 bytes.
+        yield np.ascontiguousarray(raw.reshape(-1, tensor.type.block_bytes)[:, :2]).view(np.float16)
+
+
+def _base_name(header: GgufHeader) -> str:
+    return str(header.metadata.get(_BASE_NAME, "another model"))

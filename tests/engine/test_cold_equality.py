@@ -1,0 +1,158 @@
+"""Whatever happened before, what the cache serves is what a cold evaluation gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+import numpy as np
+import pytest
+from attrs import frozen
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fim_lsp.engine.base import CancelToken
+from fim_lsp.engine.llama import LlamaEngine, open_llama
+from fim_lsp.settings import ModelSettings
+from fim_lsp.types import AppliedAdapter, FinishReason, Prompt, SamplingParams
+from tests.engine.tiny_model import ALPHABET, write_random_llama
+from tests.lora_file import write_lora
+
+TOLERANCE = 1e-2
+"""Sums in another order differ by up to 0.002, as the adapters are float16; wrong tokens, by far more."""
+SMALL = ModelSettings(
+    context_tokens=256,
+    batch_tokens=16,
+    ubatch_tokens=8,
+    threads=1,
+    sequences=3,
+    kv_type_k="f32",
+    kv_type_v="f32",
+)
+
+
+@frozen
+class Step:
+    """One request: an edit of a document, what is wanted of it, and perhaps an abort."""
+
+    document: int
+    cut: int
+    """How many characters to delete at the end."""
+    typed: str
+    suffix: str
+    adapters: int
+    background: bool
+    tokens: int
+    abort_after: int | None
+    """Nodes of the graph after which llama.cpp is told to abort."""
+
+
+_text = st.text(ALPHABET, max_size=24)
+_steps = st.lists(
+    st.builds(
+        Step,
+        document=st.integers(0, 3),
+        cut=st.integers(0, 30),
+        typed=_text,
+        suffix=st.sampled_from(["", "", "A", "(B)\n" * 10]),
+        adapters=st.sampled_from([0, 0, 0, 1, 2]),
+        background=st.booleans(),
+        tokens=st.integers(1, 6),
+        abort_after=st.one_of(st.none(), st.none(), st.integers(0, 400)),
+    ),
+    max_size=12,
+)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
+    folder = tmp_path_factory.mktemp("tiny")
+    base = write_random_llama(folder / "base.gguf")
+    return base, [write_lora(folder / f"{seed}.gguf", base, seed=seed) for seed in range(2)]
+
+
+@pytest.fixture(scope="module")
+def engines(files: tuple[Path, list[Path]]) -> Iterator[tuple[LlamaEngine, LlamaEngine]]:
+    warm, cold = (open_llama(files[0], SMALL) for _ in range(2))
+    yield warm, cold
+    warm.close()
+    cold.close()
+
+
+def abort_after(nodes: int | None) -> Any:
+    """An abort callback that fires at the given node of the graph."""
+    left = iter(range(nodes)) if nodes is not None else None
+    return llama_cpp.ggml_abort_callback(lambda _: left is not None and next(left, None) is None)
+
+
+def logits_of(engine: LlamaEngine, prompt: Prompt) -> Any:
+    """The logits behind a prompt."""
+    engine.generate(prompt, SamplingParams(max_tokens=1), CancelToken(), lambda _: True)
+    return engine._logits().copy()
+
+
+def cold_logits(engine: LlamaEngine, tokens: tuple[int, ...], adapters: tuple[AppliedAdapter, ...]) -> Any:
+    engine.mirror.clear()
+    return logits_of(engine, Prompt(tokens, "", adapters=adapters))
+
+
+def run(engine: LlamaEngine, step: Step, prompt: Prompt) -> FinishReason | None:
+    """Run a step with its abort armed; how a generation ended."""
+    native: Callable[..., Any] = engine._strlen
+    object.__setattr__(engine, "_strlen", abort_after(step.abort_after))
+    try:
+        if step.background:
+            engine.prefill(prompt, CancelToken())
+            return None
+        sampling = SamplingParams(max_tokens=step.tokens)
+        return engine.generate(prompt, sampling, CancelToken(), lambda _: True).finish_reason
+    finally:
+        object.__setattr__(engine, "_strlen", native)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=_steps)
+def test_the_cache_never_changes_what_the_model_computes(engines, files, steps: list[Step]):
+    warm, cold = engines
+    loras = tuple(map(AppliedAdapter, files[1]))
+    warm.mirror.clear()
+    texts = ["A = (B)\n" * 6, "A = (B)\n" * 6 + "C.D = E\n" * 4, "F(A)\n" * 8, ""]
+    for step in steps:
+        text = texts[step.document]
+        texts[step.document] = text = (text[: max(0, len(text) - step.cut)] + step.typed)[-200:]
+        head = warm.tokenizer.encode(step.suffix) or (0,)
+        adapters = loras[: step.adapters]
+        prompt = Prompt(head, text, adapters=adapters, place=str(step.document))
+        run(warm, step, prompt)
+        for sequence, state in enumerate(warm.mirror.states):
+            in_cache = llama_cpp.llama_memory_seq_pos_max(warm._memory, sequence) + 1
+            assert len(state.tokens) <= in_cache
+        served = logits_of(warm, prompt)
+        expected = cold_logits(cold, tuple(warm.mirror.tokens), adapters)
+        np.testing.assert_allclose(served, expected, atol=TOLERANCE)
+
+
+def test_a_wrong_token_would_show(engines):
+    _, cold = engines
+    tokens = cold.tokenizer.encode("A = (B)\n" * 6)
+    right = cold_logits(cold, tokens, ())
+    wrong = cold_logits(cold, (*tokens[:10], tokens[11], *tokens[11:]), ())
+    assert np.abs(right - wrong).max() > 10 * TOLERANCE
+
+
+def test_an_abort_at_any_node_is_followed_by_the_right_logits(engines):
+    warm, cold = engines
+    prompt = Prompt((0,), "A = (B)\n" * 6)
+    expected = None
+    aborted = 0
+    for nodes in range(0, 400, 9):
+        warm.mirror.clear()
+        step = Step(0, 0, "", "", 0, False, 1, nodes)
+        aborted += run(warm, step, prompt) is FinishReason.CANCELLED
+        served = logits_of(warm, prompt)
+        if expected is None:
+            expected = cold_logits(cold, tuple(warm.mirror.tokens), ())
+        np.testing.assert_allclose(served, expected, atol=TOLERANCE)
+    assert aborted > 10

@@ -1,0 +1,102 @@
+"""The mirror of several sequences, on an engine of bytes: what is kept where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fim_lsp.engine.mirror import Mirror
+from fim_lsp.engine.scripted import ByteTokenizer
+from fim_lsp.types import AppliedAdapter, Prompt
+
+TOKENIZER = ByteTokenizer()
+ONE, OTHER = "first " * 20, "second " * 20
+ADAPTED = (AppliedAdapter(Path("style.gguf")),)
+
+
+def evaluate(mirror: Mirror, prompt: Prompt, *, background: bool = False) -> int | None:
+    """Evaluate a prompt whole; how many tokens that took, or None where there was nothing to do."""
+    seat = mirror.find_seat(prompt, TOKENIZER.pieces, TOKENIZER.encode, background=background)
+    if seat is None:
+        return None
+    mirror.take(seat, prompt, background=background)
+    assert len(mirror.tokens) == seat.plan.keep
+    mirror.tokens.extend(seat.plan.pending)
+    assert TOKENIZER.decode(mirror.tokens) == prompt.tail
+    return len(seat.plan.pending)
+
+
+@pytest.fixture
+def mirror() -> Mirror:
+    return Mirror.of(3)
+
+
+def test_switching_to_and_fro_costs_one_token(mirror: Mirror):
+    evaluate(mirror, Prompt((), ONE))
+    evaluate(mirror, Prompt((), OTHER))
+    assert [evaluate(mirror, Prompt((), text)) for text in (ONE, OTHER, ONE)] == [1, 1, 1]
+
+
+def test_the_least_recently_used_is_forgotten_first(mirror: Mirror):
+    texts = [f"{n} " * 20 for n in "abcd"]
+    for text in texts:
+        evaluate(mirror, Prompt((), text))
+    assert [evaluate(mirror, Prompt((), text)) for text in reversed(texts[1:])] == [1, 1, 1]
+    assert evaluate(mirror, Prompt((), texts[0])) == len(texts[0])
+
+
+def test_what_two_prompts_share_is_evaluated_once(mirror: Mirror):
+    shared = "shared " * 10
+    evaluate(mirror, Prompt((), shared + ONE))
+    assert evaluate(mirror, Prompt((), shared + OTHER)) == len(OTHER)
+    assert evaluate(mirror, Prompt((), shared + ONE)) == 1
+
+
+def test_a_place_stays_in_its_sequence_however_it_changes(mirror: Mirror):
+    evaluate(mirror, Prompt((), OTHER))
+    for changed in (ONE, "x" + ONE, "y" + ONE, "z" + ONE, "q" + ONE):
+        evaluate(mirror, Prompt((), changed, place="a.py:0"))
+    assert evaluate(mirror, Prompt((), OTHER)) == 1
+
+
+def test_adapters_have_sequences_of_their_own(mirror: Mirror):
+    plain, adapted = Prompt((), ONE, place="a"), Prompt((), ONE, place="a", adapters=ADAPTED)
+    evaluate(mirror, plain)
+    assert evaluate(mirror, adapted) == len(ONE)
+    assert evaluate(mirror, plain) == 1
+    assert evaluate(mirror, adapted) == 1
+
+
+def test_work_in_the_background_leaves_the_foreground_as_it_is(mirror: Mirror):
+    evaluate(mirror, Prompt((), ONE + OTHER, place="a"))
+    for ahead in (ONE + "x" * 40, ONE + "y" * 40, ONE + "z" * 40):
+        assert evaluate(mirror, Prompt((), ahead, place="a"), background=True) == 40
+    assert evaluate(mirror, Prompt((), ONE + OTHER, place="a")) == 1
+
+
+def test_what_was_prepared_costs_one_token_when_it_is_asked_for(mirror: Mirror):
+    evaluate(mirror, Prompt((), ONE))
+    evaluate(mirror, Prompt((), OTHER), background=True)
+    assert evaluate(mirror, Prompt((), OTHER), background=True) is None
+    assert evaluate(mirror, Prompt((), OTHER)) == 1
+
+
+def test_one_sequence_has_no_room_for_work_in_the_background():
+    mirror = Mirror.of(1)
+    evaluate(mirror, Prompt((), ONE))
+    assert evaluate(mirror, Prompt((), OTHER), background=True) is None
+    assert evaluate(mirror, Prompt((), ONE + "x"), background=True) == 1
+    assert evaluate(mirror, Prompt((), ONE)) == 1
+
+
+def test_a_cache_that_can_not_drop_a_tail_evaluates_what_it_lost(mirror: Mirror):
+    evaluate(mirror, Prompt((), ONE))
+    prompt = Prompt((), ONE[:-3])
+    seat = mirror.find_seat(prompt, TOKENIZER.pieces, TOKENIZER.encode)
+    assert seat is not None
+    mirror.take(seat, prompt)
+    plan = mirror.drop_current(seat.plan)
+    assert mirror.tokens == []
+    assert plan.keep == 0
+    assert plan.pending == TOKENIZER.encode(prompt.tail)
