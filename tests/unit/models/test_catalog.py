@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 
 import pytest
 
@@ -32,9 +33,12 @@ def test_entries_can_be_fetched_and_checked(model: CatalogModel) -> None:
     if isinstance(model.source, HubSource):
         assert re.fullmatch(r"[\w.-]+/[\w.-]+", model.source.repo_id)
         assert model.source.revision == "main" or re.fullmatch(r"[0-9a-f]{40}", model.source.revision)
-    else:
-        assert isinstance(model.source, WheelSource)
+    elif isinstance(model.source, WheelSource):
         assert model.source.sha256 == model.sha256
+    else:
+        assert CATALOG[model.source.base].source != model.source
+        assert sha256(model.source.path.read_bytes()).hexdigest() == model.source.sha256
+        assert model.source.path.stat().st_size <= 20_000_000
 
 
 @MODELS
