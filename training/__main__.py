@@ -22,6 +22,8 @@ _VERBS: Mapping[str, str] = MappingProxyType(
         "train": "training.train",
         "export": "training.export",
         "evaluate": "training.evaluate.command",
+        "run": "training.run",
+        "sweep": "training.sweep",
     }
 )
 _HELP: Mapping[str, str] = MappingProxyType(
@@ -31,6 +33,8 @@ _HELP: Mapping[str, str] = MappingProxyType(
         "train": "train a LoRA on a data set, with checkpoints to go on from",
         "export": "make GGUF files of what was trained, and compare them with it",
         "evaluate": "measure models on holes in code, through the server's own path, and report",
+        "run": "all of it in a row: from your own code to a model that your editor uses, and how good it is",
+        "sweep": "search rank, alpha, learning rate and span mix for the lowest held-out NLL",
     }
 )
 

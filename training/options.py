@@ -35,6 +35,10 @@ class TrainOptions:
     trackers: tuple[str, ...] = ()
     init_adapter: Path | None = None
     eval_rows: int = 128
+    evaluations: int | None = None
+    """Held-out evaluations, spread evenly over the run; None: one every ``eval_every`` steps."""
+    checkpoints: int | None = None
+    """Likewise; None: one every ``checkpoint_every`` steps."""
     weight_decay: float = 0.0
     clip: float = 1.0
     cpu: bool = False

@@ -33,6 +33,7 @@ class Counters:
     best_nll: float | None = None
     worse: int = 0
     """Evaluations since the best."""
+    evaluations: int = 0
 
 
 def begin(prepared: PreparedRun, measure_speed: Callable[[], float]) -> tuple[Counters, Budget]:

@@ -23,6 +23,19 @@ class Budget:
         return min(1.0, max(tokens / self.tokens, by_steps))
 
 
+def is_due(step: int, before: float, after: float, every: int, times: int | None) -> bool:
+    """Whether what happens now and then happens after a step.
+
+    Args:
+        step: its number, from 1.
+        before: share of the run that was done before it.
+        after: share that is done now.
+        every: steps between two times, where ``times`` is None.
+        times: how often in the whole run, spread evenly.
+    """
+    return step % every == 0 if times is None else int(before * times) < int(after * times)
+
+
 def learning_rate(peak: float, share: float, warmup: float, shape: Shape) -> float:
     """The learning rate when ``share`` of the run is done: up in a line, then down by ``shape`` to 0."""
     if share < warmup:

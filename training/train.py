@@ -25,7 +25,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +37,19 @@ from training.description import describe
 from training.metrics import JOURNAL, Journal, plot_losses
 from training.options import TrainOptions, add_arguments, options_from, recipe_from
 from training.prepared import RUN_FILE, PreparedRun, TrainError, prepare_run
-from training.schedule import learning_rate
+from training.schedule import is_due, learning_rate
 from training.step import measured_speed, take_step
 
 if TYPE_CHECKING:
     from training.resume import Counters
     from training.schedule import Budget
+
+_EVALUATION_SHARE = 0.1
+"""Of a run's cost, where they are spread over it; a pass without gradients costs a third of one with."""
+
+OnEvaluation = Callable[[int, float], None]
+"""Told the number of each held-out evaluation, from 1, and its NLL, in every process alike. What it raises
+ends the run; the checkpoints before stay."""
 
 __all__ = ["TrainError", "TrainOptions", "TrainResult", "add_arguments", "run", "train"]
 
@@ -68,12 +75,15 @@ def run(parsed: argparse.Namespace) -> int:
     return 0 if result.finished else 130
 
 
-def train(options: TrainOptions, recipe: Recipe) -> TrainResult:
+def train(
+    options: TrainOptions, recipe: Recipe, on_evaluation: OnEvaluation = lambda number, nll: None
+) -> TrainResult:
     """Train an adapter, from the beginning or from a checkpoint.
 
     Args:
         options: what to train on, where to put it, and what the machine should do.
         recipe: the method's numbers; only ``recipe.train`` is used.
+        on_evaluation: told of each held-out evaluation.
 
     Returns:
         Where the best adapter is and what it cost.
@@ -96,7 +106,7 @@ def train(options: TrainOptions, recipe: Recipe) -> TrainResult:
         alone = prepared.accelerator.num_processes == 1
         with journal, prepared.display, interruption(alone=alone) as interrupted:
             prepared.display.start()
-            finished = _loop(prepared, counters, budget, journal, interrupted)
+            finished = _loop(prepared, counters, budget, journal, interrupted, on_evaluation)
         return _finish(prepared, counters, finished=finished)
 
 
@@ -106,20 +116,24 @@ def _loop(
     budget: Budget,
     journal: Journal,
     interrupted: list[int],
+    on_evaluation: OnEvaluation,
 ) -> bool:
     """Step until the budget is spent or held-out NLL no longer falls; False when interrupted."""
     from training.resume import save
 
-    settings = prepared.recipe.train
+    options, settings = prepared.options, prepared.recipe.train
     done = budget.share(counters.tokens, counters.step)
     while done < 1 and counters.worse < settings.patience:
+        before = done
         values = _one_step(prepared, counters, budget)
         done = budget.share(counters.tokens, counters.step)
-        if counters.step % settings.eval_every == 0 or done >= 1:
-            values |= _evaluate(prepared, counters)
+        if done >= 1 or is_due(counters.step, before, done, settings.eval_every, options.evaluations):
+            values |= _evaluate(prepared, counters, budget)
         _report(prepared, journal, values, counters, done)
+        if "held_out_nll" in values:
+            on_evaluation(counters.evaluations, values["held_out_nll"])
         over = done >= 1 or counters.worse >= settings.patience or bool(interrupted)
-        if over or counters.step % settings.checkpoint_every == 0:
+        if over or is_due(counters.step, before, done, settings.checkpoint_every, options.checkpoints):
             save(prepared, counters, budget)
         if interrupted:
             return False
@@ -148,13 +162,15 @@ def _one_step(prepared: PreparedRun, counters: Counters, budget: Budget) -> dict
     }
 
 
-def _evaluate(prepared: PreparedRun, counters: Counters) -> dict[str, Any]:
+def _evaluate(prepared: PreparedRun, counters: Counters, budget: Budget) -> dict[str, Any]:
     """Measure, and keep the adapter if it is the best so far."""
     from training.held_out import held_out_nll
 
+    times = prepared.options.evaluations
     prepared.module.eval()
-    nll = held_out_nll(prepared)
+    nll = held_out_nll(prepared, 3 * _EVALUATION_SHARE * budget.tokens / times if times else None)
     prepared.module.train()
+    counters.evaluations += 1
     if nll is None or counters.best_nll is None or nll < counters.best_nll:
         counters.best_nll, counters.worse = nll, 0
         _keep_adapter(prepared, counters)

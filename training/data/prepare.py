@@ -74,7 +74,7 @@ def run(parsed: argparse.Namespace) -> int:
     console = Console(stderr=True)
     base = open_base(base_path(parsed.base), parsed.template)
     sources = open_sources(tuple(parsed.repo), tuple(parsed.installed), own=parsed.own)
-    with _Bars(console) as bars:
+    with Bars(console) as bars:
         dataset = prepare(sources, base, recipe, parsed.output, tuple(parsed.decontaminate), bars.show)
     _print_summary(dataset, console)
     return 0
@@ -97,6 +97,7 @@ def prepare(
     output: Path,
     evaluation: tuple[Path, ...] = (),
     on_progress: OnProgress = lambda step, done, total: None,
+    held_out_recipe: Recipe | None = None,
 ) -> DataSet:
     """Filter, deduplicate, split, draw rows, and write them.
 
@@ -107,6 +108,7 @@ def prepare(
         output: the data set's folder.
         evaluation: files that must not be trained on.
         on_progress: told of each step.
+        held_out_recipe: for the held-out rows, where several recipes are to be judged by the same ones.
 
     Raises:
         DataError: nothing is left to train on, or the data set can't be written.
@@ -119,9 +121,10 @@ def prepare(
     corpus = build_corpus(sources, settings, evaluation, on_progress)
     chars = sum(len(file.text) for file in corpus.train)
     wanted = settings.rows or max(_MIN_ROWS, min(_MAX_ROWS, chars // settings.chars_per_row))
+    judging, kept = held_out_recipe or recipe, settings.held_out_rows
     drawn = {
         "train": _draw(corpus, "train", wanted, base, recipe, evaluation, on_progress),
-        "held_out": _draw(corpus, "held_out", settings.held_out_rows, base, recipe, evaluation, on_progress),
+        "held_out": _draw(corpus, "held_out", kept, base, judging, evaluation, on_progress),
     }
     if not drawn["train"].rows:
         reasons = ", ".join(f"{count} {reason}" for reason, count in drawn["train"].dropped.most_common())
@@ -188,7 +191,7 @@ def _history(
     return found
 
 
-class _Bars:
+class Bars:
     """One progress bar a step, shown when the step begins."""
 
     def __init__(self, console: Console) -> None:
@@ -205,7 +208,7 @@ class _Bars:
             self._tasks[step] = self._progress.add_task(step, total=total)
         self._progress.update(self._tasks[step], completed=done, total=total)
 
-    def __enter__(self) -> _Bars:
+    def __enter__(self) -> Bars:
         self._progress.start()
         return self
 

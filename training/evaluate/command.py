@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attrs import frozen
+
 from training.evaluate import EvaluationError
 
 if TYPE_CHECKING:
@@ -27,6 +29,27 @@ if TYPE_CHECKING:
 
 _REPOSITORY_HOLES = 200
 _PLAIN_TEXTS = 24
+
+
+@frozen
+class EvaluateOptions:
+    """How arms are judged, and where the results go."""
+
+    output: Path
+    max_tokens: int = 256
+    """Longest answer."""
+    overrun: int = 48
+    """Tokens to end in after the server's stop rules."""
+    nll: bool = False
+    """Score true middles, and whole documents."""
+    plain_texts: int = _PLAIN_TEXTS
+    """Most whole documents that are scored."""
+    run_tests: bool = False
+    older_answers: bool = False
+    cut: str = "benchmark"
+    """How the holes were cut again, for the report."""
+    seed: int = 0
+    """Of the intervals."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,17 +125,50 @@ def evaluate(parsed: argparse.Namespace, console: Console, models: Models | None
     Raises:
         FimLspError: flags that make no sense, holes or models that can't be used.
     """
+    return judge(_arms(parsed.arm), _holes(parsed), _options(parsed), console, models)
+
+
+def judge(
+    arms: Sequence[Arm],
+    holes: tuple[Hole, ...],
+    options: EvaluateOptions,
+    console: Console,
+    models: Models | None = None,
+) -> dict[str, Any]:
+    """Let every arm fill every hole, write the report and return it.
+
+    Args:
+        arms: the base first.
+        holes: what to fill.
+        options: how, and where to.
+        console: where progress is shown.
+        models: where the arms' weights come from; the model store by default.
+
+    Raises:
+        FimLspError: models that can't be used, results that can't be written.
+    """
     from training.evaluate.report import make_report, write_report
     from training.evaluate.weights import StoredModels
 
-    arms = _arms(parsed.arm)
-    holes = _holes(parsed)
     source = models or StoredModels()
     with _Bar(console) as bar:
-        results = _results(parsed, arms, holes, source, bar)
-    report = make_report(results, _run_facts(parsed, arms, holes, source), parsed.seed)
-    write_report(parsed.output, report)
+        results = _results(options, arms, holes, source, bar)
+    report = make_report(results, _run_facts(options, arms, holes, source), options.seed)
+    write_report(options.output, report)
     return report
+
+
+def _options(parsed: argparse.Namespace) -> EvaluateOptions:
+    return EvaluateOptions(
+        output=parsed.output,
+        max_tokens=parsed.max_tokens,
+        overrun=parsed.overrun,
+        nll=parsed.nll,
+        run_tests=parsed.run_tests,
+        older_answers=parsed.older_answers,
+        cut=parsed.cut,
+        seed=parsed.seed,
+    )
 
 
 def _arms(texts: Sequence[str]) -> tuple[Arm, ...]:
@@ -147,7 +203,7 @@ def _holes(parsed: argparse.Namespace) -> tuple[Hole, ...]:
 
 
 def _results(
-    parsed: argparse.Namespace, arms: Sequence[Arm], holes: tuple[Hole, ...], models: Models, bar: _Bar
+    options: EvaluateOptions, arms: Sequence[Arm], holes: tuple[Hole, ...], models: Models, bar: _Bar
 ) -> list[Results]:
     from attrs import evolve
 
@@ -155,18 +211,19 @@ def _results(
     from training.evaluate.run import Conditions, fill, score_texts
     from training.evaluate.scores import Results
 
-    conditions = Conditions(parsed.max_tokens, parsed.overrun, parsed.nll, parsed.older_answers)
-    texts = _plain_texts(holes) if parsed.nll else ()
+    conditions = Conditions(options.max_tokens, options.overrun, options.nll, options.older_answers)
+    texts = _plain_texts(holes, options.plain_texts) if options.nll else ()
     results = []
-    with Journal(parsed.output / "answers.jsonl") as answers, Journal(parsed.output / "plain.jsonl") as plain:
+    output = options.output
+    with Journal(output / "answers.jsonl") as answers, Journal(output / "plain.jsonl") as plain:
         for arm in arms:
             done = bar.begin(arm.name, len(holes))
             records = fill(arm, holes, conditions, answers, models, done)
             scored = score_texts(arm, texts, plain, models) if texts else ()
             results.append(Results(arm, holes, records, {}, scored))
-    if not parsed.run_tests:
+    if not options.run_tests:
         return results
-    passes = _run_tests(parsed.output, results, bar)
+    passes = _run_tests(output, results, bar)
     return [evolve(one, passes=passes) for one in results]
 
 
@@ -179,24 +236,24 @@ def _run_tests(output: Path, results: Sequence[Results], bar: _Bar) -> dict[str,
         return run_programs(programs, journal, on_done=bar.begin("tests", len(programs)))
 
 
-def _plain_texts(holes: Sequence[Hole]) -> tuple[str, ...]:
+def _plain_texts(holes: Sequence[Hole], most: int) -> tuple[str, ...]:
     """Whole documents, the first of each path and task, evenly spread over the holes."""
     texts = tuple(dict.fromkeys(hole.text for hole in holes if hole.text.strip()))
-    step = max(1, len(texts) // _PLAIN_TEXTS)
-    return texts[::step][:_PLAIN_TEXTS]
+    step = max(1, len(texts) // most)
+    return texts[::step][:most]
 
 
 def _run_facts(
-    parsed: argparse.Namespace, arms: Sequence[Arm], holes: Sequence[Hole], models: Models
+    options: EvaluateOptions, arms: Sequence[Arm], holes: Sequence[Hole], models: Models
 ) -> dict[str, Any]:
     """What was measured and with what; no times and no paths, so that the report can be shared."""
     from fim_lsp import __version__
 
     return {
-        "seed": parsed.seed,
-        "cut": parsed.cut,
-        "max_tokens": parsed.max_tokens,
-        "overrun": parsed.overrun,
+        "seed": options.seed,
+        "cut": options.cut,
+        "max_tokens": options.max_tokens,
+        "overrun": options.overrun,
         "sets": dict(Counter(hole.set for hole in holes)),
         "arms": {
             arm.name: {

@@ -1,0 +1,48 @@
+"""Holes kept in a file, so that a judgement later sees the code as it stood when they were cut."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from attrs import asdict
+
+from training.evaluate import EvaluationError
+from training.evaluate.infilling import Check, Hole
+
+
+def write_holes(path: Path, holes: Sequence[Hole]) -> None:
+    """Write them as JSON lines; the file appears when it is whole.
+
+    Raises:
+        EvaluationError: it can't be written.
+    """
+    partial = path.with_name(path.name + ".part")
+    try:
+        partial.write_text("".join(json.dumps(asdict(hole)) + "\n" for hole in holes), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise EvaluationError(
+            f"Holes can't be kept in {path}: {error.strerror or error}.",
+            "Free some room, or choose another folder with --output.",
+        ) from error
+
+
+def read_holes(path: Path) -> tuple[Hole, ...]:
+    """The holes that :func:`write_holes` wrote, in their order.
+
+    Raises:
+        EvaluationError: the file can't be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return tuple(map(_hole, lines))
+    except (OSError, ValueError, TypeError) as error:
+        raise EvaluationError(f"The holes in {path} can't be read: {error}.") from error
+
+
+def _hole(line: str) -> Hole:
+    values = json.loads(line)
+    check = values.pop("check")
+    return Hole(**values, check=Check(**check) if check else None)
