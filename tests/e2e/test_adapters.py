@@ -9,6 +9,7 @@ import pytest
 from lsprotocol import types
 
 from fim_lsp.models.disk import sha256_of
+from tests.conftest import MODEL
 from tests.e2e.conftest import Editor, start
 from tests.lora_file import write_lora
 
@@ -34,7 +35,7 @@ def _loads(editor: Editor) -> int:
 
 async def test_an_adapter_takes_effect_with_the_next_request_and_goes_as_it_came(model_path, tmp_path):
     lora = write_lora(tmp_path / "style.gguf", model_path, base_sha256=sha256_of(model_path, lambda _: None))
-    async with start() as editor:
+    async with start("--model", MODEL) as editor:
         await editor.ready()
         editor.open(CODE)
         plain = await _said(editor)
@@ -56,7 +57,7 @@ async def test_an_adapter_takes_effect_with_the_next_request_and_goes_as_it_came
 
 async def test_an_adapter_is_only_for_its_language_and_folder(model_path, tmp_path):
     lora = write_lora(tmp_path / "style.gguf", model_path)
-    async with start() as editor:
+    async with start("--model", MODEL) as editor:
         await editor.ready()
         editor.open(CODE)
         plain = await _said(editor)
@@ -70,7 +71,7 @@ async def test_an_adapter_is_only_for_its_language_and_folder(model_path, tmp_pa
 
 async def test_an_adapter_that_was_trained_anew_is_another_one(model_path, tmp_path):
     lora = write_lora(tmp_path / "style.gguf", model_path, seed=1)
-    async with start() as editor:
+    async with start("--model", MODEL) as editor:
         await editor.ready()
         editor.open(CODE)
         _configure(editor, {"path": str(lora)})
@@ -85,7 +86,7 @@ async def test_a_wrong_adapter_is_told_once_and_completions_go_on(model_path, tm
     )
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(wrong.read_bytes()[:5000])
-    async with start() as editor:
+    async with start("--model", MODEL) as editor:
         await editor.ready()
         editor.open(CODE)
         plain = await _said(editor)

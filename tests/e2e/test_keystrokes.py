@@ -20,7 +20,6 @@ def test_typing_on_costs_few_tokens_and_an_accept_hardly_any(tmp_path):
     assert run["evaluated_per_keystroke"]["p50"] <= 2
     assert run["accepted_chars"] > 0
     assert run["prefilled_after_accept"] <= 4
-    assert run["ttft_ms"]["p50"] <= run["shown_ms"]["p50"]
     assert (tmp_path / "keystrokes.md").read_text().count("| fim-lsp |") == 1
     assert sorted(path.name for path in tmp_path.glob("*.png")) == [
         "keystrokes-cpu.png",

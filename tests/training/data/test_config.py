@@ -16,7 +16,7 @@ def test_later_layers_win(tmp_path: Path):
     recipe = make_recipe(file=file, flags={"stage": None, "data": {"seed": 4, "rows": None}})
     assert recipe.stage == "a"
     assert (recipe.data.fim_rate, recipe.data.seed, recipe.data.rows) == (0.8, 4, None)
-    assert (recipe.data.spans.node, recipe.data.spans.lines) == (1.0, 0.15)
+    assert (recipe.data.spans.node, recipe.data.spans.lines) == (1.0, 0.2)
     assert recipe.data.context_rate == 0
     assert (recipe.train.rank, recipe.train.learning_rate) == (8, 5e-4)
 
