@@ -1,0 +1,9 @@
+vim.api.nvim_create_user_command('FimLsp', function(call)
+  require('fim_lsp.commands').run(call)
+end, {
+  nargs = '*',
+  desc = 'fim-lsp: status, toggle, model, adapter, explain, doctor, log',
+  complete = function(...)
+    return require('fim_lsp.commands').complete(...)
+  end,
+})

@@ -1,0 +1,59 @@
+"""Print ``lua/fim_lsp/settings.lua``: the server's settings as LuaCATS types, from the server's own table.
+
+Run it with the server's Python when settings have changed::
+
+    python editors/neovim/scripts/settings_types.py > editors/neovim/lua/fim_lsp/settings.lua
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from fim_lsp.settings import SettingRow, table
+
+ROOT = "fim_lsp.ServerSettings"
+PLAIN = {str: "string", bool: "boolean", int: "integer", float: "number"}
+HEADER = """\
+--- The server's settings, as `settings` of `setup` and `configure` take them.
+--- Written by scripts/settings_types.py from the server's own table; do not edit.
+
+---@meta
+"""
+
+
+def lua_type(wanted: Any, item: str) -> str:
+    """A Python annotation as LuaCATS knows it; ``item`` names the class of a list's objects."""
+    if wanted in PLAIN:
+        return PLAIN[wanted]
+    origin, arguments = get_origin(wanted), get_args(wanted)
+    if origin is Literal:
+        return "|".join(f"'{value}'" for value in arguments)
+    if origin in (Union, UnionType):  # only ever "or None", which every field may be
+        return lua_type(next(one for one in arguments if one is not type(None)), item)
+    if origin is tuple:
+        return (PLAIN.get(arguments[0]) or item) + "[]"
+    raise TypeError(f"There is no Lua type for {wanted!r}: add one here.")
+
+
+def classes(name: str, rows: Iterable[SettingRow], path: str = "") -> Iterator[str]:
+    """The class of some rows, behind the classes of its parts."""
+    fields = []
+    for key, group in groupby(rows, lambda row: row.path[len(path) :].split(".")[0]):
+        here, part = path + key, f"{name}.{key[0].upper()}{key[1:]}"
+        below = list(group)
+        if below[0].path != here:
+            yield from classes(part, below, here + ".")
+            fields.append(f"---@field {key}? {part}")
+            continue
+        (row,) = below
+        if row.items:
+            yield from classes(part, row.items)
+        fields.append(f"---@field {key}? {lua_type(row.type, part)} {row.about}")
+    yield "\n".join([f"---@class {name}", *fields]) + "\n"
+
+
+if __name__ == "__main__":
+    print("\n".join([HEADER, *classes(ROOT, table())]), end="")

@@ -1,0 +1,93 @@
+"""Write the server's settings into the extension's manifest: ``python editors/vscode/scripts/settings.py``.
+
+The table in ``fim_lsp.settings`` is the source of truth; what this script makes of it replaces every category
+of ``contributes.configuration`` but the first, which holds the extension's own settings. A unit test fails
+while the two differ.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import attrs
+
+from fim_lsp.settings import SettingRow, camel_case, table
+
+MANIFEST = Path(__file__).parents[1] / "package.json"
+_FOR_CLIENTS = {"status"}
+"""What the extension itself sends, so that users need not see it."""
+_NAMES = {str: "string", bool: "boolean", int: "integer", float: "number"}
+
+Schema = dict[str, Any]
+
+
+def schema(kind: Any) -> Schema:
+    """The JSON schema of a setting's type."""
+    if kind in _NAMES:
+        return {"type": _NAMES[kind]}
+    if get_origin(kind) is Literal:
+        return {"type": "string", "enum": list(get_args(kind))}
+    if get_origin(kind) in (Union, UnionType):
+        (known,) = (schema(one) for one in get_args(kind) if one is not NoneType)
+        return {**known, "type": [known["type"], "null"]}
+    if get_origin(kind) is tuple:
+        return {"type": "array", "items": schema(get_args(kind)[0])}
+    if attrs.has(kind):
+        return _object(kind)
+    raise TypeError(f"no JSON schema is known for {kind}")
+
+
+def _object(cls: type[Any]) -> Schema:
+    hints, fields = get_type_hints(cls), attrs.fields(cls)
+    properties = {camel_case(one.name): _property(hints[one.name], one.metadata) for one in fields}
+    required = [camel_case(one.name) for one in fields if one.default is attrs.NOTHING]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _property(kind: Any, metadata: Any) -> Schema:
+    bounds = {"minimum": metadata.get("at_least"), "maximum": metadata.get("at_most")}
+    about = {"description": metadata.get("about")}
+    return {**schema(kind), **{key: value for key, value in (bounds | about).items() if value is not None}}
+
+
+def contributed(row: SettingRow) -> Schema:
+    """One row of the table as VS Code's settings page wants it."""
+    metadata = {"about": row.about, "at_least": row.at_least, "at_most": row.at_most}
+    return {**_property(row.type, metadata), "default": _on_the_wire(row.default), "scope": "window"}
+
+
+def _on_the_wire(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_on_the_wire(item) for item in value]
+    if attrs.has(type(value)):
+        return {camel_case(key): _on_the_wire(item) for key, item in attrs.asdict(value).items()}
+    return value
+
+
+def categories() -> list[Schema]:
+    """The table by its sections, in order."""
+    rows = [row for row in table() if row.path not in _FOR_CLIENTS]
+    sections = groupby(rows, lambda row: row.path.split(".")[0])
+    return [
+        {
+            "title": section.capitalize(),
+            "properties": {f"fimLsp.{row.path}": contributed(row) for row in members},
+        }
+        for section, members in sections
+    ]
+
+
+def mended(text: str) -> str:
+    """The manifest with the server's settings as they are now."""
+    manifest = json.loads(text)
+    own = manifest["contributes"]["configuration"][:1]
+    manifest["contributes"]["configuration"] = own + categories()
+    return json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    MANIFEST.write_text(mended(MANIFEST.read_text(encoding="utf-8")), encoding="utf-8")

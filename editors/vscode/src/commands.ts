@@ -1,0 +1,50 @@
+// Every command of the extension.
+import { type Disposable, type LogOutputChannel, commands, window } from "vscode";
+import { pickAdapters } from "./adapters";
+import { showMenu } from "./menu";
+import { fetchModel, pickModel } from "./models";
+import type { Pages } from "./pages";
+import type { Gate } from "./permissions";
+import type { Server } from "./server";
+import type { StatusBar } from "./statusBar";
+
+/** The editor's own commands under names that users find in the palette. */
+const EDITOR_COMMANDS = {
+  "fimLsp.trigger": "editor.action.inlineSuggest.trigger",
+  "fimLsp.acceptAll": "editor.action.inlineSuggest.commit",
+  "fimLsp.acceptWord": "editor.action.inlineSuggest.acceptNextWord",
+  "fimLsp.acceptLine": "editor.action.inlineSuggest.acceptNextLine",
+  "fimLsp.showNext": "editor.action.inlineSuggest.showNext",
+  "fimLsp.showPrevious": "editor.action.inlineSuggest.showPrevious",
+};
+
+export function registerCommands(
+  server: Server,
+  status: StatusBar,
+  gate: Gate,
+  pages: Pages,
+  log: LogOutputChannel,
+): Disposable[] {
+  const own: Record<string, (...args: never[]) => unknown> = {
+    "fimLsp.menu": () => showMenu(status, gate),
+    "fimLsp.toggleSession": () => gate.toggleSession(),
+    "fimLsp.toggleWorkspace": () => gate.toggleWorkspace(),
+    "fimLsp.toggleLanguage": () => gate.toggleLanguage(window.activeTextEditor?.document.languageId ?? ""),
+    "fimLsp.pickModel": () => pickModel(server),
+    "fimLsp.fetchModel": (name?: string) => (name ? fetchModel(server, name) : pickModel(server)),
+    "fimLsp.pickAdapters": () => pickAdapters(),
+    "fimLsp.why": () => pages.explain(),
+    "fimLsp.doctor": () => pages.doctor(),
+    "fimLsp.showLog": () => {
+      log.show();
+    },
+    "fimLsp.restart": () => server.restart(),
+    "fimLsp.install": () => server.install(),
+  };
+  return [
+    ...Object.entries(own).map(([id, handler]) => commands.registerCommand(id, handler)),
+    ...Object.entries(EDITOR_COMMANDS).map(([id, command]) =>
+      commands.registerCommand(id, () => commands.executeCommand(command)),
+    ),
+  ];
+}

@@ -1,0 +1,80 @@
+// Why this suggestion: the server's answer to fimLsp.explain as a page that a person can read.
+
+export interface Explanation {
+  readonly uri: string;
+  /** Counted from 0. */
+  readonly line: number;
+  readonly source: "cache" | "joined" | "generated";
+  readonly template: string;
+  readonly multiline: boolean;
+  readonly delayMs: number;
+  readonly timings: Readonly<
+    Record<
+      "queuedMs" | "prefillMs" | "decodeMs" | "evaluatedTokens" | "reusedTokens" | "generatedTokens",
+      number
+    >
+  >;
+  readonly parts: readonly { readonly kind: string; readonly text: string; readonly tokens: number }[];
+  readonly said: string;
+  readonly endedBy: string;
+  readonly steps: readonly { readonly name: string; readonly before: string; readonly after: string }[];
+  readonly offered: string | null;
+  readonly droppedBecause: string;
+  readonly confidence: number;
+}
+
+const SOURCES = {
+  cache: "remembered from an earlier request",
+  joined: "taken from a generation that was already running",
+  generated: "generated for this request",
+};
+
+/** The page, in Markdown. */
+export function explanationPage(last: Explanation): string {
+  if (!last.uri) return "# Why this suggestion\n\nNothing was suggested yet.\n";
+  const outcome =
+    last.offered === null
+      ? `Nothing was offered: ${last.droppedBecause}.`
+      : `Offered:\n\n${fenced(last.offered)}`;
+  return [
+    "# Why this suggestion",
+    `${decodeURIComponent(last.uri)}, line ${last.line + 1}`,
+    outcome,
+    `It was ${SOURCES[last.source]}. The model was ${Math.round(last.confidence * 100)}% sure of its tokens.`,
+    "## What the model said",
+    `${fenced(last.said)}\n\nIt ended because of: ${last.endedBy || "nothing"}.`,
+    "## What the filters changed",
+    last.steps.length > 0 ? last.steps.map(step).join("\n\n") : "Nothing.",
+    "## What it cost",
+    costs(last),
+    "## What the model saw",
+    `Template: ${last.template || "none"}.`,
+    ...last.parts.map(({ kind, text, tokens }) => `### ${kind}, ${tokens} tokens\n\n${fenced(text)}`),
+    "",
+  ].join("\n\n");
+}
+
+function step({ name, before, after }: Explanation["steps"][number]): string {
+  return `**${name}** made\n\n${fenced(before)}\n\ninto\n\n${fenced(after)}`;
+}
+
+function costs({ delayMs, timings, multiline }: Explanation): string {
+  const rows = [
+    ["prompt tokens evaluated", timings.evaluatedTokens],
+    ["prompt tokens reused", timings.reusedTokens],
+    ["tokens generated", timings.generatedTokens],
+    ["debounce, ms", delayMs.toFixed(1)],
+    ["queue, ms", timings.queuedMs.toFixed(1)],
+    ["prefill, ms", timings.prefillMs.toFixed(1)],
+    ["decode, ms", timings.decodeMs.toFixed(1)],
+    ["several lines", multiline ? "yes" : "no"],
+  ];
+  return ["| | |", "|---|---:|", ...rows.map((row) => `| ${row.join(" | ")} |`)].join("\n");
+}
+
+/** A block of code, with a fence longer than any inside. */
+function fenced(text: string): string {
+  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
+  const fence = "`".repeat(longest + 1);
+  return `${fence}\n${text}\n${fence}`;
+}

@@ -1,0 +1,21 @@
+// The way in: make the parts, tie them together, start the server.
+import { type ExtensionContext, window } from "vscode";
+import { registerCommands } from "./commands";
+import { Pages } from "./pages";
+import { Gate } from "./permissions";
+import { Server } from "./server";
+import { contributedKeys } from "./settings";
+import { StatusBar } from "./statusBar";
+
+export async function activate(context: ExtensionContext): Promise<void> {
+  const log = window.createOutputChannel("fim-lsp", { log: true });
+  const status = new StatusBar();
+  const gate = new Gate(status);
+  const keys = contributedKeys(context.extension.packageJSON as Parameters<typeof contributedKeys>[0]);
+  const server = new Server(context, { log, status, gate, keys });
+  const pages = new Pages(server);
+  // Disposed in this order when the window closes; the server ends by itself when its input does.
+  context.subscriptions.push(server, pages, gate, status, log);
+  context.subscriptions.push(...registerCommands(server, status, gate, pages, log));
+  await server.restart();
+}

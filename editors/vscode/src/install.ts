@@ -1,0 +1,82 @@
+// Installing the server into a virtual environment of the extension's own, when the user says so.
+import { rm } from "node:fs/promises";
+import {
+  type ExtensionContext,
+  type LogOutputChannel,
+  ProgressLocation,
+  commands,
+  window,
+  workspace,
+} from "vscode";
+import { selectedInterpreter } from "./interpreter";
+import { interpreterIn, ownEnvironment, ownFolder } from "./locate";
+import { type CommandLine, lastLine, run } from "./processes";
+
+const NEW_ENOUGH = "import sys; sys.exit(sys.version_info < (3, 10))";
+
+/** Ask, then install; whether there is a server now. */
+export async function offerInstall(context: ExtensionContext, log: LogOutputChannel): Promise<boolean> {
+  const wanted = workspace.getConfiguration("fimLsp").get("server.package", "fim-lsp");
+  const answer = await window.showInformationMessage(
+    `There is no fim-lsp server yet. Install the Python package ${wanted} for VS Code alone? ` +
+      "Compiling llama.cpp takes 5 to 15 minutes and needs a C++ compiler.",
+    "Install",
+    "Set a Command",
+  );
+  if (answer === "Set a Command") {
+    await commands.executeCommand("workbench.action.openSettings", "fimLsp.server");
+  }
+  return answer === "Install" && (await install(context, log, wanted));
+}
+
+async function install(context: ExtensionContext, log: LogOutputChannel, wanted: string): Promise<boolean> {
+  const cwd = await ownFolder(context);
+  const python = await findPython(cwd);
+  if (!python) {
+    void window.showErrorMessage("fim-lsp needs Python 3.10 or newer. Install it, then try again.");
+    return false;
+  }
+  const environment = ownEnvironment(context);
+  const steps: CommandLine[] = [
+    { command: python, args: ["-m", "venv", "--clear", environment] },
+    { command: interpreterIn(environment), args: ["-m", "pip", "install", "--progress-bar", "off", wanted] },
+  ];
+  const progress = {
+    location: ProgressLocation.Notification,
+    title: "Installing fim-lsp",
+    cancellable: true,
+  };
+  return window.withProgress(progress, async (report, token) => {
+    const abort = new AbortController();
+    token.onCancellationRequested(() => {
+      abort.abort();
+    });
+    for (const step of steps) {
+      const onLine = (message: string) => {
+        log.info(message);
+        report.report({ message });
+      };
+      const { code, output } = await run(step, { cwd, signal: abort.signal, onLine });
+      if (code !== 0) {
+        await rm(environment, { recursive: true, force: true });
+        if (!token.isCancellationRequested) complain(log, lastLine(output));
+        return false;
+      }
+    }
+    return true;
+  });
+}
+
+/** A Python that is new enough: the selected one, else the one on PATH. */
+async function findPython(cwd: string): Promise<string | undefined> {
+  for (const command of [await selectedInterpreter(), "python3", "python"]) {
+    if (command && (await run({ command, args: ["-c", NEW_ENOUGH] }, { cwd })).code === 0) return command;
+  }
+  return undefined;
+}
+
+function complain(log: LogOutputChannel, reason: string): void {
+  void window.showErrorMessage(`fim-lsp could not be installed: ${reason}`, "Show Log").then((answer) => {
+    if (answer) log.show();
+  });
+}

@@ -1,0 +1,49 @@
+// What the server tells the user, with a button for what can be done about it.
+import { type LogOutputChannel, commands, window } from "vscode";
+import { MessageType, type ShowMessageParams } from "vscode-languageclient/node";
+import { missingModelIn } from "./appearance";
+
+interface Choice {
+  readonly title: string;
+  readonly choose: () => unknown;
+}
+
+/** Show a message of the server's. */
+export function showServerMessage({ type, message }: ShowMessageParams, log: LogOutputChannel): void {
+  const showLog: Choice = {
+    title: "Show Log",
+    choose: () => {
+      log.show();
+    },
+  };
+  const missing = missingModelIn(message);
+  if (missing) {
+    offerModel(missing);
+  } else if (type === MessageType.Error) {
+    ask(window.showErrorMessage, message, [command("Pick Model", "fimLsp.pickModel"), showLog]);
+  } else if (type === MessageType.Warning) {
+    const settings = command("Open Settings", "workbench.action.openSettings", "@ext:fim-lsp.fim-lsp");
+    ask(window.showWarningMessage, message, [settings, showLog]);
+  } else {
+    ask(window.showInformationMessage, message, []);
+  }
+}
+
+/** Offer to fetch a model. Nothing is fetched unless the user says so here. */
+function offerModel(name: string): void {
+  const question = `fim-lsp needs a model. Fetch ${name}? Once it is here, everything works offline.`;
+  ask(window.showInformationMessage, question, [
+    command(`Fetch ${name}`, "fimLsp.fetchModel", name),
+    command("Pick Another", "fimLsp.pickModel"),
+  ]);
+}
+
+function command(title: string, id: string, ...args: unknown[]): Choice {
+  return { title, choose: () => commands.executeCommand(id, ...args) };
+}
+
+type Show = (message: string, ...choices: Choice[]) => Thenable<Choice | undefined>;
+
+function ask(show: Show, message: string, choices: Choice[]): void {
+  void show(message, ...choices).then((choice) => choice?.choose());
+}

@@ -1,0 +1,102 @@
+// The server's life: found, started, restarted, stopped, one step at a time.
+import { type Disposable, type ExtensionContext, workspace } from "vscode";
+import { type LanguageClient, State } from "vscode-languageclient/node";
+import { type Parts, makeClient } from "./client";
+import { offerInstall } from "./install";
+import { onInterpreterSelected } from "./interpreter";
+import { type Found, locate, ownFolder } from "./locate";
+import { type CommandLine, type Outcome, type RunOptions, run } from "./processes";
+
+export class Server implements Disposable {
+  private client: LanguageClient | undefined;
+  private found: Found | undefined;
+  private turn: Promise<void> = Promise.resolve();
+  private readonly listeners: Disposable[] = [];
+
+  constructor(
+    private readonly context: ExtensionContext,
+    private readonly parts: Parts,
+  ) {
+    this.listeners.push(
+      workspace.onDidChangeConfiguration((change) => {
+        if (change.affectsConfiguration("fimLsp.server.command")) void this.restart();
+      }),
+      workspace.onDidGrantWorkspaceTrust(() => void this.restart()),
+    );
+    void onInterpreterSelected(() => {
+      if (this.found?.origin !== "setting") void this.restart();
+    }).then((listener) => {
+      if (listener) this.listeners.push(listener);
+    });
+  }
+
+  /** Stop what runs, look for the server again, and start it. Calls wait for one another. */
+  restart(): Promise<void> {
+    this.turn = this.turn.then(() => this.stopNow()).then(() => this.startNow());
+    return this.turn;
+  }
+
+  stop(): Promise<void> {
+    this.turn = this.turn.then(() => this.stopNow());
+    return this.turn;
+  }
+
+  /** Install the server if the user agrees, and start it. */
+  async install(): Promise<void> {
+    if (await offerInstall(this.context, this.parts.log)) await this.restart();
+  }
+
+  /** Run a command of the server's: `fimLsp.explain` and its like. Undefined while no server runs. */
+  async execute<T>(command: string, ...args: unknown[]): Promise<T | undefined> {
+    if (!this.client?.isRunning()) return undefined;
+    return this.client.sendRequest<T>("workspace/executeCommand", { command, arguments: args });
+  }
+
+  /** Run a verb of the command line: `doctor`, `model pull` and their like. Undefined without a server. */
+  async verb(args: readonly string[], options: Omit<RunOptions, "cwd"> = {}): Promise<Outcome | undefined> {
+    if (!this.found) return undefined;
+    const line: CommandLine = { command: this.found.command, args: [...this.found.args, ...args] };
+    return run(line, { ...options, cwd: await ownFolder(this.context) });
+  }
+
+  dispose(): void {
+    for (const listener of this.listeners) listener.dispose();
+    void this.stop();
+  }
+
+  private async stopNow(): Promise<void> {
+    const { client } = this;
+    this.client = undefined;
+    if (!client) return;
+    try {
+      // A client that is just being restarted after a crash can't be stopped before it runs.
+      if (client.state === State.Starting) await client.start();
+      await client.dispose();
+    } catch (error) {
+      this.parts.log.warn(`Stopping the server: ${String(error)}`);
+    }
+  }
+
+  private async startNow(): Promise<void> {
+    const { log, status } = this.parts;
+    status.update({ server: "searching", problem: undefined });
+    try {
+      this.found = await locate(this.context, log);
+      if (!this.found) {
+        status.update({ server: "missing" });
+        void this.install();
+        return;
+      }
+      status.update({ server: "starting" });
+      const { command, args } = this.found;
+      const cwd = await ownFolder(this.context);
+      this.client = makeClient({ command, args: [...args, "--stdio"], options: { cwd } }, this.parts);
+      await this.client.start();
+      status.update({ server: "running" });
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error);
+      log.error(problem);
+      status.update({ server: "failed", problem });
+    }
+  }
+}

@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { describe, readCatalog } from "../src/catalog";
+
+const smol = {
+  name: "smollm2-135m",
+  title: "SmolLM2",
+  sizeBytes: 98_362_432,
+  memoryMb: 350,
+  licence: "Apache-2.0",
+  tuned: false,
+  here: true,
+};
+
+test("the list is read", () => {
+  assert.deepEqual(readCatalog(JSON.stringify([smol, { other: 1 }])), [smol]);
+});
+
+test("what is no list of models is no model", () => {
+  for (const text of ["", "name  size\nsmollm2", "{}", "[1, null]"]) assert.deepEqual(readCatalog(text), []);
+});
+
+test("size, memory, licence and a warning", () => {
+  assert.equal(describe(smol), "98 MB, 350 MB of memory, Apache-2.0, not tuned for fill-in-the-middle");
+  assert.equal(describe({ ...smol, tuned: true }), "98 MB, 350 MB of memory, Apache-2.0");
+});

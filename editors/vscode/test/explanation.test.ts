@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Explanation, explanationPage } from "../src/explanation";
+
+const last: Explanation = {
+  uri: "file:///a%20b.py",
+  line: 6,
+  source: "joined",
+  template: "smollm2",
+  multiline: true,
+  delayMs: 1.25,
+  timings: {
+    queuedMs: 0,
+    prefillMs: 12.34,
+    decodeMs: 5,
+    evaluatedTokens: 3,
+    reusedTokens: 99,
+    generatedTokens: 7,
+  },
+  parts: [{ kind: "prefix", text: "def f():", tokens: 4 }],
+  said: "return `x` ```",
+  endedBy: "block",
+  steps: [{ name: "trim", before: "a ", after: "a" }],
+  offered: "return",
+  droppedBecause: "",
+  confidence: 0.876,
+};
+
+test("the page tells place, offer, costs, filters and prompt", () => {
+  const page = explanationPage(last);
+  for (const said of [
+    "/a b.py, line 7",
+    "already running",
+    "88%",
+    "| prompt tokens reused | 99 |",
+    "**trim** made",
+    "prefix, 4 tokens",
+  ]) {
+    assert.ok(page.includes(said), said);
+  }
+});
+
+test("code with fences in it stays inside its own", () => {
+  assert.ok(explanationPage(last).includes("````\nreturn `x` ```\n````"));
+});
+
+test("what was dropped says why", () => {
+  const page = explanationPage({ ...last, offered: null, droppedBecause: "suffix_lines", steps: [] });
+  assert.match(page, /Nothing was offered: suffix_lines\./);
+  assert.match(page, /changed\n\nNothing\./);
+});
+
+test("before the first suggestion there is nothing to explain", () => {
+  assert.match(explanationPage({ ...last, uri: "" }), /Nothing was suggested yet/);
+});

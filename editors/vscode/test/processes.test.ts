@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { tmpdir } from "node:os";
+import { test } from "node:test";
+import { lastLine, run } from "../src/processes";
+
+const script = (text: string) => ({ command: process.execPath, args: ["-e", text] });
+const cwd = tmpdir();
+
+test("code and output of a program", async () => {
+  const lines: string[] = [];
+  const options = { cwd, onLine: (line: string) => lines.push(line) };
+  const outcome = await run(
+    script("console.log('out'); console.error('err'); process.exitCode = 3"),
+    options,
+  );
+  assert.equal(outcome.code, 3);
+  assert.equal(outcome.stdout, "out");
+  assert.deepEqual(lines.toSorted(), ["err", "out"]);
+  assert.deepEqual(outcome.output.split("\n").toSorted(), ["err", "out"]);
+});
+
+test("a program that is not there is an outcome too", async () => {
+  const outcome = await run({ command: "no-such-program-anywhere", args: [] }, { cwd });
+  assert.notEqual(outcome.code, 0);
+  assert.match(lastLine(outcome.output), /ENOENT/);
+});
+
+test("an abort ends the program", async () => {
+  const abort = new AbortController();
+  const running = run(script("setInterval(() => {}, 1000); console.log('up')"), {
+    cwd,
+    signal: abort.signal,
+    onLine: () => {
+      abort.abort();
+    },
+  });
+  assert.equal((await running).code, null);
+});

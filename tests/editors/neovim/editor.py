@@ -1,0 +1,246 @@
+"""A real Neovim, driven by the keys that a user would type."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pynvim
+from attrs import define, field
+
+PLUGIN = Path(__file__).parents[3] / "editors" / "neovim"
+PATIENCE_S = 60
+INLINE = "textDocument/inlineCompletion"
+_GHOST = """
+local text = {}
+for _, name in ipairs({ 'fim_lsp.ghost', 'nvim.lsp.inline_completion' }) do
+  local namespace = vim.api.nvim_get_namespaces()[name]
+  for _, mark in ipairs(namespace
+    and vim.api.nvim_buf_get_extmarks(0, namespace, 0, -1, { details = true }) or {}) do
+    local lines = { mark[4].virt_text or {} }
+    vim.list_extend(lines, mark[4].virt_lines or {})
+    text[#text + 1] = {
+      row = mark[2],
+      col = mark[3],
+      pos = mark[4].virt_text_pos,
+      text = table.concat(vim.tbl_map(function(chunks)
+        return table.concat(vim.tbl_map(function(chunk) return chunk[1] end, chunks))
+      end, lines), '\\n'),
+    }
+  end
+end
+return text
+"""
+
+_ACCEPTABLE = """
+local idle = require('fim_lsp.statusline').state() == 'ready'
+local _, rest = require('fim_lsp.display').at_cursor()
+return idle and rest and rest.text or ''
+"""
+
+
+@define
+class Editor:
+    """One Neovim with the plugin, its folder, and what it sent to the server."""
+
+    nvim: Any
+    folder: Path
+    display: str
+    wire_log: Path
+    _files: int = field(default=0)
+
+    def lua(self, expression: str, *arguments: Any) -> Any:
+        return self.nvim.exec_lua(f"return {expression}", *arguments)
+
+    def wait(self, what: str, found: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
+        """Wait until something is there, and return it."""
+        end = time.monotonic() + patience_s
+        while time.monotonic() < end:
+            if value := found():
+                return value
+            time.sleep(0.05)
+        report = self.report() if self.lua("package.loaded['fim_lsp'] ~= nil") else repr(self.text)
+        raise AssertionError(f"never {what}; {report}")
+
+    def report(self) -> str:
+        """What helps to understand a failed test."""
+        return json.dumps(
+            {
+                "lines": self.nvim.current.buffer[:],
+                "cursor": self.nvim.current.window.cursor,
+                "mode": self.nvim.api.get_mode(),
+                "ghost": self.ghosts(),
+                "status": self.status(),
+                "messages": self.nvim.command_output("messages"),
+                "log": self.lua("require('fim_lsp.log').lines()")[-10:],
+                "sent": [message.get("method") for message in self.sent()][-12:],
+            },
+            ensure_ascii=False,
+        )
+
+    def open(self, marked: str, *, name: str = "", before: Sequence[str] = ()) -> Path:
+        """Edit a new file with the cursor at █, in insert mode, as a user would: by keys."""
+        self._files += 1
+        text = marked.replace("█", "")
+        path = self.folder / (name or f"file{self._files}.py")
+        path.write_bytes(text.encode())
+        self.nvim.input("<C-\\><C-n>")
+        for command in (*before, f"edit! {path}"):
+            self.nvim.command(command)
+        self.wait_ready()
+        head = marked.split("█")[0].replace("\r\n", "\n")
+        row, last = head.count("\n") + 1, head.rsplit("\n", 1)[-1]
+        self.nvim.current.window.cursor = (row, len(last.encode()))
+        at_end = not text.replace("\r\n", "\n")[len(head) :].split("\n")[0]
+        self.nvim.input("A" if at_end else "i")
+        self.wait("in insert mode", lambda: self.nvim.api.get_mode()["mode"] == "i")
+        return path
+
+    def wait_ready(self) -> None:
+        self.wait("ready", lambda: self.state in ("ready", "busy", "off"))
+
+    def type(self, keys: str) -> None:
+        """Type keys, in Neovim's notation, and let Neovim work them off."""
+        self.nvim.input(keys)
+        self.nvim.eval("1")  # answered only when no typed key is left
+
+    def ghosts(self) -> list[dict[str, Any]]:
+        return list(self.nvim.exec_lua(_GHOST))
+
+    @property
+    def ghost(self) -> str:
+        """The ghost text on the screen, empty if there is none."""
+        shown = self.ghosts()
+        assert len(shown) <= 1, shown
+        return shown[0]["text"] if shown else ""
+
+    @property
+    def acceptable(self) -> bool:
+        return bool(self.lua("require('fim_lsp.display').at_cursor() ~= nil"))
+
+    def wait_ghost(self) -> str:
+        """Wait for ghost text that no answer under way will replace."""
+        seen: list[str] = []
+
+        def settled() -> bool:
+            seen.append(self.nvim.exec_lua(_ACCEPTABLE))
+            return bool(seen[-1]) and seen[-12:] == 12 * seen[-1:]
+
+        self.wait("ghost text that stays", settled)
+        return self.ghost
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.nvim.current.buffer[:])
+
+    @property
+    def offset(self) -> int:
+        """Code points before the cursor."""
+        row, col = self.nvim.current.window.cursor
+        lines = self.nvim.current.buffer[:]
+        return len("\n".join([*lines[: row - 1], lines[row - 1].encode()[:col].decode()]))
+
+    def with_inserted(self, text: str) -> str:
+        """The buffer as it will be once ``text`` stands at the cursor."""
+        before, at = self.text, self.offset
+        return before[:at] + text + before[at:]
+
+    def wait_text(self, wanted: str) -> None:
+        self.wait(f"the text {wanted!r}", lambda: self.text == wanted, 20)
+
+    def save(self, path: Path) -> bytes:
+        """Write the file by keys and return its bytes."""
+        self.type("<Esc>:write<CR>")
+        self.wait("saved", lambda: not self.nvim.current.buffer.options["modified"], 20)
+        return path.read_bytes()
+
+    def sent(self) -> list[dict[str, Any]]:
+        """Every message that went to a server, and the servers' process ids."""
+        if not self.wire_log.exists():
+            return []
+        lines = self.wire_log.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+    def sent_of(self, method: str) -> list[dict[str, Any]]:
+        return [message["params"] for message in self.sent() if message.get("method") == method]
+
+    def server_pid(self) -> int:
+        return int([message for message in self.sent() if "server" in message][-1]["server"])
+
+    def configure(self, settings: dict[str, Any]) -> None:
+        """Change the server's settings, and wait until it has fetched them."""
+        fetched = len(self._answers())
+        self.nvim.exec_lua("require('fim_lsp').configure(...)", settings)
+        self.wait("the settings fetched", lambda: len(self._answers()) > fetched)
+
+    def _answers(self) -> list[Any]:
+        return [message for message in self.sent() if "result" in message]
+
+    def status(self) -> str:
+        """The statusline component."""
+        return str(self.lua("require('fim_lsp.statusline').text()"))
+
+    @property
+    def state(self) -> str:
+        """The statusline's one word."""
+        return str(self.lua("require('fim_lsp.statusline').state()"))
+
+
+@contextmanager
+def start(
+    nvim: str, folder: Path, options: dict[str, Any] | None, *, init: str = "", display: str = "ghost"
+) -> Iterator[Editor]:
+    """Start Neovim with nothing of the user's. ``options`` go to setup; None for no setup."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wire_log = folder / "wire.jsonl"
+    script = folder / "init.lua"
+    setup = "" if options is None else "require('fim_lsp').setup(vim.json.decode(OPTIONS))\n"
+    script.write_text(
+        f"vim.opt.runtimepath:prepend({str(PLUGIN)!r})\nvim.o.swapfile = false\n{init}\n"
+        + setup.replace("OPTIONS", f"[==[{json.dumps(options)}]==]"),
+        encoding="utf-8",
+    )
+    environment = {f"XDG_{kind}_HOME": str(folder) for kind in ("CONFIG", "DATA", "STATE")}
+    address = str(folder / "nvim.sock")
+    argv = [nvim, "--headless", "--listen", address, "-n", "-i", "NONE", "-u", str(script)]
+    process = subprocess.Popen(argv, env={**os.environ, **environment}, stdin=subprocess.DEVNULL)
+    try:
+        child = _attach(address)
+        # Wide, because a message that does not fit would wait for <Enter>.
+        child.ui_attach(200, 40, rgb=True)
+        yield Editor(child, folder, display, wire_log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _attach(address: str) -> Any:
+    for _ in range(600):
+        with suppress(OSError):
+            return pynvim.attach("socket", path=address)
+        time.sleep(0.05)
+    raise AssertionError("Neovim did not start.")
+
+
+def server_command(wire_log: Path) -> list[str]:
+    """The real server behind the recorder."""
+    python = os.environ["FIM_LSP_PYTHON"]
+    return [
+        python,
+        str(Path(__file__).with_name("wire.py")),
+        str(wire_log),
+        python,
+        "-m",
+        "fim_lsp",
+        "--stdio",
+    ]

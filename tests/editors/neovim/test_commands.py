@@ -1,0 +1,121 @@
+"""`:FimLsp`, `:checkhealth`, `:help`, and the types of the settings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from tests.editors.neovim.editor import PLUGIN, Editor
+from tests.editors.neovim.test_suggesting import SUM
+
+
+def completions(editor: Editor, line: str) -> list[str]:
+    return list(editor.nvim.funcs.getcompletion(line, "cmdline"))
+
+
+def test_verbs_and_their_arguments_complete(editor: Editor, tmp_path: Path) -> None:
+    (tmp_path / "mine.gguf").touch()
+    (tmp_path / "mine.txt").touch()
+    verbs = ["adapter", "doctor", "explain", "log", "model", "status", "toggle"]
+    assert completions(editor, "FimLsp ") == verbs
+    assert completions(editor, "FimLsp t") == ["toggle"]
+    assert completions(editor, "FimLsp toggle b") == ["buffer"]
+    assert "smollm2-135m" in completions(editor, "FimLsp model smol")
+    assert completions(editor, f"FimLsp adapter {tmp_path}/mi") == [f"{tmp_path}/mine.gguf"]
+
+
+def test_status_says_what_is_going_on(editor: Editor) -> None:
+    editor.open(SUM)
+    editor.nvim.command("messages clear")
+    editor.nvim.command("FimLsp status")
+    said = editor.nvim.command_output("messages")
+    assert "on here" in said
+    assert ("Neovim" if editor.display == "native" else "the plugin") in said
+
+
+def test_explain_shows_why(editor: Editor) -> None:
+    editor.open(SUM)
+    editor.type("(")
+    shown = editor.wait_ghost()
+    editor.type("<Esc>:FimLsp explain<CR>")
+    editor.wait("an explanation", lambda: editor.text.startswith("offered:"), 20)
+    assert shown.split("\n")[-1].strip() in editor.text
+    assert "source: " in editor.text
+    editor.type("q")
+
+
+def test_the_log_holds_what_the_server_said(editor: Editor) -> None:
+    editor.nvim.command("FimLsp log")
+    assert any("INFO  Loaded" in line for line in editor.nvim.current.buffer[:])
+    editor.type("q")
+
+
+def test_the_doctor_runs_in_a_terminal(editor: Editor) -> None:
+    # The recorder stands where the server's command is; the doctor is the server's own verb.
+    python = os.environ["FIM_LSP_PYTHON"]
+    editor.nvim.exec_lua(
+        "local config = require('fim_lsp.config'); vim.g.cmd = config.options.cmd; config.options.cmd = ...",
+        [python, "-m", "fim_lsp", "--stdio"],
+    )
+    try:
+        editor.nvim.command("FimLsp doctor")
+        editor.wait("findings", lambda: "Python" in editor.text and "fim-lsp" in editor.text)
+        editor.nvim.command("bwipeout!")
+    finally:
+        editor.nvim.exec_lua("require('fim_lsp.config').options.cmd = vim.g.cmd")
+
+
+def test_an_adapter_is_set_named_and_taken_off_again(editor: Editor, tmp_path: Path) -> None:
+    def adapters() -> object:
+        changes = editor.sent_of("workspace/didChangeConfiguration")
+        return changes[-1]["settings"]["fimLsp"].get("adapters")
+
+    path = tmp_path / "mine.gguf"
+    path.write_bytes(b"GGUF")
+    editor.nvim.command(f"FimLsp adapter {path} 0.5")
+    editor.wait("the adapter sent", lambda: adapters() == [{"path": str(path), "scale": 0.5}], 20)
+    editor.nvim.command("messages clear")
+    editor.nvim.command("FimLsp adapter")
+    assert "mine.gguf (0.5)" in editor.nvim.command_output("messages")
+    editor.nvim.command("FimLsp adapter none")
+    editor.wait("none sent", lambda: adapters() == [], 20)
+
+
+def test_an_unknown_verb_is_refused(editor: Editor) -> None:
+    editor.nvim.command("messages clear")
+    editor.type("<Esc>:FimLsp dance<CR>")
+    said = "there is no :FimLsp dance"
+    editor.wait("a message", lambda: said in editor.nvim.command_output("messages"), 20)
+
+
+def test_checkhealth_finds_nothing_wrong(editor: Editor) -> None:
+    editor.open(SUM)
+    editor.type("<Esc>")
+    editor.nvim.command("checkhealth fim_lsp")
+    editor.wait("a report", lambda: "Client" in editor.text, 60)
+    assert "ERROR" not in editor.text
+    assert "WARNING" not in editor.text
+    editor.nvim.command("bwipeout!")
+
+
+def test_help_has_every_tag_that_it_points_to(editor: Editor, tmp_path: Path) -> None:
+    doc = tmp_path / "doc"
+    doc.mkdir()
+    (doc / "fim-lsp.txt").write_bytes((PLUGIN / "doc" / "fim-lsp.txt").read_bytes())
+    editor.nvim.command(f"helptags {doc}")
+    tags = {line.split("\t")[0] for line in (doc / "tags").read_text().splitlines()}
+    text = (doc / "fim-lsp.txt").read_text(encoding="utf-8")
+    words = text.replace("\n", " ").split("|")[1::2]
+    pointed = {word for word in words if word.startswith(("fim-lsp", ":FimLsp"))}
+    assert pointed
+    assert pointed <= tags
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def test_the_types_of_the_settings_are_those_of_the_server() -> None:
+    script = PLUGIN / "scripts" / "settings_types.py"
+    rendered = subprocess.run(
+        [os.environ["FIM_LSP_PYTHON"], str(script)], capture_output=True, text=True, check=True
+    ).stdout
+    assert (PLUGIN / "lua" / "fim_lsp" / "settings.lua").read_text(encoding="utf-8") == rendered

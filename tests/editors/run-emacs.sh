@@ -1,0 +1,21 @@
+#!/bin/bash
+# Install Emacs 28 with eglot from Debian, then let it complete with the real server and model.
+#
+# FIM_LSP_PYTHON names the Python that has fim-lsp.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export FIM_LSP_PYTHON=${FIM_LSP_PYTHON:-$PWD/.venv/bin/python}
+# The user's own choice of a model must not decide what is tested.
+export FIM_LSP_CONFIG=$PWD/build/editors/emacs/settings.json
+
+if ! emacs --batch --eval "(require 'eglot)" 2>/dev/null; then
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "There is no Emacs with eglot here. Install both, or run this as root where there is apt." >&2
+    exit 1
+  fi
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends emacs-nox elpa-eglot
+fi
+"$FIM_LSP_PYTHON" -m fim_lsp model path smollm2-135m >/dev/null 2>&1 ||
+  "$FIM_LSP_PYTHON" -m fim_lsp model pull smollm2-135m
+exec emacs --batch --load tests/editors/emacs/eglot-tests.el --funcall ert-run-tests-batch-and-exit "$@"

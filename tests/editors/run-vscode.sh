@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# The VS Code extension in real VS Code (code-server in Chromium): install what is missing, build, test.
+# Arguments go to pytest. Needs Node 20 with npm, the .venv of `make test`, and root unless Chromium is there.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+tools=$PWD/build/editors/vscode
+python=$PWD/.venv/bin/python
+mkdir -p "$tools"
+
+if ! command -v chromium >/dev/null; then
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+        chromium fonts-dejavu-core fonts-noto-cjk fonts-noto-color-emoji
+fi
+
+# code-server 4.100.3 is VS Code 1.100.3, the last that runs on Node 20.
+if [ ! -e "$tools/.ready-code-server" ]; then
+    echo '{"private":true}' >"$tools/package.json"
+    npm install --prefix "$tools" --ignore-scripts --omit=dev --no-audit --no-fund code-server@4.100.3
+    vscode=$tools/node_modules/code-server/lib/vscode
+    (cd "$vscode" && npm install --omit=dev --ignore-scripts --no-audit --no-fund)
+    (cd "$vscode/extensions" && npm install --omit=dev --ignore-scripts --no-audit --no-fund)
+    (cd "$tools" && npm rebuild argon2 --foreground-scripts)
+    touch "$tools/.ready-code-server"
+fi
+
+# Beside the virtual environment, not in it: only these tests need a browser's driver.
+if [ ! -e "$tools/.ready-playwright" ]; then
+    "$python" -m pip install --quiet --target "$tools/python" playwright==1.61.0
+    touch "$tools/.ready-playwright"
+fi
+
+(
+    cd editors/vscode
+    [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund
+    npm run check && npm test && npm run package
+)
+.venv/bin/fim-lsp model path smollm2-135m >/dev/null 2>&1 || .venv/bin/fim-lsp model pull smollm2-135m
+
+PYTHONPATH=$tools/python FIM_LSP_CODE_SERVER=$tools "$python" -m pytest tests/editors/vscode "$@"

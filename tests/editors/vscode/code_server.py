@@ -1,0 +1,163 @@
+"""Real VS Code without a screen: code-server with the packed extension, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[2]
+VSIX = REPOSITORY / "editors/vscode/fim-lsp.vsix"
+
+# Popups and tips take keys and room; the rest keeps the editor from asking a network that is not there.
+_QUIET: dict[str, Any] = {
+    "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
+    "editor.wordBasedSuggestions": "off",
+    "editor.suggestOnTriggerCharacters": False,
+    "editor.parameterHints.enabled": False,
+    "editor.minimap.enabled": False,
+    "editor.autoClosingBrackets": "never",
+    "editor.autoClosingQuotes": "never",
+    "files.autoSave": "off",
+    "workbench.startupEditor": "none",
+    "workbench.tips.enabled": False,
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "chat.disableAIFeatures": True,
+    "chat.commandCenter.enabled": False,
+    "security.workspace.trust.enabled": False,
+    "telemetry.telemetryLevel": "off",
+    "update.mode": "none",
+    "extensions.autoUpdate": False,
+    "extensions.autoCheckUpdates": False,
+    "extensions.ignoreRecommendations": True,
+    "git.openRepositoryInParentFolders": "never",
+}
+_KEYS = [
+    {"key": "ctrl+alt+shift+w", "command": "workbench.action.revertAndCloseActiveEditor"},
+    {"key": "ctrl+alt+shift+c", "command": "notifications.clearAll"},
+    {"key": "ctrl+alt+shift+r", "command": "fimLsp.restart"},
+    {"key": "ctrl+alt+shift+y", "command": "fimLsp.why"},
+    {"key": "ctrl+alt+shift+m", "command": "fimLsp.menu"},
+]
+
+
+@frozen
+class CodeServer:
+    """A running code-server, its workspace, and what the language server wrote down."""
+
+    address: str
+    workspace: Path
+    record: Path
+
+    def settings(self, settings: Mapping[str, Any]) -> None:
+        """Replace the workspace's settings, on disk; an open window notices.
+
+        Those of the user are not followed on disk by code-server 4.100.3.
+        """
+        _write_json(self.workspace / ".vscode/settings.json", settings)
+
+    def records(self, kind: str) -> list[dict[str, Any]]:
+        """What the language server wrote down, of one kind, in order."""
+        if not self.record.exists():
+            return []
+        lines = self.record.read_text(encoding="utf-8").splitlines(keepends=True)
+        records = [json.loads(line) for line in lines if line.endswith("\n")]
+        return [record for record in records if record["kind"] == kind]
+
+
+@contextmanager
+def start(
+    root: Path,
+    *,
+    command: list[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[CodeServer]:
+    """Install the extension into a fresh profile below ``root`` and serve its workspace.
+
+    Args:
+        root: An empty folder.
+        command: ``fimLsp.server.command``; None for the recorded server.
+        settings: The user's settings besides those that keep the editor quiet.
+        env: Environment besides this process's.
+    """
+    record, workspace, data = root / "record.jsonl", root / "workspace", root / "data"
+    workspace.mkdir()
+    if command is None:
+        command = [sys.executable, str(HERE / "recorded_server.py"), str(record)]
+    # Machine-scoped settings are read from here in a remote window, which code-server's always is.
+    _write_json(data / "Machine" / "settings.json", {"fimLsp.server.command": command})
+    _write_json(data / "User" / "keybindings.json", _KEYS)
+    (root / "config.yaml").write_text("auth: none\n", encoding="utf-8")
+    address = f"127.0.0.1:{_free_port()}"
+    _write_json(data / "User" / "settings.json", {**_QUIET, **(settings or {})})
+    home = root / "home"
+    home.mkdir()
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_DATA_HOME": str(home / ".local/share"),
+        "FIM_LSP_MODELS": str(_models()),
+        "EXTENSIONS_GALLERY": "{}",
+        **(env or {}),
+    }
+    environment.pop("VSCODE_IPC_HOOK_CLI", None)
+    profile = ["--user-data-dir", data, "--extensions-dir", root / "ext", "--config", root / "config.yaml"]
+    entry = Path(os.environ["FIM_LSP_CODE_SERVER"]) / "node_modules/code-server/out/node/entry.js"
+    node = [shutil.which("node") or "node", entry, *profile]
+    subprocess.run([*node, "--install-extension", VSIX], env=environment, check=True, capture_output=True)
+    flags = ("--disable-telemetry", "--disable-update-check", "--disable-getting-started-override")
+    with (root / "code-server.log").open("wb") as log:
+        serve = [*node, "--auth", "none", "--bind-addr", address, *flags]
+        process = subprocess.Popen(
+            serve, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            _wait_until_up(address, process)
+            yield CodeServer(address, workspace, record)
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def _models() -> Path:
+    """The model store of whoever runs the tests: HOME is another one inside."""
+    from fim_lsp.models.store import default_root
+
+    return default_root()
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=1), encoding="utf-8")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_up(address: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://{address}/healthz", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError(f"code-server did not start: exit code {process.poll()}")

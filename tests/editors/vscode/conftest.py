@@ -1,0 +1,71 @@
+"""One real VS Code for all tests of this folder; run them with ``tests/editors/run-vscode.sh``.
+
+They need code-server, Chromium and a browser's driver, which that script installs; the main suite leaves
+them out.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+if "FIM_LSP_CODE_SERVER" not in os.environ:
+    collect_ignore_glob = ["test_*.py"]
+else:
+    from playwright.sync_api import Browser, sync_playwright
+
+    from .code_server import CodeServer, start
+    from .workbench import Workbench
+
+PICTURES = Path(__file__).parents[3] / "build/editors/vscode/pictures"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or "chromium"
+    # Chromium's sandbox wants a user that is not root.
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def code_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CodeServer]:
+    with start(tmp_path_factory.mktemp("vscode")) as server:
+        subprocess.run(["git", "init", "--quiet", server.workspace], check=True)
+        (server.workspace / ".gitignore").write_text("secret*\n", encoding="utf-8")
+        (server.workspace / ".fimignore").write_text("private/\n", encoding="utf-8")
+        (server.workspace / "private").mkdir()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def window(browser: Browser, code_server: CodeServer) -> Workbench:
+    """The window, once its model is loaded."""
+    page = browser.new_page(viewport={"width": 1100, "height": 600})
+    # Talk to nothing but our own server.
+    page.route(lambda url: code_server.address not in url, lambda route: route.abort())
+    workbench = Workbench(page, code_server)
+    workbench.load()
+    workbench.wait_for_status("Ready")
+    workbench.wake()
+    return workbench
+
+
+@pytest.fixture
+def workbench(window: Workbench, request: pytest.FixtureRequest) -> Iterator[Workbench]:
+    """The window with the settings that every test begins with; a picture is taken of a failure."""
+    before = request.session.testsfailed
+    yield window
+    if request.session.testsfailed > before:
+        window.screenshot(PICTURES / f"failed-{request.node.name}.png")
+    window.close()
+    window.settings()
+    window.wait_for_status("Ready")

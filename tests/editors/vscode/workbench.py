@@ -1,0 +1,221 @@
+"""A window of VS Code as a user has it: keys go in, what is on the screen comes out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from attrs import frozen
+from playwright.sync_api import Page
+
+from .code_server import CodeServer
+
+T = TypeVar("T")
+LONG_S = 120.0
+"""How long to wait for what must come; a busy machine is slow."""
+
+# Ghost text on the cursor's line is part of the line; further lines are in a widget of their own below it.
+_SCREEN = """() => {
+  const GHOST = ".ghost-text-decoration, .ghost-text-decoration-preview";
+  const plain = (node) => node.textContent.replaceAll("\\u00a0", " ").replace(/[\\u200b\\u200c]/g, "");
+  const editor = document.querySelector(".editor-instance .monaco-editor");
+  const cursor = editor?.querySelector(".cursors-layer .cursor");
+  if (!cursor) return null;
+  const lines = [...editor.querySelectorAll(".view-lines > .view-line")];
+  const line = lines.find((one) => one.style.top === cursor.style.top)?.cloneNode(true);
+  if (!line) return null;
+  const inline = [...line.querySelectorAll(GHOST)];
+  const below = [...editor.querySelectorAll(".suggest-preview-text .view-line")];
+  inline.forEach((one) => one.remove());
+  return {
+    line: plain(line),
+    ghost: [inline.map(plain).join(""), ...below.map(plain)],
+    shown: inline.length + below.length > 0,
+  };
+}"""
+_STATUS = """() => {
+  const item = document.querySelector("[id*='fimLsp.status']");
+  return {
+    text: item.innerText.trim(),
+    icons: [...item.querySelectorAll(".codicon")].map((one) => one.className).join(" "),
+    about: (item.querySelector("[aria-label]") ?? item).getAttribute("aria-label") ?? "",
+    class: item.className,
+  };
+}"""
+_WATCH = f"""() => {{
+  const screen = {_SCREEN};
+  window.seen = [];
+  const look = () => {{
+    const now = screen();
+    const last = window.seen[window.seen.length - 1];
+    if (now?.shown && JSON.stringify(now) !== JSON.stringify(last)) window.seen.push(now);
+    window.watching = requestAnimationFrame(look);
+  }};
+  look();
+}}"""
+
+
+@frozen
+class Ghost:
+    """Ghost text as it is on the screen."""
+
+    line: str
+    """The text of the cursor's line without the ghost."""
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+class Workbench:
+    """One window; files are opened, typed into and saved by keys alone."""
+
+    def __init__(self, page: Page, server: CodeServer) -> None:
+        self.page = page
+        self.server = server
+        self.file = server.workspace / "none"
+        self.changed: dict[str, Any] = {}
+
+    def load(self) -> None:
+        """Open the workspace and wait for the editor's parts."""
+        folder = quote(str(self.server.workspace))
+        self.page.goto(f"http://{self.server.address}/?folder={folder}", timeout=LONG_S * 1000)
+        self.page.wait_for_selector("#fimLsp\\.status, [id*='fimLsp.status']", timeout=LONG_S * 1000)
+
+    def wake(self) -> None:
+        """Type until the server is asked for the first time.
+
+        VS Code makes what shows inline suggestions in an idle moment after the first editor opened, which on
+        a busy machine is seconds later; what is typed before then asks for nothing.
+        """
+        self.open("first.py")
+
+        def asked() -> bool:
+            self.type("x")
+            self.page.wait_for_timeout(1000)
+            return bool(self.requests())
+
+        self.until(asked, "a request for what is typed")
+        self.close()
+
+    def open(self, name: str, marked: str = "█", newline: str = "\n") -> None:
+        """Write a file, open it, and put the cursor where the mark is."""
+        before, _, after = marked.partition("█")
+        self.file = self.server.workspace / name
+        self.file.write_text(before + after, encoding="utf-8", newline=newline)
+        self.press("Control+p")
+        box = self.page.wait_for_selector(".quick-input-widget input[type=text]")
+        assert box is not None
+        # Line and column in the name; columns count UTF-16 units.
+        row, column = before.count("\n") + 1, len(before.rpartition("\n")[2].encode("utf-16-le")) // 2 + 1
+        box.fill(f"{self.file}:{row}:{column}")
+        # Enter does nothing before the file was found.
+        found = f".quick-input-list .monaco-list-row[aria-label*='{self.file.name}']"
+        self.page.wait_for_selector(found, timeout=LONG_S * 1000)
+        self.press("Enter")
+        open_file = f".editor-instance .monaco-editor.focused[data-uri$='/{quote(name)}']"
+        self.page.wait_for_selector(open_file, timeout=LONG_S * 1000)
+
+    def close(self) -> None:
+        """Close the file without saving, and what was said about it."""
+        self.press("Escape")
+        self.press("Control+Alt+Shift+c")
+        self.press("Control+Alt+Shift+w")
+        self.page.wait_for_function("!document.querySelector('.editor-instance .monaco-editor')")
+
+    def type(self, text: str, every_ms: float = 30) -> None:
+        self.page.keyboard.type(text, delay=every_ms)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def ghost(self) -> Ghost | None:
+        """The ghost text on the screen, if there is any."""
+        screen = self.page.evaluate(_SCREEN)
+        return Ghost(screen["line"], tuple(screen["ghost"])) if screen and screen["shown"] else None
+
+    def wait_for_ghost(self) -> Ghost:
+        """Ghost text that stays: two looks that find the same."""
+
+        def steady() -> Ghost | None:
+            first = self.ghost()
+            self.page.wait_for_timeout(300)
+            return first if first is not None and first == self.ghost() else None
+
+        return self.until(steady, "ghost text")
+
+    def wait_for_none(self) -> None:
+        self.until(lambda: self.ghost() is None, "no ghost text")
+
+    def watch(self) -> None:
+        """Begin to note every ghost text that any frame shows."""
+        self.page.evaluate(_WATCH)
+
+    def seen(self) -> list[Ghost]:
+        """End watching; what was shown, in order."""
+        self.page.evaluate("() => cancelAnimationFrame(window.watching)")
+        return [Ghost(one["line"], tuple(one["ghost"])) for one in self.page.evaluate("() => window.seen")]
+
+    def saved(self) -> str:
+        """Save, and read the file as it is, line ends included."""
+        self.press("Control+s")
+        self.page.wait_for_function("!document.querySelector('.tab.active.dirty')")
+        return self.file.read_bytes().decode("utf-8")
+
+    def status(self) -> dict[str, str]:
+        """The item in the status bar: its words, its icons, its tooltip, all of one moment."""
+        found: dict[str, str] = self.page.evaluate(_STATUS)
+        return found
+
+    def wait_for_status(self, words: str) -> dict[str, str]:
+        """Wait until the status bar's item says something."""
+        return self.until(
+            lambda: status if words in (status := self.status())["about"] else None,
+            lambda: f"{words!r} in the status bar, not {self.status()}",
+        )
+
+    def notifications(self) -> str:
+        return "\n".join(self.page.locator(".notifications-toasts .notification-toast").all_inner_texts())
+
+    def until(self, look: Callable[[], T | None], what: str | Callable[[], str]) -> T:
+        """Look again and again until there is something."""
+        deadline = time.monotonic() + LONG_S
+        while time.monotonic() < deadline:
+            if found := look():
+                return found
+            self.page.wait_for_timeout(100)
+        raise AssertionError(f"waited {LONG_S:.0f} s for {what if isinstance(what, str) else what()}")
+
+    def settings(self, **extra: Any) -> None:
+        """Change the settings, and wait until the server has them; dots are two underscores."""
+        settings = {key.replace("__", "."): value for key, value in extra.items()}
+        applied = len(self.server.records("settings"))
+        self.server.settings(settings)
+        if self._for_server(settings) != self._for_server(self.changed):
+            self.until(lambda: len(self.server.records("settings")) > applied, "the new settings")
+        self.changed = settings
+
+    @staticmethod
+    def _for_server(settings: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in settings.items() if key.startswith("fimLsp.")}
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Requests about the file that is open."""
+        return [
+            one for one in self.server.records("request") if one["uri"].endswith("/" + quote(self.file.name))
+        ]
+
+    def screenshot(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=str(path))
+
+
+def told(value: Any) -> str:
+    """A value as a failing assertion should show it."""
+    return json.dumps(value, ensure_ascii=False, indent=1)
