@@ -7,6 +7,7 @@ said along the way goes to stderr.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``list``, ``pull``, ``use``, ``path`` and ``verify``."""
     verbs = parser.add_subparsers(dest="model_verb", metavar="VERB", required=True)
-    verbs.add_parser("list", help="show the known models and which are here")
+    listing = verbs.add_parser("list", help="show the known models and which are here")
+    listing.add_argument("--json", action="store_true", help="print the catalog as JSON, for editors")
     pull = verbs.add_parser("pull", help="fetch a model into the store and print its path")
     pull.add_argument("name", metavar="NAME", help="a name from the list")
     use = verbs.add_parser("use", help="choose the model for every editor; running servers load it at once")
@@ -39,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     store = ModelStore(default_root())
     try:
         if args.model_verb == "list":
-            return _list(store)
+            return _list_json(store) if args.json else _list(store)
         if args.model_verb == "pull":
             return _pull(store, args.name)
         if args.model_verb == "use":
@@ -76,6 +78,25 @@ def _list(store: ModelStore) -> int:
             table.add_row(entry.path.name, _mb(entry.size_bytes), "", "", "", "yes (by path)")
     Console().print(table)
     print(f"Store: {store.root}. Fetch one with: fim-lsp model pull NAME", file=sys.stderr)
+    return 0
+
+
+def _list_json(store: ModelStore) -> int:
+    """The catalog for editors, camelCase as all that goes to them."""
+    here = {entry.path for entry in store.installed()}
+    models = [
+        {
+            "name": model.name,
+            "title": model.title,
+            "sizeBytes": model.size_bytes,
+            "memoryMb": model.memory_mb,
+            "licence": model.licence,
+            "tuned": model.tuned,
+            "here": store.path_of(model) in here,
+        }
+        for model in store.catalog.values()
+    ]
+    print(json.dumps(models, indent=1))
     return 0
 
 

@@ -37,6 +37,7 @@ from fim_lsp.types import (
     Completion,
     CompletionRequest,
     DocumentSnapshot,
+    FinishReason,
     Generation,
     Timings,
     Trigger,
@@ -301,7 +302,8 @@ class Completer:
 
     def _landed(self, flight: Flight, generation: Generation, suggestion: Suggestion | None) -> None:
         """Remember a suggestion and what it cost, whether or not somebody still waits."""
-        self._rhythm = self._rhythm.started(generation.timings.prefill_ms)
+        wasted = generation.finish_reason is FinishReason.CANCELLED
+        self._rhythm = self._rhythm.started(generation.timings.prefill_ms, wasted=wasted)
         if suggestion is not None:
             self._cache.put(flight.where, suggestion)
 

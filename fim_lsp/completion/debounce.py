@@ -2,7 +2,8 @@
 
 The delay follows the break-even rule of ski rental: waiting longer than a wasted start would cost saves
 nothing, and waiting much longer than the user's typing rhythm tells nothing. So a small warm model starts
-at once, while a large one lets a burst of keystrokes pass.
+at once, while a large one lets a burst of keystrokes pass. A start that was aborted shows that a burst is on,
+and the next one waits until it is over.
 """
 
 from __future__ import annotations
@@ -32,20 +33,28 @@ class Rhythm:
     interval_ms: float = 200.0
     cost_ms: float = 0.0
     last_ms: float | None = None
+    wasted: bool = False
+    """Whether the last start was aborted before it was done."""
 
     def keystroke(self, now_ms: float) -> Rhythm:
         """Note a keystroke at ``now_ms`` of any steady clock."""
         gap = _PAUSE_MS if self.last_ms is None else now_ms - self.last_ms
-        interval = self.interval_ms if gap >= _PAUSE_MS else _mean(self.interval_ms, gap)
-        return evolve(self, interval_ms=interval, last_ms=now_ms)
+        paused = gap >= _PAUSE_MS
+        interval = self.interval_ms if paused else _mean(self.interval_ms, gap)
+        return evolve(self, interval_ms=interval, last_ms=now_ms, wasted=self.wasted and not paused)
 
-    def started(self, cost_ms: float) -> Rhythm:
-        """Note what it cost to come to a first token."""
-        return evolve(self, cost_ms=_mean(self.cost_ms, cost_ms))
+    def started(self, cost_ms: float, *, wasted: bool = False) -> Rhythm:
+        """Note what it cost to come to a first token, or to where a start was aborted.
+
+        An aborted start tells only that a whole one costs more, so it never makes starts look cheaper.
+        """
+        cost = _mean(self.cost_ms, cost_ms)
+        return evolve(self, cost_ms=max(self.cost_ms, cost) if wasted else cost, wasted=wasted)
 
     def delay_ms(self, least_ms: float, most_ms: float) -> float:
         """How long to wait for a further keystroke before starting, within the given bounds."""
-        return max(least_ms, min(most_ms, self.cost_ms, _RHYTHM_FACTOR * self.interval_ms))
+        patience = _RHYTHM_FACTOR * self.interval_ms
+        return max(least_ms, min(most_ms, patience if self.wasted else min(self.cost_ms, patience)))
 
 
 def _mean(mean: float, value: float) -> float:

@@ -65,6 +65,7 @@ def shared(way: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> It
         "display": "auto" if display == "native" else display,
     }
     with start(nvim, folder, options, display=display) as editor:
+        editor.open("█")  # which starts the server
         yield editor
 
 

@@ -21,6 +21,23 @@ def test_a_slow_engine_waits_for_the_typing_rhythm_and_no_longer():
     assert rhythm.delay_ms(0, 250) == pytest.approx(120, abs=5)
 
 
+def test_after_a_wasted_start_the_burst_is_waited_out():
+    rhythm, now = Rhythm(), 0.0
+    for _ in range(50):
+        rhythm, now = rhythm.keystroke(now).started(20), now + 100
+    assert rhythm.delay_ms(0, 250) < 100
+    wasted = rhythm.started(10, wasted=True)
+    assert wasted.delay_ms(0, 250) == pytest.approx(120, abs=5)
+    assert wasted.cost_ms == rhythm.cost_ms
+    assert wasted.started(20).delay_ms(0, 250) < 100
+    assert wasted.keystroke(now + 5000).delay_ms(0, 250) < 100
+
+
+def test_an_aborted_start_can_only_make_starts_look_dearer():
+    assert Rhythm(cost_ms=50).started(500, wasted=True).cost_ms > 50
+    assert Rhythm(cost_ms=50).started(1, wasted=True).cost_ms == 50
+
+
 def test_the_bounds_hold():
     assert Rhythm(cost_ms=5000, interval_ms=5000).delay_ms(0, 250) == 250
     assert Rhythm().delay_ms(30, 250) == 30

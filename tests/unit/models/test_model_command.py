@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,18 @@ def test_list_shows_what_is_here(root: Path, tiny_bytes: bytes, capsys: pytest.C
     assert lines["smollm2-135m"].split()[-1] == "yes"
     assert lines["qwen2.5-coder-7b"].split()[-1] == "-"
     assert "by path" in lines["mine.gguf"]
+
+
+def test_list_as_json_is_the_catalog_for_editors(
+    root: Path, tiny_bytes: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / CATALOG["smollm2-135m"].file_name).write_bytes(tiny_bytes)
+    assert run("list", "--json") == 0
+    listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert set(listed) == set(CATALOG)
+    assert [name for name, entry in listed.items() if entry["here"]] == ["smollm2-135m"]
+    assert listed["default"]["tuned"]
+    assert listed["default"]["sizeBytes"] > 100_000_000
 
 
 def test_path_prints_only_the_path(root: Path, tiny_bytes: bytes, capsys: pytest.CaptureFixture[str]) -> None:
