@@ -91,7 +91,7 @@ def test_without_the_plugin_the_plain_file_is_enough(way: tuple[str, str], fresh
     with start(way[0], fresh, None, init=init) as editor:
         editor.nvim.command(f"edit {fresh}/a.py")
         editor.wait("a client", lambda: editor.lua("#vim.lsp.get_clients({ bufnr = 0 }) == 1"))
-        editor.nvim.exec_lua(AWAIT_MODEL)
+        editor.wait("a model", lambda: editor.nvim.exec_lua(LOADED))
         editor.type("GA(")
         if neovim >= (0, 12):
             editor.wait("ghost text", editor.ghosts)
@@ -106,8 +106,12 @@ def test_without_the_plugin_the_plain_file_is_enough(way: tuple[str, str], fresh
 
 
 COMMAND = "{ 'fim-lsp', '--stdio' }"
-AWAIT_MODEL = """
-return vim.lsp.buf_request_sync(0, 'workspace/executeCommand', { command = 'fimLsp.reload' }, 120000)
+# A load that another one overtook answers before the model is there.
+LOADED = """
+local answers = vim.lsp.buf_request_sync(
+  0, 'workspace/executeCommand', { command = 'fimLsp.reload' }, 120000)
+local _, answer = next(answers or {})
+return answer ~= nil and answer.result ~= nil and answer.result.state == 'ready'
 """
 
 
