@@ -62,24 +62,28 @@ Done = tuple[Mapping[str, Any], Sequence[Path]]
 def prepare_data(options: RunOptions, base: Base, console: Console) -> Done:
     """Make the data set, and cut the holes that the model will be judged by, from the code as it stands."""
     from training.base_model import find_base
+    from training.data.corpus import build_corpus
     from training.data.prepare import Bars, prepare
     from training.data.sources import open_sources
-    from training.evaluate.cuts import cut_held_out
+    from training.evaluate.cuts import cut_files
     from training.evaluate.kept_holes import write_holes
 
     # Converted now, so that an architecture that nobody can train is found out first.
     find_base(str(options.base), on_step=console.print)
-    folder = options.output / "data"
+    folder, settings = options.output / "data", options.recipe.data
     sources = open_sources(options.repositories, own=True)
     with Bars(console) as bars:
-        dataset = prepare(sources, base, options.recipe, folder, on_progress=bars.show)
+        # Read once for rows and holes: the code may be edited meanwhile.
+        corpus = build_corpus(sources, settings, (), bars.show)
+        dataset = prepare(sources, base, options.recipe, folder, on_progress=bars.show, corpus=corpus)
     if not len(dataset.held_out):
         raise RunError(
             f"There is too little code to hold some back: {dataset.manifest['files']['train']} files, "
             f"{len(dataset.train)} rows. Whether training helps could not be told.",
             "Add another repository with --repo.",
         )
-    holes = cut_held_out(options.repositories, folder, MOST_HOLES, options.recipe.data.seed)
+    names = ", ".join(source.name for source in sources)
+    holes = cut_files(corpus.held_out, f"{names}, held out", MOST_HOLES, settings.seed)
     write_holes(folder / _HOLES, holes)
     counts = {"rows": len(dataset.train), "held_out_rows": len(dataset.held_out), "holes": len(holes)}
     console.print("  " + ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items()))

@@ -98,6 +98,7 @@ def prepare(
     evaluation: tuple[Path, ...] = (),
     on_progress: OnProgress = lambda step, done, total: None,
     held_out_recipe: Recipe | None = None,
+    corpus: Corpus | None = None,
 ) -> DataSet:
     """Filter, deduplicate, split, draw rows, and write them.
 
@@ -109,6 +110,7 @@ def prepare(
         evaluation: files that must not be trained on.
         on_progress: told of each step.
         held_out_recipe: for the held-out rows, where several recipes are to be judged by the same ones.
+        corpus: what :func:`~training.data.corpus.build_corpus` made of the sources, where it was made before.
 
     Raises:
         DataError: nothing is left to train on, or the data set can't be written.
@@ -118,7 +120,7 @@ def prepare(
     from training.data.manifest import make_manifest
 
     settings = recipe.data
-    corpus = build_corpus(sources, settings, evaluation, on_progress)
+    corpus = corpus or build_corpus(sources, settings, evaluation, on_progress)
     chars = sum(len(file.text) for file in corpus.train)
     wanted = settings.rows or max(_MIN_ROWS, min(_MAX_ROWS, chars // settings.chars_per_row))
     judging, kept = held_out_recipe or recipe, settings.held_out_rows

@@ -37,7 +37,7 @@ def cut_repository(root: Path, count: int, seed: int) -> tuple[Hole, ...]:
     Raises:
         EvaluationError: there is no code.
     """
-    return _first_cut(_files(root), root.resolve().name, count, seed)
+    return cut_files(_files(root), root.resolve().name, count, seed)
 
 
 def cut_held_out(
@@ -56,10 +56,21 @@ def cut_held_out(
         EvaluationError: there is no data set, its sources have changed since, or it held nothing out.
     """
     name = f"{dataset.resolve().name}, held out"
-    return _first_cut(_held_out(roots, dataset, evaluation), name, count, seed)
+    return cut_files(_held_out(roots, dataset, evaluation), name, count, seed)
 
 
-def _first_cut(files: Sequence[SourceFile], source: str, count: int, seed: int) -> tuple[Hole, ...]:
+def cut_files(files: Sequence[SourceFile], source: str, count: int, seed: int) -> tuple[Hole, ...]:
+    """Cut ``count`` holes into files, one from each in turn; more are the same and some behind them.
+
+    Args:
+        files: where to cut.
+        source: what they are called in the report.
+        count: how many.
+        seed: decides the files' order and every cut.
+
+    Raises:
+        EvaluationError: there are no files.
+    """
     if not files:
         raise EvaluationError(f"There is no code to cut holes into: {source}.", "Give a folder with code.")
     in_turn = sorted(files, key=lambda file: sha256(f"{seed}\0{file.key}".encode()).digest())

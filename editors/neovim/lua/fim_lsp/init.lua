@@ -29,11 +29,12 @@ end
 local function define_highlight()
   -- A grey with enough contrast on light and dark. ctermfg, because terminals without
   -- 'termguicolors' would show it like any other text.
-  api.nvim_set_hl(
-    0,
-    'FimLspGhost',
-    { fg = '#767676', ctermfg = 243, italic = true, default = true }
-  )
+  local grey = { fg = '#767676', ctermfg = 243, italic = true, default = true }
+  api.nvim_set_hl(0, 'FimLspGhost', grey)
+  -- Where Neovim draws and no theme says how, it takes NonText, which is hard to read (0.12.4).
+  if api.nvim_get_hl(0, { name = 'ComplHint' }).link == 'NonText' then
+    api.nvim_set_hl(0, 'ComplHint', { link = 'FimLspGhost' })
+  end
 end
 
 ---@param group integer
