@@ -87,6 +87,7 @@ def test_without_the_plugin_the_plain_file_is_enough(way: tuple[str, str], fresh
     (fresh / "nvim" / "lsp").mkdir(parents=True)
     (fresh / "nvim" / "lsp" / "fim_lsp.lua").write_text(plain.replace(COMMAND, command), encoding="utf-8")
     init = f"vim.opt.runtimepath:remove({str(PLUGIN)!r})\n" + _recipe(neovim).replace(COMMAND, command)
+    init += "\nvim.o.cmdheight = 5"  # room for what the server says, or Neovim waits for <Enter>
     (fresh / "a.py").write_text(SUM.replace("█", ""), encoding="utf-8")
     with start(way[0], fresh, None, init=init) as editor:
         editor.nvim.command(f"edit {fresh}/a.py")
