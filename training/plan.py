@@ -1,7 +1,7 @@
 """How the minutes of a run are divided, once it is known what filling a hole costs on this machine.
 
-What was spent before is gone. Export is estimated from the base's size. Judging gets what the fewest holes
-that tell anything take, and up to a quarter of the rest for more of them. Training gets all else.
+What was spent before is gone. Export is estimated from the base's size. Judging gets a quarter of the rest,
+or more where the fewest holes that tell anything take more. Training gets all else.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Plan:
 
 
 def make_plan(
-    minutes: float, spent_seconds: float, hole_seconds: float, judged: int, available: int, base_bytes: int
+    minutes: float, spent_seconds: float, hole_seconds: float, tried: int, available: int, base_bytes: int
 ) -> Plan:
     """Divide what is left of a run.
 
@@ -51,7 +51,7 @@ def make_plan(
         minutes: of the whole run.
         spent_seconds: on preparing, and on letting the base fill the first holes.
         hole_seconds: what one hole took.
-        judged: holes that the base has filled.
+        tried: holes that the base has filled.
         available: holes that there are.
         base_bytes: size of the base's file.
 
@@ -60,14 +60,14 @@ def make_plan(
     """
     left = minutes * 60 - spent_seconds
     export = _EXPORT_SECONDS + _EXPORT_SECONDS_PER_GB * base_bytes / 1e9
-    fewest = judged * hole_seconds
-    # Each further hole is filled twice: by the base and by what was trained.
-    more = int(max(0.0, _JUDGING_SHARE * left - fewest) / (2 * max(hole_seconds, 1e-6)))
-    holes = max(judged, min(judged + more, available, MOST_HOLES))
-    judging = fewest + 2 * (holes - judged) * hole_seconds
+    # Every hole is filled twice: by the base and by what was trained.
+    affordable = int(_JUDGING_SHARE * left / (2 * max(hole_seconds, 1e-6)))
+    holes = min(max(affordable, FEWEST_HOLES), MOST_HOLES, available)
+    judging = (2 * holes - tried) * hole_seconds
     train = left - export - judging
     if train < _SHORTEST_TRAINING:
-        needed = spent_seconds + export + fewest + 4 * _SHORTEST_TRAINING
+        fewest = (2 * min(FEWEST_HOLES, available) - tried) * hole_seconds
+        needed = (spent_seconds + export + fewest + _SHORTEST_TRAINING) / (1 - _JUDGING_SHARE)
         raise PlanError(
             f"{minutes:g} minutes are too few: {_clock(spent_seconds)} went into preparing, and exporting "
             f"and judging will take {_clock(export + fewest)}.",

@@ -32,11 +32,11 @@ from training.run_stages import (
     RunOptions,
     check_room,
     export_model,
-    judge_base,
     judge_model,
     model_path,
     prepare_data,
     train_adapter,
+    try_base,
 )
 from training.verdict import Verdict
 
@@ -101,7 +101,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def run_stages(options: RunOptions, console: Console) -> Finished:
-    """Take every stage that is not done yet: prepare, judge the base, train, export, judge.
+    """Take every stage that is not done yet: prepare, try the base, train, export, judge.
 
     Args:
         options: of the run; those that decide what comes out must stay the same when it is run again.
@@ -120,7 +120,7 @@ def run_stages(options: RunOptions, console: Console) -> Finished:
         if not record.stages:
             check_room(options)
         record = take(record, "prepare", lambda: prepare_data(options, base, console), console.print)
-        record = take(record, "judge the base", lambda: judge_base(options, console), console.print)
+        record = take(record, "try the base", lambda: try_base(options, console), console.print)
         plan = _planned(record, options)
         record = record.planned(attrs.asdict(plan))
         console.print(f"Plan: {plan}; {record.seconds / 60:.1f} of {plan.minutes:g} minutes are over.")
@@ -196,12 +196,12 @@ def _planned(record: RunRecord, options: RunOptions) -> Plan:
             f"and is {options.minutes:g}.",
             "Give the same options to go on with it, or name another --output.",
         )
-    judged = record.result("judge the base")
+    tried = record.result("try the base")
     return make_plan(
         options.minutes,
         record.seconds,
-        float(judged["hole_seconds"]),
-        int(judged["holes"]),
+        float(tried["hole_seconds"]),
+        int(tried["holes"]),
         int(record.result("prepare")["holes"]),
         options.base.stat().st_size,
     )

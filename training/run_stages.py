@@ -17,7 +17,7 @@ from attrs import frozen
 
 from fim_lsp.errors import FimLspError
 from training.config import Recipe
-from training.plan import FEWEST_HOLES, MOST_HOLES, Plan
+from training.plan import MOST_HOLES, Plan
 from training.verdict import BASE, TUNED
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from training.tokenizers import Base
 
 _HOLES = "holes.jsonl"
+TRIED_HOLES = 8
+"""Filled by the base before anything is planned."""
 _EVALUATIONS = 6
 """Of held-out rows while training; the best adapter of them is kept."""
 _EVALUATION_ROWS = 64
@@ -90,14 +92,13 @@ def prepare_data(options: RunOptions, base: Base, console: Console) -> Done:
     return counts, (folder / "manifest.json", folder / _HOLES, *sorted(folder.glob("*/*.npy")))
 
 
-def judge_base(options: RunOptions, console: Console) -> Done:
+def try_base(options: RunOptions, console: Console) -> Done:
     """Let the base fill the first holes; what one costs is measured on those that a killed run left."""
-    holes = _holes(options)[:FEWEST_HOLES]
+    holes = _holes(options)[:TRIED_HOLES]
     answered, began = _answered(options), monotonic()
-    report = _fill(options, (_arm(BASE, options.base, options),), holes, console)
+    _fill(options, (_arm(BASE, options.base, options),), holes, 0, console)
     hole_seconds = (monotonic() - began) / max(1, _answered(options) - answered)
-    nll = report["arms"][BASE]["middle_nll"]["value"]
-    result = {"holes": len(holes), "hole_seconds": round(hole_seconds, 2), "middle_nll": nll}
+    result = {"holes": len(holes), "hole_seconds": round(hole_seconds, 2)}
     return result, (options.output / "data" / _HOLES,)
 
 
@@ -148,7 +149,7 @@ def judge_model(options: RunOptions, plan: Plan, console: Console) -> Done:
     from training.verdict import judge
 
     arms = (_arm(BASE, options.base, options), _arm(TUNED, model_path(options), options))
-    report = _fill(options, arms, _holes(options)[: plan.holes], console)
+    report = _fill(options, arms, _holes(options)[: plan.holes], _PLAIN_TEXTS, console)
     for table in main_tables(report):
         console.print(rich_table(table))
     proof = options.output / "report" / "report.json"
@@ -191,7 +192,7 @@ def _arm(name: str, model: Path, options: RunOptions) -> Arm:
 
 
 def _fill(
-    options: RunOptions, arms: Sequence[Arm], holes: tuple[Hole, ...], console: Console
+    options: RunOptions, arms: Sequence[Arm], holes: tuple[Hole, ...], plain_texts: int, console: Console
 ) -> dict[str, Any]:
     from training.evaluate.command import EvaluateOptions, judge
 
@@ -200,7 +201,7 @@ def _fill(
         max_tokens=_MAX_ANSWER,
         overrun=_OVERRUN,
         nll=True,
-        plain_texts=_PLAIN_TEXTS,
+        plain_texts=plain_texts,
         seed=options.recipe.data.seed,
     )
     return judge(arms, holes, how, console)

@@ -45,7 +45,7 @@ RUN = """
 import sys
 from training import base_model, run_stages
 from training.__main__ import main
-run_stages.FEWEST_HOLES, run_stages.MOST_HOLES = 4, 6
+run_stages.TRIED_HOLES, run_stages.MOST_HOLES = 4, 6
 base_model.faster_precision = lambda device: "fp32"
 if __name__ == "__main__":
     sys.exit(main())
@@ -66,7 +66,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FIM_LSP_MODELS", str(root / "models"))
         patch.setattr("training.base_model.faster_precision", lambda device: "fp32")
-        patch.setattr("training.run_stages.FEWEST_HOLES", 4)
+        patch.setattr("training.run_stages.TRIED_HOLES", 4)
         patch.setattr("training.run_stages.MOST_HOLES", 6)
         yield root
 
@@ -118,7 +118,7 @@ def test_code_becomes_a_model_that_is_judged_and_chosen(
     assert {path: path.stat().st_mtime_ns for path in (finished / "model").iterdir()} == files
 
     assert {path.name for path in finished.iterdir()} >= {"data", "train", "model", "report", "run.json"}
-    assert list(before["stages"]) == ["prepare", "judge the base", "train", "export", "judge"]
+    assert list(before["stages"]) == ["prepare", "try the base", "train", "export", "judge"]
     model = finished / "model" / "shop-tuned-q8_0.gguf"
     assert (finished / "model" / "Modelfile").read_text().startswith("FROM ./shop-tuned-q8_0.gguf\n")
     report = json.loads((finished / "report" / "report.json").read_text())
@@ -137,7 +137,7 @@ def test_what_is_edited_meanwhile_does_not_matter_and_lost_files_are_made_again(
     assert main(command(shop, finished)) == 0
     said = capsys.readouterr().err
     kept = [name for name in record(finished)["stages"] if f"{name}: done before" in said]
-    assert kept == ["prepare", "judge the base", "train"]
+    assert kept == ["prepare", "try the base", "train"]
     assert (finished / "model" / "shop-tuned-q8_0.gguf").is_file()
 
 

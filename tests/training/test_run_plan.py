@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from training.plan import PlanError, make_plan
+from training.plan import Plan, PlanError, make_plan
 from training.processes import Workers, plan_workers
 from training.schedule import is_due
 from training.verdict import judge
@@ -13,34 +13,36 @@ GB = 1_000_000_000
 
 
 def test_a_plan_adds_up_to_what_is_left() -> None:
-    plan = make_plan(20, 300, 5.0, judged=40, available=200, base_bytes=145_000_000)
-    assert plan.train_seconds + plan.export_seconds + plan.judge_seconds == pytest.approx(900)
-    assert plan.holes == 42
-    assert plan.train_seconds > 0.6 * 900
+    plan = make_plan(20, 60, 2.5, tried=8, available=200, base_bytes=145_000_000)
+    assert plan.train_seconds + plan.export_seconds + plan.judge_seconds == pytest.approx(1140)
+    assert plan.holes == 57
+    assert plan.judge_seconds == (2 * 57 - 8) * 2.5
+    assert plan.train_seconds > 0.65 * 1140
 
 
-def test_cheap_holes_are_many_and_dear_ones_no_fewer_than_the_base_has_filled() -> None:
-    cheap = make_plan(20, 60, 0.5, judged=40, available=500, base_bytes=GB // 10)
-    assert cheap.holes == 200
-    dear = make_plan(60, 600, 30.0, judged=40, available=500, base_bytes=GB // 10)
-    assert dear.holes == 40
-    assert dear.judge_seconds == 1200
-    assert make_plan(20, 60, 0.5, judged=12, available=12, base_bytes=GB // 10).holes == 12
+def test_cheap_holes_are_many_and_dear_ones_no_fewer_than_tell_anything() -> None:
+    assert make_plan(20, 60, 0.5, tried=8, available=500, base_bytes=GB // 10).holes == 200
+    assert make_plan(60, 600, 15.0, tried=8, available=500, base_bytes=GB // 10).holes == 40
+    assert make_plan(20, 60, 0.5, tried=8, available=12, base_bytes=GB // 10).holes == 12
 
 
 def test_longer_runs_spend_the_time_on_training() -> None:
-    plans = [make_plan(minutes, 200, 4.0, 40, 200, GB // 10) for minutes in (10, 20, 60, 240)]
-    assert [plan.holes for plan in plans] == sorted(plan.holes for plan in plans)
+    plans = [make_plan(minutes, 60, 4.0, 8, 200, GB // 10) for minutes in (10, 20, 60, 240)]
+    assert [plan.holes for plan in plans] == [40, 40, 110, 200]
     shares = [plan.train_seconds / (plan.minutes * 60) for plan in plans]
     assert shares == sorted(shares)
-    assert str(plans[1]) == "11:52 for training, 0:40 for exporting, 4:08 for judging it by 51 held-out holes"
+
+
+def test_a_plan_is_told_in_a_line() -> None:
+    told = str(Plan(20, 695, 40, 248, 51))
+    assert told == "11:35 for training, 0:40 for exporting, 4:08 for judging it by 51 held-out holes"
 
 
 def test_minutes_that_do_not_suffice_say_how_many_do() -> None:
     with pytest.raises(PlanError, match=r"5 minutes are too few: 2:00 went.*--minutes (\d+)") as caught:
-        make_plan(5, 120, 5.0, judged=40, available=200, base_bytes=GB // 10)
+        make_plan(5, 120, 5.0, tried=8, available=200, base_bytes=GB // 10)
     enough = float(str(caught.value).partition("--minutes ")[2].split()[0])
-    assert make_plan(enough, 120, 5.0, judged=40, available=200, base_bytes=GB // 10).train_seconds >= 30
+    assert make_plan(enough, 120, 5.0, tried=8, available=200, base_bytes=GB // 10).train_seconds >= 30
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,7 @@ def _results(
     from training.evaluate.scores import Results
 
     conditions = Conditions(options.max_tokens, options.overrun, options.nll, options.older_answers)
-    texts = _plain_texts(holes, options.plain_texts) if options.nll else ()
+    texts = _plain_texts(holes, options.plain_texts) if options.nll and options.plain_texts else ()
     results = []
     output = options.output
     with Journal(output / "answers.jsonl") as answers, Journal(output / "plain.jsonl") as plain:
