@@ -23,16 +23,12 @@ from fim_lsp.prompt.markers import marker_id
 from fim_lsp.prompt.templates import choose_template, find_template
 from fim_lsp.types import FimTemplate, ModelInfo, Tokenizer
 
-_RESERVED: Mapping[str, Mapping[str, str]] = MappingProxyType(
+_RESERVED: Mapping[str, str] = MappingProxyType(
+    # SmolLM2's Jupyter tokens: reserved in its vocabulary, never seen in its training.
     {
-        # SmolLM2's Jupyter tokens: reserved in its vocabulary, never seen in its training.
-        "fim-lsp": MappingProxyType(
-            {
-                "<|fim_prefix|>": "<jupyter_start>",
-                "<|fim_suffix|>": "<jupyter_text>",
-                "<|fim_middle|>": "<jupyter_code>",
-            }
-        )
+        "<|fim_prefix|>": "<jupyter_start>",
+        "<|fim_suffix|>": "<jupyter_text>",
+        "<|fim_middle|>": "<jupyter_code>",
     }
 )
 _END_OF_MIDDLE: Mapping[str, str] = MappingProxyType(
@@ -264,10 +260,9 @@ def _needed(template: FimTemplate) -> tuple[str, ...]:
 
 
 def _free_ids(tokenizer: Tokenizer, template: FimTemplate) -> Mapping[str, int] | None:
-    reserved = _RESERVED.get(template.name, {})
-    ids = {marker: tokenizer.special(text) for marker, text in reserved.items()}
+    ids = {marker: tokenizer.special(_RESERVED.get(marker, "")) for marker in _needed(template)}
     found = {marker: token for marker, token in ids.items() if token is not None}
-    return found if ids and len(found) == len(ids) else None
+    return found if len(found) == len(ids) else None
 
 
 def _end_of_middle(template: FimTemplate, tokenizer: Tokenizer) -> int:

@@ -70,6 +70,12 @@ def test_a_base_without_fim_gets_its_markers_on_reserved_ids(tmp_path: Path):
     assert base.end == 0
 
 
+def test_the_same_ids_serve_any_template_with_those_markers(tmp_path: Path):
+    base = open_base(_gguf(tmp_path / "smol.gguf", (*_RESERVED, *_JUPYTER), "SmolLM2"), "qwen")
+    assert base.template.name == "qwen"
+    assert base.sentinels == {"<|fim_prefix|>": 6, "<|fim_suffix|>": 7, "<|fim_middle|>": 8}
+
+
 def test_a_base_without_room_for_markers_is_refused(tmp_path: Path):
     with pytest.raises(TokenizerError, match="neither FIM markers nor reserved tokens"):
         open_base(_gguf(tmp_path / "a.gguf", ("<|endoftext|>",)))

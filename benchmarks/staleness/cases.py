@@ -1,0 +1,59 @@
+"""Where a prompt was made before the cursor came to the hole: pure, seeded."""
+
+from __future__ import annotations
+
+from random import Random
+from urllib.parse import quote
+
+from attrs import field, frozen
+
+from fim_lsp.types import CompletionRequest, DocumentSnapshot, Order, Trigger
+from training.evaluate.infilling import Hole
+
+BANDS = {"near": (1, 200), "far": (200, 700)}
+"""Characters between where the prompt was made and the hole; 700 is the longest middle that is trained on."""
+EXACT = "exact"
+
+
+@frozen
+class Case:
+    """A hole, and how the prompt that answers it came about."""
+
+    hole: Hole
+    arm: str
+    """:data:`EXACT`, or one of :data:`BANDS`."""
+    request: CompletionRequest = field(repr=False)
+    before: CompletionRequest | None = field(default=None, repr=False)
+    """What was asked before; None for a prompt made for the hole."""
+    distance: int = 0
+    """Characters from there to the hole."""
+
+
+def cases(hole: Hole, order: Order, seed: int) -> tuple[Case, ...]:
+    """The exact case and those of each band; none where the hole has not enough text before it.
+
+    Args:
+        hole: what is to be filled.
+        order: of the model's template; decides what is kept.
+        seed: draws the distances.
+    """
+    rng = Random(f"{seed}\0{hole.name}")
+    found = [Case(hole, EXACT, _request(hole, hole.prefix, hole.suffix))]
+    for arm, (low, high) in BANDS.items():
+        starts = [start for start in _line_starts(hole.prefix) if low <= len(hole.prefix) - start < high]
+        if not starts:
+            return ()
+        start = rng.choice(starts)
+        passed = hole.prefix[start:] if order == "suffix_first" else ""
+        before = _request(hole, hole.prefix[:start], passed + hole.suffix)
+        found.append(Case(hole, arm, found[0].request, before, len(hole.prefix) - start))
+    return tuple(found)
+
+
+def _request(hole: Hole, prefix: str, suffix: str) -> CompletionRequest:
+    document = DocumentSnapshot(f"file:///{quote(hole.path)}", hole.language, 1, prefix + suffix)
+    return CompletionRequest(document, len(prefix), Trigger.INVOKED)
+
+
+def _line_starts(text: str) -> list[int]:
+    return [0, *(at + 1 for at, character in enumerate(text) if character == "\n")]
