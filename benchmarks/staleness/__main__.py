@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import asdict
 
-from benchmarks.staleness.cases import BANDS, EXACT, Case, cases
+from benchmarks.staleness.cases import ARMS, Case, cases
 from benchmarks.staleness.filling import Budget, fill, settings
 from benchmarks.staleness.report import figures, markdown, write_report
 from fim_lsp.errors import FimLspError
@@ -38,8 +38,10 @@ def _run(chosen: argparse.Namespace) -> str:
     path = ModelStore(default_root()).resolve(chosen.model).path
     base = open_base(path)
     order = base.template.order
-    drawn = [each for hole in _holes(chosen) if (each := cases(hole, order, chosen.seed))][: chosen.holes]
-    budget = Budget(chosen.prompt_tokens, chosen.prefix_share)
+    drawn = [each for hole in _holes(chosen) if (each := cases(hole, order, chosen.seed, chosen.reach))][
+        : chosen.holes
+    ]
+    budget = Budget(chosen.prompt_tokens, chosen.prefix_share, chosen.reach)
     model = settings(chosen.model, budget, "auto", 1).model
     done = 0
 
@@ -60,8 +62,7 @@ def _run(chosen: argparse.Namespace) -> str:
             budget,
             show,
         )
-    arms = (EXACT, *BANDS)
-    by_arm = {arm: [a for a, case in zip(answers, flat, strict=True) if case.arm == arm] for arm in arms}
+    by_arm = {arm: [a for a, case in zip(answers, flat, strict=True) if case.arm == arm] for arm in ARMS}
     found = {
         "model": path.stem,
         "order": order,
@@ -93,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--prompt-tokens", type=int, default=512, dest="prompt_tokens")
     parser.add_argument("--prefix-share", type=float, default=0.75, dest="prefix_share")
+    parser.add_argument(
+        "--reach", type=int, default=700, metavar="CHARS", help="longest distance, default 700"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path("build/bench/staleness"))
     return parser

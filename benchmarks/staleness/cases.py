@@ -10,9 +10,8 @@ from attrs import field, frozen
 from fim_lsp.types import CompletionRequest, DocumentSnapshot, Order, Trigger
 from training.evaluate.infilling import Hole
 
-BANDS = {"near": (1, 200), "far": (200, 700)}
-"""Characters between where the prompt was made and the hole; 700 is the longest middle that is trained on."""
-EXACT = "exact"
+EXACT, NEAR, FAR = ARMS = ("exact", "near", "far")
+_NEAR_CHARS = 200
 
 
 @frozen
@@ -21,7 +20,7 @@ class Case:
 
     hole: Hole
     arm: str
-    """:data:`EXACT`, or one of :data:`BANDS`."""
+    """One of :data:`ARMS`."""
     request: CompletionRequest = field(repr=False)
     before: CompletionRequest | None = field(default=None, repr=False)
     """What was asked before; None for a prompt made for the hole."""
@@ -29,17 +28,18 @@ class Case:
     """Characters from there to the hole."""
 
 
-def cases(hole: Hole, order: Order, seed: int) -> tuple[Case, ...]:
-    """The exact case and those of each band; none where the hole has not enough text before it.
+def cases(hole: Hole, order: Order, seed: int, reach: int = 700) -> tuple[Case, ...]:
+    """The exact case, one within 200 characters and one beyond; none where the hole has too little before it.
 
     Args:
         hole: what is to be filled.
         order: of the model's template; decides what is kept.
         seed: draws the distances.
+        reach: the longest of them, in characters.
     """
     rng = Random(f"{seed}\0{hole.name}")
     found = [Case(hole, EXACT, _request(hole, hole.prefix, hole.suffix))]
-    for arm, (low, high) in BANDS.items():
+    for arm, low, high in ((NEAR, 1, _NEAR_CHARS), (FAR, _NEAR_CHARS, reach)):
         starts = [start for start in _line_starts(hole.prefix) if low <= len(hole.prefix) - start < high]
         if not starts:
             return ()

@@ -38,10 +38,12 @@ class Answer:
 
 @frozen
 class Budget:
-    """How much the model sees."""
+    """How much the model sees, and for how long it may be kept."""
 
     prompt_tokens: int
     prefix_share: float
+    reach: int = 700
+    """Characters, of both settings that bound it."""
 
 
 def settings(model: str, budget: Budget, layout: str, max_tokens: int) -> Settings:
@@ -53,8 +55,8 @@ def settings(model: str, budget: Budget, layout: str, max_tokens: int) -> Settin
                 "maxTokens": budget.prompt_tokens,
                 "prefixShare": budget.prefix_share,
                 "layout": layout,
-                "maxMiddleChars": 700,
-                "maxStaleChars": 700,
+                "maxMiddleChars": budget.reach,
+                "maxStaleChars": budget.reach,
             },
             "sampling": {"temperature": 0.0, "invokedMaxTokens": max_tokens},
             "completion": {"cacheSize": 0, "timeBudgetMs": _NEVER_S, "disabledFiles": (), "prefetch": False},
