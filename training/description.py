@@ -1,4 +1,4 @@
-"""What is attached to a base, and what an adapter says of itself: its base, its format, how it was made."""
+"""What an adapter says of itself: its base, its format, how it was made."""
 
 from __future__ import annotations
 
@@ -6,25 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from training.config import Recipe
-from training.lora import AdapterPlan
-from training.options import TrainOptions
+from training.options import plan_adapter
 
 if TYPE_CHECKING:
     from training.prepared import PreparedRun
-
-
-def plan_adapter(options: TrainOptions, recipe: Recipe, sentinels: tuple[int, ...]) -> AdapterPlan:
-    """What to attach: the recipe's numbers, the method from the flags or else from the recipe."""
-    settings = recipe.train
-    return AdapterPlan(
-        method=options.method or ("rslora" if settings.rslora else "lora"),
-        rank=settings.rank,
-        alpha=settings.alpha,
-        dropout=settings.dropout,
-        sentinels=sentinels,
-        gradient_checkpointing=options.gradient_checkpointing,
-    )
 
 
 def describe(run: PreparedRun) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import attrs
 from attrs import frozen
 
 from training.config import Recipe, make_recipe
-from training.lora import METHODS, Method
+from training.lora import METHODS, AdapterPlan, Method
 
 
 @frozen
@@ -131,6 +131,19 @@ def recipe_from(parsed: argparse.Namespace) -> Recipe:
         },
     }
     return make_recipe(file=parsed.recipe, flags=flags)
+
+
+def plan_adapter(options: TrainOptions, recipe: Recipe, sentinels: tuple[int, ...]) -> AdapterPlan:
+    """What to attach: the recipe's numbers, the method from the flags or else from the recipe."""
+    settings = recipe.train
+    return AdapterPlan(
+        method=options.method or ("rslora" if settings.rslora else "lora"),
+        rank=settings.rank,
+        alpha=settings.alpha,
+        dropout=settings.dropout,
+        sentinels=sentinels,
+        gradient_checkpointing=options.gradient_checkpointing,
+    )
 
 
 def _stage_of(data: Path) -> str | None:

@@ -16,8 +16,7 @@ from attrs import field, frozen
 from fim_lsp.errors import FimLspError
 from training.checkpoint import file_sha256
 from training.config import Recipe
-from training.description import plan_adapter
-from training.options import TrainOptions
+from training.options import TrainOptions, plan_adapter
 
 if TYPE_CHECKING:
     from training.base_model import BaseFolder, Precision

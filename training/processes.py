@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 from attrs import frozen
 
+from training.children import end_with_parent
 from training.config import Recipe
 from training.options import TrainOptions
 from training.prepared import TrainError
@@ -119,7 +120,7 @@ def _worker(rank: int, options: TrainOptions, recipe: Recipe, count: int, port: 
     from fim_lsp.errors import FimLspError
     from training.train import train
 
-    _end_with_parent()
+    end_with_parent()
     numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
     os.environ.update({name: str(number) for name, number in numbers.items()})
     os.environ.update({"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), **_loopback()})
@@ -141,20 +142,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _end_with_parent() -> None:
-    """Leave no process behind when the parent is killed: it would go on writing to the run's folder."""
-    import multiprocessing
-    import threading
-    from multiprocessing.connection import wait
-
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -13,7 +13,7 @@ import attrs
 from attrs import define
 
 from training.checkpoint import load_checkpoint, save_checkpoint
-from training.description import plan_adapter
+from training.options import plan_adapter
 from training.prepared import PreparedRun, TrainError
 from training.schedule import Budget
 

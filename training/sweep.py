@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from attrs import frozen
 
-from fim_lsp.errors import FimLspError
 from training.config import Recipe, make_recipe
 from training.prepared import TrainError
 from training.search_space import as_it_is, recipe_of, suggest
+from training.sweep_report import SweepError
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -49,10 +49,6 @@ _PRECISION = "precision"
 """Note on the study: measured once, or trials would differ in it where the two are about as fast."""
 _BEFORE_MODELLING = 6
 """Trials drawn at random before the search learns from them."""
-
-
-class SweepError(FimLspError):
-    """A search that can't begin, or in which no trial came to its end."""
 
 
 @frozen

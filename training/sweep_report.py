@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fim_lsp.errors import FimLspError
 from training.config import Recipe
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 _NLL = "held-out NLL (nats per token)"
 _FEWEST_FOR_IMPORTANCE = 4
+
+
+class SweepError(FimLspError):
+    """A search that can't begin, in which no trial came to its end, or whose result can't be written."""
 
 
 def trials_table(study: Study) -> Table:
@@ -58,8 +63,6 @@ def write_best(path: Path, recipe: Recipe, best: FrozenTrial, study: Study) -> N
         SweepError: it can't be written.
     """
     import tomli_w
-
-    from training.sweep import SweepError
 
     text = (
         f"# Trial {best.number + 1} of {len(study.get_trials())} of python -m training sweep: "

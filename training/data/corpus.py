@@ -15,6 +15,7 @@ from random import Random
 
 from attrs import field, frozen
 
+from training.children import end_with_parent
 from training.config import DataSettings
 from training.data import DataError
 from training.data.contamination import evaluation_grams
@@ -111,25 +112,8 @@ def _results(wanted: list[Candidate], rules: Rules) -> Iterator[Screened]:
     # Spawned, not forked: llama.cpp's threads would not survive a fork.
     context = multiprocessing.get_context("spawn")
     workers = min(8, os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
         yield from pool.map(work, wanted, chunksize=32)
-
-
-def _end_with_parent() -> None:
-    """Leave no worker behind when the parent is killed: it would wait for work for ever."""
-    import multiprocessing
-    import threading
-    from multiprocessing.connection import wait
-
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _ages(sources: Sequence[Source]) -> dict[str, float]:
