@@ -148,6 +148,12 @@ class CompletionSettings:
     time_budget_ms: float = _setting(
         4000, "Longest time to write a suggestion, once the prompt is evaluated.", at_least=50
     )
+    candidates: int = _setting(
+        3,
+        "Suggestions to choose from where one is asked for by a key, as far as model.sequences allows.",
+        at_least=1,
+        at_most=8,
+    )
     cache_size: int = _setting(256, "Suggestions remembered.", at_least=0)
     prefetch: bool = _setting(True, "Compute the next suggestion as soon as one is accepted.")
 

@@ -262,6 +262,8 @@ class Timings:
     """Prompt tokens found in the KV cache."""
     generated_tokens: int = 0
     """Tokens sampled; all but the last of them were also evaluated."""
+    decodes: int = 0
+    """Batches evaluated after the prompt. One has a token of each candidate, or a token and its draft."""
 
 
 @frozen
@@ -283,3 +285,5 @@ class Completion:
     """How many characters after the cursor (on its line) the text itself repeats and so replaces."""
     confidence: float = 1.0
     """Mean probability of the tokens, 0 to 1."""
+    others: tuple[Completion, ...] = ()
+    """What else may be shown there, likeliest first; none of them has others itself."""

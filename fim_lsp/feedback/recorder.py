@@ -10,7 +10,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from attrs import define, field, frozen
 
@@ -108,14 +108,26 @@ class FeedbackRecorder:
         replaces: int,
         origin: Origin,
         latency_ms: float,
+        others: Sequence[tuple[str, int]] = (),
     ) -> None:
-        """An answer with ``suggestion`` for the cursor at ``offset`` of ``text`` is being sent."""
+        """An answer with ``suggestion`` for the cursor at ``offset`` of ``text`` is being sent.
+
+        ``others`` are what the user may choose instead: texts, and how many characters each replaces.
+        """
         if not self._enabled:
             return
         document = self._documents.setdefault(uri, _Document(text, origin))
         document.text, document.origin, self._latest = text, origin, uri
         offer = Offer.at(text, offset, suggestion, replaces)
-        self._step(uri, Offered(self._time(), offer, origin, latency_ms, shown=not self._client_tells))
+        event = Offered(
+            self._time(),
+            offer,
+            origin,
+            latency_ms,
+            shown=not self._client_tells,
+            others=tuple(Offer.at(text, offset, other, replaced) for other, replaced in others),
+        )
+        self._step(uri, event)
 
     def nothing_offered(self, uri: str) -> None:
         """An answer without a suggestion is being sent."""

@@ -220,7 +220,7 @@ def _encoding(server: Server) -> str | None:
 def _accepted(server: Server, *arguments: Any) -> None:
     suggestion = named(arguments)
     server.session.feedback.accepted(suggestion.uri, suggestion.chars)
-    server.session.completer.accepted(suggestion.uri)
+    server.session.completer.accepted(suggestion.uri, suggestion.candidate)
 
 
 def _shown(server: Server, params: Any) -> None:

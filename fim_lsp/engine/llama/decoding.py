@@ -1,0 +1,65 @@
+"""From the logits behind a prompt to answers: one token by token, or several side by side.
+
+Candidates are decoded in the neighbours of the prompt's own sequence. llama.cpp computes sequences together
+only where their ids follow each other (0.3.36), so a pool of spare ones would need one for each candidate,
+the first included: three of 47 MB (2,048 tokens of SmolLM2), held by all for the few who ask for several. A
+second context, opened when first wanted, can't take over a sequence unless it has as many streams, and so as
+much memory. The neighbours cost none: what they hold waits in memory meanwhile and is put back, as bytes of
+what is used and not of whole windows. There are then no more candidates than sequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fim_lsp.engine.base import CancelToken
+from fim_lsp.engine.llama.cache import KvCache
+from fim_lsp.engine.speech import Speech
+
+
+def speak(cache: KvCache, speech: Speech, cancel: CancelToken) -> int:
+    """Sample token by token; how many decodes that took.
+
+    The last token sampled is not evaluated; the next request does if it must.
+    """
+    decodes = 0
+    token = speech.sample(cache.logits())
+    while speech.reason is None and not cancel.cancelled:
+        if not cache.decode((token,), logits=1):
+            break
+        decodes += 1
+        token = speech.sample(cache.logits())
+    return decodes
+
+
+def speak_side_by_side(cache: KvCache, speeches: Sequence[Speech], cancel: CancelToken) -> int:
+    """Sample several answers, a token of each in one batch; how many decodes that took.
+
+    The first goes on in the current sequence and begins as it would alone. A speech that found no token of
+    its own to begin with stays silent, and one for which there is no sequence to decode in ends there.
+    """
+    first, *others = speeches
+    tokens = [(first, first.sample(cache.logits()))]
+    for other in others:
+        token = other.sample_next_best(cache.logits(), {taken for _, taken in tokens})
+        if token is not None:
+            tokens.append((other, token))
+    with cache.forked(cache.mirror.window(len(tokens))) as copies:
+        seats = (cache.mirror.current, *copies)
+        running = [(at, *one) for at, one in zip(seats, tokens, strict=False) if one[0].reason is None]
+        return _go_on(cache, sorted(running, key=lambda seat: seat[0]), cancel)
+
+
+def _go_on(cache: KvCache, running: list[tuple[int, Speech, int]], cancel: CancelToken) -> int:
+    """Decode a token of each speech that goes on, by ascending sequence, until none does."""
+    decodes = 0
+    while running and not cancel.cancelled:
+        if not cache.decode_side_by_side([(sequence, token) for sequence, _, token in running]):
+            break
+        decodes += 1
+        spoken = [
+            (sequence, speech, speech.sample(cache.logits(row)))
+            for row, (sequence, speech, _) in enumerate(running)
+        ]
+        running = [one for one in spoken if one[1].reason is None]
+    return decodes
