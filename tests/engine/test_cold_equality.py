@@ -183,7 +183,7 @@ def test_each_candidate_is_what_a_cold_model_says(engines, texts: list[str], at:
     warm.mirror.clear()
     sampling = SamplingParams(max_tokens=6)
     # Different heads, so that no prompt is a beginning of another one.
-    prompts = [Prompt((head,), text) for head, text in enumerate(texts)]
+    prompts = [Prompt((head,), text, place=str(head)) for head, text in enumerate(texts)]
     for prompt in prompts:
         warm.generate(prompt, sampling, CancelToken(), lambda _: True)
     said = warm.generate_candidates(prompts[at], sampling, CancelToken(), [lambda _: True] * 3)
