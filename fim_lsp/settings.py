@@ -81,6 +81,10 @@ class ModelSettings:
     kv_type_k: KvType = _setting("f16", "Type of the keys in the KV cache.")
     kv_type_v: KvType = _setting("f16", "Type of the values; other than f16 needs flash attention.")
     mmap: bool = _setting(True, "Map the weights from the file rather than copy them.")
+    speculation: Literal["auto", "on", "off"] = _setting(
+        "auto",
+        "Evaluate guesses along with each token; auto only where a measurement at load says that it pays.",
+    )
     mlock: bool = _setting(False, "Keep the weights from being swapped out.")
 
 

@@ -85,6 +85,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         )
         yield _template(engine, settings)
         yield _probe(engine, settings)
+        yield Finding("drafts", info.speculation.reason)
         yield from _speed(engine)
     finally:
         engine.close()

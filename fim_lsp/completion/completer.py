@@ -232,7 +232,12 @@ class Completer:
         if not self.ready or self._prompts is None:  # a reload began while this request waited
             raise SupersededError
         multiline = wants_multiline(request, settings.completion)
-        prompt = evolve(self._prompts.current(request, settings), adapters=adapters)
+        former = self._flights.get(request.document.uri)
+        prompt = evolve(
+            self._prompts.current(request, settings),
+            adapters=adapters,
+            draft=former.draft if former is not None else "",
+        )
         rules = stop_rules(request, settings.completion, multiline=multiline)
         flight = Flight(request, prompt, rules, candidates_for(request, settings))
         flight.start(self._worker, sampling_for(request, settings), self._landed, self._refuse)
@@ -315,6 +320,7 @@ class Completer:
             template=flight.prompt.template,
             multiline=flight.multiline,
             timings=landed.timings,
+            speculation=engine.info.speculation.reason if (engine := self._worker.engine) else "",
             parts=flight.prompt.parts,
         )
 

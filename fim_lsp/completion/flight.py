@@ -26,6 +26,9 @@ from fim_lsp.types import (
     Trigger,
 )
 
+_LINE = 120
+"""Characters of the cursor's line that a draft has in front: enough to find where it goes on."""
+
 OnRefused = Callable[[AdapterError], None]
 """Told of each adapter that can't be applied, and is therefore left out."""
 
@@ -78,6 +81,12 @@ class Flight:
     def running(self) -> bool:
         """Whether there is still something to join."""
         return not (self.outcome.done() or self._cancel.cancelled)
+
+    @property
+    def draft(self) -> str:
+        """What was said so far, behind its line: if the user does not take it, much of it may still come."""
+        line = self.where.before.rpartition("\n")[2][-_LINE:]
+        return line + self._candidates[0].text
 
     def joins(self, request: CompletionRequest, adapters: tuple[AppliedAdapter, ...]) -> bool:
         """Whether ``request`` may wait for this flight; if so, what was typed is noted."""

@@ -57,6 +57,11 @@ class Speech:
         """Tokens sampled so far, one that ended the answer included."""
         return len(self._probabilities)
 
+    @property
+    def left(self) -> int:
+        """Tokens that may still be sampled."""
+        return self.room - self.count
+
     def sample(self, logits: Logits) -> int:
         """Choose the next token and say it.
 

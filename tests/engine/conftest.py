@@ -89,7 +89,9 @@ def llama_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     from fim_lsp.engine.llama import open_llama
 
     path: Path = request.getfixturevalue("model_path")
-    engine = open_llama(path, ModelSettings(context_tokens=CONTEXT, batch_tokens=64, threads=1))
+    engine = open_llama(
+        path, ModelSettings(context_tokens=CONTEXT, batch_tokens=64, threads=1, speculation="off")
+    )
     yield engine
     engine.close()
 

@@ -10,7 +10,7 @@ from typing import Any
 import llama_cpp
 import numpy as np
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -78,7 +78,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
 
 @pytest.fixture(scope="module")
 def engines(files: tuple[Path, list[Path]]) -> Iterator[tuple[LlamaEngine, LlamaEngine]]:
-    warm, cold = (open_llama(files[0], SMALL) for _ in range(2))
+    warm = open_llama(files[0], evolve(SMALL, speculation="on"))
+    cold = open_llama(files[0], evolve(SMALL, speculation="off"))
     yield warm, cold
     warm.close()
     cold.close()

@@ -81,11 +81,17 @@ class KvCache:
         values = llama_cpp.llama_get_logits_ith(self.context, row)
         return np.ctypeslib.as_array(values, (self.vocabulary_size,))
 
-    def drop_beyond(self, keep: int) -> None:
-        """Forget what the current sequence holds beyond so many tokens."""
-        if len(self.mirror.tokens) > keep:
-            del self.mirror.tokens[keep:]
-            llama_cpp.llama_memory_seq_rm(self.memory, self.mirror.current, keep, -1)
+    def drop_beyond(self, keep: int) -> bool:
+        """Forget what the current sequence holds beyond so many tokens; False where the cache can't."""
+        if len(self.mirror.tokens) <= keep:
+            return True
+        del self.mirror.tokens[keep:]
+        return bool(llama_cpp.llama_memory_seq_rm(self.memory, self.mirror.current, keep, -1))
+
+    def clear_current(self) -> None:
+        """Forget all that the current sequence holds."""
+        self.mirror.tokens.clear()
+        llama_cpp.llama_memory_seq_rm(self.memory, self.mirror.current, -1, -1)
 
     @contextmanager
     def forked(self, window: range) -> Iterator[tuple[int, ...]]:

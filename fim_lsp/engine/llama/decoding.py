@@ -1,4 +1,4 @@
-"""From the logits behind a prompt to answers: one token by token, or several side by side.
+"""From the logits behind a prompt to answers: one token by token or draft by draft, or several side by side.
 
 Candidates are decoded in the neighbours of the prompt's own sequence. llama.cpp computes sequences together
 only where their ids follow each other (0.3.36), so a pool of spare ones would need one for each candidate,
@@ -12,28 +12,50 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from attrs import evolve
+
 from fim_lsp.engine.base import CancelToken
 from fim_lsp.engine.llama.cache import KvCache
+from fim_lsp.engine.speculation import Drafter
 from fim_lsp.engine.speech import Speech
+from fim_lsp.types import Timings
 
 
-def speak(cache: KvCache, speech: Speech, cancel: CancelToken) -> int:
-    """Sample token by token; how many decodes that took.
+def speak(cache: KvCache, speech: Speech, cancel: CancelToken, drafter: Drafter | None = None) -> Timings:
+    """Sample token by token, or several that a draft foresaw; what that cost.
 
-    The last token sampled is not evaluated; the next request does if it must.
+    The last token sampled is not evaluated; the next request does if it must. Whatever of a draft was not
+    said is dropped.
     """
-    decodes = 0
-    token = speech.sample(cache.logits())
-    while speech.reason is None and not cancel.cancelled:
-        if not cache.decode((token,), logits=1):
+    known, draft, cost = len(cache.mirror.tokens), (), Timings()
+    while True:
+        said = _hear(cache, speech, draft, cancel)
+        if drafter is not None and draft:
+            accepted = cost.accepted_tokens + drafter.judged(draft, said)
+            drafted = cost.drafted_tokens + len(draft)
+            cost = evolve(cost, drafted_tokens=drafted, accepted_tokens=accepted)
+        cache.drop_beyond(known + speech.count - 1)
+        if speech.reason is not None or cancel.cancelled:
+            return cost
+        draft = drafter.draft(said, speech.left - 1) if drafter is not None and not speech.healing else ()
+        if not cache.decode((said[-1], *draft), logits=1 + len(draft)):
+            cache.drop_beyond(known + speech.count - 1)
+            return cost
+        cost = evolve(cost, decodes=cost.decodes + 1)
+
+
+def _hear(cache: KvCache, speech: Speech, draft: Sequence[int], cancel: CancelToken) -> list[int]:
+    """Sample behind a token and its draft for as long as the draft is right and the speech goes on."""
+    said: list[int] = []
+    for row, foreseen in enumerate((*draft, None), -1 - len(draft)):
+        said.append(speech.sample(cache.logits(row)))
+        if said[-1] != foreseen or speech.reason is not None or cancel.cancelled:
             break
-        decodes += 1
-        token = speech.sample(cache.logits())
-    return decodes
+    return said
 
 
-def speak_side_by_side(cache: KvCache, speeches: Sequence[Speech], cancel: CancelToken) -> int:
-    """Sample several answers, a token of each in one batch; how many decodes that took.
+def speak_side_by_side(cache: KvCache, speeches: Sequence[Speech], cancel: CancelToken) -> Timings:
+    """Sample several answers, a token of each in one batch; what that cost.
 
     The first goes on in the current sequence and begins as it would alone. A speech that found no token of
     its own to begin with stays silent, and one for which there is no sequence to decode in ends there.
@@ -47,7 +69,7 @@ def speak_side_by_side(cache: KvCache, speeches: Sequence[Speech], cancel: Cance
     with cache.forked(cache.mirror.window(len(tokens))) as copies:
         seats = (cache.mirror.current, *copies)
         running = [(at, *one) for at, one in zip(seats, tokens, strict=False) if one[0].reason is None]
-        return _go_on(cache, sorted(running, key=lambda seat: seat[0]), cancel)
+        return Timings(decodes=_go_on(cache, sorted(running, key=lambda seat: seat[0]), cancel))
 
 
 def _go_on(cache: KvCache, running: list[tuple[int, Speech, int]], cancel: CancelToken) -> int:

@@ -17,10 +17,12 @@ from fim_lsp.engine.llama.adapters import LoadedAdapters
 from fim_lsp.engine.llama.batch import Batch
 from fim_lsp.engine.llama.cache import KvCache
 from fim_lsp.engine.llama.decoding import speak, speak_side_by_side
+from fim_lsp.engine.llama.measuring import can_drop, draft_cost
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
 from fim_lsp.engine.mirror import Mirror, Seat
 from fim_lsp.engine.sampling import Logits
 from fim_lsp.engine.sequence import Plan
+from fim_lsp.engine.speculation import DRAFT_TOKENS, Drafter, Speculator, decide
 from fim_lsp.engine.speech import Speech
 from fim_lsp.engine.vocabulary import Vocabulary
 from fim_lsp.settings import ModelSettings
@@ -30,6 +32,7 @@ from fim_lsp.types import (
     ModelInfo,
     Prompt,
     SamplingParams,
+    Speculation,
     Timings,
 )
 
@@ -56,6 +59,12 @@ class LlamaEngine:
     _strlen: Any = field(factory=_strlen, repr=False)
     _cache: KvCache = field(repr=False)
 
+    _speculator: Speculator = field(init=False, repr=False)
+
+    @_speculator.default
+    def _make_speculator(self) -> Speculator:
+        return Speculator(self.info.speculation)
+
     @_cache.default
     def _make_cache(self) -> KvCache:
         batch = Batch(self._settings.batch_tokens)
@@ -71,7 +80,8 @@ class LlamaEngine:
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_pieces: Sequence[OnPiece]
     ) -> tuple[Generation, ...]:
         """See :meth:`fim_lsp.engine.base.Engine.generate_candidates`; no more than there are sequences."""
-        return self._generate(prompt, sampling, cancel, on_pieces[: len(self.mirror.states)])
+        most = min(len(self.mirror.states), self._settings.batch_tokens)
+        return self._generate(prompt, sampling, cancel, on_pieces[:most])
 
     def _generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_pieces: Sequence[OnPiece]
@@ -92,11 +102,22 @@ class LlamaEngine:
                 return (Generation("", FinishReason.CANCELLED, timings),)
             speeches = [self._speech(prompt, plan, sampling, on_piece) for on_piece in on_pieces]
             if len(speeches) == 1:
-                decodes = speak(self._cache, speeches[0], cancel)
+                cost = speak(self._cache, speeches[0], cancel, self._drafter(prompt, sampling))
             else:
-                decodes = speak_side_by_side(self._cache, speeches, cancel)
-            timings = evolve(timings, decodes=decodes)
+                cost = speak_side_by_side(self._cache, speeches, cancel)
+            timings = evolve(
+                timings,
+                decodes=cost.decodes,
+                drafted_tokens=cost.drafted_tokens,
+                accepted_tokens=cost.accepted_tokens,
+            )
             return tuple(speech.generation(timings) for speech in speeches if speech.count)
+
+    def _drafter(self, prompt: Prompt, sampling: SamplingParams) -> Drafter | None:
+        """Drafts, where they pay; what is drawn can't be foreseen by them."""
+        if not self.info.speculation.draft_tokens or sampling.temperature > 0:
+            return None
+        return self._speculator.begin(self.mirror.tokens, self.tokenizer.encode(prompt.draft))
 
     def _speech(self, prompt: Prompt, plan: Plan, sampling: SamplingParams, on_piece: OnPiece) -> Speech:
         def ends(token: int) -> bool:
@@ -122,6 +143,14 @@ class LlamaEngine:
         """Evaluate a token, so that the first request does not wait for weights to come from the disk."""
         self._cache.decode((0,), logits=1)
         self.mirror.clear()
+
+    def decide_speculation(self) -> Speculation:
+        """Measure what drafts cost, where that decides whether they pay."""
+        setting = self._settings.speculation
+        ratio = None
+        if setting != "off" and self._settings.batch_tokens > DRAFT_TOKENS and can_drop(self._cache):
+            ratio = draft_cost(self._cache, DRAFT_TOKENS) if setting == "auto" else 0.0
+        return decide(setting, ratio)
 
     @contextmanager
     def _abortable(self, cancel: CancelToken) -> Iterator[None]:

@@ -91,7 +91,9 @@ def open_llama(
         info, tokenizer, model, context, tokenizer.vocabulary(), settings, adapters, Mirror.of(sequences)
     )
     engine.warm_up()
-    return engine
+    speculation = engine.decide_speculation()
+    logger.info("Speculative decoding is %s", speculation.reason)
+    return evolve(engine, info=evolve(info, speculation=speculation))
 
 
 def _load_weights(path: Path, settings: ModelSettings, on_loading: OnLoading) -> Any:
