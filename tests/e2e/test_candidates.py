@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from lsprotocol import types
 
+from fim_lsp.lsp.feedback import named
 from tests.e2e.conftest import start
 
 pytestmark = pytest.mark.model
@@ -30,8 +31,8 @@ async def test_a_key_is_offered_several_for_one_prefill_and_a_decode_a_token():
         # Each round is one batch, and no candidate is longer than the most tokens.
         assert 0 < explained.timings.decodes < 160
         assert all(item.range == only.range for item in items)
-        told = [item.command.arguments[0] for item in items]
-        assert [getattr(one, "candidate", 0) for one in told] == list(range(len(items)))
+        told = [named(item.command.arguments).candidate for item in items]
+        assert told == list(range(len(items)))
 
 
 async def test_one_candidate_is_one_item():
