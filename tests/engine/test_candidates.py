@@ -43,19 +43,21 @@ def test_a_single_generation_decodes_once_a_token(bench):
     assert (timings.generated_tokens, timings.decodes) == (6, 5)
 
 
-def test_each_candidate_ends_by_itself(bench):
+@pytest.mark.parametrize("mosts", [(2, 5, 3), (5, 2, 4), (1, 1, 4), (3, 1, 1)])
+def test_each_candidate_ends_by_itself(bench, mosts):
     heard: list[list[Piece]] = [[], [], []]
 
     def listener(at: int, most: int):
         return lambda piece: heard[at].append(piece) or len(heard[at]) < most
 
-    listeners = [listener(0, 2), listener(1, 5), listener(2, 3)]
+    listeners = [listener(at, most) for at, most in enumerate(mosts)]
     said = bench.run_candidates(bench.prompt(ONE), *listeners, max_tokens=20)
-    assert [len(pieces) for pieces in heard] == [2, 5, 3]
+    assert tuple(len(pieces) for pieces in heard) == mosts
     assert {one.finish_reason for one in said} == {FinishReason.STOPPED}
     for one, pieces in zip(said, heard, strict=True):
         assert one.text == "".join(piece.text for piece in pieces)
-    assert said[0].timings.decodes == 4
+    assert said[0].timings.decodes == max(mosts) - 1
+    assert bench.run(bench.prompt(ONE), max_tokens=1).timings.evaluated_tokens == 1
 
 
 def test_what_other_documents_evaluated_survives_candidates(bench):

@@ -201,3 +201,16 @@ def test_each_candidate_is_what_a_cold_model_says(engines, texts: list[str], at:
         assert again.timings.evaluated_tokens == 1
         served, whole = warm._logits().copy(), tuple(warm.mirror.tokens)
         np.testing.assert_allclose(served, cold_logits(cold, whole, ()), atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(("sequences", "batch", "most"), [(1, 16, 1), (2, 16, 2), (3, 16, 3), (3, 2, 2)])
+def test_there_are_no_more_candidates_than_sequences_and_rows(files, sequences: int, batch: int, most: int):
+    engine = open_llama(files[0], evolve(SMALL, sequences=sequences, batch_tokens=batch))
+    try:
+        listeners = [lambda _: True] * 5
+        sampling = SamplingParams(max_tokens=4)
+        said = engine.generate_candidates(Prompt((0,), "A = (B)\n" * 6), sampling, CancelToken(), listeners)
+        assert len(said) == most
+        assert all(one.timings.generated_tokens == 4 for one in said)
+    finally:
+        engine.close()

@@ -139,6 +139,7 @@ def test_batches_too_small_for_a_draft_are_not_drafted(tmp_path):
     engine = open_llama(write_random_llama(tmp_path / "base.gguf"), small)
     try:
         assert engine.info.speculation.draft_tokens == 0
+        assert "batchTokens" in engine.info.speculation.reason
         assert ask(engine, Prompt((0,), "A = (B)\n" * 3), tokens=9).timings.drafted_tokens == 0
     finally:
         engine.close()

@@ -148,7 +148,9 @@ class LlamaEngine:
         """Measure what drafts cost, where that decides whether they pay."""
         setting = self._settings.speculation
         ratio = None
-        if setting != "off" and self._settings.batch_tokens > DRAFT_TOKENS and can_drop(self._cache):
+        if setting != "off" and self._settings.batch_tokens <= DRAFT_TOKENS:
+            return Speculation(reason="off, as model.batchTokens has no room for a token and a draft")
+        if setting != "off" and can_drop(self._cache):
             ratio = draft_cost(self._cache, DRAFT_TOKENS) if setting == "auto" else 0.0
         return decide(setting, ratio)
 

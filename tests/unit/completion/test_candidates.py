@@ -144,3 +144,12 @@ def test_what_is_left_after_typing_is_of_those_that_begin_so():
     assert second == evolve(Suggestion("eat"))
     assert suggestion.after("return 1") is None
     assert suggestion.after("z") is None
+
+
+async def test_what_was_said_before_is_a_draft_of_what_comes_next(make_desk):
+    desk = await make_desk("return value")
+    await desk.completer.complete(request(CODE), desk.settings)
+    assert desk.completer._flights[URI].prompt.draft == ""
+    await desk.completer.complete(request(CODE.replace("█", "x = █"), version=2), desk.settings)
+    assert desk.generations == 2
+    assert desk.completer._flights[URI].prompt.draft == "    return value"
