@@ -27,7 +27,8 @@ def speak(cache: KvCache, speech: Speech, cancel: CancelToken, drafter: Drafter 
     The last token sampled is not evaluated; the next request does if it must. Whatever of a draft was not
     said is dropped.
     """
-    known, draft, cost = len(cache.mirror.tokens), (), Timings()
+    known, cost = len(cache.mirror.tokens), Timings()
+    draft: tuple[int, ...] = ()
     while True:
         said = _hear(cache, speech, draft, cancel)
         if drafter is not None and draft:
