@@ -131,6 +131,8 @@ class PartlyAccepted:
 
     at: float
     chars: int
+    whole: int | None = None
+    """Length of the suggestion that it means, if it said so."""
 
 
 @frozen
@@ -214,6 +216,10 @@ class Observation:
             if other.text.startswith(typed)
         )
 
+    def named(self, chars: int | None) -> Observation:
+        """The one of this and the others that has so many characters; this one if none has."""
+        return next((one for one in self.variants() if chars in one.answered), self)
+
     def edited(self, document: str) -> Observation | None:
         """The same suggestion, or another one of those offered, after an edit; None if it contradicts all."""
         after = (one._edited(document) for one in self.variants())
@@ -295,11 +301,11 @@ def step(watch: Watch, event: Event) -> tuple[Watch, tuple[Observation, ...]]:
             return evolve(watch, open=evolve(watch.open, shown_at=at)), ()
         case Accepted(at, chars):
             return _accepted(watch, at, chars)
-        case PartlyAccepted(at, chars):
+        case PartlyAccepted(at, chars, whole):
             if watch.open is None:
                 ended = watch.ended.accepted_partly(chars) if watch.ended else None
                 return Watch(ended=ended), ()
-            return _settled(watch.open.accepted_partly(chars), at, watch.ended), ()
+            return _settled(watch.open.named(whole).accepted_partly(chars), at, watch.ended), ()
         case Closed(at):
             return Watch(), _all(watch.ended, _end(watch.open, at))
 

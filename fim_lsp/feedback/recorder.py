@@ -154,9 +154,9 @@ class FeedbackRecorder:
         """The command of a suggestion of that length ran; None for the document of the latest one."""
         self._step(uri, Accepted(self._time(), chars))
 
-    def partly_accepted(self, uri: str | None, chars: int) -> None:
-        """The client says that the first ``chars`` of the suggestion were accepted."""
-        self._step(uri, PartlyAccepted(self._time(), chars))
+    def partly_accepted(self, uri: str | None, chars: int, whole: int | None = None) -> None:
+        """The client says that the first ``chars`` of the suggestion, ``whole`` long, were accepted."""
+        self._step(uri, PartlyAccepted(self._time(), chars, whole))
 
     def closed(self, uri: str) -> None:
         """The document was closed: what is undecided ends, and what should be looked at stays unknown."""

@@ -229,7 +229,8 @@ def _shown(server: Server, params: Any) -> None:
 
 def _partly_accepted(server: Server, params: Any) -> None:
     if (chars := accepted_part(params)) is not None:
-        server.session.feedback.partly_accepted(named_by_item(params).uri, chars)
+        suggestion = named_by_item(params)
+        server.session.feedback.partly_accepted(suggestion.uri, chars, suggestion.chars)
 
 
 def _toggle(server: Server, *arguments: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fim_lsp.feedback.observation import Outcome
+from fim_lsp.feedback.observation import Outcome, PartlyAccepted
 from tests.unit.feedback.conftest import Desk
 
 CODE = "def load(path):\n    return █\n\nprint(load('a'))\n"
@@ -320,3 +320,18 @@ def test_what_no_candidate_says_rejects_all(desk):
     desk.insert("None")
     desk.close()
     assert desk.kinds == ["rejected"]
+
+
+@pytest.mark.parametrize("first", ["notification", "edit"])
+def test_another_candidate_accepted_in_part(desk, first):
+    desk.offer(SAID, others=[OTHER])
+    if first == "edit":
+        desk.insert(OTHER[:10])
+    desk.do(PartlyAccepted, 10, len(OTHER))
+    if first == "notification":
+        desk.insert(OTHER[:10])
+    desk.insert(" something else")
+    desk.close()
+    assert [(one.kind, one.offered_chars, one.accepted_chars) for one in desk.outcomes] == [
+        ("partly_accepted", len(OTHER), 10)
+    ]
