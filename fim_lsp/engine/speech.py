@@ -26,6 +26,10 @@ _NOT_NUMBERS = (
 )
 
 
+_FEW = 16
+"""Tokens looked at for another beginning: markers and parts of the healed word may be among the likeliest."""
+
+
 @define
 class Speech:
     """An answer that grows. ``reason`` says why it is over, once it is."""
@@ -62,6 +66,11 @@ class Speech:
         """Tokens that may still be sampled."""
         return self.room - self.count
 
+    @property
+    def silent(self) -> bool:
+        """Whether what was sampled so far only spelled the healed word."""
+        return not any(self._text)
+
     def sample(self, logits: Logits) -> int:
         """Choose the next token and say it.
 
@@ -73,13 +82,21 @@ class Speech:
         return token
 
     def sample_next_best(self, logits: Logits, taken: set[int]) -> int | None:
-        """Say the likeliest token that is not ``taken``, does not end the answer and spells something."""
+        """Say the likeliest token that is not ``taken``, does not end the answer and says something new.
+
+        None if there is no such token among the first few.
+        """
         allowed = self._allowed()
-        for token in likeliest(logits, len(taken) + 8, allowed):
-            if token not in taken and self.vocabulary.pieces[token] and not self.ends(token):
+        for token in likeliest(logits, len(taken) + _FEW, allowed):
+            new = len(self.vocabulary.pieces[token]) > len(self.healing)
+            if token not in taken and new and not self.ends(token):
                 self._say(token, probability_of(logits, token))
                 return token
         return None
+
+    def branch_off(self, other: Speech) -> None:
+        """Begin where ``other`` is: behind the tokens that it has sampled, which said nothing yet."""
+        self.healing, self.room = other.healing, other.room - other.count
 
     def generation(self, timings: Timings) -> Generation:
         """The answer, with what it cost; one that nothing ended was cancelled."""

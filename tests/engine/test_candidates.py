@@ -131,4 +131,19 @@ def test_candidates_respect_healing(llama_engine):
     said = bench.run_candidates(prompt, max_tokens=6)
     assert said[0].text == bench.run(prompt, max_tokens=6).text
     assert said[0].text.startswith("rn ")
-    assert len({one.text for one in said}) == len(said) > 1
+    assert len({one.text for one in said}) == len(said) == 3
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("indent", ["    ", "        ", "  "])
+def test_candidates_of_a_healed_indentation_say_different_things(llama_engine, indent):
+    from tests.engine.conftest import Bench
+
+    llama_engine.mirror.clear()
+    bench = Bench(llama_engine)
+    prompt = evolve(bench.prompt(f"def area(width, height):\n{indent}"), heal=True)
+    said = bench.run_candidates(prompt, max_tokens=7)
+    assert said[0].text == bench.run(prompt, max_tokens=7).text
+    assert len({one.text for one in said}) == 3
+    assert max(one.timings.generated_tokens for one in said) == 7
+    assert all(len(one.probabilities) == one.timings.generated_tokens for one in said)

@@ -58,11 +58,15 @@ def _hear(cache: KvCache, speech: Speech, draft: Sequence[int], cancel: CancelTo
 def speak_side_by_side(cache: KvCache, speeches: Sequence[Speech], cancel: CancelToken) -> Timings:
     """Sample several answers, a token of each in one batch; what that cost.
 
-    The first goes on in the current sequence and begins as it would alone. A speech that found no token of
-    its own to begin with stays silent, and one for which there is no sequence to decode in ends there.
+    The first goes on in the current sequence and begins as it would alone. The others branch off where it
+    first says something: a healed word can be spelled in several ways, which all say the same. A speech that
+    found no token of its own to begin with samples nothing, and one without a sequence ends there.
     """
     first, *others = speeches
-    tokens = [(first, first.sample(cache.logits()))]
+    begun, alone = _begin(cache, first, others, cancel)
+    if begun is None:
+        return Timings(decodes=alone)
+    tokens = [(first, begun)]
     for other in others:
         token = other.sample_next_best(cache.logits(), {taken for _, taken in tokens})
         if token is not None:
@@ -70,7 +74,30 @@ def speak_side_by_side(cache: KvCache, speeches: Sequence[Speech], cancel: Cance
     with cache.forked(cache.mirror.window(len(tokens))) as copies:
         seats = (cache.mirror.current, *copies)
         running = [(at, *one) for at, one in zip(seats, tokens, strict=False) if one[0].reason is None]
-        return Timings(decodes=_go_on(cache, sorted(running, key=lambda seat: seat[0]), cancel))
+        running.sort(key=lambda seat: seat[0])
+        return Timings(decodes=alone + _go_on(cache, running, cancel))
+
+
+def _begin(
+    cache: KvCache, first: Speech, others: Sequence[Speech], cancel: CancelToken
+) -> tuple[int | None, int]:
+    """Sample until ``first`` says something, with ``others`` just before that.
+
+    Returns:
+        The last token, None if cancelled, and how many decodes that took.
+    """
+    decodes = 0
+    while True:
+        for other in others:
+            other.branch_off(first)
+        token = first.sample(cache.logits())
+        if cancel.cancelled:
+            return None, decodes
+        if not first.silent or first.reason is not None:
+            return token, decodes
+        if not cache.decode((token,), logits=1):
+            return None, decodes
+        decodes += 1
 
 
 def _go_on(cache: KvCache, running: list[tuple[int, Speech, int]], cancel: CancelToken) -> int:

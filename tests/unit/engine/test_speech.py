@@ -86,14 +86,25 @@ def test_the_next_best_is_another_one_that_spells_something():
     assert second.generation(Timings()).text == " x"
 
 
-def test_the_next_best_heals_too_and_may_not_exist():
-    first, second, third = (speech(healing=b"retu") for _ in range(3))
+def test_another_spelling_of_the_healed_word_is_no_other_beginning():
+    first, second = speech(healing=b"retu"), speech(healing=b"retu")
     ranked = logits(3, 1, 0)
-    taken = {first.sample(ranked)}
-    assert taken == {1}
-    assert second.sample_next_best(ranked, taken) == 0
-    assert third.sample_next_best(ranked, {0, 1}) is None
-    assert third.count == 0
+    assert first.sample(ranked) == 1
+    assert second.sample_next_best(ranked, {1}) is None
+    assert second.count == 0
+
+
+def test_one_branches_off_where_another_first_says_something():
+    first, second = speech(healing=b"retu", room=5), speech(healing=b"retu", room=5)
+    first.sample(logits(0))
+    assert first.silent
+    second.branch_off(first)
+    assert (second.healing, second.left) == (b"tu", 4)
+    ranked = logits(2, 3)
+    assert first.sample(ranked) == 2
+    assert not first.silent
+    assert second.sample_next_best(ranked, {3}) == 2
+    assert second.generation(Timings()).text == "rn"
 
 
 def test_what_is_no_number_is_an_error():
