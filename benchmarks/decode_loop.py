@@ -66,7 +66,7 @@ def _bare(engine: LlamaEngine, prompt: tuple[int, ...], tokens: int) -> Round:
         spent = []
         for token in continuation[1:]:
             started = time.perf_counter()
-            engine._decode_batch((token,), want_logits=True)
+            engine._cache.decode((token,), logits=1)
             spent.append((time.perf_counter() - started) * 1000)
         return spent
 

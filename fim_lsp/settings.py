@@ -81,6 +81,10 @@ class ModelSettings:
     kv_type_k: KvType = _setting("f16", "Type of the keys in the KV cache.")
     kv_type_v: KvType = _setting("f16", "Type of the values; other than f16 needs flash attention.")
     mmap: bool = _setting(True, "Map the weights from the file rather than copy them.")
+    speculation: Literal["auto", "on", "off"] = _setting(
+        "auto",
+        "Evaluate guesses along with each token; auto only where a measurement at load says that it pays.",
+    )
     mlock: bool = _setting(False, "Keep the weights from being swapped out.")
 
 
@@ -147,6 +151,12 @@ class CompletionSettings:
     )
     time_budget_ms: float = _setting(
         4000, "Longest time to write a suggestion, once the prompt is evaluated.", at_least=50
+    )
+    candidates: int = _setting(
+        3,
+        "Suggestions to choose from where one is asked for by a key, as far as model.sequences allows.",
+        at_least=1,
+        at_most=8,
     )
     cache_size: int = _setting(256, "Suggestions remembered.", at_least=0)
     prefetch: bool = _setting(True, "Compute the next suggestion as soon as one is accepted.")

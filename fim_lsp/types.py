@@ -137,6 +137,18 @@ class Tokenizer(Protocol):
 
 
 @frozen
+class Speculation:
+    """What was decided about drafts when a model was loaded (speculative decoding)."""
+
+    draft_tokens: int = 0
+    """Most tokens in a draft; 0 for none."""
+    cost_ratio: float = 0.0
+    """What a decode with a full draft costs, in decodes of one token; 0 if it was not measured."""
+    reason: str = ""
+    """In words, for people."""
+
+
+@frozen
 class ModelInfo:
     """What is known of a loaded model."""
 
@@ -156,6 +168,7 @@ class ModelInfo:
     """Name of the template that the catalog gives for this model."""
     notice: str | None = None
     """Something the user should be told once, for example that the model is not FIM-tuned."""
+    speculation: Speculation = Speculation()
 
 
 def _not_zero(_: object, __: object, scale: float) -> None:
@@ -209,6 +222,9 @@ class Prompt:
     template: str = ""
     adapters: tuple[AppliedAdapter, ...] = ()
     """Applied to the model while it evaluates the prompt and answers."""
+    draft: str = field(default="", repr=False)
+    """Text that the answer may go along somewhere, with some of what stood before it. Only a guess: it costs
+    nothing to speak of and never changes the answer."""
     place: str = ""
     """Where in which document: prompts of one place follow each other in one sequence of the KV cache."""
 
@@ -262,6 +278,12 @@ class Timings:
     """Prompt tokens found in the KV cache."""
     generated_tokens: int = 0
     """Tokens sampled; all but the last of them were also evaluated."""
+    decodes: int = 0
+    """Batches evaluated after the prompt. One has a token of each candidate, or a token and its draft."""
+    drafted_tokens: int = 0
+    """Tokens that were guessed and evaluated along with others."""
+    accepted_tokens: int = 0
+    """Of those, the ones that the model said itself: each saved a decode."""
 
 
 @frozen
@@ -283,3 +305,5 @@ class Completion:
     """How many characters after the cursor (on its line) the text itself repeats and so replaces."""
     confidence: float = 1.0
     """Mean probability of the tokens, 0 to 1."""
+    others: tuple[Completion, ...] = ()
+    """What else may be shown there, likeliest first; none of them has others itself."""

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from fim_lsp import __version__
 from fim_lsp.commands import serve
@@ -85,6 +85,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         )
         yield _template(engine, settings)
         yield _probe(engine, settings)
+        yield Finding("drafts", info.speculation.reason)
         yield from _speed(engine)
     finally:
         engine.close()
@@ -120,7 +121,8 @@ def _probe(engine: Engine, settings: Settings) -> Finding:
         document = DocumentSnapshot("untitled:probe.py", "python", 1, _PROBE_BEFORE + _PROBE_AFTER)
         request = CompletionRequest(document, len(_PROBE_BEFORE), Trigger.INVOKED)
         started = time.perf_counter()
-        completion = await completer.complete(request, settings)
+        alone = evolve(settings, completion=evolve(settings.completion, candidates=1))
+        completion = await completer.complete(request, alone)
         return completion.text if completion else "", (time.perf_counter() - started) * 1000
 
     text, waited_ms = asyncio.run(fill())

@@ -6,7 +6,7 @@ that is reached by typing the suggestion's own beginning, brackets closed by the
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from cachetools import LRUCache
 
 from fim_lsp.prompt.anchor import suffix_agrees
@@ -62,6 +62,22 @@ class Suggestion:
     timings: Timings = field(factory=Timings)
     adapters: tuple[AppliedAdapter, ...] = ()
     """Those that it was made under; under others it is of no use."""
+    others: tuple[Suggestion, ...] = field(default=(), repr=False)
+    """What the model said besides, likeliest first; none of them has others itself."""
+
+    @property
+    def all(self) -> tuple[Suggestion, ...]:
+        """This one and the others."""
+        return (evolve(self, others=()), *self.others)
+
+    def after(self, typed: str) -> Suggestion | None:
+        """What is left of it once ``typed`` is typed; None if that is nothing, or something else was said."""
+        left = [
+            evolve(one, text=one.text[len(typed) :])
+            for one in self.all
+            if one.text.startswith(typed) and (typed != one.text or not typed)
+        ]
+        return evolve(left[0], others=tuple(left[1:])) if left else None
 
 
 class SuggestionCache:
@@ -77,8 +93,8 @@ class SuggestionCache:
 
     def find(
         self, request: CompletionRequest, adapters: tuple[AppliedAdapter, ...] = ()
-    ) -> tuple[Suggestion, str] | None:
-        """A suggestion that still fits, and its part that is not typed yet.
+    ) -> Suggestion | None:
+        """What is not typed yet of a suggestion that still fits.
 
         A suggestion made while typing does not answer an invoked request, which asks for more.
         """
@@ -90,9 +106,10 @@ class SuggestionCache:
                 continue
             if known.adapters != adapters:
                 continue
-            typed = typed_since(then, now) if now.offset - then.offset <= len(known.text) else None
-            if typed is not None and known.text.startswith(typed) and (typed != known.text or not typed):
-                return known, known.text[len(typed) :]
+            longest = max(len(one.text) for one in known.all)
+            typed = typed_since(then, now) if now.offset - then.offset <= longest else None
+            if typed is not None and (left := known.after(typed)) is not None:
+                return left
         return None
 
     def clear(self) -> None:

@@ -23,9 +23,9 @@ from fim_lsp.completion.cache import Suggestion, SuggestionCache
 from fim_lsp.completion.debounce import LatestWins, Rhythm, SupersededError, Turn
 from fim_lsp.completion.explain import Explanation, Source
 from fim_lsp.completion.flight import Flight, OnRefused
+from fim_lsp.completion.judgement import judge, worth_showing
 from fim_lsp.completion.offers import Offer, Offers
-from fim_lsp.completion.postprocess import postprocess
-from fim_lsp.completion.prompts import Preparation, Prompts, sampling_for
+from fim_lsp.completion.prompts import Preparation, Prompts, candidates_for, sampling_for
 from fim_lsp.completion.stopping import stop_rules
 from fim_lsp.completion.syntax import wants_multiline
 from fim_lsp.engine.base import AdapterError, Engine
@@ -136,10 +136,10 @@ class Completer:
         elif (flight := self._flights.get(uri)) is not None and flight.running and not flight.waiting:
             self._abandon(flight, _GRACE_S)
 
-    def accepted(self, uri: str | None) -> None:
+    def accepted(self, uri: str | None, candidate: int = 0) -> None:
         """The document's last suggestion, or the last of all, was accepted: begin with what follows it."""
         version = self._versions.get(uri) if uri is not None else None
-        if (offer := self._offers.accepted_by_command(uri, version)) is not None:
+        if (offer := self._offers.accepted_by_command(uri, version, candidate)) is not None:
             self._prefetch(offer)
 
     def closed(self, uri: str) -> None:
@@ -172,9 +172,8 @@ class Completer:
         adapters = self._applicable(request, settings)
         try:
             if (known := self._cache.find(request, adapters)) is not None:
-                suggestion, text = known
                 self.last = evolve(self.last, source="cache", delay_ms=0.0, timings=Timings())
-                return self._offer(request, settings, suggestion, text)
+                return self._offer(request, settings, known)
             flight = self._join(request, adapters)
             landed = await self._wait(flight, turn, request) if flight else None
             source: Source = "joined"
@@ -184,7 +183,8 @@ class Completer:
             if landed is None:
                 return None
             self._note(flight, source, landed)
-            return self._offer(request, settings, landed, flight.remaining(landed, request) or "")
+            left = flight.remaining(landed, request) or evolve(landed, text="", others=())
+            return self._offer(request, settings, left)
         finally:
             self._turns.release(uri, turn)
             self._look_ahead(request, settings)
@@ -232,8 +232,14 @@ class Completer:
         if not self.ready or self._prompts is None:  # a reload began while this request waited
             raise SupersededError
         multiline = wants_multiline(request, settings.completion)
-        prompt = evolve(self._prompts.current(request, settings), adapters=adapters)
-        flight = Flight(request, prompt, stop_rules(request, settings.completion, multiline=multiline))
+        former = self._flights.get(request.document.uri)
+        prompt = evolve(
+            self._prompts.current(request, settings),
+            adapters=adapters,
+            draft=former.draft if former is not None else "",
+        )
+        rules = stop_rules(request, settings.completion, multiline=multiline)
+        flight = Flight(request, prompt, rules, candidates_for(request, settings))
         flight.start(self._worker, sampling_for(request, settings), self._landed, self._refuse)
         self._flights[request.document.uri] = flight
         return flight
@@ -314,37 +320,34 @@ class Completer:
             template=flight.prompt.template,
             multiline=flight.multiline,
             timings=landed.timings,
+            speculation=engine.info.speculation.reason if (engine := self._worker.engine) else "",
             parts=flight.prompt.parts,
         )
 
     def _offer(
-        self, request: CompletionRequest, settings: Settings, suggestion: Suggestion, text: str
+        self, request: CompletionRequest, settings: Settings, suggestion: Suggestion
     ) -> Completion | None:
-        """Filter what was said, and decide whether it is worth showing."""
-        filtered = postprocess(text, request)
-        because = ""
-        if not filtered.text:
-            because = filtered.steps[-1].name if filtered.steps else "the model had nothing to say"
-        elif suggestion.confidence < settings.completion.min_confidence:
-            because = "confidence below completion.minConfidence"
+        """Filter what was said, and decide what of it is worth showing."""
+        judged = [judge(one, request, settings) for one in suggestion.all]
+        shown = worth_showing(judged)[: candidates_for(request, settings)]
+        first = shown[0] if shown else judged[0]
         self.last = evolve(
             self.last,
             uri=request.document.uri,
             adapters=suggestion.adapters,
             line=request.document.text.count("\n", 0, request.offset),
-            said=text,
-            ended_by=suggestion.ended_by,
-            steps=filtered.steps,
-            offered=None if because else request.selected_text + filtered.text,
-            dropped_because=because,
-            confidence=suggestion.confidence,
+            said=first.suggestion.text,
+            ended_by=first.suggestion.ended_by,
+            steps=first.filtered.steps,
+            offered=first.completion.text if shown else None,
+            others=tuple(one.completion.text for one in shown[1:]),
+            dropped_because=first.dropped_because,
+            confidence=first.suggestion.confidence,
         )
-        if because:
+        if not shown:
             self._offers.drop(request.document.uri)
             return None
-        offered = Completion(
-            request.selected_text + filtered.text, filtered.replace_suffix_chars, suggestion.confidence
-        )
+        offered = evolve(first.completion, others=tuple(one.completion for one in shown[1:]))
         self._offers.put(request, offered, settings)
         return offered
 

@@ -28,6 +28,8 @@ class Explanation:
     delay_ms: float = 0.0
     timings: Timings = field(factory=Timings)
     """Zero evaluated and generated tokens where the cache answered."""
+    speculation: str = ""
+    """Whether guesses were evaluated along, and why; how many is in the timings."""
     parts: tuple[PromptPart, ...] = field(default=(), repr=False)
     said: str = field(default="", repr=False)
     """What the model said, up to where a stop rule ended it."""
@@ -35,5 +37,7 @@ class Explanation:
     steps: tuple[FilterStep, ...] = field(default=(), repr=False)
     """The filters that changed something, in order."""
     offered: str | None = field(default=None, repr=False)
+    others: tuple[str, ...] = field(default=(), repr=False)
+    """What was offered besides."""
     dropped_because: str = ""
     confidence: float = 0.0

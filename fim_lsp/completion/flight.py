@@ -7,13 +7,13 @@ anew; when they type something else, the flight ends at the first character that
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from attrs import evolve
+from attrs import define, evolve, field
 
 from fim_lsp.completion.cache import Suggestion, Surroundings, typed_since
 from fim_lsp.completion.stopping import Stop, StopRules, check
-from fim_lsp.engine.base import AdapterError, CancelToken
+from fim_lsp.engine.base import AdapterError, CancelToken, OnPiece
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.types import (
     AppliedAdapter,
@@ -26,6 +26,9 @@ from fim_lsp.types import (
     Trigger,
 )
 
+_LINE = 120
+"""Characters of the cursor's line that a draft has in front: enough to find where it goes on."""
+
 OnRefused = Callable[[AdapterError], None]
 """Told of each adapter that can't be applied, and is therefore left out."""
 
@@ -33,10 +36,21 @@ OnLanded = Callable[["Flight", Generation, "Suggestion | None"], None]
 """Told of each generation that ends, whether or not somebody still waits, and of what came of it."""
 
 
+@define
+class _Candidate:
+    """What was said so far, one of the ways to go on."""
+
+    text: str = ""
+    probabilities: list[float] = field(factory=list)
+    stop: Stop | None = None
+
+
 class Flight:
     """One generation for one cursor, and whoever waits for it."""
 
-    def __init__(self, request: CompletionRequest, prompt: Prompt, rules: StopRules) -> None:
+    def __init__(
+        self, request: CompletionRequest, prompt: Prompt, rules: StopRules, candidates: int = 1
+    ) -> None:
         self.where = Surroundings.of(request)
         self.trigger = request.trigger
         self.prompt = prompt
@@ -45,9 +59,7 @@ class Flight:
         """Requests that wait for this flight."""
         self._rules = rules
         self._cancel = CancelToken()
-        self._text = ""
-        self._probabilities: list[float] = []
-        self._stop: Stop | None = None
+        self._candidates = tuple(_Candidate() for _ in range(candidates))
         # Written by the event loop, read on the inference thread; one reference, so no lock is needed.
         self._typed = ""
         self.outcome: asyncio.Task[Suggestion | None]
@@ -70,6 +82,12 @@ class Flight:
         """Whether there is still something to join."""
         return not (self.outcome.done() or self._cancel.cancelled)
 
+    @property
+    def draft(self) -> str:
+        """What was said so far, behind its line: if the user does not take it, much of it may still come."""
+        line = self.where.before.rpartition("\n")[2][-_LINE:]
+        return line + self._candidates[0].text
+
     def joins(self, request: CompletionRequest, adapters: tuple[AppliedAdapter, ...]) -> bool:
         """Whether ``request`` may wait for this flight; if so, what was typed is noted."""
         if not self.running or (request.trigger is Trigger.INVOKED is not self.trigger):
@@ -77,17 +95,15 @@ class Flight:
         if adapters != self.prompt.adapters:
             return False
         typed = typed_since(self.where, Surroundings.of(request))
-        if typed is None or not _agree(self._text, typed):
+        if typed is None or not any(_agree(one.text, typed) for one in self._candidates):
             return False
         self._typed = typed
         return True
 
-    def remaining(self, landed: Suggestion, request: CompletionRequest) -> str | None:
+    def remaining(self, landed: Suggestion, request: CompletionRequest) -> Suggestion | None:
         """The part of ``landed`` that ``request`` has not typed yet; None if it typed all, or otherwise."""
         typed = typed_since(self.where, Surroundings.of(request))
-        if typed is None or not landed.text.startswith(typed) or (typed and typed == landed.text):
-            return None
-        return landed.text[len(typed) :]
+        return None if typed is None else landed.after(typed)
 
     def abort(self) -> None:
         """End the generation within milliseconds, inside a prefill too."""
@@ -100,46 +116,64 @@ class Flight:
         on_landed: OnLanded,
         on_refused: OnRefused,
     ) -> Suggestion | None:
-        generation = await self._generate(worker, sampling, on_refused)
-        if generation is None:
+        generations = await self._generate(worker, sampling, on_refused)
+        if generations is None:
             return None
-        suggestion = self._suggestion(generation)
-        on_landed(self, generation, suggestion)
+        suggestion = self._suggestion(generations)
+        on_landed(self, generations[0], suggestion)
         return suggestion
 
-    def _suggestion(self, generation: Generation) -> Suggestion | None:
-        """What was said, up to where a stop rule ended it; None if it is no use any more."""
-        text = generation.text if self._stop is None else generation.text[: self._stop.keep]
-        if generation.finish_reason is FinishReason.CANCELLED or not _agree(generation.text, self._typed):
+    def _suggestion(self, generations: Sequence[Generation]) -> Suggestion | None:
+        """What was said, up to where stop rules ended it; None if it is no use any more.
+
+        The first candidate stays first, as it is what the model says when asked for one; the others follow by
+        the mean probability of their tokens.
+        """
+        heard = zip(self._candidates, generations, strict=False)
+        said = [
+            self._said(candidate, generation)
+            for candidate, generation in heard
+            if generation.finish_reason is not FinishReason.CANCELLED and _agree(generation.text, self._typed)
+        ]
+        if not said or generations[0].finish_reason is FinishReason.CANCELLED:
             return None
+        others = sorted(said[1:], key=lambda one: one.confidence, reverse=True)
+        return evolve(said[0], others=tuple(others))
+
+    def _said(self, candidate: _Candidate, generation: Generation) -> Suggestion:
+        stop = candidate.stop
         return Suggestion(
-            text=text,
+            text=generation.text if stop is None else generation.text[: stop.keep],
             confidence=_mean(generation.probabilities),
             trigger=self.trigger,
-            ended_by=self._stop.rule if self._stop else generation.finish_reason.value,
+            ended_by=stop.rule if stop else generation.finish_reason.value,
             timings=generation.timings,
             adapters=self.prompt.adapters,
         )
 
     async def _generate(
         self, worker: InferenceWorker, sampling: SamplingParams, on_refused: OnRefused
-    ) -> Generation | None:
+    ) -> tuple[Generation, ...] | None:
         """Ask the engine, again without each adapter that it refuses; None if a reload came between."""
+        listeners = [self._listener(candidate) for candidate in self._candidates]
         while worker.engine is not None:
             try:
-                return await worker.generate(self.prompt, sampling, self._cancel, self._heard)
+                return await worker.generate_candidates(self.prompt, sampling, self._cancel, listeners)
             except AdapterError as error:
                 left = tuple(one for one in self.prompt.adapters if one != error.adapter)
                 on_refused(error)
                 self.prompt = evolve(self.prompt, adapters=left)
         return None
 
-    def _heard(self, piece: Piece) -> bool:
-        """On the inference thread, for every token: go on unless enough was said or the user differs."""
-        self._text += piece.text
-        self._probabilities.append(piece.probability)
-        self._stop = check(self._text, self._probabilities, piece.elapsed_ms, self._rules)
-        return self._stop is None and _agree(self._text, self._typed)
+    def _listener(self, candidate: _Candidate) -> OnPiece:
+        def heard(piece: Piece) -> bool:
+            """On the inference thread, for every token: go on unless enough was said or the user differs."""
+            candidate.text += piece.text
+            candidate.probabilities.append(piece.probability)
+            candidate.stop = check(candidate.text, candidate.probabilities, piece.elapsed_ms, self._rules)
+            return candidate.stop is None and _agree(candidate.text, self._typed)
+
+        return heard
 
 
 def _agree(said: str, typed: str) -> bool:

@@ -27,15 +27,17 @@ class Offer:
 
 
 class Offers:
-    """The last suggestion of each document, the latest of all last."""
+    """The last suggestions of each document, those to choose from together; the latest of all last."""
 
     def __init__(self) -> None:
-        self._by_uri: dict[str, Offer] = {}
+        self._by_uri: dict[str, tuple[Offer, ...]] = {}
 
     def put(self, request: CompletionRequest, completion: Completion, settings: Settings) -> None:
-        """A completion is shown for a request."""
+        """A completion, and its others, may be shown for a request."""
         self.drop(request.document.uri)
-        self._by_uri[request.document.uri] = Offer(after(request, completion), settings)
+        self._by_uri[request.document.uri] = tuple(
+            Offer(after(request, one), settings) for one in (completion, *completion.others)
+        )
 
     def drop(self, uri: str) -> None:
         """Nothing is shown there any more."""
@@ -43,18 +45,21 @@ class Offers:
 
     def accepted_by_edit(self, uri: str, text: str | None) -> Offer | None:
         """The offer that made a document what it now is, if one did."""
-        offer = self._by_uri.get(uri)
-        return offer if offer is not None and offer.accepted.document.text == text else None
+        offers = self._by_uri.get(uri, ())
+        return next((offer for offer in offers if offer.accepted.document.text == text), None)
 
-    def accepted_by_command(self, uri: str | None, version: int | None) -> Offer | None:
+    def accepted_by_command(self, uri: str | None, version: int | None, candidate: int = 0) -> Offer | None:
         """The offer that a client says was accepted in the document, or in any where it names none.
 
-        None where the document, which is at ``version`` now, has moved on by more than the acceptance.
+        None where the document, which is at ``version`` now, has moved on by more than the acceptance, or
+        where there were not so many to choose from.
         """
-        offer = self._by_uri.get(next(reversed(self._by_uri), "") if uri is None else uri)
-        if offer is None or (version is not None and version > offer.accepted.document.version + 1):
+        offers = self._by_uri.get(next(reversed(self._by_uri), "") if uri is None else uri, ())
+        if candidate >= len(offers):
             return None
-        return offer
+        offer = offers[candidate]
+        moved_on = version is not None and version > offer.accepted.document.version + 1
+        return None if moved_on else offer
 
 
 def after(request: CompletionRequest, completion: Completion) -> CompletionRequest:

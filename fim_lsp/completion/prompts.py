@@ -105,6 +105,11 @@ class Prompts:
         return evolve(prompt, place=f"{request.document.uri}@{anchor.offset}")
 
 
+def candidates_for(request: CompletionRequest, settings: Settings) -> int:
+    """How many suggestions are made for a request: several only where the user asked."""
+    return settings.completion.candidates if request.trigger is Trigger.INVOKED else 1
+
+
 def sampling_for(request: CompletionRequest, settings: Settings) -> SamplingParams:
     """How tokens are drawn for a request: one by hand may have more of them."""
     sampling = settings.sampling

@@ -13,7 +13,7 @@ The errors::
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from fim_lsp.errors import FimLspError
@@ -110,6 +110,22 @@ class Engine(Protocol):
             PromptTooLongError: the prompt fills the context window.
             AdapterError: one of the prompt's adapters can't be applied; nothing was dropped or evaluated.
             DecodeError: the native library refused; the engine stays usable.
+        """
+
+    def generate_candidates(
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_pieces: Sequence[OnPiece]
+    ) -> tuple[Generation, ...]:
+        """Continue ``prompt`` in several ways at once, each batch evaluating one token of each of them.
+
+        The first says what :meth:`generate` would; the others begin with the next likeliest tokens that say
+        something, each with another one, and go on from there in the same way. Each has its own ``on_piece`` and ends by itself.
+        There are at most as many as ``on_pieces``, and at least one. When cancelled, those that had not ended
+        say so. No other prompt's evaluated tokens are lost; of this one, those of the first candidate stay.
+
+        Timings are those of all together, but for ``generated_tokens``.
+
+        Raises:
+            PromptTooLongError, AdapterError, DecodeError: as :meth:`generate`.
         """
 
     def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:

@@ -102,6 +102,14 @@ class Mirror:
         self.tokens.clear()
         return evolve(plan, keep=0, pending=(*kept, *plan.pending))
 
+    def window(self, count: int) -> range:
+        """So many neighbouring sequences, or all, with the current one: those that hold least besides it."""
+        count = min(count, len(self.states))
+        held = [len(state.tokens) for state in self.states]
+        first = range(max(0, self.current - count + 1), min(self.current, len(held) - count) + 1)
+        start = min(first, key=lambda at: sum(held[at : at + count]))
+        return range(start, start + count)
+
     def clear(self) -> None:
         """Know of nothing any more; what the cache holds is dropped when its sequence is next used."""
         for state in self.states:

@@ -42,6 +42,20 @@ def sample(
     return token, _probability(logits, token, peak)
 
 
+def likeliest(logits: Logits, count: int, allowed: npt.NDArray[np.int64] | None = None) -> tuple[int, ...]:
+    """Up to ``count`` tokens, the likeliest first; among those ``allowed``, if given."""
+    among = logits if allowed is None else logits[allowed]
+    count = min(count, len(among))
+    top = np.argpartition(among, -count)[-count:]
+    top = top[np.argsort(among[top])[::-1]]
+    return tuple(int(at) for at in (top if allowed is None else allowed[top]))
+
+
+def probability_of(logits: Logits, token: int) -> float:
+    """The model's probability for a token over the whole vocabulary at temperature 1."""
+    return _probability(logits, token, logits.max())
+
+
 def _probability(logits: Logits, token: int, peak: np.float32) -> float:
     """Softmax of one entry, piece by piece; ``peak`` is the largest logit.
 

@@ -10,7 +10,7 @@ import codecs
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
 from fim_lsp.engine.base import AdapterError, CancelToken, OnPiece, PromptTooLongError
 from fim_lsp.engine.mirror import Mirror, Seat
@@ -62,6 +62,52 @@ class ByteTokenizer:
         return (*(bytes([i]) for i in range(256)), *(b"" for _ in self.specials))
 
 
+@define
+class _Line:
+    """One answer, said a byte at a time."""
+
+    said: bytes
+    room: int
+    stop_ids: frozenset[int]
+    probability: float
+    on_piece: OnPiece
+    reason: FinishReason = FinishReason.CANCELLED
+    text: str = ""
+    count: int = 0
+    _decoder: codecs.IncrementalDecoder = field(
+        factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"), init=False
+    )
+
+    @property
+    def token(self) -> int:
+        """The last one said."""
+        return self.said[self.count - 1]
+
+    def say(self) -> bool:
+        """Say the next token; whether the line goes on."""
+        spoken, ended, _ = self.said.partition(END.encode())
+        if self.count == len(spoken):
+            # The end token is sampled too, though it says nothing.
+            self.count += bool(ended)
+            self.reason = FinishReason.END
+            return False
+        self.count += 1
+        if self.token in self.stop_ids:
+            self.reason = FinishReason.END
+            return False
+        self.text += (piece := self._decoder.decode(bytes([self.token])))
+        if not self.on_piece(Piece(piece, self.probability, float(self.count))):
+            self.reason = FinishReason.STOPPED
+        elif self.count == self.room:
+            self.reason = FinishReason.LENGTH
+        return self.reason is FinishReason.CANCELLED
+
+    def generation(self, timings: Timings) -> Generation:
+        """The answer, with what all lines cost."""
+        own = evolve(timings, generated_tokens=self.count)
+        return Generation(self.text, self.reason, own, (self.probability,) * self.count)
+
+
 Script = Callable[[str], str]
 """From the prompt, markers spelled out, to what the model would say; END inside it ends the generation."""
 
@@ -73,6 +119,8 @@ class ScriptedEngine:
     script: Script
     info: ModelInfo = field(factory=lambda: ModelInfo(name="scripted", context=4096))
     tokenizer: ByteTokenizer = field(factory=ByteTokenizer)
+    alternatives: Callable[[str], Sequence[str]] = field(default=lambda _: (), repr=False)
+    """From the prompt to what else the model might say, likeliest first."""
     before_token: Callable[[], None] = field(default=lambda: None, repr=False)
     """Called before each token is evaluated, prompt tokens too: a test blocks, counts or cancels here."""
     probability: float = 1.0
@@ -84,14 +132,27 @@ class ScriptedEngine:
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
     ) -> Generation:
         """See :meth:`fim_lsp.engine.base.Engine.generate`."""
+        return self.generate_candidates(prompt, sampling, cancel, (on_piece,))[0]
+
+    def generate_candidates(
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_pieces: Sequence[OnPiece]
+    ) -> tuple[Generation, ...]:
+        """See :meth:`fim_lsp.engine.base.Engine.generate_candidates`."""
         seat = self._find_seat(prompt, background=False)
         assert seat is not None  # only background work may go without
         self.mirror.take(seat, prompt)
         evaluated = self._evaluate(seat.plan.pending, cancel)
         timings = Timings(evaluated_tokens=evaluated, reused_tokens=seat.plan.keep)
         if evaluated < len(seat.plan.pending):
-            return Generation("", FinishReason.CANCELLED, timings)
-        return self._decode(prompt, sampling, cancel, on_piece, timings)
+            return (Generation("", FinishReason.CANCELLED, timings),)
+        room = min(sampling.max_tokens, self.info.context - len(self.mirror.tokens))
+        lines = [
+            _Line(said, room, prompt.stop_ids, self.probability, on_piece)
+            for said, on_piece in zip(self._says(prompt, len(on_pieces)), on_pieces, strict=False)
+        ]
+        decodes = self._speak(lines, cancel)
+        timings = evolve(timings, decodes=decodes, decode_ms=float(decodes))
+        return tuple(line.generation(timings) for line in lines)
 
     def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
         """See :meth:`fim_lsp.engine.base.Engine.prefill`."""
@@ -121,40 +182,30 @@ class ScriptedEngine:
             self.mirror.tokens.append(token)
         return len(tokens)
 
-    def _decode(
-        self,
-        prompt: Prompt,
-        sampling: SamplingParams,
-        cancel: CancelToken,
-        on_piece: OnPiece,
-        timings: Timings,
-    ) -> Generation:
-        said = self.script(self.tokenizer.decode(prompt.head) + prompt.tail)
-        for adapter in prompt.adapters:
-            said = self.adapters[adapter.path](said)
-        spoken, ended, _ = said.partition(END)
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        text, reason, count = "", FinishReason.END, 0
-        room = min(sampling.max_tokens, self.info.context - len(self.mirror.tokens))
-        for token in self.tokenizer.encode(spoken)[:room]:
-            count += 1
-            if token in prompt.stop_ids:
-                break
-            piece = decoder.decode(bytes([token]))
-            text += piece
-            if not on_piece(Piece(piece, self.probability, float(count))):
-                reason = FinishReason.STOPPED
-                break
-            if count == room:
-                reason = FinishReason.LENGTH
-                break
-            if not self._evaluate((token,), cancel):
-                reason = FinishReason.CANCELLED
-                break
-        # The end token was sampled too, though it says nothing.
-        count += bool(ended) and reason is FinishReason.END
-        done = evolve(timings, generated_tokens=count, decode_ms=float(count))
-        return Generation(text, reason, done, (self.probability,) * count)
+    def _says(self, prompt: Prompt, count: int) -> list[bytes]:
+        """What it says to a prompt, and up to ``count`` answers in all that begin differently."""
+        asked = self.tokenizer.decode(prompt.head) + prompt.tail
+        further = self.alternatives(asked) if count > 1 else ()
+        answers: dict[str, str] = {}
+        for said in (self.script(asked), *further):
+            for adapter in prompt.adapters:
+                said = self.adapters[adapter.path](said)
+            answers.setdefault(said[:1], said)
+        return [said.encode("utf-8", "replace") for said in answers.values()]
+
+    def _speak(self, lines: Sequence[_Line], cancel: CancelToken) -> int:
+        """Say a token of each line in turn; how many times a token of each was evaluated."""
+        running, decodes = [line for line in lines if line.say()], 0
+        while running:
+            for line in running:
+                self.before_token()
+                if cancel.cancelled:
+                    return decodes
+                if line is lines[0]:
+                    self.mirror.tokens.append(line.token)
+            decodes += 1
+            running = [line for line in running if line.say()]
+        return decodes
 
     def close(self) -> None:
         """Forget everything evaluated."""

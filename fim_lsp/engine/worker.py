@@ -13,7 +13,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from attrs import evolve
@@ -118,15 +118,27 @@ class InferenceWorker:
         Raises:
             EngineError: no model is loaded, or the engine refused the prompt.
         """
+        alone = await self.generate_candidates(prompt, sampling, cancel, [on_piece])
+        return alone[0]
+
+    async def generate_candidates(
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_pieces: Sequence[OnPiece]
+    ) -> tuple[Generation, ...]:
+        """Run one generation of several candidates, one for each ``on_piece``; else as :meth:`generate`."""
         self._background.cancel()
         asked = time.perf_counter()
 
-        def generate(engine: Engine) -> Generation:
-            queued_ms = (time.perf_counter() - asked) * 1000
-            generation = engine.generate(prompt, sampling, cancel, on_piece)
-            return evolve(generation, timings=evolve(generation.timings, queued_ms=queued_ms))
+        def say(engine: Engine) -> tuple[Generation, ...]:
+            if len(on_pieces) == 1:
+                return (engine.generate(prompt, sampling, cancel, on_pieces[0]),)
+            return engine.generate_candidates(prompt, sampling, cancel, on_pieces)
 
-        return await self._on_engine(generate, cancel, Generation("", FinishReason.CANCELLED))
+        def generate(engine: Engine) -> tuple[Generation, ...]:
+            queued_ms = (time.perf_counter() - asked) * 1000
+            said = say(engine)
+            return tuple(evolve(one, timings=evolve(one.timings, queued_ms=queued_ms)) for one in said)
+
+        return await self._on_engine(generate, cancel, (Generation("", FinishReason.CANCELLED),))
 
     async def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
         """Evaluate a prompt in the background; the next generation, or the next of these, aborts it.

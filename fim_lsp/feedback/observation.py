@@ -90,6 +90,8 @@ class Offered:
     """From the request to the answer."""
     shown: bool = True
     """False where the client tells by itself what it shows."""
+    others: tuple[Offer, ...] = ()
+    """What the user may choose instead, at the same place."""
 
 
 @frozen
@@ -129,6 +131,8 @@ class PartlyAccepted:
 
     at: float
     chars: int
+    whole: int | None = None
+    """Length of the suggestion that it means, if it said so."""
 
 
 @frozen
@@ -172,6 +176,8 @@ class Observation:
     """Length of each answer, by which the command names one."""
     ended_at: float | None = None
     by_command: bool = False
+    others: tuple[Offer, ...] = ()
+    """What the user may choose instead. One that is chosen, or typed, takes the offer's place."""
 
     @property
     def remaining(self) -> str:
@@ -199,8 +205,27 @@ class Observation:
             return "partly_accepted"
         return "typed" if whole else "rejected"
 
+    def variants(self) -> tuple[Observation, ...]:
+        """This suggestion, and what it is if one of the others was meant."""
+        typed = self.offer.text[: self.progress]
+        return self, *(
+            evolve(
+                self, offer=other, answered=frozenset({_command_chars(other)}), others=self.others[at + 1 :]
+            )
+            for at, other in enumerate(self.others)
+            if other.text.startswith(typed)
+        )
+
+    def named(self, chars: int | None) -> Observation:
+        """The one of this and the others that has so many characters; this one if none has."""
+        return next((one for one in self.variants() if chars in one.answered), self)
+
     def edited(self, document: str) -> Observation | None:
-        """The same suggestion after an edit; None if the edit contradicts it."""
+        """The same suggestion, or another one of those offered, after an edit; None if it contradicts all."""
+        after = (one._edited(document) for one in self.variants())
+        return next((one for one in after if one is not None), None)
+
+    def _edited(self, document: str) -> Observation | None:
         middle = self.offer.inserted(document)
         progress = None if middle is None else _agreed(self.offer.text, middle)
         if progress is None:
@@ -230,7 +255,8 @@ class Observation:
                 self, offer=evolve(self.offer, text=whole, replaces=offer.replaces), answered=answered
             )
         # The editor closed a bracket: from here on the place is another.
-        return evolve(self, offer=offer, done=self.done + self.progress, progress=0, answered=answered)
+        done = self.done + self.progress
+        return evolve(self, offer=offer, done=done, progress=0, answered=answered, others=())
 
     def accepted_whole(self, at: float) -> Observation:
         """As its command says: what the last edit brought was the acceptance, and so is what is missing."""
@@ -275,11 +301,11 @@ def step(watch: Watch, event: Event) -> tuple[Watch, tuple[Observation, ...]]:
             return evolve(watch, open=evolve(watch.open, shown_at=at)), ()
         case Accepted(at, chars):
             return _accepted(watch, at, chars)
-        case PartlyAccepted(at, chars):
+        case PartlyAccepted(at, chars, whole):
             if watch.open is None:
                 ended = watch.ended.accepted_partly(chars) if watch.ended else None
                 return Watch(ended=ended), ()
-            return _settled(watch.open.accepted_partly(chars), at, watch.ended), ()
+            return _settled(watch.open.named(whole).accepted_partly(chars), at, watch.ended), ()
         case Closed(at):
             return Watch(), _all(watch.ended, _end(watch.open, at))
 
@@ -293,6 +319,7 @@ def _offered(watch: Watch, event: Offered) -> tuple[Watch, tuple[Observation, ..
         event.latency_ms,
         shown_at=event.at if event.shown else None,
         answered=frozenset({_command_chars(event.offer)}),
+        others=event.others,
     )
     return Watch(fresh, watch.ended), _all(_end(watch.open, event.at))
 
@@ -315,8 +342,10 @@ def _accepted(watch: Watch, at: float, chars: int | None) -> tuple[Watch, tuple[
     likely = _all(watch.ended, watch.open) if complete else _all(watch.open, watch.ended)
     if not likely:
         return watch, ()
-    meant = next((one for one in likely if chars in one.answered), likely[0])
-    rest = Watch(ended=watch.ended) if meant is watch.open else Watch(open=watch.open)
+    variants = [(one, variant) for one in likely for variant in one.variants()]
+    named = (pair for pair in variants if chars in pair[1].answered)
+    which, meant = next(named, variants[0])
+    rest = Watch(ended=watch.ended) if which is watch.open else Watch(open=watch.open)
     return rest, (meant.accepted_whole(at),)
 
 

@@ -10,7 +10,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from attrs import define, field, frozen
 
@@ -108,14 +108,26 @@ class FeedbackRecorder:
         replaces: int,
         origin: Origin,
         latency_ms: float,
+        others: Sequence[tuple[str, int]] = (),
     ) -> None:
-        """An answer with ``suggestion`` for the cursor at ``offset`` of ``text`` is being sent."""
+        """An answer with ``suggestion`` for the cursor at ``offset`` of ``text`` is being sent.
+
+        ``others`` are what the user may choose instead: texts, and how many characters each replaces.
+        """
         if not self._enabled:
             return
         document = self._documents.setdefault(uri, _Document(text, origin))
         document.text, document.origin, self._latest = text, origin, uri
         offer = Offer.at(text, offset, suggestion, replaces)
-        self._step(uri, Offered(self._time(), offer, origin, latency_ms, shown=not self._client_tells))
+        event = Offered(
+            self._time(),
+            offer,
+            origin,
+            latency_ms,
+            shown=not self._client_tells,
+            others=tuple(Offer.at(text, offset, other, replaced) for other, replaced in others),
+        )
+        self._step(uri, event)
 
     def nothing_offered(self, uri: str) -> None:
         """An answer without a suggestion is being sent."""
@@ -142,9 +154,9 @@ class FeedbackRecorder:
         """The command of a suggestion of that length ran; None for the document of the latest one."""
         self._step(uri, Accepted(self._time(), chars))
 
-    def partly_accepted(self, uri: str | None, chars: int) -> None:
-        """The client says that the first ``chars`` of the suggestion were accepted."""
-        self._step(uri, PartlyAccepted(self._time(), chars))
+    def partly_accepted(self, uri: str | None, chars: int, whole: int | None = None) -> None:
+        """The client says that the first ``chars`` of the suggestion, ``whole`` long, were accepted."""
+        self._step(uri, PartlyAccepted(self._time(), chars, whole))
 
     def closed(self, uri: str) -> None:
         """The document was closed: what is undecided ends, and what should be looked at stays unknown."""

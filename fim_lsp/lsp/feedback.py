@@ -20,13 +20,16 @@ class Named:
     """None for the latest one of all documents: entries of a menu name none."""
     chars: int | None = None
     """Length of what was offered at the cursor."""
+    candidate: int = 0
+    """Which of several suggestions; 0 is the first."""
 
 
 def named(arguments: Any) -> Named:
     """Read the arguments of ``fimLsp.accepted``."""
     first = arguments[0] if isinstance(arguments, Sequence) and arguments else None
     uri, chars = _get(first, "uri"), _get(first, "length")
-    return Named(uri if isinstance(uri, str) else None, _whole(chars))
+    candidate = _whole(_get(first, "candidate")) or 0
+    return Named(uri if isinstance(uri, str) else None, _whole(chars), candidate)
 
 
 def named_by_item(params: Any) -> Named:

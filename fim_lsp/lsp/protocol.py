@@ -54,6 +54,20 @@ def to_inline_items(
     """The answer to an inline completion request; no items where there is nothing to offer."""
     if completion is None:
         return types.InlineCompletionList(items=[])
+    candidates = (completion, *completion.others)
+    return types.InlineCompletionList(
+        items=[_inline_item(one, at, params, request, encoding) for at, one in enumerate(candidates)]
+    )
+
+
+def _inline_item(
+    completion: Completion,
+    candidate: int,
+    params: InlineParams,
+    request: CompletionRequest,
+    encoding: str | None,
+) -> types.InlineCompletionItem:
+    """One suggestion; its command says which of several it is, unless it is the first."""
     start, end = params.position, params.position
     text = completion.text
     if request.selected_text and params.selected is not None:
@@ -64,18 +78,13 @@ def to_inline_items(
         end = _moved(end, request, completion.replace_suffix_chars, encoding)
     elif not request.line_suffix:
         start, text = types.Position(params.position.line, 0), request.line_prefix + text
-    return types.InlineCompletionList(
-        items=[
-            types.InlineCompletionItem(
-                insert_text=text,
-                range=types.Range(start, end),
-                command=types.Command(
-                    title="Accept completion",
-                    command=ACCEPTED,
-                    arguments=[{"uri": request.document.uri, "length": len(completion.text)}],
-                ),
-            )
-        ]
+    accepted: dict[str, object] = {"uri": request.document.uri, "length": len(completion.text)}
+    if candidate:
+        accepted["candidate"] = candidate
+    return types.InlineCompletionItem(
+        insert_text=text,
+        range=types.Range(start, end),
+        command=types.Command(title="Accept completion", command=ACCEPTED, arguments=[accepted]),
     )
 
 

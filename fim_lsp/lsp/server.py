@@ -220,7 +220,7 @@ def _encoding(server: Server) -> str | None:
 def _accepted(server: Server, *arguments: Any) -> None:
     suggestion = named(arguments)
     server.session.feedback.accepted(suggestion.uri, suggestion.chars)
-    server.session.completer.accepted(suggestion.uri)
+    server.session.completer.accepted(suggestion.uri, suggestion.candidate)
 
 
 def _shown(server: Server, params: Any) -> None:
@@ -229,7 +229,8 @@ def _shown(server: Server, params: Any) -> None:
 
 def _partly_accepted(server: Server, params: Any) -> None:
     if (chars := accepted_part(params)) is not None:
-        server.session.feedback.partly_accepted(named_by_item(params).uri, chars)
+        suggestion = named_by_item(params)
+        server.session.feedback.partly_accepted(suggestion.uri, chars, suggestion.chars)
 
 
 def _toggle(server: Server, *arguments: Any) -> dict[str, Any]:

@@ -189,6 +189,7 @@ class Session:
             completion.replace_suffix_chars,
             origin=Origin(__version__, engine.info.name, _label(self.completer.last), document.language_id),
             latency_ms=latency_ms,
+            others=[(one.text, one.replace_suffix_chars) for one in completion.others],
         )
 
     async def close(self) -> None:

@@ -49,11 +49,26 @@ class Bench:
             prompt, SamplingParams(max_tokens=max_tokens), cancel or CancelToken(), on_piece
         )
 
+    def run_candidates(
+        self,
+        prompt: Prompt,
+        *on_pieces: Callable[[Piece], bool],
+        max_tokens: int = 8,
+        cancel: CancelToken | None = None,
+    ) -> tuple[Generation, ...]:
+        """Three candidates, unless there is a listener for each of another number."""
+        listeners = on_pieces or (lambda _: True,) * 3
+        sampling = SamplingParams(max_tokens=max_tokens)
+        return self.engine.generate_candidates(prompt, sampling, cancel or CancelToken(), listeners)
+
 
 def _scripted() -> ScriptedEngine:
     from attrs import evolve
 
-    engine = ScriptedEngine(lambda prompt: "return a + b\n\n\ndef" if prompt else "x" * 64)
+    engine = ScriptedEngine(
+        lambda prompt: "return a + b\n\n\ndef" if prompt else "x" * 64,
+        alternatives=lambda _: ("rest of it", "yield a + b", "x = a", "print(a)"),
+    )
     known: dict[Path, Script] = {
         Path("a"): lambda said: said.replace("a", "c"),
         Path("b"): lambda said: said.upper(),
@@ -74,7 +89,9 @@ def llama_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     from fim_lsp.engine.llama import open_llama
 
     path: Path = request.getfixturevalue("model_path")
-    engine = open_llama(path, ModelSettings(context_tokens=CONTEXT, batch_tokens=64, threads=1))
+    engine = open_llama(
+        path, ModelSettings(context_tokens=CONTEXT, batch_tokens=64, threads=1, speculation="off")
+    )
     yield engine
     engine.close()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import llama_cpp
 import numpy as np
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -45,6 +46,7 @@ class Step:
     adapters: int
     background: bool
     tokens: int
+    candidates: int
     abort_after: int | None
     """Nodes of the graph after which llama.cpp is told to abort."""
 
@@ -60,6 +62,7 @@ _steps = st.lists(
         adapters=st.sampled_from([0, 0, 0, 1, 2]),
         background=st.booleans(),
         tokens=st.integers(1, 6),
+        candidates=st.sampled_from([1, 1, 2, 3]),
         abort_after=st.one_of(st.none(), st.none(), st.integers(0, 400)),
     ),
     max_size=12,
@@ -75,7 +78,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
 
 @pytest.fixture(scope="module")
 def engines(files: tuple[Path, list[Path]]) -> Iterator[tuple[LlamaEngine, LlamaEngine]]:
-    warm, cold = (open_llama(files[0], SMALL) for _ in range(2))
+    warm = open_llama(files[0], evolve(SMALL, speculation="on"))
+    cold = open_llama(files[0], evolve(SMALL, speculation="off"))
     yield warm, cold
     warm.close()
     cold.close()
@@ -107,7 +111,11 @@ def run(engine: LlamaEngine, step: Step, prompt: Prompt) -> FinishReason | None:
             engine.prefill(prompt, CancelToken())
             return None
         sampling = SamplingParams(max_tokens=step.tokens)
-        return engine.generate(prompt, sampling, CancelToken(), lambda _: True).finish_reason
+        listeners = [lambda _: True] * step.candidates
+        if step.candidates == 1:
+            return engine.generate(prompt, sampling, CancelToken(), *listeners).finish_reason
+        said = engine.generate_candidates(prompt, sampling, CancelToken(), listeners)
+        return said[0].finish_reason
     finally:
         object.__setattr__(engine, "_strlen", native)
 
@@ -127,7 +135,7 @@ def test_the_cache_never_changes_what_the_model_computes(engines, files, steps: 
         prompt = Prompt(head, text, adapters=adapters, place=str(step.document))
         run(warm, step, prompt)
         for sequence, state in enumerate(warm.mirror.states):
-            in_cache = llama_cpp.llama_memory_seq_pos_max(warm._memory, sequence) + 1
+            in_cache = llama_cpp.llama_memory_seq_pos_max(warm._cache.memory, sequence) + 1
             assert len(state.tokens) <= in_cache
         served = logits_of(warm, prompt)
         expected = cold_logits(cold, tuple(warm.mirror.tokens), adapters)
@@ -149,10 +157,60 @@ def test_an_abort_at_any_node_is_followed_by_the_right_logits(engines):
     aborted = 0
     for nodes in range(0, 400, 9):
         warm.mirror.clear()
-        step = Step(0, 0, "", "", 0, False, 1, nodes)
+        step = Step(0, 0, "", "", 0, False, 1, 1, nodes)
         aborted += run(warm, step, prompt) is FinishReason.CANCELLED
         served = logits_of(warm, prompt)
         if expected is None:
             expected = cold_logits(cold, tuple(warm.mirror.tokens), ())
         np.testing.assert_allclose(served, expected, atol=TOLERANCE)
     assert aborted > 10
+
+
+def likeliest_so_far(engine: LlamaEngine, before: tuple[int, ...], said: tuple[int, ...]) -> bool:
+    """Whether each token but the first is the one that a cold evaluation finds likeliest, or as good."""
+    for at in range(1, len(said)):
+        logits = cold_logits(engine, (*before, *said[:at]), ())
+        if logits[said[at]] < logits.max() - TOLERANCE:
+            return False
+    return True
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    texts=st.lists(st.text(ALPHABET, min_size=1, max_size=60), min_size=3, max_size=3), at=st.integers(0, 2)
+)
+def test_each_candidate_is_what_a_cold_model_says(engines, texts: list[str], at: int):
+    warm, cold = engines
+    warm.mirror.clear()
+    sampling = SamplingParams(max_tokens=6)
+    # Different heads, so that no prompt is a beginning of another one.
+    prompts = [Prompt((head,), text, place=str(head)) for head, text in enumerate(texts)]
+    for prompt in prompts:
+        warm.generate(prompt, sampling, CancelToken(), lambda _: True)
+    said = warm.generate_candidates(prompts[at], sampling, CancelToken(), [lambda _: True] * 3)
+    known = (at, *warm.tokenizer.encode(texts[at]))
+    firsts = cold_logits(cold, known, ())
+    tokens = [warm.tokenizer.encode(one.text) for one in said]
+    assert len({one[:1] for one in tokens}) == len(tokens) > 1
+    ranked = [firsts[one[0]] for one in tokens if one]
+    assert all(after <= before + TOLERANCE for before, after in pairwise(ranked))
+    for one in tokens:
+        assert likeliest_so_far(cold, known, one)
+    for prompt in prompts:
+        again = warm.generate(prompt, sampling, CancelToken(), lambda _: True)
+        assert again.timings.evaluated_tokens == 1
+        served, whole = warm._logits().copy(), tuple(warm.mirror.tokens)
+        np.testing.assert_allclose(served, cold_logits(cold, whole, ()), atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(("sequences", "batch", "most"), [(1, 16, 1), (2, 16, 2), (3, 16, 3), (3, 2, 2)])
+def test_there_are_no_more_candidates_than_sequences_and_rows(files, sequences: int, batch: int, most: int):
+    engine = open_llama(files[0], evolve(SMALL, sequences=sequences, batch_tokens=batch))
+    try:
+        listeners = [lambda _: True] * 5
+        sampling = SamplingParams(max_tokens=4)
+        said = engine.generate_candidates(Prompt((0,), "A = (B)\n" * 6), sampling, CancelToken(), listeners)
+        assert len(said) == most
+        assert all(one.timings.generated_tokens == 4 for one in said)
+    finally:
+        engine.close()

@@ -76,7 +76,7 @@ def plain_score(text: str, scorer: Scorer, max_tokens: int = 512) -> Score:
 
 def engine_scorer(engine: Engine) -> Scorer | None:
     """A scorer on an engine's own weights, or None for one that has no logits."""
-    if not hasattr(engine, "_decode_batch"):
+    if not hasattr(engine, "_cache"):
         return None
     return LlamaScorer(engine)
 
@@ -130,21 +130,9 @@ class LlamaScorer:
 
     def _decode(self, tokens: Sequence[int]) -> Any:
         """Evaluate ``tokens`` and return the logits behind each, float32, shape (tokens, vocabulary)."""
-        import llama_cpp
-
-        from fim_lsp.engine.base import DecodeError
-
-        engine, batch = self._engine, self._engine._batch
-        held, sequence = engine.mirror.tokens, engine.mirror.current
-        batch.fill(tokens, sequence, len(held), want_logits=True)
-        batch._logits[: len(tokens)] = 1
-        status = llama_cpp.llama_decode(engine._context, batch.native)
-        if status != 0:
-            raise DecodeError(f"llama.cpp refused to score {len(tokens)} tokens (status {status}).")
-        held.extend(tokens)
-        shape = (len(engine._vocabulary.pieces),)
-        rows = (llama_cpp.llama_get_logits_ith(engine._context, row) for row in range(len(tokens)))
-        return np.stack([np.ctypeslib.as_array(row, shape) for row in rows])
+        cache = self._engine._cache
+        cache.decode(tokens, logits=len(tokens))
+        return np.stack([cache.logits(row) for row in range(len(tokens))])
 
 
 @frozen

@@ -8,6 +8,7 @@ with an empty KV cache, so that an answer and its cost depend on the hole alone 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from attrs import field, frozen
 
@@ -80,6 +81,12 @@ class WitnessEngine:
             whole.text, whole.finish_reason, listener.first_at or ended_at, idle_s * 1000, prompt, score
         )
         return listener.heard(whole)
+
+    def generate_candidates(
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_pieces: Sequence[OnPiece]
+    ) -> tuple[Generation, ...]:
+        """The first alone: only what is shown first is judged."""
+        return (self.generate(prompt, sampling, cancel, on_pieces[0]),)
 
     def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
         """Evaluate nothing ahead: every generation is to begin cold."""

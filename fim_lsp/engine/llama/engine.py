@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
 import ctypes
-import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -12,57 +10,31 @@ from contextlib import contextmanager
 from typing import Any
 
 import llama_cpp
-import numpy as np
 from attrs import evolve, field, frozen
 
-from fim_lsp.engine.base import CancelToken, DecodeError, OnPiece, PromptTooLongError
+from fim_lsp.engine.base import CancelToken, OnPiece, PromptTooLongError
 from fim_lsp.engine.llama.adapters import LoadedAdapters
+from fim_lsp.engine.llama.batch import Batch
+from fim_lsp.engine.llama.cache import KvCache
+from fim_lsp.engine.llama.decoding import speak, speak_side_by_side
+from fim_lsp.engine.llama.measuring import can_drop, draft_cost
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
 from fim_lsp.engine.mirror import Mirror, Seat
-from fim_lsp.engine.sampling import Logits, sample
+from fim_lsp.engine.sampling import Logits
 from fim_lsp.engine.sequence import Plan
+from fim_lsp.engine.speculation import DRAFT_TOKENS, Drafter, Speculator, decide
+from fim_lsp.engine.speech import Speech
 from fim_lsp.engine.vocabulary import Vocabulary
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import (
     FinishReason,
     Generation,
     ModelInfo,
-    Piece,
     Prompt,
     SamplingParams,
+    Speculation,
     Timings,
 )
-
-_ABORTED = 2
-"""What llama_decode returns when the abort callback fired."""
-_NOT_NUMBERS = (
-    "The model computed something that is no number.",
-    "Lower the scale of its adapters, or check the file: fim-lsp model verify.",
-)
-
-
-class _Batch:
-    """One persistent llama_batch behind numpy arrays: 3.7 us to fill against 428 us through ctypes."""
-
-    def __init__(self, capacity: int) -> None:
-        self.native = llama_cpp.llama_batch_init(capacity, 0, 1)
-        self._tokens = np.ctypeslib.as_array(self.native.token, (capacity,))
-        self._positions = np.ctypeslib.as_array(self.native.pos, (capacity,))
-        self._logits = np.ctypeslib.as_array(self.native.logits, (capacity,))
-        np.ctypeslib.as_array(self.native.n_seq_id, (capacity,))[:] = 1
-
-    def fill(self, tokens: Sequence[int], sequence: int, position: int, *, want_logits: bool) -> None:
-        count = len(tokens)
-        self.native.n_tokens = count
-        for row in range(count):
-            self.native.seq_id[row][0] = sequence
-        self._tokens[:count] = tokens
-        self._positions[:count] = np.arange(position, position + count)
-        self._logits[:count] = 0
-        self._logits[count - 1] = want_logits
-
-    def free(self) -> None:
-        llama_cpp.llama_batch_free(self.native)
 
 
 def _strlen() -> Any:
@@ -85,21 +57,35 @@ class LlamaEngine:
     mirror: Mirror = field(repr=False)
     """What the KV cache holds, as far as we know."""
     _strlen: Any = field(factory=_strlen, repr=False)
-    _batch: _Batch = field(repr=False)
-    _memory: Any = field(repr=False)
+    _cache: KvCache = field(repr=False)
 
-    @_batch.default
-    def _make_batch(self) -> _Batch:
-        return _Batch(self._settings.batch_tokens)
+    _speculator: Speculator = field(init=False, repr=False)
 
-    @_memory.default
-    def _get_memory(self) -> Any:
-        return llama_cpp.llama_get_memory(self._context)
+    @_speculator.default
+    def _make_speculator(self) -> Speculator:
+        return Speculator(self.info.speculation)
+
+    @_cache.default
+    def _make_cache(self) -> KvCache:
+        batch = Batch(self._settings.batch_tokens)
+        return KvCache(self._context, self.mirror, batch, len(self._vocabulary.pieces))
 
     def generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
     ) -> Generation:
         """See :meth:`fim_lsp.engine.base.Engine.generate`."""
+        return self._generate(prompt, sampling, cancel, (on_piece,))[0]
+
+    def generate_candidates(
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_pieces: Sequence[OnPiece]
+    ) -> tuple[Generation, ...]:
+        """See :meth:`fim_lsp.engine.base.Engine.generate_candidates`; no more than there are sequences."""
+        most = min(len(self.mirror.states), self._settings.batch_tokens)
+        return self._generate(prompt, sampling, cancel, on_pieces[:most])
+
+    def _generate(
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_pieces: Sequence[OnPiece]
+    ) -> tuple[Generation, ...]:
         started = time.perf_counter()
         seat = self._find_seat(prompt, background=False)
         assert seat is not None  # only background work may go without
@@ -107,17 +93,38 @@ class LlamaEngine:
             plan = self._take(seat, prompt, background=False)
             before = len(self.mirror.tokens)
             ready = self._evaluate(plan.pending, cancel)
-            prefill = Timings(
+            timings = Timings(
                 prefill_ms=_ms_since(started),
                 evaluated_tokens=len(self.mirror.tokens) - before,
                 reused_tokens=plan.keep,
             )
             if not ready:
-                return Generation("", FinishReason.CANCELLED, prefill)
-            generation = self._decode(prompt, plan, sampling, cancel, on_piece)
-            decode = generation.timings
-            timings = evolve(prefill, decode_ms=decode.decode_ms, generated_tokens=decode.generated_tokens)
-            return evolve(generation, timings=timings)
+                return (Generation("", FinishReason.CANCELLED, timings),)
+            speeches = [self._speech(prompt, plan, sampling, on_piece) for on_piece in on_pieces]
+            if len(speeches) == 1:
+                cost = speak(self._cache, speeches[0], cancel, self._drafter(prompt, sampling))
+            else:
+                cost = speak_side_by_side(self._cache, speeches, cancel)
+            timings = evolve(
+                timings,
+                decodes=cost.decodes,
+                drafted_tokens=cost.drafted_tokens,
+                accepted_tokens=cost.accepted_tokens,
+            )
+            return tuple(speech.generation(timings) for speech in speeches if speech.count)
+
+    def _drafter(self, prompt: Prompt, sampling: SamplingParams) -> Drafter | None:
+        """Drafts, where they pay; what is drawn can't be foreseen by them."""
+        if not self.info.speculation.draft_tokens or sampling.temperature > 0:
+            return None
+        return self._speculator.begin(self.mirror.tokens, self.tokenizer.encode(prompt.draft))
+
+    def _speech(self, prompt: Prompt, plan: Plan, sampling: SamplingParams, on_piece: OnPiece) -> Speech:
+        def ends(token: int) -> bool:
+            return token in prompt.stop_ids or self.tokenizer.is_end(token)
+
+        room = min(sampling.max_tokens, self.info.context - len(self.mirror.tokens))
+        return Speech(self._vocabulary, ends, sampling, room, on_piece, plan.healed)
 
     def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
         """See :meth:`fim_lsp.engine.base.Engine.prefill`."""
@@ -134,8 +141,18 @@ class LlamaEngine:
 
     def warm_up(self) -> None:
         """Evaluate a token, so that the first request does not wait for weights to come from the disk."""
-        self._decode_batch((0,), want_logits=True)
+        self._cache.decode((0,), logits=1)
         self.mirror.clear()
+
+    def decide_speculation(self) -> Speculation:
+        """Measure what drafts cost, where that decides whether they pay."""
+        setting = self._settings.speculation
+        ratio = None
+        if setting != "off" and self._settings.batch_tokens <= DRAFT_TOKENS:
+            return Speculation(reason="off, as model.batchTokens has no room for a token and a draft")
+        if setting != "off" and can_drop(self._cache):
+            ratio = draft_cost(self._cache, DRAFT_TOKENS) if setting == "auto" else 0.0
+        return decide(setting, ratio)
 
     @contextmanager
     def _abortable(self, cancel: CancelToken) -> Iterator[None]:
@@ -170,12 +187,12 @@ class LlamaEngine:
         sequence, source = seat.choice.sequence, seat.choice.source
         if source is not None:
             # Whole: llama.cpp can't copy a part from one stream of its cache to another (0.3.36).
-            llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
-            llama_cpp.llama_memory_seq_cp(self._memory, source, sequence, -1, -1)
-        if llama_cpp.llama_memory_seq_rm(self._memory, sequence, seat.plan.keep, -1):
+            llama_cpp.llama_memory_seq_rm(self._cache.memory, sequence, -1, -1)
+            llama_cpp.llama_memory_seq_cp(self._cache.memory, source, sequence, -1, -1)
+        if llama_cpp.llama_memory_seq_rm(self._cache.memory, sequence, seat.plan.keep, -1):
             return seat.plan
         # Recurrent models can only drop everything.
-        llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+        llama_cpp.llama_memory_seq_rm(self._cache.memory, sequence, -1, -1)
         return self.mirror.drop_current(seat.plan)
 
     def _evaluate(self, tokens: Sequence[int], cancel: CancelToken) -> bool:
@@ -185,75 +202,18 @@ class LlamaEngine:
         for start in range(0, len(tokens), step):
             part = tokens[start : start + step]
             last = start + step >= len(tokens)
-            if cancel.cancelled or not self._decode_batch(part, want_logits=last):
+            if cancel.cancelled or not self._cache.decode(part, logits=int(last)):
                 return False
         return True
 
-    def _decode_batch(self, tokens: Sequence[int], *, want_logits: bool) -> bool:
-        mirrored, sequence = self.mirror.tokens, self.mirror.current
-        self._batch.fill(tokens, sequence, len(mirrored), want_logits=want_logits)
-        status = llama_cpp.llama_decode(self._context, self._batch.native)
-        if status == 0:
-            mirrored.extend(tokens)
-            return True
-        # The ubatches before the failed one stay evaluated: the cache says how far it got.
-        held = llama_cpp.llama_memory_seq_pos_max(self._memory, sequence) + 1
-        mirrored.extend(tokens[: max(0, held - len(mirrored))])
-        if status == _ABORTED:
-            return False
-        raise DecodeError(f"llama.cpp refused a batch of {len(tokens)} tokens (status {status}).")
-
     def _logits(self) -> Logits:
-        row = llama_cpp.llama_get_logits_ith(self._context, -1)
-        return np.ctypeslib.as_array(row, (len(self._vocabulary.pieces),))
-
-    def _decode(
-        self,
-        prompt: Prompt,
-        plan: Plan,
-        sampling: SamplingParams,
-        cancel: CancelToken,
-        on_piece: OnPiece,
-    ) -> Generation:
-        """Sample token by token. The last one sampled is not evaluated; the next request does if it must."""
-        decoding = time.perf_counter()
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        rng = np.random.default_rng(sampling.seed)
-        healing = plan.healed
-        text: list[str] = []
-        probabilities: list[float] = []
-        reason = FinishReason.LENGTH
-        room = min(sampling.max_tokens, self.info.context - len(self.mirror.tokens))
-        while len(probabilities) < room:
-            allowed = self._vocabulary.beginning_with(healing) if healing else None
-            if allowed is not None and not allowed.size:
-                healing, allowed = b"", None
-            token, probability = sample(self._logits(), sampling, rng, allowed)
-            if math.isnan(probability):
-                raise DecodeError(*_NOT_NUMBERS)
-            probabilities.append(probability)
-            if token in prompt.stop_ids or self.tokenizer.is_end(token):
-                reason = FinishReason.END
-                break
-            piece = self._vocabulary.pieces[token]
-            piece, healing = piece[len(healing) :], healing[len(piece) :]
-            text.append(decoder.decode(piece))
-            if not on_piece(Piece(text[-1], probability, _ms_since(decoding))):
-                reason = FinishReason.STOPPED
-                break
-            if len(probabilities) == room:
-                break
-            if cancel.cancelled or not self._decode_batch((token,), want_logits=True):
-                reason = FinishReason.CANCELLED
-                break
-        timings = Timings(decode_ms=_ms_since(decoding), generated_tokens=len(probabilities))
-        return Generation("".join(text), reason, timings, tuple(probabilities))
+        return self._cache.logits()
 
     def close(self) -> None:
         """Free adapters, context and weights, in that order."""
         self.mirror.clear()
         self.tokenizer.close()
-        self._batch.free()
+        self._cache.batch.free()
         self._adapters.close()
         llama_cpp.llama_free(self._context)
         llama_cpp.llama_model_free(self._model)

@@ -91,7 +91,9 @@ def open_llama(
         info, tokenizer, model, context, tokenizer.vocabulary(), settings, adapters, Mirror.of(sequences)
     )
     engine.warm_up()
-    return engine
+    speculation = engine.decide_speculation()
+    logger.info("Speculative decoding is %s", speculation.reason)
+    return evolve(engine, info=evolve(info, speculation=speculation))
 
 
 def _load_weights(path: Path, settings: ModelSettings, on_loading: OnLoading) -> Any:
@@ -128,8 +130,9 @@ def _context_params(settings: ModelSettings, sequences: int) -> Any:
         settings.flash_attention == "auto" and settings.gpu_layers != 0
     )
     params.n_ctx = settings.context_tokens * sequences
-    params.n_batch = min(settings.batch_tokens, settings.context_tokens)
-    params.n_ubatch = min(settings.ubatch_tokens, params.n_batch)
+    # With less than a token for each sequence llama.cpp aborts the process (0.3.36).
+    params.n_batch = max(min(settings.batch_tokens, settings.context_tokens), sequences)
+    params.n_ubatch = max(min(settings.ubatch_tokens, params.n_batch), sequences)
     params.n_threads = params.n_threads_batch = threads
     params.flash_attn_type = (
         llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED if flash else llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED

@@ -26,7 +26,7 @@ def _cache(marked: str, text: str, **options: object) -> SuggestionCache:
 def test_typing_through(now: str, rest: str):
     found = _cache("x = █\nend", "value + 1").find(request(now))
     assert found is not None
-    assert found[1] == rest
+    assert found.text == rest
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def test_what_does_not_fit(now: str):
 def test_brackets_that_the_editor_closes_do_not_matter():
     found = _cache("█\nend", "print(x)").find(request("print(█)\nend"))
     assert found is not None
-    assert found[1] == "x)"
+    assert found.text == "x)"
 
 
 def test_nothing_to_offer_is_remembered_too():
     found = _cache("x = █", "").find(request("x = █"))
     assert found is not None
-    assert found[1] == ""
+    assert found.text == ""
 
 
 def test_another_document_is_another_matter():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fim_lsp.engine.mirror import Mirror
 from fim_lsp.engine.scripted import ByteTokenizer
@@ -100,3 +102,20 @@ def test_a_cache_that_can_not_drop_a_tail_evaluates_what_it_lost(mirror: Mirror)
     assert mirror.tokens == []
     assert plan.keep == 0
     assert plan.pending == TOKENIZER.encode(prompt.tail)
+
+
+@given(
+    held=st.lists(st.integers(0, 9), min_size=1, max_size=6),
+    current=st.integers(0, 5),
+    count=st.integers(1, 8),
+)
+def test_a_window_has_the_current_sequence_and_costs_least(held: list[int], current: int, count: int):
+    mirror = Mirror.of(len(held))
+    mirror.current = current = current % len(held)
+    for state, tokens in zip(mirror.states, held, strict=True):
+        state.tokens.extend(range(tokens))
+    window = mirror.window(count)
+    size = min(count, len(held))
+    possible = [range(at, at + size) for at in range(len(held) - size + 1) if at <= current < at + size]
+    assert window in possible
+    assert sum(held[at] for at in window) == min(sum(held[at] for at in one) for one in possible)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import define, field
 
 from fim_lsp.feedback.observation import (
@@ -52,8 +54,9 @@ class Desk:
         self.watch, decided = step(self.watch, event(self.now, *arguments))
         self.decided += decided
 
-    def offer(self, text: str, replaces: int = 0, *, shown: bool = True) -> None:
-        self.do(Offered, Offer.at(self.text, self.cursor, text, replaces), ORIGIN, 12.0, shown)
+    def offer(self, text: str, replaces: int = 0, *, shown: bool = True, others: Sequence[str] = ()) -> None:
+        first, *rest = (Offer.at(self.text, self.cursor, one, replaces) for one in (text, *others))
+        self.do(Offered, first, ORIGIN, 12.0, shown, tuple(rest))
 
     def insert(self, text: str, replaces: int = 0, behind: str = "") -> None:
         """One edit at the cursor; ``behind`` is what the editor adds after it."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fim_lsp.feedback.observation import Outcome
+from fim_lsp.feedback.observation import Outcome, PartlyAccepted
 from tests.unit.feedback.conftest import Desk
 
 CODE = "def load(path):\n    return █\n\nprint(load('a'))\n"
@@ -278,3 +278,60 @@ def test_two_suggestions_of_which_none_goes_on_are_two(steps):
             desk.nothing()
     desk.close()
     assert len(desk.decided) == begun
+
+
+OTHER = "open(path).read()"
+
+
+def test_another_candidate_accepted_by_its_command_is_the_one_that_counts(desk):
+    desk.offer(SAID, others=["x", OTHER])
+    desk.accept(len(OTHER))
+    desk.insert(OTHER)
+    desk.close()
+    assert desk.outcomes == [Outcome("accepted", 1000, len(OTHER), 0, len(OTHER))]
+
+
+def test_another_candidate_accepted_by_the_edit_alone(desk):
+    desk.offer(SAID, others=["x", OTHER])
+    desk.insert(OTHER)
+    desk.close()
+    assert desk.outcomes == [Outcome("accepted", 1000, len(OTHER), 0, len(OTHER))]
+
+
+def test_another_candidate_accepted_by_edit_and_command_counts_once(desk):
+    desk.offer(SAID, others=[OTHER])
+    desk.insert(OTHER)
+    desk.accept(len(OTHER))
+    desk.close()
+    assert desk.outcomes == [Outcome("accepted", 1000, len(OTHER), 0, len(OTHER))]
+
+
+def test_typing_what_another_candidate_says_is_typing(desk):
+    desk.offer(SAID, others=["jump", OTHER])
+    desk.type("j")
+    desk.type("um")
+    desk.type("p")
+    desk.close()
+    assert [(one.kind, one.offered_chars) for one in desk.outcomes] == [("typed", 4)]
+
+
+def test_what_no_candidate_says_rejects_all(desk):
+    desk.offer(SAID, others=[OTHER])
+    desk.insert("None")
+    desk.close()
+    assert desk.kinds == ["rejected"]
+
+
+@pytest.mark.parametrize("first", ["notification", "edit"])
+def test_another_candidate_accepted_in_part(desk, first):
+    desk.offer(SAID, others=[OTHER])
+    if first == "edit":
+        desk.insert(OTHER[:10])
+    desk.do(PartlyAccepted, 10, len(OTHER))
+    if first == "notification":
+        desk.insert(OTHER[:10])
+    desk.insert(" something else")
+    desk.close()
+    assert [(one.kind, one.offered_chars, one.accepted_chars) for one in desk.outcomes] == [
+        ("partly_accepted", len(OTHER), 10)
+    ]

@@ -6,6 +6,7 @@ from pygls.workspace import PositionCodec
 
 from fim_lsp.lsp import protocol
 from fim_lsp.lsp.documents import Document
+from fim_lsp.lsp.feedback import named
 from fim_lsp.lsp.rpc import InlineParams
 from fim_lsp.types import Completion, Trigger
 
@@ -115,3 +116,15 @@ def test_a_carriage_return_is_not_part_of_the_line():
     params, document = _place("a = 1█\r\nb = 2\r\n")
     request = protocol.to_request(params, document)
     assert request.line_suffix == ""
+
+
+def test_each_of_several_suggestions_is_an_item_whose_command_says_which():
+    completion = Completion("rn 1", others=(Completion("rn x"), Completion("ry:")))
+    params, document = _place("x\n    retu█", trigger_kind=1)
+    request = protocol.to_request(params, document)
+    items = protocol.to_inline_items(completion, params, request, UTF16).items
+    assert [item.insert_text for item in items] == ["    return 1", "    return x", "    retury:"]
+    told = [item.command.arguments for item in items]
+    assert told[0] == [{"uri": "file:///a.py", "length": 4}]
+    assert [named(one).candidate for one in told] == [0, 1, 2]
+    assert [named(one).chars for one in told] == [4, 4, 3]

@@ -16,6 +16,7 @@
 ---@field kvTypeK? 'f32'|'f16'|'q8_0'|'q4_0' Type of the keys in the KV cache.
 ---@field kvTypeV? 'f32'|'f16'|'q8_0'|'q4_0' Type of the values; other than f16 needs flash attention.
 ---@field mmap? boolean Map the weights from the file rather than copy them.
+---@field speculation? 'auto'|'on'|'off' Evaluate guesses along with each token; auto only where a measurement at load says that it pays.
 ---@field mlock? boolean Keep the weights from being swapped out.
 
 ---@class fim_lsp.ServerSettings.Prompt
@@ -46,6 +47,7 @@
 ---@field minConfidence? number Drop suggestions whose mean token probability is lower.
 ---@field stopBelow? number End a suggestion where the last tokens' mean probability falls below.
 ---@field timeBudgetMs? number Longest time to write a suggestion, once the prompt is evaluated.
+---@field candidates? integer Suggestions to choose from where one is asked for by a key, as far as model.sequences allows.
 ---@field cacheSize? integer Suggestions remembered.
 ---@field prefetch? boolean Compute the next suggestion as soon as one is accepted.
 

@@ -1,0 +1,129 @@
+"""One answer while it is sampled: from logits to tokens, from tokens to text, and when it is over.
+
+Knows nothing of where logits come from, so that decoding token by token, from drafts and side by side is one
+and the same thing to whoever listens.
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from attrs import define, evolve, field
+
+from fim_lsp.engine.base import DecodeError, OnPiece
+from fim_lsp.engine.sampling import Logits, likeliest, probability_of, sample
+from fim_lsp.engine.vocabulary import Vocabulary
+from fim_lsp.types import FinishReason, Generation, Piece, SamplingParams, Timings
+
+_NOT_NUMBERS = (
+    "The model computed something that is no number.",
+    "Lower the scale of its adapters, or check the file: fim-lsp model verify.",
+)
+
+
+_FEW = 16
+"""Tokens looked at for another beginning: markers and parts of the healed word may be among the likeliest."""
+
+
+@define
+class Speech:
+    """An answer that grows. ``reason`` says why it is over, once it is."""
+
+    vocabulary: Vocabulary = field(repr=False)
+    ends: Callable[[int], bool]
+    """Whether a token ends the answer."""
+    sampling: SamplingParams
+    room: int
+    """Most tokens to sample."""
+    on_piece: OnPiece
+    healing: bytes = b""
+    """What the next tokens must spell before they are free: the word that the cursor cut in half."""
+    reason: FinishReason | None = None
+    _text: list[str] = field(factory=list, init=False)
+    _probabilities: list[float] = field(factory=list, init=False)
+    _started: float = field(factory=time.perf_counter, init=False)
+    _decoder: codecs.IncrementalDecoder = field(
+        factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"), init=False
+    )
+    _rng: np.random.Generator = field(init=False)
+
+    @_rng.default
+    def _make_rng(self) -> np.random.Generator:
+        return np.random.default_rng(self.sampling.seed)
+
+    @property
+    def count(self) -> int:
+        """Tokens sampled so far, one that ended the answer included."""
+        return len(self._probabilities)
+
+    @property
+    def left(self) -> int:
+        """Tokens that may still be sampled."""
+        return self.room - self.count
+
+    @property
+    def silent(self) -> bool:
+        """Whether what was sampled so far only spelled the healed word."""
+        return not any(self._text)
+
+    def sample(self, logits: Logits) -> int:
+        """Choose the next token and say it.
+
+        Raises:
+            DecodeError: the logits are no numbers.
+        """
+        token, probability = sample(logits, self.sampling, self._rng, self._allowed())
+        self._say(token, probability)
+        return token
+
+    def sample_next_best(self, logits: Logits, taken: set[int]) -> int | None:
+        """Say the likeliest token that is not ``taken``, does not end the answer and says something new.
+
+        None if there is no such token among the first few.
+        """
+        allowed = self._allowed()
+        for token in likeliest(logits, len(taken) + _FEW, allowed):
+            new = len(self.vocabulary.pieces[token]) > len(self.healing)
+            if token not in taken and new and not self.ends(token):
+                self._say(token, probability_of(logits, token))
+                return token
+        return None
+
+    def branch_off(self, other: Speech) -> None:
+        """Begin where ``other`` is: behind the tokens that it has sampled, which said nothing yet."""
+        self.healing, self.room = other.healing, other.room - other.count
+
+    def generation(self, timings: Timings) -> Generation:
+        """The answer, with what it cost; one that nothing ended was cancelled."""
+        timings = evolve(timings, decode_ms=self._elapsed_ms(), generated_tokens=self.count)
+        reason = self.reason or FinishReason.CANCELLED
+        return Generation("".join(self._text), reason, timings, tuple(self._probabilities))
+
+    def _allowed(self) -> npt.NDArray[np.int64] | None:
+        allowed = self.vocabulary.beginning_with(self.healing) if self.healing else None
+        if allowed is not None and not allowed.size:
+            self.healing, allowed = b"", None
+        return allowed
+
+    def _say(self, token: int, probability: float) -> None:
+        if math.isnan(probability):
+            raise DecodeError(*_NOT_NUMBERS)
+        self._probabilities.append(probability)
+        if self.ends(token):
+            self.reason = FinishReason.END
+            return
+        piece = self.vocabulary.pieces[token]
+        piece, self.healing = piece[len(self.healing) :], self.healing[len(piece) :]
+        self._text.append(self._decoder.decode(piece))
+        if not self.on_piece(Piece(self._text[-1], probability, self._elapsed_ms())):
+            self.reason = FinishReason.STOPPED
+        elif self.count == self.room:
+            self.reason = FinishReason.LENGTH
+
+    def _elapsed_ms(self) -> float:
+        return (time.perf_counter() - self._started) * 1000
