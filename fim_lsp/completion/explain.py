@@ -29,6 +29,8 @@ class Explanation:
     timings: Timings = field(factory=Timings)
     """Zero evaluated and generated tokens where the cache answered."""
     parts: tuple[PromptPart, ...] = field(default=(), repr=False)
+    context: str = ""
+    """Which pieces of other files were shown to the model and why, or why none."""
     said: str = field(default="", repr=False)
     """What the model said, up to where a stop rule ended it."""
     ended_by: str = ""
