@@ -8,11 +8,8 @@ from pathlib import PurePath
 import pytest
 from attrs import evolve
 
-from fim_lsp.completion.completer import Completer
-from fim_lsp.engine.scripted import QWEN_MARKERS, ByteTokenizer
-from fim_lsp.prompt.templates import choose_template
-from fim_lsp.settings import Settings, from_wire
-from fim_lsp.types import CompletionRequest, DocumentSnapshot, ModelInfo
+from fim_lsp.settings import from_wire
+from fim_lsp.types import CompletionRequest, DocumentSnapshot
 from tests.unit.completion.conftest import URI, request
 
 CART = "class Cart:\n    def total_price(self):\n        return sum(self.prices)\n"
