@@ -14,9 +14,6 @@ from training.options import TrainOptions
 if TYPE_CHECKING:
     from training.prepared import PreparedRun
 
-_ENOUGH_ROWS = 0.1
-"""Part of the rows that must have snippets for the model to be said to read other files."""
-
 
 def plan_adapter(options: TrainOptions, recipe: Recipe, sentinels: tuple[int, ...]) -> AdapterPlan:
     """What to attach: the recipe's numbers, the method from the flags or else from the recipe."""
@@ -51,6 +48,10 @@ def describe(run: PreparedRun) -> dict[str, Any]:
         "recipe": {"stage": run.recipe.stage, "train": attrs.asdict(settings)},
         "precision": run.precision,
     }
+
+
+_ENOUGH_ROWS = 0.1
+"""Part of the rows that must have snippets for the model to be said to read other files."""
 
 
 def _sees_repository(manifest: Mapping[str, Any]) -> bool:

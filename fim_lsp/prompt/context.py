@@ -47,8 +47,9 @@ _K1, _B = 1.2, 0.75
 _DEFINITION = 2.0
 """More than similarity alone can give."""
 _WEIGHTS = {"recent": 1.5, "open": 1.2, "similar": 1.0}
-_CHOSEN_BEFORE = 1.25
-"""What is in the prompt already stays unless something is better by a quarter: a change is a prefill."""
+_CHOSEN_BEFORE, _STAYS = 1.25, 0.01
+"""What is in the prompt already stays unless something is better by a quarter: a change is a prefill. So it
+does where it is no longer alike at all and nothing else is."""
 _FRAMING = 8
 """Characters that stand for a snippet's marker and line breaks."""
 
@@ -203,7 +204,7 @@ def choose(
     for (neighbour, chunk), score in zip(places, scores, strict=True):
         snippet = _rated(neighbour, chunk, score / best, _wants(sight, seen, neighbour, chunk))
         if (snippet.path, snippet.text) in before:
-            snippet = evolve(snippet, score=snippet.score * _CHOSEN_BEFORE)
+            snippet = evolve(snippet, score=snippet.score * _CHOSEN_BEFORE + _STAYS)
         if snippet.score > 0:
             rated.append((snippet, chunk))
     # Sorting keeps the order of equals: what was used last comes first.

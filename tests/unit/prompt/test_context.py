@@ -126,6 +126,15 @@ def test_a_choice_stays_until_something_is_better_by_far():
     assert _choose(_sight(imported="Cart"), [definition, old], current, most=1) != current
 
 
+def test_what_was_chosen_stays_where_nothing_is_alike_any_more():
+    cart = _neighbour("cart.py", _CART)
+    current = _choose(_sight(), [cart])
+    assert current
+    elsewhere = _sight("x = 1\n█")
+    assert _choose(elsewhere, [cart], current) is current
+    assert _choose(elsewhere, [cart]) == ()
+
+
 def test_a_snippet_survives_lines_above_it_but_not_a_change_of_its_own():
     text = _WEATHER + _CART
     current = _choose(_sight(), [_neighbour("cart.py", text)], most=1)
