@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from attrs import evolve
@@ -152,6 +152,10 @@ class Completer:
             self._prompts.forget(uri)
         if (flight := self._flights.pop(uri, None)) is not None:
             flight.abort()
+
+    def keep_out(self, uris: Iterable[str]) -> None:
+        """Show these documents to no other one's prompt."""
+        self._neighbours.keep_out(uris)
 
     def stop(self) -> None:
         """End the work in the background."""

@@ -56,6 +56,7 @@ class Neighbours:
     def __init__(self, folders: Folders = tuple) -> None:
         self._folders = folders
         self._known: dict[str, _Known] = {}
+        self._kept_out: set[str] = set()
 
     def opened(self, document: DocumentSnapshot) -> None:
         """A document was opened: it is now the one used last."""
@@ -79,10 +80,14 @@ class Neighbours:
             self._known[uri] = evolve(known, is_open=False)
             self._forget()
 
+    def keep_out(self, uris: Iterable[str]) -> None:
+        """Never show these in this session: the user ignores them, which only the editor knows."""
+        self._kept_out.update(uris)
+
     def of(self, document: DocumentSnapshot, completion: CompletionSettings) -> tuple[Neighbour, ...]:
         """What may be shown of the other documents, the one used last first.
 
-        Not of those without completions, outside of the workspace, too large, binary or minified.
+        Not of those kept out, without completions, outside of the workspace, too large, binary or minified.
         """
         folders = _normal(self._folders())
         found: list[Neighbour] = []
@@ -90,7 +95,8 @@ class Neighbours:
             if len(found) == _CONSIDERED:
                 break
             place = _place(known.document, folders)
-            if uri == document.uri or place is None or is_off(known.document, completion):
+            kept_out = uri == document.uri or uri in self._kept_out or is_off(known.document, completion)
+            if kept_out or place is None:
                 continue
             if chunks := self._chunks(uri, known):
                 found.append(_neighbour(place, known, chunks))

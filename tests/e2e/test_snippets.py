@@ -88,14 +88,16 @@ async def test_two_open_files_show_each_other_and_switching_costs_a_token():
 async def test_secrets_and_strangers_are_not_shown():
     async with start(options=ON, folders=["file:///work"]) as editor:
         await editor.ready()
-        for uri in ("file:///work/.env", "file:///elsewhere/cart.py", "untitled:Untitled-1"):
-            editor.open(CART + "█", uri=uri)
+        editor.open(CART + "█", uri="file:///work/shop/cart.py")
+        # As good as the one above, and used after it.
+        ignored = "file:///work/ignored.py"
+        for uri in ("file:///work/.env", "file:///elsewhere/cart.py", "untitled:Untitled-1", ignored):
+            editor.open(CART.replace("owner", "stranger") + "█", uri=uri)
+        editor.client.protocol.notify("fimLsp/ignored", {"uris": [ignored]})
         editor.open(INVOICE, uri="file:///work/invoice.py")
-        for key in "val":
-            explanation = await keystroke(editor, key)
-            assert "snippet" not in {part.kind for part in explanation.parts}
-            await asyncio.sleep(2)
-        assert explanation.context == "nothing of other files chosen yet"
+        snippets, _ = await shown_to(editor)
+        assert ["owner" in snippet for snippet in snippets] == [True]
+        assert (await editor.explain()).context == "shop/cart.py (definition)"
 
 
 async def test_a_model_that_was_not_trained_to_read_other_files_is_shown_none():

@@ -73,6 +73,14 @@ def test_nor_what_is_outside_of_the_workspace(uri: str, path: str | None):
     assert _paths(neighbours) == ([path] if path else [])
 
 
+def test_nor_what_the_editor_says_is_ignored_even_once_it_is_closed():
+    neighbours = _among(_document("a.py"), _document("b.py"))
+    neighbours.keep_out([_document("a.py").uri])
+    neighbours.keep_out([])
+    neighbours.closed(_document("a.py").uri)
+    assert _paths(neighbours) == ["b.py"]
+
+
 def test_without_folders_a_file_has_its_name_alone():
     neighbours = _among(_document("src/a.py"), _document("untitled:Untitled-1"))
     assert _paths(neighbours) == ["a.py"]
