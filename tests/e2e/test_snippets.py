@@ -85,6 +85,23 @@ async def test_two_open_files_show_each_other_and_switching_costs_a_token():
             assert "snippet" in {part.kind for part in (await editor.explain()).parts}
 
 
+async def test_an_accepted_suggestion_costs_nothing_beside_snippets():
+    async with start(options=ON, folders=["file:///work"]) as editor:
+        await editor.ready()
+        for uri, marked in FILES.items():
+            editor.open(marked, uri=uri)
+        await shown_to(editor)
+        editor.type("\n    return cart.")
+        (item,) = await editor.items()
+        line = editor.text[: editor.cursor].rpartition("\n")[2]
+        editor.type(item.insert_text.removeprefix(line))
+        await editor.items()
+        explanation = await editor.explain()
+        # The prefetch's own prompt evaluates a token for its logits; the answer may come from the cache.
+        assert explanation.timings.evaluatedTokens <= 1
+        assert "snippet" in {part.kind for part in explanation.parts}
+
+
 async def test_secrets_and_strangers_are_not_shown():
     async with start(options=ON, folders=["file:///work"]) as editor:
         await editor.ready()
