@@ -26,6 +26,8 @@ _REMEMBERED = 24
 """Closed documents are forgotten beyond so many, the one used longest ago first; open ones never are."""
 _CONSIDERED = 12
 """Documents that a choice is made from, those used last."""
+_CUT_AT_ONCE = 3
+"""Documents cut for one choice, some 10 to 30 ms each on the event loop; the others have their turn later."""
 _PLACES = 4
 """Places of a document that count as edited recently."""
 _ONE_PLACE = 400
@@ -91,13 +93,15 @@ class Neighbours:
         """
         folders = _normal(self._folders())
         found: list[Neighbour] = []
+        left = _CUT_AT_ONCE
         for uri, known in reversed(self._known.items()):
             if len(found) == _CONSIDERED:
                 break
             place = _place(known.document, folders)
             kept_out = uri == document.uri or uri in self._kept_out or is_off(known.document, completion)
-            if kept_out or place is None:
+            if kept_out or place is None or (known.chunks is None and not left):
                 continue
+            left -= known.chunks is None
             if chunks := self._chunks(uri, known):
                 found.append(_neighbour(place, known, chunks))
         return tuple(found)

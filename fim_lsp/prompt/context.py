@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import PurePosixPath
 
@@ -190,6 +190,19 @@ def choose(
         most: how many at most.
         chars: how long they may be together, with their paths.
     """
+    before = {(snippet.path, snippet.text) for snippet in current}
+    # Sorting keeps the order of equals: what was used last comes first.
+    rated = sorted(_rated(sight, neighbours, current), key=lambda one: -one[0].score)
+    chosen = _fitting(rated, most, chars)
+    if {(snippet.path, snippet.text) for snippet in chosen} == before:
+        return current
+    return tuple(reversed(chosen))
+
+
+def _rated(
+    sight: Sight, neighbours: Sequence[Neighbour], current: Sequence[Snippet]
+) -> Iterator[tuple[Snippet, Chunk]]:
+    """All that could be chosen, with its score."""
     places = [
         (neighbour, chunk)
         for neighbour in neighbours
@@ -197,21 +210,15 @@ def choose(
         if chunk.text not in sight.window
     ]
     scores = similarities(words_of(sight.around), [chunk for _, chunk in places])
+    best = max(scores, default=0.0) or 1.0
     seen = frozenset(_NAME.findall(sight.around))
     before = {(snippet.path, snippet.text) for snippet in current}
-    best = max(scores, default=0.0) or 1.0
-    rated = []
     for (neighbour, chunk), score in zip(places, scores, strict=True):
-        snippet = _rated(neighbour, chunk, score / best, _wants(sight, seen, neighbour, chunk))
+        snippet = _snippet(neighbour, chunk, score / best, _wants(sight, seen, neighbour, chunk))
         if (snippet.path, snippet.text) in before:
             snippet = evolve(snippet, score=snippet.score * _CHOSEN_BEFORE + _STAYS)
         if snippet.score > 0:
-            rated.append((snippet, chunk))
-    # Sorting keeps the order of equals: what was used last comes first.
-    chosen = _fitting(sorted(rated, key=lambda one: -one[0].score), most, chars)
-    if {(snippet.path, snippet.text) for snippet in chosen} == before:
-        return current
-    return tuple(reversed(chosen))
+            yield snippet, chunk
 
 
 def _moved(neighbour: Neighbour, current: Iterable[Snippet]) -> Iterable[Chunk]:
@@ -232,7 +239,7 @@ def _wants(sight: Sight, seen: frozenset[str], neighbour: Neighbour, chunk: Chun
     return chunk.defines in sight.imported or PurePosixPath(neighbour.path).stem in sight.imported
 
 
-def _rated(neighbour: Neighbour, chunk: Chunk, similarity: float, wanted: bool) -> Snippet:
+def _snippet(neighbour: Neighbour, chunk: Chunk, similarity: float, wanted: bool) -> Snippet:
     edited = any(chunk.lines[0] <= line < chunk.lines[1] for line in neighbour.edited)
     source = "recent" if edited else "open" if neighbour.is_open else "similar"
     score = similarity * _WEIGHTS[source]

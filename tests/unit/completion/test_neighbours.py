@@ -128,6 +128,12 @@ def test_what_is_shown_is_the_text_of_now_and_where_it_was_edited():
     assert other.edited == (1, 151)
 
 
+def test_many_documents_are_cut_a_few_at_a_time():
+    neighbours = _among(*(_document(f"{n}.py") for n in range(8)))
+    assert [len(_paths(neighbours)) for _ in range(4)] == [3, 6, 8, 8]
+    assert _paths(neighbours)[:2] == ["7.py", "6.py"]
+
+
 def test_a_document_is_cut_once_for_each_version():
     neighbours = _among(_document())
     (first,), (again,) = (neighbours.of(_HERE, _ON) for _ in range(2))
