@@ -195,3 +195,34 @@ async def test_a_large_file_leaves_snippets_their_share(desk):
     await desk.cost(typed("x", 2, large))
     assert shown(desk)
     assert sum(part.tokens for part in desk.completer.last.parts) <= 2000
+
+
+async def test_in_the_plain_layout_snippets_add_nothing_to_a_keystroke(make_desk):
+    """There each key costs what stands behind the cursor's place; what stands in front is kept."""
+    costs = {}
+    for snippets in ("off", "auto"):
+        prompt = {**PROMPT, "snippets": snippets}
+        desk = await make_desk(pause_s=0, model={"name": "x", "template": "qwen"}, prompt=prompt)
+        desk.completer.opened(snapshot(OTHER, CART), desk.settings)
+        keys = []
+        for count in range(6):
+            keys.append(await desk.cost(typed("total"[:count], count + 1)))
+            await desk.rest()
+        costs[snippets] = keys
+        assert bool(shown(desk)) is (snippets == "auto")
+    assert costs["auto"][2:] == costs["off"][2:]
+
+
+async def test_going_far_down_keeps_the_snippets_evaluated(desk):
+    long = HERE + "".join(f"line_{n} = value_{n}\n" for n in range(60))
+    there = long.replace("█", "") + "█\n"
+    await desk.cost(typed("", 1, long))
+    await desk.rest()
+    await desk.cost(typed("x", 2, long))
+    assert shown(desk)
+    await desk.cost(typed("x", 3, there))
+    timings = desk.completer.last.timings
+    assert shown(desk)
+    assert timings.reused_tokens > sum(
+        part.tokens for part in desk.completer.last.parts if part.kind == "snippet"
+    )
