@@ -100,9 +100,10 @@ class Completer:
         Raises:
             TemplateError: the settings name a template that this model's vocabulary can't express.
         """
-        self._prompts = None
+        former, self._prompts = self._prompts, None
         chosen = choose_template(engine.info, engine.tokenizer, settings.model.template)
-        self._prompts = Prompts(engine, chosen, self._neighbours)
+        prompts = Prompts(engine, chosen, self._neighbours)
+        self._prompts = evolve(prompts, bases=former.bases) if former is not None else prompts
         self._refused.clear()
         self.settings_changed(settings)
         self._ahead.warm_up(self._prompts, settings)

@@ -66,20 +66,22 @@ class Prompts:
     engine: Engine = field(repr=False)
     chosen: ChosenTemplate
     neighbours: Neighbours = field(factory=Neighbours, repr=False)
-    _bases: LRUCache[str, Basis] = field(factory=lambda: LRUCache(_BASES), repr=False)
+    bases: LRUCache[str, Basis] = field(factory=lambda: LRUCache(_BASES), repr=False)
+    """By document; they outlive a model, so that one loaded again finds the prompts that it knows."""
 
     def current(self, request: CompletionRequest, settings: Settings) -> Prompt:
         """The prompt for a cursor; its document's anchor stays or moves on, its snippets stay."""
-        before = self._bases.get(request.document.uri)
+        before = self.bases.get(request.document.uri)
         last = before.anchor if before else None
         anchor = next_anchor(last, request, self.chosen.template, settings.prompt)
-        basis = Basis(anchor, settings.completion, before.snippets_under(settings) if before else ())
+        snippets = before.snippets_under(settings) if before else ()
+        basis = Basis(anchor, settings.completion, () if self._without_snippets(settings) else snippets)
         self.adopt(basis)
         return self._build(request, settings, basis)
 
     def ahead(self, request: CompletionRequest, settings: Settings) -> Iterator[Preparation]:
         """What will be asked for when the user goes on from a cursor whose prompt was just built."""
-        before = self._bases.get(request.document.uri)
+        before = self.bases.get(request.document.uri)
         if before is None:
             return
         basis = evolve(before, snippets=self._choose(request, settings, before.snippets))
@@ -114,11 +116,11 @@ class Prompts:
 
     def adopt(self, basis: Basis) -> None:
         """Build on this from now on."""
-        self._bases[basis.anchor.uri] = basis
+        self.bases[basis.anchor.uri] = basis
 
     def forget(self, uri: str) -> None:
         """A document was closed."""
-        self._bases.pop(uri, None)
+        self.bases.pop(uri, None)
 
     def _choose(
         self, request: CompletionRequest, settings: Settings, current: tuple[Snippet, ...]

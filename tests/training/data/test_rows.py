@@ -172,7 +172,7 @@ def test_a_row_with_snippets_begins_with_the_prompt_that_is_served(
     document = DocumentSnapshot("file:///work/shop/src/apple.py", "python", 1, hole.prefix + hole.suffix)
     before = CompletionRequest(document, len(hole.prefix))
     prompts.current(before, served_under)
-    basis = prompts._bases[document.uri]
+    basis = prompts.bases[document.uri]
     prompts.adopt(evolve(basis, snippets=snippets))
     typed = evolve(document, text=hole.before_cursor + hole.suffix)
     prompt = prompts.current(CompletionRequest(typed, len(hole.before_cursor)), served_under)

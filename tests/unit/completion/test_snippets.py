@@ -115,6 +115,28 @@ async def test_switching_to_the_other_document_and_back_costs_a_token(desk):
     assert "invoice" in shown(desk)[0]
 
 
+async def test_a_model_loaded_again_finds_the_same_snippets(desk):
+    await desk.cost(typed("", 1))
+    await desk.rest()
+    desk.completer.model_changed(desk.engine, desk.settings)
+    await desk.rest()
+    assert await desk.cost(typed("x", 2)) <= 2
+    assert shown(desk)
+
+
+async def test_a_model_that_does_not_read_other_files_is_shown_none_of_the_last_ones(make_desk):
+    desk = await make_desk(pause_s=0, prompt={**PROMPT, "snippets": "auto"})
+    desk.completer.opened(snapshot(OTHER, CART), desk.settings)
+    await desk.cost(typed("", 1))
+    await desk.rest()
+    await desk.cost(typed("x", 2))
+    assert shown(desk)
+    info = evolve(desk.engine.info, metadata={"fim_lsp.repository_context": "false"})
+    desk.completer.model_changed(evolve(desk.engine, info=info), desk.settings)
+    prompt = desk.completer._prompts.current(typed("xy", 3), desk.settings)
+    assert prompt.snippets == ()
+
+
 async def test_closing_a_document_leaves_it_of_use(desk):
     desk.completer.closed(OTHER)
     await desk.cost(typed("", 1))
