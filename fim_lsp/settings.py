@@ -110,6 +110,13 @@ class PromptSettings:
         "How far the cursor may go down into an evaluated suffix that is then replaced in the background.",
         at_least=0,
     )
+    snippets: Literal["auto", "on", "off"] = _setting(
+        "auto", "Show the model pieces of other open files; auto does where it was trained to read them."
+    )
+    snippet_share: float = _setting(
+        0.25, "Part of the prompt that these may take; 0 for none.", at_least=0, at_most=0.75
+    )
+    max_snippets: int = _setting(3, "Most pieces of other files in a prompt.", at_least=0, at_most=16)
 
 
 @frozen

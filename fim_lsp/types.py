@@ -25,6 +25,11 @@ class Trigger(enum.Enum):
     AUTOMATIC = "automatic"
 
 
+def path_of(uri: str) -> PurePath:
+    """The path part of a URI."""
+    return PurePath(unquote(urlsplit(uri).path))
+
+
 @frozen
 class DocumentSnapshot:
     """A document as it stood at one moment. Nothing below the LSP handlers sees a live document."""
@@ -37,7 +42,7 @@ class DocumentSnapshot:
     @property
     def path(self) -> PurePath:
         """The path part of the URI; for ``untitled:Untitled-1`` that is just the name."""
-        return PurePath(unquote(urlsplit(self.uri).path))
+        return path_of(self.uri)
 
 
 @frozen
@@ -220,6 +225,10 @@ class Prompt:
     """Whether the tail's last token may be replaced by a longer one that begins alike (token healing)."""
     parts: tuple[PromptPart, ...] = field(default=(), repr=False)
     template: str = ""
+    snippets: tuple[Snippet, ...] = field(default=(), repr=False)
+    """The pieces of other files in the head, the best last."""
+    context: str = ""
+    """Why these, or why none, in a line for ``fimLsp.explain``."""
     adapters: tuple[AppliedAdapter, ...] = ()
     """Applied to the model while it evaluates the prompt and answers."""
     draft: str = field(default="", repr=False)

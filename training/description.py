@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -25,12 +26,23 @@ def describe(run: PreparedRun) -> dict[str, Any]:
             "end_id": base.get("end_id"),
             "sentinels": dict(base.get("sentinels", {})),
             "marks": _marks(base.get("template")),
+            "sees_repository": _sees_repository(run.dataset.manifest),
         },
         "adapter": {"method": plan.method, "rank": plan.rank, "alpha": plan.alpha},
         "data": {"sha256": run.dataset.manifest.get("sha256", {})},
         "recipe": {"stage": run.recipe.stage, "train": attrs.asdict(settings)},
         "precision": run.precision,
     }
+
+
+_ENOUGH_ROWS = 0.1
+"""Part of the rows that must have snippets for the model to be said to read other files."""
+
+
+def _sees_repository(manifest: Mapping[str, Any]) -> bool:
+    """Whether enough rows had snippets of other files for their format to be learned."""
+    counts = manifest.get("rows", {}).get("train", {})
+    return bool(counts.get("with_snippets", 0) >= _ENOUGH_ROWS * max(1, counts.get("rows", 0)))
 
 
 def _marks(template: str | None) -> dict[str, str]:

@@ -11,23 +11,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from attrs import evolve
 
 from fim_lsp.completion.adapters import adapters_for, as_on_disk
+from fim_lsp.completion.ahead import Ahead
 from fim_lsp.completion.background import PAUSE_S, Background
 from fim_lsp.completion.cache import Suggestion, SuggestionCache
 from fim_lsp.completion.debounce import LatestWins, Rhythm, SupersededError, Turn
 from fim_lsp.completion.explain import Explanation, Source
 from fim_lsp.completion.flight import Flight, OnRefused
 from fim_lsp.completion.judgement import judge, worth_showing
+from fim_lsp.completion.neighbours import Folders, Neighbours
 from fim_lsp.completion.offers import Offer, Offers
-from fim_lsp.completion.prompts import Preparation, Prompts, candidates_for, sampling_for
+from fim_lsp.completion.prompts import Prompts, candidates_for, sampling_for
 from fim_lsp.completion.stopping import stop_rules
 from fim_lsp.completion.syntax import wants_multiline
+from fim_lsp.completion.wanted import is_wanted
 from fim_lsp.engine.base import AdapterError, Engine
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.prompt.templates import ChosenTemplate, choose_template
@@ -58,6 +60,7 @@ class Completer:
     """Answers completion requests from one worker. Lives on one asyncio loop.
 
     ``on_refused`` is told once of each adapter that can't be applied; completion goes on without it.
+    ``folders`` says where the workspace is; files outside of it are shown to no other file's prompt.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Completer:
         clock: Callable[[], float] = time.perf_counter,
         on_refused: OnRefused = _log,
         pause_s: float = PAUSE_S,
+        folders: Folders = tuple,
     ) -> None:
         self._worker = worker
         self._clock = clock
@@ -79,8 +83,9 @@ class Completer:
         self._versions: dict[str, int] = {}
         self._offers = Offers()
         self._prompts: Prompts | None = None
-        self._opened: DocumentSnapshot | None = None
+        self._neighbours = Neighbours(folders)
         self._background = Background(worker, pause_s)
+        self._ahead = Ahead(self._background, self._applicable)
         self.last = Explanation()
         """How the last answer came about."""
 
@@ -95,12 +100,13 @@ class Completer:
         Raises:
             TemplateError: the settings name a template that this model's vocabulary can't express.
         """
-        self._prompts = None
+        former, self._prompts = self._prompts, None
         chosen = choose_template(engine.info, engine.tokenizer, settings.model.template)
-        self._prompts = Prompts(engine, chosen)
+        prompts = Prompts(engine, chosen, self._neighbours)
+        self._prompts = evolve(prompts, bases=former.bases) if former is not None else prompts
         self._refused.clear()
         self.settings_changed(settings)
-        self._warm_up(settings)
+        self._ahead.warm_up(self._prompts, settings)
         return chosen
 
     def settings_changed(self, settings: Settings) -> None:
@@ -113,16 +119,9 @@ class Completer:
 
     def opened(self, document: DocumentSnapshot, settings: Settings) -> None:
         """Evaluate what is known of the first prompt in a document, once there is a model."""
-        self._opened = document
-        self._warm_up(settings)
-
-    def _warm_up(self, settings: Settings) -> None:
-        prompts, document = self._prompts, self._opened
-        if prompts is None or document is None:
-            return
-        request = CompletionRequest(document, 0, Trigger.INVOKED)
-        if _wanted(request, settings):
-            self._prepare(request, settings, lambda: prompts.opening(document, settings))
+        self._neighbours.opened(document)
+        self._ahead.opened(document)
+        self._ahead.warm_up(self._prompts, settings)
 
     def edited(self, uri: str, version: int, text: str | None = None) -> None:
         """Note that a document moved on; a generation nobody waits for may then still be joined.
@@ -130,6 +129,8 @@ class Completer:
         Where ``text`` is what the last suggestion makes of the document, the next one is begun.
         """
         self._versions[uri] = version
+        if text is not None:
+            self._neighbours.edited(uri, version, text)
         self._rhythm = self._rhythm.keystroke(self._clock() * 1000)
         if (offer := self._offers.accepted_by_edit(uri, text)) is not None:
             self._prefetch(offer)
@@ -143,15 +144,19 @@ class Completer:
             self._prefetch(offer)
 
     def closed(self, uri: str) -> None:
-        """Forget a document and abort what runs for it."""
+        """Forget a document's prompts and offers and abort what runs for it."""
         self._versions.pop(uri, None)
         self._offers.drop(uri)
-        if self._opened is not None and self._opened.uri == uri:
-            self._opened = None
+        self._neighbours.closed(uri)
+        self._ahead.closed(uri)
         if self._prompts is not None:
             self._prompts.forget(uri)
         if (flight := self._flights.pop(uri, None)) is not None:
             flight.abort()
+
+    def keep_out(self, uris: Iterable[str]) -> None:
+        """Show these documents to no other one's prompt."""
+        self._neighbours.keep_out(uris)
 
     def stop(self) -> None:
         """End the work in the background."""
@@ -164,9 +169,10 @@ class Completer:
             SupersededError: a newer request for the same document came meanwhile.
             FimLspError: the engine failed.
         """
-        if not self.ready or not _wanted(request, settings):
+        if not self.ready or not is_wanted(request, settings):
             return None
         uri = request.document.uri
+        self._neighbours.used(uri)
         turn = self._turns.take(uri)
         self._background.stop()
         adapters = self._applicable(request, settings)
@@ -187,7 +193,7 @@ class Completer:
             return self._offer(request, settings, left)
         finally:
             self._turns.release(uri, turn)
-            self._look_ahead(request, settings)
+            self._ahead.look(self._prompts, request, settings)
 
     def _applicable(self, request: CompletionRequest, settings: Settings) -> tuple[AppliedAdapter, ...]:
         """The document's adapters, as they are on disk, but for those that were refused."""
@@ -247,35 +253,13 @@ class Completer:
     def _prefetch(self, offer: Offer) -> None:
         """Begin a generation that nobody waits for yet: a request joins it, or finds it in the cache."""
         request, settings = offer.accepted, offer.settings
-        if not (settings.completion.prefetch and self.ready and _wanted(request, settings)):
+        if not (settings.completion.prefetch and self.ready and is_wanted(request, settings)):
             return
         adapters = self._applicable(request, settings)
         if self._cache.find(request, adapters) is not None or self._join(request, adapters) is not None:
             return
         self._background.stop()
         self._launch(request, settings, adapters)
-
-    def _look_ahead(self, request: CompletionRequest, settings: Settings) -> None:
-        """Evaluate what the next keystrokes will need."""
-        if (prompts := self._prompts) is not None:
-            self._prepare(request, settings, lambda: prompts.ahead(request, settings))
-
-    def _prepare(
-        self,
-        request: CompletionRequest,
-        settings: Settings,
-        find: Callable[[], Iterable[Preparation]],
-    ) -> None:
-        def adapted() -> Iterator[Preparation]:
-            adapters = self._applicable(request, settings)
-            for one in find():
-                yield evolve(one, prompt=evolve(one.prompt, adapters=adapters))
-
-        def evaluated(preparation: Preparation) -> None:
-            if preparation.anchor is not None and self._prompts is not None:
-                self._prompts.adopt(preparation.anchor)
-
-        self._background.start(adapted, evaluated)
 
     async def _wait(self, flight: Flight, turn: Turn, request: CompletionRequest) -> Suggestion | None:
         """Wait for a flight; the last one to leave it turns off the light."""
@@ -322,6 +306,7 @@ class Completer:
             timings=landed.timings,
             speculation=engine.info.speculation.reason if (engine := self._worker.engine) else "",
             parts=flight.prompt.parts,
+            context=flight.prompt.context,
         )
 
     def _offer(
@@ -350,13 +335,3 @@ class Completer:
         offered = evolve(first.completion, others=tuple(one.completion for one in shown[1:]))
         self._offers.put(request, offered, settings)
         return offered
-
-
-def _wanted(request: CompletionRequest, settings: Settings) -> bool:
-    completion = settings.completion
-    if request.document.language_id in completion.disabled_languages:
-        return False
-    name = request.document.path.name
-    if any(fnmatchcase(name, pattern) for pattern in completion.disabled_files):
-        return False
-    return completion.enabled and (completion.automatic or request.trigger is Trigger.INVOKED)

@@ -31,6 +31,8 @@ class Explanation:
     speculation: str = ""
     """Whether guesses were evaluated along, and why; how many is in the timings."""
     parts: tuple[PromptPart, ...] = field(default=(), repr=False)
+    context: str = ""
+    """Which pieces of other files were shown to the model and why, or why none."""
     said: str = field(default="", repr=False)
     """What the model said, up to where a stop rule ended it."""
     ended_by: str = ""

@@ -1,7 +1,8 @@
-"""The prompts of all open documents, each on an anchor that stays as long as it serves; and those to come.
+"""The prompts of all open documents, each on a basis that stays as long as it serves; and those to come.
 
-What moves an anchor or a window costs the user an evaluation of the whole prompt. Both can be seen coming, so
-the prompts that will be asked for then are evaluated before, on a sequence that nobody is in.
+What moves an anchor or a window, or exchanges the snippets of other files, costs the user an evaluation of
+the whole prompt. It can be seen coming, so the prompts that will be asked for then are evaluated before, on a
+sequence that nobody is in; snippets are exchanged in no other way.
 """
 
 from __future__ import annotations
@@ -11,17 +12,42 @@ from collections.abc import Iterator
 from attrs import evolve, field, frozen
 from cachetools import LRUCache
 
+from fim_lsp.completion.neighbours import Neighbours
+from fim_lsp.completion.outline import outline
 from fim_lsp.engine.base import Engine
 from fim_lsp.prompt.anchor import Anchor, is_ageing, next_anchor
 from fim_lsp.prompt.builder import build
+from fim_lsp.prompt.context import Sight, choose
+from fim_lsp.prompt.repository import knows_repositories
 from fim_lsp.prompt.templates import ChosenTemplate
 from fim_lsp.prompt.window import CHARS_PER_TOKEN
-from fim_lsp.settings import Settings
-from fim_lsp.types import CompletionRequest, DocumentSnapshot, Prompt, SamplingParams, Trigger
+from fim_lsp.settings import CompletionSettings, Settings
+from fim_lsp.types import CompletionRequest, DocumentSnapshot, Prompt, SamplingParams, Snippet, Trigger
 
-_ANCHORS = 64
+_BASES = 64
 _AHEAD = " a" * 48
 """Stands for what is typed next: where the window moves with it, the moved one is evaluated now."""
+_FEWEST_SEQUENCES = 3
+"""With fewer there may be none to evaluate a choice of snippets on, and the user would wait for it."""
+_HEADERS = 32
+"""Tokens of the snippets' share that repository name and current path may take."""
+_CHARS_PER_TOKEN = 2.8
+"""Characters of a snippet to a token, on the safe side: what does not fit is left out in the end."""
+
+
+@frozen
+class Basis:
+    """What all prompts of a document are built on, so that they begin alike."""
+
+    anchor: Anchor
+    completion: CompletionSettings = field(repr=False)
+    """The settings that the snippets were chosen under; others may forbid one of them."""
+    snippets: tuple[Snippet, ...] = ()
+
+    def snippets_under(self, settings: Settings) -> tuple[Snippet, ...]:
+        """The snippets, or none if they might not have been chosen today."""
+        same = self.completion == settings.completion and self.anchor.settings == settings.prompt
+        return self.snippets if same else ()
 
 
 @frozen
@@ -29,7 +55,7 @@ class Preparation:
     """A prompt that will be asked for."""
 
     prompt: Prompt
-    anchor: Anchor | None = None
+    basis: Basis | None = None
     """What to build on once it is evaluated."""
 
 
@@ -39,26 +65,36 @@ class Prompts:
 
     engine: Engine = field(repr=False)
     chosen: ChosenTemplate
-    _anchors: LRUCache[str, Anchor] = field(factory=lambda: LRUCache(_ANCHORS), repr=False)
+    neighbours: Neighbours = field(factory=Neighbours, repr=False)
+    bases: LRUCache[str, Basis] = field(factory=lambda: LRUCache(_BASES), repr=False)
+    """By document; they outlive a model, so that one loaded again finds the prompts that it knows."""
 
     def current(self, request: CompletionRequest, settings: Settings) -> Prompt:
-        """The prompt for a cursor; its document's anchor stays or moves on."""
-        uri = request.document.uri
-        anchor = next_anchor(self._anchors.get(uri), request, self.chosen.template, settings.prompt)
-        self._anchors[uri] = anchor
-        return self._build(request, settings, anchor)
+        """The prompt for a cursor; its document's anchor stays or moves on, its snippets stay."""
+        before = self.bases.get(request.document.uri)
+        last = before.anchor if before else None
+        anchor = next_anchor(last, request, self.chosen.template, settings.prompt)
+        snippets = before.snippets_under(settings) if before else ()
+        basis = Basis(anchor, settings.completion, () if self._without_snippets(settings) else snippets)
+        self.adopt(basis)
+        return self._build(request, settings, basis)
 
     def ahead(self, request: CompletionRequest, settings: Settings) -> Iterator[Preparation]:
         """What will be asked for when the user goes on from a cursor whose prompt was just built."""
-        anchor = self._anchors.get(request.document.uri)
-        if anchor is None or not self._grows(settings):
+        before = self.bases.get(request.document.uri)
+        if before is None:
             return
-        if is_ageing(anchor, request):
+        basis = evolve(before, snippets=self._choose(request, settings, before.snippets))
+        if self._grows(settings) and is_ageing(before.anchor, request):
             anchor = next_anchor(None, request, self.chosen.template, settings.prompt)
-            yield Preparation(self._build(request, settings, anchor), anchor)
-        now = self._build(request, settings, anchor)
+            basis = evolve(basis, anchor=anchor)
+        if basis != before:
+            yield Preparation(self._build(request, settings, basis), basis)
+        if not self._grows(settings):
+            return
+        now = self._build(request, settings, basis)
         typed = evolve(request, selected_text=request.selected_text + _AHEAD)
-        then = self._build(typed, settings, anchor)
+        then = self._build(typed, settings, basis)
         moved = evolve(then, tail=then.tail.removesuffix(_AHEAD))
         if then.tail.endswith(_AHEAD) and (moved.head != now.head or moved.tail != now.tail):
             yield Preparation(moved)
@@ -75,15 +111,48 @@ class Prompts:
         top = evolve(document, text=document.text[:chars])
         request = CompletionRequest(top, len(top.text))
         anchor = next_anchor(None, request, template, settings.prompt)
-        yield Preparation(evolve(self._build(request, settings, anchor), place=""))
+        prompt = self._build(request, settings, Basis(anchor, settings.completion))
+        yield Preparation(evolve(prompt, place=""))
 
-    def adopt(self, anchor: Anchor) -> None:
-        """Build on this anchor from now on."""
-        self._anchors[anchor.uri] = anchor
+    def adopt(self, basis: Basis) -> None:
+        """Build on this from now on."""
+        self.bases[basis.anchor.uri] = basis
 
     def forget(self, uri: str) -> None:
         """A document was closed."""
-        self._anchors.pop(uri, None)
+        self.bases.pop(uri, None)
+
+    def _choose(
+        self, request: CompletionRequest, settings: Settings, current: tuple[Snippet, ...]
+    ) -> tuple[Snippet, ...]:
+        """The best snippets for a cursor as things stand now; the current ones where they still are."""
+        if self._without_snippets(settings):
+            return ()
+        document, prompt = request.document, settings.prompt
+        neighbours = self.neighbours.of(document, settings.completion)
+        if not neighbours:
+            return ()
+        imported = outline(document.language_id, document.text).imported
+        tokens = int(self._room(request, settings) * prompt.snippet_share) - _HEADERS
+        return choose(
+            Sight.of(request, prompt.max_tokens, imported),
+            neighbours,
+            current,
+            most=prompt.max_snippets,
+            chars=int(tokens * _CHARS_PER_TOKEN),
+        )
+
+    def _without_snippets(self, settings: Settings) -> str:
+        """Why prompts show nothing of other files; empty where they do."""
+        prompt = settings.prompt
+        if prompt.snippets == "off" or not prompt.snippet_share or not prompt.max_snippets:
+            return "off by the settings"
+        if settings.model.sequences < _FEWEST_SEQUENCES:
+            return f"off: model.sequences is below {_FEWEST_SEQUENCES}"
+        template, tokenizer = self.chosen.template, self.engine.tokenizer
+        if prompt.snippets == "auto" and not knows_repositories(template, tokenizer, self.engine.info):
+            return "off: the model was not trained to read other files"
+        return ""
 
     def _grows(self, settings: Settings) -> bool:
         """Whether typing lengthens the prompt's tail, so that there is anything to keep."""
@@ -91,18 +160,31 @@ class Prompts:
         anchored = settings.prompt.layout == "anchored"
         return template is None or template.order == "suffix_first" or anchored
 
-    def _build(self, request: CompletionRequest, settings: Settings, anchor: Anchor) -> Prompt:
-        context = self.engine.info.context
-        room = max(context // 2, context - sampling_for(request, settings).max_tokens - 1)
+    def _build(self, request: CompletionRequest, settings: Settings, basis: Basis) -> Prompt:
+        place = self.neighbours.place(request.document)
         prompt = build(
             request,
             self.chosen.template,
             self.engine.tokenizer,
             settings.prompt,
-            anchor=anchor,
-            max_tokens=min(settings.prompt.max_tokens, room),
+            snippets=basis.snippets,
+            anchor=basis.anchor,
+            max_tokens=self._room(request, settings),
+            path=place.path,
+            repository=place.repository,
         )
-        return evolve(prompt, place=f"{request.document.uri}@{anchor.offset}")
+        shown = ", ".join(f"{one.path} ({one.source})" for one in reversed(prompt.snippets))
+        return evolve(
+            prompt,
+            place=f"{request.document.uri}@{basis.anchor.offset}",
+            context=shown or self._without_snippets(settings) or "nothing of other files chosen yet",
+        )
+
+    def _room(self, request: CompletionRequest, settings: Settings) -> int:
+        """Most tokens of a prompt, where the answer must fit into the context window too."""
+        context = self.engine.info.context
+        room = max(context // 2, context - sampling_for(request, settings).max_tokens - 1)
+        return min(settings.prompt.max_tokens, room)
 
 
 def candidates_for(request: CompletionRequest, settings: Settings) -> int:

@@ -20,7 +20,7 @@ from fim_lsp.completion.postprocess.surroundings import Surroundings, surroundin
 from fim_lsp.settings import CompletionSettings
 from fim_lsp.types import CompletionRequest, Trigger
 
-__all__ = ["Scope", "cursor_scope", "wants_multiline"]
+__all__ = ["Scope", "cursor_scope", "parser_for", "wants_multiline"]
 
 _BEFORE = 8192
 _AFTER = 2048
@@ -123,7 +123,7 @@ def _place(request: CompletionRequest) -> _Place:
     language_id = request.document.language_id
     inside = scan(around.before, language_id).inside
     scanned = _Place(inside.scope, inside.one_line) if inside else _Place(Scope.CODE)
-    parser = _parser(language_id)
+    parser = parser_for(language_id)
     if parser is None:
         return scanned
     root = parser.parse((around.before + around.after).encode(errors="replace")).root_node
@@ -192,7 +192,7 @@ def _is_header(request: CompletionRequest, around: Surroundings) -> bool:
 
     Only that text is parsed: what follows the cursor would be taken for the body.
     """
-    parser = _parser(request.document.language_id)
+    parser = parser_for(request.document.language_id)
     if parser is None:
         return False
     before = _from_top_level(around).before.rstrip()
@@ -241,7 +241,7 @@ def _begins_line(keyword: Node) -> bool:
     return not same_line or _text(before).endswith(("{", "}", "else", "async", "await"))  # type: ignore[arg-type]
 
 
-def _parser(language_id: str) -> Parser | None:
+def parser_for(language_id: str) -> Parser | None:
     """A parser for a language id, or None where there is no grammar."""
     language = _language(language_id)
     return None if language is None else Parser(language)

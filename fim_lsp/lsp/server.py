@@ -83,6 +83,7 @@ def create_server(
     # Notifications of Copilot's protocol, from clients that tell more than the specification asks.
     server.feature("textDocument/didShowCompletion")(_shown)
     server.feature("textDocument/didPartiallyAcceptCompletion")(_partly_accepted)
+    server.feature("fimLsp/ignored")(_ignored)
     server.command(protocol.ACCEPTED)(_accepted)
     server.command("fimLsp.toggle")(_toggle)
     server.command("fimLsp.reload")(_reload)
@@ -231,6 +232,13 @@ def _partly_accepted(server: Server, params: Any) -> None:
     if (chars := accepted_part(params)) is not None:
         suggestion = named_by_item(params)
         server.session.feedback.partly_accepted(suggestion.uri, chars, suggestion.chars)
+
+
+def _ignored(server: Server, params: Any) -> None:
+    """Documents that are open and ignored (``uris``): a client that knows says so before it asks."""
+    uris = getattr(params, "uris", None)
+    if isinstance(uris, (list, tuple)):
+        server.session.completer.keep_out(uri for uri in uris if isinstance(uri, str))
 
 
 def _toggle(server: Server, *arguments: Any) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from lsprotocol import types
@@ -24,7 +25,7 @@ from fim_lsp.feedback.recorder import FeedbackRecorder
 from fim_lsp.feedback.writer import FeedbackWriter
 from fim_lsp.lsp.status import LoadProgress, StatusLine
 from fim_lsp.settings import Settings, SettingsError, from_wire, merge
-from fim_lsp.types import Completion, CompletionRequest
+from fim_lsp.types import Completion, CompletionRequest, path_of
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +57,14 @@ class Session:
         self.settings = Settings()
         self.status = StatusLine(server)
         self.worker = InferenceWorker(factory)
-        self.completer = Completer(self.worker, on_refused=self._refused)
+        self.completer = Completer(self.worker, on_refused=self._refused, folders=self._folders)
         self.feedback = FeedbackRecorder(FeedbackWriter())
+
+    def _folders(self) -> Sequence[PurePath]:
+        """The folders that the client names, as they are now."""
+        workspace = self._server.workspace
+        uris = list(workspace.folders) or [workspace.root_uri]
+        return [path_of(uri) for uri in uris if uri]
 
     def take_layer(self, layer: str, raw: Any) -> None:
         """Replace one layer of settings (``initialization`` or ``configuration``).

@@ -49,6 +49,8 @@ class FimFormat:
     """Marker texts given to ids that were spelled otherwise; empty for a base that has its own."""
     marks: Mapping[str, str] = field(factory=dict)
     """Marker texts by llama.cpp's names: ``pre suf mid rep sep``."""
+    sees_repository: bool = False
+    """Whether it was trained on holes that see snippets of other files."""
 
 
 @frozen
@@ -127,6 +129,7 @@ def write_delta(adapter: Adapter, output: Path) -> None:
             "end_id": adapter.fim.end_id,
             "sentinels": dict(adapter.fim.sentinels),
             "marks": dict(adapter.fim.marks),
+            "sees_repository": adapter.fim.sees_repository,
         },
     }
     partial = output.with_name(output.name + ".part")
@@ -200,6 +203,7 @@ def _assemble(named: Mapping[str, Floats], about: Mapping[str, Any], of_input: t
             fim.get("end_id"),
             {str(text): int(token) for text, token in fim.get("sentinels", {}).items()},
             {str(key): str(text) for key, text in fim.get("marks", {}).items()},
+            bool(fim.get("sees_repository")),
         ),
         description=dict(about) | ({"feed_forward": list(of_input)} if of_input else {}),
     )

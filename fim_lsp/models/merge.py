@@ -284,9 +284,10 @@ def _copy_metadata(reader: Any, writer: Any, adapter: Adapter, file_type: int, n
             continue  # GGUFWriter can't say of what type an empty list is
         writer.add_key_value(key, value, field.types[0], field.types[-1] if len(field.types) > 1 else None)
     writer.add_file_type(file_type)
+    types = gguf.GGUFValueType
+    kinds = {bool: types.BOOL, int: types.UINT32, str: types.STRING}
     for key, value in changed.items():
-        kind = gguf.GGUFValueType.UINT32 if isinstance(value, int) else gguf.GGUFValueType.STRING
-        writer.add_key_value(key, value, kind)
+        writer.add_key_value(key, value, kinds[type(value)])
 
 
 def _spelled_anew(key: str, value: Any, adapter: Adapter) -> Any:
@@ -307,6 +308,8 @@ def _fim_metadata(adapter: Adapter, tokens: Sequence[str]) -> dict[str, str | in
     written: dict[str, str | int] = {"fim_lsp.base_sha256": adapter.base_sha256}
     if fim.order is not None:
         written["fim_lsp.fim_order"] = fim.order
+    if fim.sees_repository:
+        written["fim_lsp.repository_context"] = True
     if not fim.sentinels:
         return written
     for key, text in fim.marks.items():

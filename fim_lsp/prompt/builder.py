@@ -8,8 +8,9 @@ Every layout is a head of tokens that should stay and a tail of text that grows 
     suffix first   head [PRE] [SUF] S [MID]                    tail P
     prefix only    head -                                      tail P
 
-Snippets stand at the front, so that typing never moves them. The tokens are claimed in this order: middle so
-far, suffix and prefix by their shares (what one does not need goes to the other), snippets.
+Snippets stand at the front, so that typing never moves them. The tokens are claimed in this order: snippets
+up to their share and in steps, so that one token more or less moves no window; middle so far; suffix and
+prefix by their shares (what one does not need goes to the other).
 """
 
 from __future__ import annotations
@@ -73,8 +74,10 @@ def build(
     file = CurrentFile(path or request.document.path.name, request.document.language_id, repository)
     frame = _Frame.of(template, tokenizer, file)
     room = max(0, total - frame.tokens)
-    texts = _texts(request, template, tokenizer.encode, settings, anchor, room)
-    context = render(snippets, template, tokenizer, file, room - texts.claimed)
+    share = int(room * settings.snippet_share)
+    context = render(snippets, template, tokenizer, file, share)
+    claimed = min(share, quantised(context.tokens, max(1, share // 4)))
+    texts = _texts(request, template, tokenizer.encode, settings, anchor, room - claimed)
     head = _merged(_arranged(frame, texts, context, template), tokenizer.encode)
     tail = Piece(texts.tail_kind, texts.tail.text, texts.tail.ids)
     return Prompt(
@@ -84,6 +87,7 @@ def build(
         heal=settings.heal_tokens and bool(tail.text),
         parts=tuple(PromptPart(p.kind, p.text, len(p.ids)) for p in (*head, tail) if p.text),
         template=template.name if template else PREFIX_ONLY,
+        snippets=context.snippets,
     )
 
 
@@ -142,8 +146,6 @@ class _Texts:
 
     tail: Window
     tail_kind: str
-    claimed: int
-    """Tokens that snippets can't have; changes seldom where the tail grows."""
     prefix: Window = field(default=_NOTHING)
     """The part of the prefix that is in the head."""
     suffix: Window = field(default=_NOTHING)
@@ -174,8 +176,7 @@ def _texts(
 def _prefix_last(text: str, cursor: int, encode: Encode, room: int, suffix: Window) -> _Texts:
     tokens = room - len(suffix.ids)
     prefix = fit_prefix(text, cursor, int(tokens * CHARS_PER_TOKEN), tokens, encode)
-    grown = min(tokens, quantised(len(prefix.ids), max(1, room // 8)))
-    return _Texts(prefix, "prefix", len(suffix.ids) + grown, suffix=suffix)
+    return _Texts(prefix, "prefix", suffix=suffix)
 
 
 def _frozen_suffix(anchor: Anchor, encode: Encode, room: int) -> Window:
@@ -195,8 +196,7 @@ def _anchored(anchor: Anchor, middle: str, encode: Encode, room: int) -> _Texts 
     suffix = _frozen_suffix(anchor, encode, room - reserve)
     tokens = room - reserve - len(suffix.ids)
     prefix = fit_prefix(anchor.prefix, len(anchor.prefix), len(anchor.prefix), tokens, encode)
-    claimed = reserve + len(suffix.ids) + len(prefix.ids)
-    return _Texts(tail, "middle", claimed, prefix=prefix, suffix=suffix)
+    return _Texts(tail, "middle", prefix=prefix, suffix=suffix)
 
 
 def _plain(text: str, cursor: int, encode: Encode, settings: PromptSettings, room: int) -> _Texts:
@@ -206,7 +206,7 @@ def _plain(text: str, cursor: int, encode: Encode, settings: PromptSettings, roo
     suffix = fit_suffix(text[cursor : cursor + chars + 1], chars, tokens, encode)
     left = room - len(suffix.ids)
     prefix = fit_prefix(text, cursor, int(left * CHARS_PER_TOKEN), left, encode)
-    return _Texts(_NOTHING, "", len(suffix.ids) + len(prefix.ids), prefix=prefix, suffix=suffix)
+    return _Texts(_NOTHING, "", prefix=prefix, suffix=suffix)
 
 
 def _arranged(

@@ -15,7 +15,10 @@ from attrs import field, frozen
 from fim_lsp.prompt.languages import commented
 from fim_lsp.prompt.markers import marker_id
 from fim_lsp.prompt.window import visible
-from fim_lsp.types import FimTemplate, Snippet, Tokenizer
+from fim_lsp.types import FimTemplate, ModelInfo, Snippet, Tokenizer
+
+CONTEXT_KEY = "fim_lsp.repository_context"
+"""GGUF metadata key of ours: whether the model was trained on holes that see snippets of other files."""
 
 Place = Literal["front", "preamble", "prefix"]
 """Where snippets go: before all markers, after the preamble's first line, or after the prefix marker."""
@@ -41,6 +44,13 @@ class Repository:
     pieces: tuple[Piece, ...] = ()
     inside: tuple[Piece, ...] = ()
     """What follows the prefix marker in any case: StarCoder writes the current path there."""
+    snippets: tuple[Snippet, ...] = ()
+    """Those that found room."""
+
+    @property
+    def tokens(self) -> int:
+        """What it costs."""
+        return _count((*self.pieces, *self.inside))
 
 
 @frozen
@@ -61,14 +71,16 @@ class _Style:
     current: str
     place: Place = "front"
     inside: str = ""
+    is_known: bool = True
+    """Whether every model of the family was trained with it; otherwise its file must say so."""
 
 
 # Qwen2.5-Coder technical report (arXiv 2409.12186); the format for families not listed below.
 _LINES = _Style("{repo}{name}\n", "{sep}{path}\n{code}\n", "{sep}{path}\n")
 # StarCoder 2 (arXiv 2402.19173): the current path stands behind the prefix marker.
 _STARCODER = _Style("{repo}{name}", "{sep}{path}\n{code}\n", "{sep}", inside="{path}\n")
-# SmolLM2 read StarCoder's format; with an empty prefix slot the path stays with its separator.
-_SMOLLM2 = _Style("{repo}{name}", "{sep}{path}\n{code}\n", "{sep}{path}\n")
+# SmolLM2 read StarCoder's format, but no holes; with an empty prefix slot the path stays with its separator.
+_SMOLLM2 = _Style("{repo}{name}", "{sep}{path}\n{code}\n", "{sep}{path}\n", is_known=False)
 # CodeGemma (arXiv 2406.11409): the separator stands between files.
 _CODEGEMMA = _Style("", "{path}\n{code}\n{sep}", "{path}\n")
 _CODESTRAL = _Style("", "+++++ {path}\n{code}\n\n", "+++++ {path}\n", place="prefix")
@@ -94,7 +106,7 @@ def render(
     file: CurrentFile,
     budget: int,
 ) -> Repository:
-    """Write as many of the last (best) snippets as ``budget`` tokens hold, and the current file's header.
+    """Write what ``budget`` tokens hold of the snippets, best (last) first, and the current file's header.
 
     Without a snippet there is no header either: a single file needs none in any family.
     """
@@ -103,19 +115,41 @@ def render(
     writer = _Writer(template, tokenizer, file)
     opening, current, inside = writer.opening(), writer.current(), writer.inside()
     room = budget - _count((*opening, *current, *inside))
-    kept: list[tuple[Piece, ...]] = []
+    kept: list[tuple[Snippet, tuple[Piece, ...]]] = []
     for snippet in reversed(snippets):
         if len(snippet.text) > room * _LONGEST_TOKEN:
-            break
+            continue
         pieces = writer.snippet(snippet)
-        room -= _count(pieces)
-        if room < 0:
-            break
-        kept.append(pieces)
+        if _count(pieces) <= room:
+            kept.append((snippet, pieces))
+            room -= _count(pieces)
     if not kept:
         return Repository()
-    files = tuple(piece for pieces in reversed(kept) for piece in pieces)
-    return Repository(writer.place, (*opening, *files, *current), inside)
+    kept.reverse()
+    files = tuple(piece for _, pieces in kept for piece in pieces)
+    written = tuple(snippet for snippet, _ in kept)
+    return Repository(writer.place, (*opening, *files, *current), inside, written)
+
+
+def knows_repositories(template: FimTemplate | None, tokenizer: Tokenizer, info: ModelInfo) -> bool:
+    """Whether a model was trained on snippets of other files, in a format that its vocabulary can express.
+
+    Its file says so (:data:`CONTEXT_KEY`), or its family's table.
+    """
+    style = _style(template, tokenizer) if template is not None else None
+    if style is None:
+        return False
+    said = info.metadata.get(CONTEXT_KEY)
+    return style.is_known if said is None else said.lower() == "true"
+
+
+def _style(template: FimTemplate | None, tokenizer: Tokenizer) -> _Style | None:
+    """The family's style, or None for comment blocks where the vocabulary can't express it."""
+    style = _STYLES.get(template.name, _LINES) if template else _LINES
+    separator = template.file_separator if template else ""
+    if "{sep}" in style.file and not (separator and marker_id(separator, tokenizer) is not None):
+        return None
+    return style
 
 
 class _Writer:
@@ -126,16 +160,8 @@ class _Writer:
         self._file = file
         self._separator = template.file_separator if template else ""
         self._repo_name = template.repo_name if template else ""
-        self._style = self._choose(template)
+        self._style = _style(template, tokenizer)
         self.place: Place = self._style.place if self._style else "prefix"
-
-    def _choose(self, template: FimTemplate | None) -> _Style | None:
-        """The family's style, or None for comment blocks where the vocabulary can't express it."""
-        style = _STYLES.get(template.name, _LINES) if template else _LINES
-        needs_separator = "{sep}" in style.file
-        if needs_separator and not self._marker(self._separator):
-            return None
-        return style
 
     def opening(self) -> tuple[Piece, ...]:
         if self._style is None or not self._file.repository or not self._marker(self._repo_name):

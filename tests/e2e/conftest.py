@@ -126,6 +126,7 @@ async def start(
     encodings: Sequence[types.PositionEncodingKind] | None = None,
     inline: bool = True,
     env: Mapping[str, str] | None = None,
+    folders: Sequence[str] = (),
 ) -> AsyncIterator[Editor]:
     """Start a server and initialize it; at the end it must leave cleanly and with exit code 0."""
     client = make_test_lsp_client()
@@ -142,6 +143,7 @@ async def start(
                 window=types.WindowClientCapabilities(work_done_progress=True),
                 workspace=types.WorkspaceClientCapabilities(configuration=configuration is not None),
             ),
+            workspace_folders=[types.WorkspaceFolder(uri, uri.rpartition("/")[2]) for uri in folders] or None,
             initialization_options={"status": True, **(options or {})},
         )
     )

@@ -15,11 +15,11 @@ from random import Random
 
 from attrs import field, frozen
 
+from fim_lsp.prompt.context import CHUNK_LINES
 from fim_lsp.types import Snippet
 from training.data.screening import SourceFile
 from training.data.spans import Hole
 
-CHUNK_LINES = 10
 _BEFORE, _AFTER = 1500, 500
 """Characters around the cursor whose names are looked for."""
 _NAME = re.compile(r"[A-Za-z_]\w{2,}")

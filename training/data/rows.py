@@ -27,9 +27,8 @@ from training.tokenizers import Base
 
 _SHORTEST_PROMPT = 24
 """Tokens; with less around it a hole is a riddle."""
-_PREFIX_SHARE, _SUFFIX_SHARE = 0.3, 0.12
-"""Of a row with snippets."""
-_CHARS_PER_TOKEN = 3.0
+_SNIPPET_SHARE = 0.58
+"""Of a row that is given any: rows are shorter than prompts, and a piece cut off teaches nothing."""
 
 
 @frozen
@@ -122,6 +121,7 @@ def served_prompt(
         prefix_share=settings.prefix_share,
         layout="anchored" if hole.typed else "plain",
         max_middle_chars=settings.max_middle_chars,
+        snippet_share=_SNIPPET_SHARE,
     )
     anchor: Anchor | None = None
     if hole.typed:
@@ -186,20 +186,6 @@ def draw_budget(settings: DataSettings, rng: Random) -> int:
 def cut_off(hole: Hole) -> Hole:
     """The hole with nothing behind it, where it ends with its line: code that is still being written."""
     return hole if hole.end_kind == "mid_line" else attrs.evolve(hole, suffix="")
-
-
-def narrowed(hole: Hole, budget: int) -> Hole:
-    """The hole with less around it, cut at lines, so that snippets find room.
-
-    The builder gives the file all the room that it can use before it thinks of snippets.
-    """
-    before, after = (round(budget * share * _CHARS_PER_TOKEN) for share in (_PREFIX_SHARE, _SUFFIX_SHARE))
-    prefix, suffix = hole.prefix, hole.suffix
-    if len(prefix) > before:
-        prefix = prefix[prefix.find("\n", len(prefix) - before - 1) + 1 :]
-    if len(suffix) > after:
-        suffix = suffix[: suffix.find("\n", after) + 1] or suffix
-    return attrs.evolve(hole, prefix=prefix, suffix=suffix)
 
 
 def _prefix_weights(

@@ -19,7 +19,7 @@ from fim_lsp.types import Snippet
 from training.config import DataSettings
 from training.data.history import PastHole
 from training.data.neighbours import Neighbours
-from training.data.rows import Row, cut_off, draw_budget, fim_row, left_to_right_row, narrowed
+from training.data.rows import Row, cut_off, draw_budget, fim_row, left_to_right_row
 from training.data.screening import SourceFile
 from training.data.secrets import find_secret
 from training.data.spans import Document, Hole, anchored, choose_hole
@@ -126,7 +126,7 @@ class _Drawer:
             room = rng.randint(settings.max_tokens // 2, settings.max_tokens)
             snippets = self._neighbours.snippets(file, hole, settings.max_snippets, room, rng)
         if snippets:
-            budget, hole = room, narrowed(hole, room)
+            budget = room
         row = fim_row(hole, file, self._base, settings, budget, snippets)
         if row is None:
             return "too long or too short"

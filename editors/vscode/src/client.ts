@@ -38,7 +38,7 @@ export function makeClient(executable: Executable, parts: Parts): LanguageClient
     initializationOptions: { status: true },
     outputChannel: parts.log,
     revealOutputChannelOn: RevealOutputChannelOn.Never,
-    middleware: middleware(parts),
+    middleware: middleware(parts, async () => tellIgnored(client, parts.gate)),
     errorHandler: {
       error: () => ({ action: ErrorAction.Continue, handled: true }),
       closed: closedHandler(parts),
@@ -54,11 +54,12 @@ export function makeClient(executable: Executable, parts: Parts): LanguageClient
   return client;
 }
 
-function middleware({ gate, status, keys }: Parts): Middleware {
+function middleware({ gate, status, keys }: Parts, beforeAsking: () => Promise<void>): Middleware {
   return {
     provideInlineCompletionItems: async (document, position, context, token, next) => {
       const { version } = document;
       if (status.facts.server !== "running" || !(await gate.allows(document))) return undefined;
+      await beforeAsking();
       if (token.isCancellationRequested || document.version !== version) return undefined;
       const answer = await status.during(Promise.resolve(next(document, position, context, token)));
       const items = Array.isArray(answer) ? answer : answer?.items;
@@ -77,6 +78,14 @@ function middleware({ gate, status, keys }: Parts): Middleware {
         items.map(({ section }) => (section === "fimLsp" ? explicitSettings(keys) : null)),
     },
   };
+}
+
+/** Only the editor knows what is ignored; each time, as a server that was restarted has forgotten it. */
+async function tellIgnored(client: LanguageClient, gate: Gate): Promise<void> {
+  const documents = await gate.ignoredDocuments();
+  if (documents.length === 0) return;
+  const uris = documents.map(({ uri }) => client.code2ProtocolConverter.asUri(uri));
+  await client.sendNotification("fimLsp/ignored", { uris });
 }
 
 /** The item with a range that VS Code can show. */

@@ -15,6 +15,8 @@ export interface Explanation {
     >
   >;
   readonly parts: readonly { readonly kind: string; readonly text: string; readonly tokens: number }[];
+  /** Which pieces of other files the model was shown and why, or why none; older servers don't say. */
+  readonly context?: string;
   readonly said: string;
   readonly endedBy: string;
   readonly steps: readonly { readonly name: string; readonly before: string; readonly after: string }[];
@@ -49,6 +51,7 @@ export function explanationPage(last: Explanation): string {
     costs(last),
     "## What the model saw",
     `Template: ${last.template || "none"}.`,
+    ...(last.context ? [`Other files: ${last.context}.`] : []),
     ...last.parts.map(({ kind, text, tokens }) => `### ${kind}, ${tokens} tokens\n\n${fenced(text)}`),
     "",
   ].join("\n\n");

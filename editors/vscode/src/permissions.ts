@@ -41,6 +41,13 @@ export class Gate implements Disposable {
     return off === undefined && (editor?.document !== document || agree(places(editor)));
   }
 
+  /** Open documents that the user keeps out: no other one's prompt may show them either. */
+  async ignoredDocuments(): Promise<TextDocument[]> {
+    const documents = workspace.textDocuments;
+    const ignored = await Promise.all(documents.map((document) => this.ignored.has(document)));
+    return documents.filter((_, index) => ignored[index]);
+  }
+
   async toggleSession(): Promise<void> {
     this.session = !this.session;
     await this.refresh();

@@ -50,6 +50,12 @@ test("what was dropped says why", () => {
   assert.match(page, /changed\n\nNothing\./);
 });
 
+test("what was shown of other files is told, where the server says so", () => {
+  const page = explanationPage({ ...last, context: "shop/cart.py (definition)" });
+  assert.ok(page.includes("Other files: shop/cart.py (definition)."));
+  assert.ok(!explanationPage(last).includes("Other files"));
+});
+
 test("before the first suggestion there is nothing to explain", () => {
   assert.match(explanationPage({ ...last, uri: "" }), /Nothing was suggested yet/);
 });

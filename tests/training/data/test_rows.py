@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+from pathlib import PurePath
 from random import Random
 
 import pytest
-from attrs import evolve
+from attrs import evolve, frozen
 from byte_base import make_base
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from repositories import module
 
+from fim_lsp.completion.neighbours import Neighbours
+from fim_lsp.completion.prompts import Prompts
 from fim_lsp.prompt.builder import build
-from fim_lsp.settings import PromptSettings
-from fim_lsp.types import CompletionRequest, DocumentSnapshot, Snippet
+from fim_lsp.prompt.templates import ChosenTemplate
+from fim_lsp.settings import PromptSettings, from_wire
+from fim_lsp.types import CompletionRequest, DocumentSnapshot, ModelInfo, Snippet, Tokenizer
 from training.config import DataSettings, SpanMix
-from training.data.rows import cut_off, draw_budget, fim_row, left_to_right_row, narrowed
+from training.data.rows import cut_off, draw_budget, fim_row, left_to_right_row, served_prompt
 from training.data.screening import SourceFile
 from training.data.spans import Document, Hole, choose_hole, make_hole
 from training.tokenizers import Base
@@ -122,7 +128,7 @@ def test_markers_in_the_code_stay_text(base: Base):
 
 
 def test_snippets_stand_in_front_as_the_server_writes_them(base: Base):
-    hole = narrowed(make_hole(_TEXT, (1000, 1010), "random"), 150)
+    hole = make_hole(_TEXT, (1000, 1010), "random")
     snippets = [Snippet("src/fig.py", "def fig():\n    return 1")]
     row = fim_row(hole, _FILE, base, _SETTINGS, 500, snippets)
     assert row is not None
@@ -133,12 +139,63 @@ def test_snippets_stand_in_front_as_the_server_writes_them(base: Base):
     )
 
 
-def test_narrowed_holes_are_cut_at_lines():
-    hole = narrowed(make_hole(_TEXT, (1000, 1010), "random"), 300)
-    assert _TEXT[:1000].endswith("\n" + hole.prefix)
-    assert _TEXT[1010:].startswith(hole.suffix)
-    assert hole.suffix.endswith("\n")
-    assert len(hole.prefix) < 300
+_SNIPPETS = (
+    Snippet("src/elder.py", "def elder(jam):\n    return jam * 2", 0.7, "similar"),
+    Snippet("src/fig.py", "def fig():\n    return 1", 0.9, "definition"),
+)
+
+
+@pytest.mark.parametrize("template", [*_EVERY, "codegemma"])
+@pytest.mark.parametrize("anchored", [False, True])
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 200), count=st.integers(0, 2), budget=st.integers(150, 500))
+def test_a_row_with_snippets_begins_with_the_prompt_that_is_served(
+    template: str, anchored: bool, seed: int, count: int, budget: int
+):
+    """Served by the very class that the completer asks, with a choice of snippets as it adopts one."""
+    base, snippets = make_base(template), _SNIPPETS[:count]
+    hole = _hole(seed, rate=float(anchored))
+    row = fim_row(hole, _FILE, base, _SETTINGS, budget, snippets)
+    if row is None:
+        return
+    answer = len(row.tokens) - row.middle_start
+    room = budget - answer if budget - answer >= max(24, answer) else _SETTINGS.max_tokens - answer
+    wire = {
+        "maxTokens": max(64, room),
+        "layout": "anchored" if hole.typed else "plain",
+        "snippetShare": 0.58,
+        "prefixShare": _SETTINGS.prefix_share,
+    }
+    served_under = from_wire({"prompt": wire, "sampling": {"maxTokens": 1, "invokedMaxTokens": 1}})
+    neighbours = Neighbours(lambda: [PurePath("/work/shop")])
+    prompts = Prompts(_Engine(ModelInfo("x", context=room + 2), base.tokenizer), _chosen(base), neighbours)
+    document = DocumentSnapshot("file:///work/shop/src/apple.py", "python", 1, hole.prefix + hole.suffix)
+    before = CompletionRequest(document, len(hole.prefix))
+    prompts.current(before, served_under)
+    basis = prompts.bases[document.uri]
+    prompts.adopt(evolve(basis, snippets=snippets))
+    typed = evolve(document, text=hole.before_cursor + hole.suffix)
+    prompt = prompts.current(CompletionRequest(typed, len(hole.before_cursor)), served_under)
+    served = prompt.head + (base.tokenizer.encode(prompt.tail) if prompt.tail else ())
+    assert row.tokens[: row.middle_start] == served
+    assert row.snippets == len(prompt.snippets)
+
+
+def test_snippets_are_served_to_every_row_that_is_given_some(base: Base):
+    prompt = served_prompt(_hole(3), _FILE, base, _SETTINGS, 400, _SNIPPETS)
+    assert prompt.snippets == _SNIPPETS
+
+
+@frozen
+class _Engine:
+    """Of an engine, what a prompt is built with."""
+
+    info: ModelInfo
+    tokenizer: Tokenizer
+
+
+def _chosen(base: Base) -> ChosenTemplate:
+    return ChosenTemplate(base.template, "settings", "")
 
 
 def test_left_to_right_rows_bear_the_loss_everywhere(base: Base):

@@ -32,6 +32,7 @@ FORMAT = FimFormat(
         "rep": "ab",
         "sep": "none",
     },
+    sees_repository=True,
 )
 
 

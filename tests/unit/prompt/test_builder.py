@@ -178,7 +178,8 @@ def test_the_share_that_one_side_does_not_need_goes_to_the_other(offset: int, ki
 def test_snippets_are_dropped_from_the_front_when_over_budget(template: FimTemplate | None) -> None:
     tokenizer = ByteTokenizer() if template is None else tokenizer_for(template)
     snippets = [Snippet(f"{name}.py", f"{name} = {name * 60}\n") for name in "abc"]
-    prompt = build(request_at("x█"), template, tokenizer, PromptSettings(max_tokens=210), snippets=snippets)
+    settings = PromptSettings(max_tokens=280, snippet_share=0.75)
+    prompt = build(request_at("x█"), template, tokenizer, settings, snippets=snippets)
     spelled = _spelled(prompt, tokenizer)
     assert "a.py" not in spelled
     assert spelled.index("b.py") < spelled.index("c.py") < spelled.index("shop.py") < spelled.index("x")

@@ -8,6 +8,7 @@ local FIRST = {
   'droppedBecause',
   'source',
   'template',
+  'context',
   'confidence',
   'delayMs',
   'timings',

@@ -26,6 +26,9 @@
 ---@field healTokens? boolean Let the model rewrite the token that the cursor may have cut in half.
 ---@field maxMiddleChars? integer How far the middle may grow before an anchored prompt is anchored anew.
 ---@field maxStaleChars? integer How far the cursor may go down into an evaluated suffix that is then replaced in the background.
+---@field snippets? 'auto'|'on'|'off' Show the model pieces of other open files; auto does where it was trained to read them.
+---@field snippetShare? number Part of the prompt that these may take; 0 for none.
+---@field maxSnippets? integer Most pieces of other files in a prompt.
 
 ---@class fim_lsp.ServerSettings.Sampling
 ---@field maxTokens? integer Most tokens for a suggestion while typing.
