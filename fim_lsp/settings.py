@@ -54,7 +54,7 @@ KvType = Literal["f32", "f16", "q8_0", "q4_0"]
 
 @frozen
 class ModelSettings:
-    """Which weights, and how llama.cpp runs them. A change here loads the model again."""
+    """Which weights, and how llama.cpp runs them. A change here loads the model again, where it must."""
 
     name: str = _setting("default", "Name of a model in the catalog, or the path of a GGUF file.")
     template: str | None = _setting(
@@ -82,6 +82,11 @@ class ModelSettings:
     kv_type_v: KvType = _setting("f16", "Type of the values; other than f16 needs flash attention.")
     mmap: bool = _setting(True, "Map the weights from the file rather than copy them.")
     mlock: bool = _setting(False, "Keep the weights from being swapped out.")
+    unload_after_minutes: float | None = _setting(
+        30.0,
+        "Free the model's memory when nothing was asked of it for so long; null or 0 for never.",
+        at_least=0,
+    )
 
 
 @frozen

@@ -103,6 +103,14 @@ class Completer:
         self._warm_up(settings)
         return chosen
 
+    def model_returned(self, engine: Engine, settings: Settings) -> bool:
+        """Go on where the same model was when it was unloaded; False if this is another one."""
+        if self._prompts is None or self._prompts.engine.info != engine.info:
+            return False
+        self._prompts = evolve(self._prompts, engine=engine)
+        self._warm_up(settings)
+        return True
+
     def settings_changed(self, settings: Settings) -> None:
         """Forget suggestions that other settings might not have made."""
         self._cache = SuggestionCache(settings.completion.cache_size)
@@ -121,7 +129,7 @@ class Completer:
         if prompts is None or document is None:
             return
         request = CompletionRequest(document, 0, Trigger.INVOKED)
-        if _wanted(request, settings):
+        if is_wanted(request, settings):
             self._prepare(request, settings, lambda: prompts.opening(document, settings))
 
     def edited(self, uri: str, version: int, text: str | None = None) -> None:
@@ -164,7 +172,7 @@ class Completer:
             SupersededError: a newer request for the same document came meanwhile.
             FimLspError: the engine failed.
         """
-        if not self.ready or not _wanted(request, settings):
+        if not self.ready or not is_wanted(request, settings):
             return None
         uri = request.document.uri
         turn = self._turns.take(uri)
@@ -241,7 +249,7 @@ class Completer:
     def _prefetch(self, offer: Offer) -> None:
         """Begin a generation that nobody waits for yet: a request joins it, or finds it in the cache."""
         request, settings = offer.accepted, offer.settings
-        if not (settings.completion.prefetch and self.ready and _wanted(request, settings)):
+        if not (settings.completion.prefetch and self.ready and is_wanted(request, settings)):
             return
         adapters = self._applicable(request, settings)
         if self._cache.find(request, adapters) is not None or self._join(request, adapters) is not None:
@@ -349,7 +357,8 @@ class Completer:
         return offered
 
 
-def _wanted(request: CompletionRequest, settings: Settings) -> bool:
+def is_wanted(request: CompletionRequest, settings: Settings) -> bool:
+    """Whether the settings allow a completion of this document, by this trigger, at all."""
     completion = settings.completion
     if request.document.language_id in completion.disabled_languages:
         return False

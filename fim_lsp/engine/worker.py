@@ -40,6 +40,8 @@ class WorkerState(enum.Enum):
     LOADING = "loading"
     READY = "ready"
     FAILED = "failed"
+    ASLEEP = "asleep"
+    """The model was unloaded because nobody needed it; a load brings it back."""
     CLOSED = "closed"
 
 
@@ -107,6 +109,16 @@ class InferenceWorker:
             raise overtaken
         self.state = WorkerState.READY
         return engine
+
+    async def unload(self) -> None:
+        """Free the weights and the context, if there are any; the state is ASLEEP until the next load.
+
+        Jobs that are queued still meet the engine that they are for.
+        """
+        if self.state is not WorkerState.READY:
+            return
+        self.state = WorkerState.ASLEEP
+        await self._submit(self._close_engine)
 
     async def generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
