@@ -61,7 +61,11 @@ class ModelSettings:
         None, "FIM template by name, or none for the prefix alone; null chooses it from the model file."
     )
     gpu_layers: int = _setting(0, "Layers to run on the GPU; -1 for all of them.", at_least=-1)
-    threads: int | None = _setting(None, "CPU threads; null for physical cores less one.", at_least=1)
+    threads: int | None = _setting(
+        None,
+        "CPU threads; null for physical cores less one, and fewer while the machine is busy.",
+        at_least=1,
+    )
     context_tokens: int = _setting(
         2048, "Context window in tokens, prompt and answer together.", at_least=256
     )

@@ -262,6 +262,8 @@ class Timings:
     """Prompt tokens found in the KV cache."""
     generated_tokens: int = 0
     """Tokens sampled; all but the last of them were also evaluated."""
+    threads: int = 0
+    """CPU threads in use at the end; 0 where it is not known."""
 
 
 @frozen

@@ -17,6 +17,7 @@ from attrs import evolve, field, frozen
 
 from fim_lsp.engine.base import CancelToken, DecodeError, OnPiece, PromptTooLongError
 from fim_lsp.engine.llama.adapters import LoadedAdapters
+from fim_lsp.engine.llama.threads import Threads
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
 from fim_lsp.engine.mirror import Mirror, Seat
 from fim_lsp.engine.sampling import Logits, sample
@@ -84,6 +85,7 @@ class LlamaEngine:
     _adapters: LoadedAdapters = field(repr=False)
     mirror: Mirror = field(repr=False)
     """What the KV cache holds, as far as we know."""
+    threads: Threads = field(repr=False)
     _strlen: Any = field(factory=_strlen, repr=False)
     _batch: _Batch = field(repr=False)
     _memory: Any = field(repr=False)
@@ -116,7 +118,12 @@ class LlamaEngine:
                 return Generation("", FinishReason.CANCELLED, prefill)
             generation = self._decode(prompt, plan, sampling, cancel, on_piece)
             decode = generation.timings
-            timings = evolve(prefill, decode_ms=decode.decode_ms, generated_tokens=decode.generated_tokens)
+            timings = evolve(
+                prefill,
+                decode_ms=decode.decode_ms,
+                generated_tokens=decode.generated_tokens,
+                threads=self.threads.count,
+            )
             return evolve(generation, timings=timings)
 
     def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
@@ -192,8 +199,11 @@ class LlamaEngine:
     def _decode_batch(self, tokens: Sequence[int], *, want_logits: bool) -> bool:
         mirrored, sequence = self.mirror.tokens, self.mirror.current
         self._batch.fill(tokens, sequence, len(mirrored), want_logits=want_logits)
+        started = time.perf_counter()
         status = llama_cpp.llama_decode(self._context, self._batch.native)
         if status == 0:
+            if len(tokens) == 1:
+                self.threads.decoded(_ms_since(started))
             mirrored.extend(tokens)
             return True
         # The ubatches before the failed one stay evaluated: the cache says how far it got.

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import llama_cpp
-import psutil
 from attrs import evolve
 
 from fim_lsp.engine.base import ModelLoadError, OnLoading
 from fim_lsp.engine.llama.adapters import CheckAdapter, LoadedAdapters
 from fim_lsp.engine.llama.engine import LlamaEngine
 from fim_lsp.engine.llama.log import LastErrors, follow_log
+from fim_lsp.engine.llama.threads import Threads, default_threads
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
 from fim_lsp.engine.mirror import Mirror
+from fim_lsp.engine.pacing import Pace
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import ModelInfo
 
@@ -31,11 +32,6 @@ KV_TYPES = {
 }
 _FIM_KEYS = ("pre", "suf", "mid", "pad", "rep", "sep")
 _METADATA_LENGTH = 512
-
-
-def default_threads() -> int:
-    """Physical cores less one: two OpenMP threads on a busy two-core machine are slower than one."""
-    return max(1, (psutil.cpu_count(logical=False) or 1) - 1)
 
 
 def library_features() -> str:
@@ -87,8 +83,18 @@ def open_llama(
     info = _describe(path, model, context)
     info = evolve(info, name=name or info.name, template_hint=template_hint, notice=notice)
     adapters = LoadedAdapters(model, context, check_adapter)
+    # Given by hand they are a command; and where a GPU computes, they hardly matter.
+    steady = settings.threads is not None or settings.gpu_layers != 0
     engine = LlamaEngine(
-        info, tokenizer, model, context, tokenizer.vocabulary(), settings, adapters, Mirror.of(sequences)
+        info,
+        tokenizer,
+        model,
+        context,
+        tokenizer.vocabulary(),
+        settings,
+        adapters,
+        Mirror.of(sequences),
+        threads=Threads(context, None if steady else Pace(default_threads())),
     )
     engine.warm_up()
     return engine

@@ -7,7 +7,7 @@
 ---@field name? string Name of a model in the catalog, or the path of a GGUF file.
 ---@field template? string FIM template by name, or none for the prefix alone; null chooses it from the model file.
 ---@field gpuLayers? integer Layers to run on the GPU; -1 for all of them.
----@field threads? integer CPU threads; null for physical cores less one.
+---@field threads? integer CPU threads; null for physical cores less one, and fewer while the machine is busy.
 ---@field contextTokens? integer Context window in tokens, prompt and answer together.
 ---@field sequences? integer Places in the code whose evaluated tokens are kept at once, each with a context window of its own.
 ---@field batchTokens? integer Most tokens handed to llama.cpp at once.
