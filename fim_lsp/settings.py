@@ -86,6 +86,12 @@ class ModelSettings:
     kv_type_v: KvType = _setting("f16", "Type of the values; other than f16 needs flash attention.")
     mmap: bool = _setting(True, "Map the weights from the file rather than copy them.")
     mlock: bool = _setting(False, "Keep the weights from being swapped out.")
+    parking_mb: int = _setting(
+        512,
+        "Megabytes of disk for what was evaluated, so that a restart resumes warm; 0 for none. "
+        "It contains your code: fim-lsp cache --clear deletes it.",
+        at_least=0,
+    )
     unload_after_minutes: float | None = _setting(
         30.0,
         "Free the model's memory when nothing was asked of it for so long; null or 0 for never.",

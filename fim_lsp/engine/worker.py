@@ -150,6 +150,16 @@ class InferenceWorker:
         self._background = cancel
         return await self._on_engine(lambda engine: engine.prefill(prompt, cancel), cancel, Timings())
 
+    async def park(self) -> bool:
+        """Save one evaluated state that is not on the disk yet; False once there is none."""
+        if self.engine is None:
+            return False
+        written = await self._on_engine(lambda engine: engine.park(), CancelToken(), None)
+        if written is None:
+            return False
+        await asyncio.wrap_future(written)
+        return True
+
     async def _on_engine(self, job: Callable[[Engine], T], cancel: CancelToken, cancelled: T) -> T:
         """Run a job on the engine that is open now; ``cancelled`` if it was cancelled before it began."""
         engine = self.engine

@@ -37,6 +37,8 @@ _WATCH_S = 2.0
 """How often the user's settings are looked at; a small file, so this costs nothing to speak of."""
 _PATIENCE_S = 10.0
 """How long a request waits for a model that comes back; clients give up on much longer ones."""
+_PARK_AFTER_S = 60.0
+"""Pause after which evaluated states are saved; often enough for a crash, seldom enough for the disk."""
 
 
 class Session:
@@ -64,6 +66,7 @@ class Session:
         self.completer = Completer(self.worker, on_refused=self._refused)
         self.feedback = FeedbackRecorder(FeedbackWriter())
         self._rest = Rest(self._sleep, busy=lambda: not self.worker.idle)
+        self._pause = Rest(self._park, busy=lambda: not self.worker.idle)
 
     def take_layer(self, layer: str, raw: Any) -> None:
         """Replace one layer of settings (``initialization`` or ``configuration``).
@@ -88,6 +91,7 @@ class Session:
         self.completer.settings_changed(self.settings)
         self.feedback.enable(self.settings.feedback.enabled)
         self._rest.arm((self.settings.model.unload_after_minutes or 0) * 60)
+        self._pause.arm(_PARK_AFTER_S if self.settings.model.parking_mb else None)
         changed = _as_opened(self.settings.model) != _as_opened(before.model)
         if changed and self.worker.state is not WorkerState.EMPTY:
             self.reload()
@@ -140,6 +144,11 @@ class Session:
         logger.info("Unloaded the model, which nobody needed")
         self.show_state()
 
+    async def _park(self) -> None:
+        """Save what was evaluated, one state after the other, and give way to whoever comes."""
+        while self.worker.idle and await self.worker.park():
+            pass
+
     async def _wake(self) -> None:
         """Wait for a model that was unloaded; a load that takes very long goes on without us."""
         self._begin_to_wake()
@@ -157,7 +166,7 @@ class Session:
         Raises:
             SupersededError, FimLspError: as :meth:`Completer.complete`.
         """
-        with self._rest.used():
+        with self._rest.used(), self._pause.used():
             if is_wanted(request, self.settings):
                 await self._wake()
             return await self.completer.complete(request, self.settings)
@@ -252,6 +261,7 @@ class Session:
         if self._watching is not None:
             self._watching.cancel()
         self._rest.stop()
+        self._pause.stop()
         self.completer.stop()
         await asyncio.gather(self.worker.close(), self.feedback.close())
 

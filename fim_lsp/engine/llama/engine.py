@@ -8,6 +8,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +21,7 @@ from fim_lsp.engine.llama.adapters import LoadedAdapters
 from fim_lsp.engine.llama.threads import Threads
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
 from fim_lsp.engine.mirror import Mirror, Seat
+from fim_lsp.engine.parking import Parking
 from fim_lsp.engine.sampling import Logits, sample
 from fim_lsp.engine.sequence import Plan
 from fim_lsp.engine.vocabulary import Vocabulary
@@ -86,6 +88,7 @@ class LlamaEngine:
     mirror: Mirror = field(repr=False)
     """What the KV cache holds, as far as we know."""
     threads: Threads = field(repr=False)
+    _parking: Parking | None = field(default=None, repr=False)
     _strlen: Any = field(factory=_strlen, repr=False)
     _batch: _Batch = field(repr=False)
     _memory: Any = field(repr=False)
@@ -167,12 +170,16 @@ class LlamaEngine:
                 f"{self.info.context}.",
                 "Raise model.contextTokens or lower prompt.maxTokens.",
             )
+        if seat is not None and self._parking is not None and self._parking.fetch(prompt, seat, pieces):
+            return self.mirror.find_seat(prompt, pieces, encode, background=background)
         return seat
 
     def _take(self, seat: Seat, prompt: Prompt, *, background: bool) -> Plan:
         """Make the sequence hold what the plan keeps and nothing else."""
         if prompt.adapters != self._adapters.applied:
             self._adapters.apply(prompt.adapters)
+        if self._parking is not None:
+            self._parking.leave(seat, prompt)
         self.mirror.take(seat, prompt, background=background)
         sequence, source = seat.choice.sequence, seat.choice.source
         if source is not None:
@@ -259,8 +266,14 @@ class LlamaEngine:
         timings = Timings(decode_ms=_ms_since(decoding), generated_tokens=len(probabilities))
         return Generation("".join(text), reason, timings, tuple(probabilities))
 
+    def park(self) -> Future[None] | None:
+        """See :meth:`fim_lsp.engine.base.Engine.park`."""
+        return self._parking.park_one() if self._parking is not None else None
+
     def close(self) -> None:
-        """Free adapters, context and weights, in that order."""
+        """Park what was evaluated, then free adapters, context and weights, in that order."""
+        if self._parking is not None:
+            self._parking.close()
         self.mirror.clear()
         self.tokenizer.close()
         self._batch.free()
