@@ -1,9 +1,9 @@
 """Evaluated states outlive their place in the KV cache, and the process: they are parked in files.
 
 Evaluating a thousand tokens takes seconds, reading them back some tens of milliseconds. What is evicted, and
-what is there when nobody types or the engine is closed, is copied on the inference thread (2 ms for 512 tokens)
-and written on another. A prompt that shares much more with a parked state than with anything in the cache gets
-it back. Nothing here is an error to anybody: what can't be written or read is evaluated, as ever.
+what is there when nobody types or the engine is closed, is copied on the inference thread (512 tokens take
+2 ms) and written on another. A prompt that shares much more with a parked state than with anything in the
+cache gets it back. Nothing here is an error to anybody: what can't be written or read is evaluated, as ever.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class ParkingLot:
         self._folder = root / hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
         self._limit_bytes = limit_bytes
         self._known: dict[str, ParkedState] = {}
-        self._waiting: dict[str, Future[None]] = {}
+        self._waiting: dict[str, tuple[Future[None], Payload]] = {}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fim-lsp-parking")
 
     def find(self, prompt: Prompt, pieces: Sequence[bytes]) -> tuple[ParkedState, int] | None:
@@ -94,13 +94,15 @@ class ParkingLot:
         shared = [
             (count_shared(state.tokens, prompt.head, prompt.tail, pieces), name)
             for name, state in self._known.items()
-            if state.adapters == prompt.adapters and name not in self._waiting
+            if state.adapters == prompt.adapters
         ]
         count, name = max(shared, default=(0, ""))
         return (self._known[name], count) if count else None
 
-    def load(self, state: ParkedState) -> bytes | None:
+    def load(self, state: ParkedState) -> Payload | None:
         """A state's payload; None where it is gone or damaged. It counts as used now."""
+        if state.name in self._waiting:
+            return self._waiting[state.name][1]
         path = self._folder / state.name
         try:
             payload = read_payload(path)
@@ -141,7 +143,7 @@ class ParkingLot:
             del self._known[name]
         self._known[state.name] = state
         written = self._thread.submit(self._write, state, payload, former)
-        self._waiting[state.name] = written
+        self._waiting[state.name] = written, payload
         return written
 
     def close(self) -> None:
@@ -150,7 +152,7 @@ class ParkingLot:
 
     def _look(self) -> None:
         """Take up what other processes wrote and dropped; what is not ours to use is deleted."""
-        self._waiting = {name: written for name, written in self._waiting.items() if not written.done()}
+        self._waiting = {name: one for name, one in self._waiting.items() if not one[0].done()}
         try:
             names = {entry.name for entry in os.scandir(self._folder) if entry.name.endswith(".kv")}
         except OSError:
@@ -208,7 +210,7 @@ class Parking:
     mirror: Mirror
     copy: Callable[[int], Payload | None]
     """The bytes of a sequence."""
-    restore: Callable[[int, bytes, int], bool]
+    restore: Callable[[int, Payload, int], bool]
     """Make a sequence hold these bytes, of so many tokens, and nothing else; if False, it holds nothing."""
 
     def fetch(self, prompt: Prompt, seat: Seat, pieces: Sequence[bytes]) -> bool:

@@ -15,6 +15,7 @@ from attrs import evolve, field, frozen
 
 from fim_lsp.engine.base import AdapterError, CancelToken, OnPiece, PromptTooLongError
 from fim_lsp.engine.mirror import Mirror, Seat
+from fim_lsp.engine.parked_file import Payload
 from fim_lsp.engine.parking import Parking, ParkingLot
 from fim_lsp.types import (
     FinishReason,
@@ -173,8 +174,8 @@ class ScriptedEngine:
         def copy(sequence: int) -> bytes:
             return repr(states[sequence].tokens).encode()
 
-        def restore(_: int, payload: bytes, tokens: int) -> bool:
-            return payload.count(b",") + 1 == tokens
+        def restore(_: int, payload: Payload, tokens: int) -> bool:
+            return bytes(payload).count(b",") + 1 == tokens
 
         return evolve(self, parking=Parking(lot, self.mirror, copy, restore))
 

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.model
 
 CODE = (
     '"""A stack and a queue."""\n\n\nclass Stack:\n    def __init__(self):\n        self.items = []\n\n'
-    "    def push(self, item):\n        self.items.append(item)\n\n    def pop(self):\n        return self.█\n\n\n"
+    "    def push(self, item):\n        self.items.append(item)\n\n"
+    "    def pop(self):\n        return self.█\n\n\n"
     "class Queue:\n    def __init__(self):\n        self.items = []\n\n    def put(self, item):\n"
     "        self.items.append(item)\n\n    def get(self):\n        return self.items.pop(0)\n"
 )

@@ -12,6 +12,7 @@ import llama_cpp
 import numpy as np
 
 from fim_lsp.engine.mirror import Mirror
+from fim_lsp.engine.parked_file import Payload
 from fim_lsp.engine.parking import Parking, ParkingLot
 from fim_lsp.settings import ModelSettings
 
@@ -49,9 +50,9 @@ def park_in(lot: ParkingLot, context: Any, mirror: Mirror) -> Parking:
             return None
         data = np.empty(llama_cpp.llama_state_seq_get_size(context, sequence), np.uint8)
         written = llama_cpp.llama_state_seq_get_data(context, _pointer(data), len(data), sequence)
-        return memoryview(data) if written == len(data) else None
+        return data.data if written == len(data) else None
 
-    def restore(sequence: int, payload: bytes, tokens: int) -> bool:
+    def restore(sequence: int, payload: Payload, tokens: int) -> bool:
         llama_cpp.llama_memory_seq_rm(memory, sequence, -1, -1)
         data = np.frombuffer(payload, np.uint8)
         read = llama_cpp.llama_state_seq_set_data(context, _pointer(data), len(data), sequence)

@@ -17,6 +17,7 @@
 ---@field kvTypeV? 'f32'|'f16'|'q8_0'|'q4_0' Type of the values; other than f16 needs flash attention.
 ---@field mmap? boolean Map the weights from the file rather than copy them.
 ---@field mlock? boolean Keep the weights from being swapped out.
+---@field parkingMb? integer Megabytes of disk for what was evaluated, so that a restart resumes warm; 0 for none. It contains your code: fim-lsp cache --clear deletes it.
 ---@field unloadAfterMinutes? number Free the model's memory when nothing was asked of it for so long; null or 0 for never.
 
 ---@class fim_lsp.ServerSettings.Prompt
