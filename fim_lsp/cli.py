@@ -11,12 +11,20 @@ import sys
 from collections.abc import Sequence
 
 from fim_lsp import __version__
-from fim_lsp.commands import complete, demo, doctor, model, serve, stats
+from fim_lsp.commands import cache, complete, demo, doctor, model, serve, stats
 from fim_lsp.errors import FimLspError
 
 _ABOUT = "Local code completion for any LSP editor. Editors start it as: fim-lsp --stdio"
-_VERBS = {"complete": complete, "demo": demo, "doctor": doctor, "model": model, "stats": stats}
+_VERBS = {
+    "cache": cache,
+    "complete": complete,
+    "demo": demo,
+    "doctor": doctor,
+    "model": model,
+    "stats": stats,
+}
 _HELP = {
+    "cache": "show or delete what was evaluated and is kept for a warm start",
     "complete": "complete at a place in a file and print what an editor would show",
     "demo": "type into a sample project and watch the suggestions and what they cost",
     "doctor": "check this machine, the model and the speed, and say what to change",

@@ -54,14 +54,18 @@ KvType = Literal["f32", "f16", "q8_0", "q4_0"]
 
 @frozen
 class ModelSettings:
-    """Which weights, and how llama.cpp runs them. A change here loads the model again."""
+    """Which weights, and how llama.cpp runs them. A change here loads the model again, where it must."""
 
     name: str = _setting("default", "Name of a model in the catalog, or the path of a GGUF file.")
     template: str | None = _setting(
         None, "FIM template by name, or none for the prefix alone; null chooses it from the model file."
     )
     gpu_layers: int = _setting(0, "Layers to run on the GPU; -1 for all of them.", at_least=-1)
-    threads: int | None = _setting(None, "CPU threads; null for physical cores less one.", at_least=1)
+    threads: int | None = _setting(
+        None,
+        "CPU threads; null for physical cores less one, and fewer while the machine is busy.",
+        at_least=1,
+    )
     context_tokens: int = _setting(
         2048, "Context window in tokens, prompt and answer together.", at_least=256
     )
@@ -86,6 +90,17 @@ class ModelSettings:
         "Evaluate guesses along with each token; auto only where a measurement at load says that it pays.",
     )
     mlock: bool = _setting(False, "Keep the weights from being swapped out.")
+    parking_mb: int = _setting(
+        512,
+        "Megabytes of disk for what was evaluated, so that a restart resumes warm; 0 for none. "
+        "It contains your code: fim-lsp cache --clear deletes it.",
+        at_least=0,
+    )
+    unload_after_minutes: float | None = _setting(
+        30.0,
+        "Free the model's memory when nothing was asked of it for so long; null or 0 for never.",
+        at_least=0,
+    )
 
 
 @frozen

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 _LINE_BREAK = re.compile(r"[\r\n]")
 
@@ -175,6 +175,10 @@ class ModelInfo:
     """Something the user should be told once, for example that the model is not FIM-tuned."""
     speculation: Speculation = Speculation()
 
+    def same_model(self, other: ModelInfo) -> bool:
+        """Whether both are one file opened alike; what was measured when it was loaded may differ."""
+        return evolve(self, speculation=other.speculation) == other
+
 
 def _not_zero(_: object, __: object, scale: float) -> None:
     if scale == 0:
@@ -293,6 +297,8 @@ class Timings:
     """Tokens that were guessed and evaluated along with others."""
     accepted_tokens: int = 0
     """Of those, the ones that the model said itself: each saved a decode."""
+    threads: int = 0
+    """CPU threads in use at the end; 0 where it is not known."""
 
 
 @frozen

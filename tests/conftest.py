@@ -27,6 +27,14 @@ def no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield path
 
 
+@pytest.fixture(autouse=True)
+def nothing_parked_before(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test starts cold, and leaves nothing in the user's cache."""
+    folder = tmp_path_factory.mktemp("parking")
+    monkeypatch.setenv("FIM_LSP_PARKING", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def model_path() -> Path:
     """The real weights; `make test` fetches them first."""

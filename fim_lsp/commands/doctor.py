@@ -78,6 +78,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
     try:
         yield Finding("llama.cpp", library_features())
+        yield _threads(engine.threads.count, settings)
         info = engine.info
         size = f"{info.parameters / 1e6:.0f}M parameters, {info.size_bytes / 1e6:.0f} MB"
         yield Finding(
@@ -94,6 +95,14 @@ def examine(settings: Settings) -> Iterator[Finding]:
 def _interpreter() -> Finding:
     good = sys.version_info >= (3, 10)
     return Finding("Python", sys.executable, good, "" if good else "Use Python 3.10 or newer.")
+
+
+def _threads(count: int, settings: Settings) -> Finding:
+    import psutil
+
+    cores = psutil.cpu_count(logical=False) or 1
+    chosen = "model.threads" if settings.model.threads else "fewer while the machine is busy"
+    return Finding("threads", f"{count} on {cores} physical cores ({chosen})")
 
 
 def _template(engine: Engine, settings: Settings) -> Finding:

@@ -8,11 +8,14 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from fim_lsp.opening import open_engine
-from fim_lsp.settings import SettingsError, from_wire, merge
+from fim_lsp.settings import ModelSettings, SettingsError, from_wire, merge
 from fim_lsp.user_settings import read_user_settings, user_settings_path
+
+if TYPE_CHECKING:
+    from fim_lsp.engine.base import Engine, OnLoading
 
 _LOOPBACK = "127.0.0.1"
 
@@ -73,9 +76,13 @@ def _layer(text: str) -> dict[str, Any]:
 
 
 def forwarded(parsed: argparse.Namespace) -> list[str]:
-    """The same settings as arguments for a server process that this command starts."""
+    """The same settings as arguments for a server process that this command starts.
+
+    It parks nothing, unless told to: what a single answer costs must not depend on the one before.
+    """
     model = ["--model", parsed.model] if parsed.model else []
-    return [*model, *(part for text in parsed.settings for part in ("--set", text))]
+    chosen = ("model.parkingMb=0", *parsed.settings)
+    return [*model, *(part for text in chosen for part in ("--set", text))]
 
 
 def run(parsed: argparse.Namespace) -> NoReturn:
@@ -85,11 +92,19 @@ def run(parsed: argparse.Namespace) -> NoReturn:
     from fim_lsp.lsp.server import create_server
     from fim_lsp.lsp.transport import serve_stdio, serve_tcp
 
-    server = create_server(open_engine, flags(parsed), lambda: read_user_settings(user_settings_path()))
+    server = create_server(
+        _open_for_an_editor, flags(parsed), lambda: read_user_settings(user_settings_path())
+    )
     logging.getLogger("fim_lsp").addHandler(server.log_handler)
     if parsed.tcp:
         serve_tcp(server, *parse_address(parsed.tcp))
     serve_stdio(server, stdout)
+
+
+def _open_for_an_editor(settings: ModelSettings, on_loading: OnLoading) -> Engine:
+    from fim_lsp.engine.parking import parking_folder
+
+    return open_engine(settings, on_loading, parking_folder())
 
 
 def claim_stdout() -> BinaryIO:

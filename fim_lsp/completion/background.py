@@ -56,6 +56,8 @@ class Background:
 
     async def _run(self, find: Find, on_done: OnDone, cancel: CancelToken) -> None:
         await asyncio.sleep(self._pause_s)
+        if self._worker.engine is None:  # unloaded: its tokenizer is closed
+            return
         for preparation in find():
             if self._worker.engine is None or not self._worker.idle:
                 return

@@ -109,6 +109,14 @@ class Completer:
         self._ahead.warm_up(self._prompts, settings)
         return chosen
 
+    def model_returned(self, engine: Engine, settings: Settings) -> bool:
+        """Go on where the same model was when it was unloaded; False if this is another one."""
+        if self._prompts is None or not self._prompts.engine.info.same_model(engine.info):
+            return False
+        self._prompts = evolve(self._prompts, engine=engine)
+        self._ahead.warm_up(self._prompts, settings)
+        return True
+
     def settings_changed(self, settings: Settings) -> None:
         """Forget suggestions that other settings might not have made."""
         self._cache = SuggestionCache(settings.completion.cache_size)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Protocol
 
 from fim_lsp.errors import FimLspError
@@ -139,8 +140,15 @@ class Engine(Protocol):
             PromptTooLongError, AdapterError, DecodeError: as :meth:`generate`.
         """
 
+    def park(self) -> Future[None] | None:
+        """Begin to save one evaluated state that is not on the disk yet; done once it is there.
+
+        Takes milliseconds, as the disk is written on another thread. None once all of them are saved, or
+        where the engine saves none.
+        """
+
     def close(self) -> None:
-        """Free weights and context. Nothing may be called afterwards."""
+        """Save what :meth:`park` would, and free weights and context. Nothing may be called afterwards."""
 
 
 EngineFactory = Callable[[ModelSettings, OnLoading], Engine]

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 from attrs import define, evolve, field, frozen
 
 from fim_lsp.engine.base import AdapterError, CancelToken, OnPiece, PromptTooLongError
 from fim_lsp.engine.mirror import Mirror, Seat
+from fim_lsp.engine.parked_file import Payload
+from fim_lsp.engine.parking import Parking, ParkingLot
 from fim_lsp.types import (
     FinishReason,
     Generation,
@@ -127,6 +130,7 @@ class ScriptedEngine:
     adapters: Mapping[Path, Script] = field(factory=dict, repr=False)
     """The adapters that it knows: from what it would say to what it says with one of them on."""
     mirror: Mirror = field(factory=lambda: Mirror.of(4), repr=False)
+    parking: Parking | None = field(default=None, repr=False)
 
     def generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
@@ -140,7 +144,7 @@ class ScriptedEngine:
         """See :meth:`fim_lsp.engine.base.Engine.generate_candidates`."""
         seat = self._find_seat(prompt, background=False)
         assert seat is not None  # only background work may go without
-        self.mirror.take(seat, prompt)
+        self._take(seat, prompt, background=False)
         evaluated = self._evaluate(seat.plan.pending, cancel)
         timings = Timings(evaluated_tokens=evaluated, reused_tokens=seat.plan.keep)
         if evaluated < len(seat.plan.pending):
@@ -159,7 +163,7 @@ class ScriptedEngine:
         seat = self._find_seat(prompt, background=True)
         if seat is None:
             return Timings()
-        self.mirror.take(seat, prompt, background=True)
+        self._take(seat, prompt, background=True)
         evaluated = self._evaluate(seat.plan.pending, cancel)
         return Timings(evaluated_tokens=evaluated, reused_tokens=seat.plan.keep)
 
@@ -172,7 +176,14 @@ class ScriptedEngine:
         if seat is not None and seat.plan.prompt_tokens >= self.info.context:
             count = seat.plan.prompt_tokens
             raise PromptTooLongError(f"The prompt of {count} tokens fills the context window.")
+        if seat is not None and self.parking is not None and self.parking.fetch(prompt, seat, pieces):
+            return self.mirror.find_seat(evolve(prompt, heal=False), pieces, encode, background=background)
         return seat
+
+    def _take(self, seat: Seat, prompt: Prompt, *, background: bool) -> None:
+        if self.parking is not None:
+            self.parking.leave(seat, prompt)
+        self.mirror.take(seat, prompt, background=background)
 
     def _evaluate(self, tokens: Sequence[int], cancel: CancelToken) -> int:
         for count, token in enumerate(tokens):
@@ -207,6 +218,24 @@ class ScriptedEngine:
             running = [line for line in running if line.say()]
         return decodes
 
+    def parked_in(self, lot: ParkingLot) -> ScriptedEngine:
+        """The same engine with its states parked in a lot: tokens stand for what llama.cpp would save."""
+        states = self.mirror.states
+
+        def copy(sequence: int) -> bytes:
+            return repr(states[sequence].tokens).encode()
+
+        def restore(_: int, payload: Payload, tokens: int) -> bool:
+            return bytes(payload).count(b",") + 1 == tokens
+
+        return evolve(self, parking=Parking(lot, self.mirror, copy, restore))
+
+    def park(self) -> Future[None] | None:
+        """See :meth:`fim_lsp.engine.base.Engine.park`."""
+        return self.parking.park_one() if self.parking is not None else None
+
     def close(self) -> None:
-        """Forget everything evaluated."""
+        """Park what was evaluated, where there is a lot, and forget it."""
+        if self.parking is not None:
+            self.parking.close()
         self.mirror.clear()

@@ -40,6 +40,8 @@ class WorkerState(enum.Enum):
     LOADING = "loading"
     READY = "ready"
     FAILED = "failed"
+    ASLEEP = "asleep"
+    """The model was unloaded because nobody needed it; a load brings it back."""
     CLOSED = "closed"
 
 
@@ -108,6 +110,16 @@ class InferenceWorker:
         self.state = WorkerState.READY
         return engine
 
+    async def unload(self) -> None:
+        """Free the weights and the context, if there are any; the state is ASLEEP until the next load.
+
+        Jobs that are queued still meet the engine that they are for.
+        """
+        if self.state is not WorkerState.READY:
+            return
+        self.state = WorkerState.ASLEEP
+        await self._submit(self._close_engine)
+
     async def generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
     ) -> Generation:
@@ -149,6 +161,16 @@ class InferenceWorker:
         self._background.cancel()
         self._background = cancel
         return await self._on_engine(lambda engine: engine.prefill(prompt, cancel), cancel, Timings())
+
+    async def park(self) -> bool:
+        """Save one evaluated state that is not on the disk yet; False once there is none."""
+        if self.engine is None:
+            return False
+        written = await self._on_engine(lambda engine: engine.park(), CancelToken(), None)
+        if written is None:
+            return False
+        await asyncio.wrap_future(written)
+        return True
 
     async def _on_engine(self, job: Callable[[Engine], T], cancel: CancelToken, cancelled: T) -> T:
         """Run a job on the engine that is open now; ``cancelled`` if it was cancelled before it began."""

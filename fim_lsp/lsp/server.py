@@ -147,7 +147,7 @@ async def _shutdown(server: Server, _: None) -> None:
 
 def _opened(server: Server, params: types.DidOpenTextDocumentParams) -> None:
     if (document := server.document(params.text_document.uri)) is not None:
-        server.session.completer.opened(protocol.to_snapshot(document), server.session.settings)
+        server.session.opened(protocol.to_snapshot(document))
 
 
 def _changed(server: Server, params: types.DidChangeTextDocumentParams) -> None:
@@ -195,7 +195,7 @@ async def _complete(server: Server, request: CompletionRequest) -> Completion | 
     """
     session, asked = server.session, time.perf_counter()
     try:
-        completion = await session.completer.complete(request, session.settings)
+        completion = await session.complete(request)
     except SupersededError:
         raise
     except FimLspError as error:

@@ -11,21 +11,24 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from attrs import evolve
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from fim_lsp import __version__
 from fim_lsp.completion.completer import Completer
 from fim_lsp.completion.explain import Explanation
+from fim_lsp.completion.wanted import is_wanted
 from fim_lsp.engine.base import AdapterError, EngineFactory, OvertakenError
 from fim_lsp.engine.worker import InferenceWorker, WorkerState
 from fim_lsp.errors import FimLspError
 from fim_lsp.feedback.observation import Origin
 from fim_lsp.feedback.recorder import FeedbackRecorder
 from fim_lsp.feedback.writer import FeedbackWriter
+from fim_lsp.lsp.rest import Rest
 from fim_lsp.lsp.status import LoadProgress, StatusLine
-from fim_lsp.settings import Settings, SettingsError, from_wire, merge
-from fim_lsp.types import Completion, CompletionRequest, path_of
+from fim_lsp.settings import ModelSettings, Settings, SettingsError, from_wire, merge
+from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, Trigger, path_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,10 @@ ReadLayer = Callable[[], Mapping[str, Any]]
 """Reads a layer of settings, or raises SettingsError."""
 _WATCH_S = 2.0
 """How often the user's settings are looked at; a small file, so this costs nothing to speak of."""
+_PATIENCE_S = 10.0
+"""How long a request waits for a model that comes back; clients give up on much longer ones."""
+_PARK_AFTER_S = 60.0
+"""Pause after which evaluated states are saved; often enough for a crash, seldom enough for the disk."""
 
 
 class Session:
@@ -53,12 +60,15 @@ class Session:
         self._flags = flags
         self._toggles: dict[str, Any] = {}
         self._loading: asyncio.Task[None] | None = None
+        self._waking: asyncio.Task[None] | None = None
         self._notified: set[str] = set()
         self.settings = Settings()
         self.status = StatusLine(server)
         self.worker = InferenceWorker(factory)
         self.completer = Completer(self.worker, on_refused=self._refused, folders=self._folders)
         self.feedback = FeedbackRecorder(FeedbackWriter())
+        self._rest = Rest(self._sleep, busy=lambda: not self.worker.idle)
+        self._pause = Rest(self._park, busy=lambda: not self.worker.idle)
 
     def _folders(self) -> Sequence[PurePath]:
         """The folders that the client names, as they are now."""
@@ -88,7 +98,10 @@ class Session:
         self.status.enabled = self.settings.status
         self.completer.settings_changed(self.settings)
         self.feedback.enable(self.settings.feedback.enabled)
-        if self.settings.model != before.model and self.worker.state is not WorkerState.EMPTY:
+        self._rest.arm((self.settings.model.unload_after_minutes or 0) * 60)
+        self._pause.arm(_PARK_AFTER_S if self.settings.model.parking_mb else None)
+        changed = _as_opened(self.settings.model) != _as_opened(before.model)
+        if changed and self.worker.state is not WorkerState.EMPTY:
             self.reload()
         self.show_state()
 
@@ -132,12 +145,59 @@ class Session:
         self._loading = asyncio.create_task(self._load())
         return self._loading
 
-    async def _load(self) -> None:
+    async def _sleep(self) -> None:
+        """Free the model's memory until somebody needs it again."""
+        self.completer.stop()
+        await self.worker.unload()
+        logger.info("Unloaded the model, which nobody needed")
+        self.show_state()
+
+    async def _park(self) -> None:
+        """Save what was evaluated, one state after the other, and give way to whoever comes."""
+        while self.worker.idle and await self.worker.park():
+            pass
+
+    async def _wake(self) -> None:
+        """Wait for a model that was unloaded; a load that takes very long goes on without us."""
+        self._begin_to_wake()
+        if self._waking is not None and not self._waking.done():
+            await asyncio.wait({self._waking}, timeout=_PATIENCE_S)
+
+    def _begin_to_wake(self) -> None:
+        waking = self._waking is not None and not self._waking.done()
+        if self.worker.state is WorkerState.ASLEEP and not waking:
+            self._waking = asyncio.create_task(self._load(returning=True))
+
+    async def complete(self, request: CompletionRequest) -> Completion | None:
+        """Ask the completer, once the model is back where it was unloaded.
+
+        Raises:
+            SupersededError, FimLspError: as :meth:`Completer.complete`.
+        """
+        with self._rest.used(), self._pause.used():
+            if is_wanted(request, self.settings):
+                await self._wake()
+            return await self.completer.complete(request, self.settings)
+
+    def opened(self, document: DocumentSnapshot) -> None:
+        """Evaluate what is known of a document, and load the model that it will soon need."""
+        self.completer.opened(document, self.settings)
+        if is_wanted(CompletionRequest(document, 0, Trigger.INVOKED), self.settings):
+            self._begin_to_wake()
+
+    async def _load(self, *, returning: bool = False) -> None:
+        with self._rest.used():
+            await self._open(returning=returning)
+
+    async def _open(self, *, returning: bool) -> None:
         model = self.settings.model
         self.status.set("Normal", f"Loading {model.name}", busy=True)
         try:
             async with LoadProgress(self._server, f"fim-lsp: loading {model.name}") as progress:
                 engine = await self.worker.load(model, progress.report)
+            if returning and self.completer.model_returned(engine, self.settings):
+                self.show_state()
+                return
             chosen = self.completer.model_changed(engine, self.settings)
         except OvertakenError as error:
             logger.debug("%s", error)
@@ -173,14 +233,20 @@ class Session:
             self._server.window_show_message(types.ShowMessageParams(types.MessageType.Info, notice))
 
     def show_state(self) -> None:
-        """Send the resting state, ready or off; while loading, or without a model, what was sent stands."""
-        if not self.completer.ready or self.worker.engine is None:
+        """Send the resting state: ready, asleep or off.
+
+        While loading, or without a model, what was sent stands.
+        """
+        asleep = self.worker.state is WorkerState.ASLEEP
+        if not asleep and (not self.completer.ready or self.worker.engine is None):
             return
-        if self.settings.completion.enabled:
+        if not self.settings.completion.enabled:
+            self.status.set("Inactive", "Completions are off")
+        elif self.worker.engine is None:
+            self.status.set("Inactive", "Asleep; loads again when you type")
+        else:
             adapters = (adapter.path.stem for adapter in self.completer.last.adapters)
             self.status.set("Normal", " + ".join((self.worker.engine.info.name, *adapters)))
-        else:
-            self.status.set("Inactive", "Completions are off")
 
     def answering(self, request: CompletionRequest, completion: Completion | None, latency_ms: float) -> None:
         """Note the answer that is about to be sent."""
@@ -203,8 +269,15 @@ class Session:
         """Abort what runs, free the model and write the last feedback."""
         if self._watching is not None:
             self._watching.cancel()
+        self._rest.stop()
+        self._pause.stop()
         self.completer.stop()
         await asyncio.gather(self.worker.close(), self.feedback.close())
+
+
+def _as_opened(model: ModelSettings) -> ModelSettings:
+    """Without what an open engine knows nothing of."""
+    return evolve(model, unload_after_minutes=None)
 
 
 def _label(explanation: Explanation) -> str:

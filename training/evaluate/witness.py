@@ -92,6 +92,9 @@ class WitnessEngine:
         """Evaluate nothing ahead: every generation is to begin cold."""
         return Timings()
 
+    def park(self) -> None:
+        """Save nothing, for the same reason."""
+
     def close(self) -> None:
         """Close the engine."""
         self._engine.close()

@@ -6,12 +6,13 @@ swallows LSP messages (seen in 0.3.36). Here one batch is filled through numpy a
 on the last row only, and a native abort callback watches the request's own cancel flag.
 
 ``loading`` opens weights and context, ``tokenizer`` reads the vocabulary, ``adapters`` puts LoRAs on the
-weights, ``engine`` decodes, ``log`` listens to llama.cpp.
+weights, ``threads`` follows the machine's load, ``engine`` decodes, ``log`` listens to llama.cpp.
 """
 
 from fim_lsp.engine.llama.adapters import CheckAdapter
 from fim_lsp.engine.llama.engine import LlamaEngine
-from fim_lsp.engine.llama.loading import default_threads, library_features, open_llama
+from fim_lsp.engine.llama.loading import library_features, open_llama
+from fim_lsp.engine.llama.threads import default_threads
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
 
 __all__ = [

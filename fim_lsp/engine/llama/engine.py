@@ -6,6 +6,7 @@ import ctypes
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,8 +19,10 @@ from fim_lsp.engine.llama.batch import Batch
 from fim_lsp.engine.llama.cache import KvCache
 from fim_lsp.engine.llama.decoding import speak, speak_side_by_side
 from fim_lsp.engine.llama.measuring import can_drop, draft_cost
+from fim_lsp.engine.llama.threads import Threads
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
 from fim_lsp.engine.mirror import Mirror, Seat
+from fim_lsp.engine.parking import Parking
 from fim_lsp.engine.sampling import Logits
 from fim_lsp.engine.sequence import Plan
 from fim_lsp.engine.speculation import DRAFT_TOKENS, Drafter, Speculator, decide
@@ -56,6 +59,8 @@ class LlamaEngine:
     _adapters: LoadedAdapters = field(repr=False)
     mirror: Mirror = field(repr=False)
     """What the KV cache holds, as far as we know."""
+    threads: Threads = field(repr=False)
+    _parking: Parking | None = field(default=None, repr=False)
     _strlen: Any = field(factory=_strlen, repr=False)
     _cache: KvCache = field(repr=False)
 
@@ -68,7 +73,7 @@ class LlamaEngine:
     @_cache.default
     def _make_cache(self) -> KvCache:
         batch = Batch(self._settings.batch_tokens)
-        return KvCache(self._context, self.mirror, batch, len(self._vocabulary.pieces))
+        return KvCache(self._context, self.mirror, batch, len(self._vocabulary.pieces), self.threads)
 
     def generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
@@ -110,6 +115,7 @@ class LlamaEngine:
                 decodes=cost.decodes,
                 drafted_tokens=cost.drafted_tokens,
                 accepted_tokens=cost.accepted_tokens,
+                threads=self.threads.count,
             )
             return tuple(speech.generation(timings) for speech in speeches if speech.count)
 
@@ -177,12 +183,16 @@ class LlamaEngine:
                 f"{self.info.context}.",
                 "Raise model.contextTokens or lower prompt.maxTokens.",
             )
+        if seat is not None and self._parking is not None and self._parking.fetch(prompt, seat, pieces):
+            return self.mirror.find_seat(prompt, pieces, encode, background=background)
         return seat
 
     def _take(self, seat: Seat, prompt: Prompt, *, background: bool) -> Plan:
         """Make the sequence hold what the plan keeps and nothing else."""
         if prompt.adapters != self._adapters.applied:
             self._adapters.apply(prompt.adapters)
+        if self._parking is not None:
+            self._parking.leave(seat, prompt)
         self.mirror.take(seat, prompt, background=background)
         sequence, source = seat.choice.sequence, seat.choice.source
         if source is not None:
@@ -209,8 +219,14 @@ class LlamaEngine:
     def _logits(self) -> Logits:
         return self._cache.logits()
 
+    def park(self) -> Future[None] | None:
+        """See :meth:`fim_lsp.engine.base.Engine.park`."""
+        return self._parking.park_one() if self._parking is not None else None
+
     def close(self) -> None:
-        """Free adapters, context and weights, in that order."""
+        """Park what was evaluated, then free adapters, context and weights, in that order."""
+        if self._parking is not None:
+            self._parking.close()
         self.mirror.clear()
         self.tokenizer.close()
         self._cache.batch.free()

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import llama_cpp
-import psutil
 from attrs import evolve
 
 from fim_lsp.engine.base import ModelLoadError, OnLoading
 from fim_lsp.engine.llama.adapters import CheckAdapter, LoadedAdapters
 from fim_lsp.engine.llama.engine import LlamaEngine
 from fim_lsp.engine.llama.log import LastErrors, follow_log
+from fim_lsp.engine.llama.parking import identity_of, park_in
+from fim_lsp.engine.llama.threads import Threads, default_threads
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
 from fim_lsp.engine.mirror import Mirror
+from fim_lsp.engine.pacing import Pace
+from fim_lsp.engine.parking import ParkingLot
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import ModelInfo
 
@@ -31,11 +34,6 @@ KV_TYPES = {
 }
 _FIM_KEYS = ("pre", "suf", "mid", "pad", "rep", "sep")
 _METADATA_LENGTH = 512
-
-
-def default_threads() -> int:
-    """Physical cores less one: two OpenMP threads on a busy two-core machine are slower than one."""
-    return max(1, (psutil.cpu_count(logical=False) or 1) - 1)
 
 
 def library_features() -> str:
@@ -53,11 +51,13 @@ def open_llama(
     template_hint: str | None = None,
     notice: str | None = None,
     check_adapter: CheckAdapter = lambda _: None,
+    parking: Path | None = None,
 ) -> LlamaEngine:
     """Load weights and open a context.
 
     ``name``, ``template_hint`` and ``notice`` are what the catalog knows beyond the file itself;
-    ``check_adapter`` looks at each adapter before llama.cpp does.
+    ``check_adapter`` looks at each adapter before llama.cpp does. Evaluated states are parked in the folder
+    ``parking``, where one is given.
 
     Check the file with :func:`fim_lsp.models.gguf_header.check_model` before: llama.cpp aborts the whole
     process on some broken files.
@@ -67,6 +67,7 @@ def open_llama(
     """
     follow_log()
     llama_cpp.llama_backend_init()
+    identity = identity_of(path, settings)
     with LastErrors() as errors:
         model = _load_weights(path, settings, on_loading)
         if not model:
@@ -87,8 +88,21 @@ def open_llama(
     info = _describe(path, model, context)
     info = evolve(info, name=name or info.name, template_hint=template_hint, notice=notice)
     adapters = LoadedAdapters(model, context, check_adapter)
+    mirror = Mirror.of(sequences)
+    lot = ParkingLot(parking, identity(mirror), settings.parking_mb * 1_000_000) if parking else None
+    # Given by hand they are a command; and where a GPU computes, they hardly matter.
+    steady = settings.threads is not None or settings.gpu_layers != 0
     engine = LlamaEngine(
-        info, tokenizer, model, context, tokenizer.vocabulary(), settings, adapters, Mirror.of(sequences)
+        info,
+        tokenizer,
+        model,
+        context,
+        tokenizer.vocabulary(),
+        settings,
+        adapters,
+        mirror,
+        threads=Threads(context, None if steady else Pace(default_threads())),
+        parking=park_in(lot, context, mirror) if lot is not None else None,
     )
     engine.warm_up()
     speculation = engine.decide_speculation()

@@ -174,3 +174,36 @@ async def test_a_prefill_that_waits_is_overtaken_by_the_next():
     assert [one.evaluated_tokens for one in timings] == [0, 3]
     assert (older.cancelled, newer.cancelled) == (True, False)
     await worker.close()
+
+
+async def test_an_unloaded_model_is_closed_and_a_load_brings_it_back():
+    opened: list[ScriptedEngine] = []
+
+    def factory(*_: object) -> ScriptedEngine:
+        opened.append(ScriptedEngine(lambda _: "1"))
+        return opened[-1]
+
+    worker = InferenceWorker(factory)
+    await worker.load(ModelSettings(), lambda _: None)
+    await worker.generate(PROMPT, SamplingParams(), CancelToken(), lambda _: True)
+    assert opened[0].mirror.tokens
+    await worker.unload()
+    assert (worker.state, worker.engine) == (WorkerState.ASLEEP, None)
+    assert not opened[0].mirror.tokens
+    with pytest.raises(EngineError, match="No model"):
+        await worker.generate(PROMPT, SamplingParams(), CancelToken(), lambda _: True)
+    await worker.load(ModelSettings(), lambda _: None)
+    assert (await worker.generate(PROMPT, SamplingParams(), CancelToken(), lambda _: True)).text == "1"
+    await worker.close()
+
+
+async def test_there_is_nothing_to_unload_without_a_model_or_while_one_loads():
+    worker = InferenceWorker(lambda *_: ScriptedEngine(lambda _: "1"))
+    await worker.unload()
+    assert worker.state is WorkerState.EMPTY
+    loading = asyncio.create_task(worker.load(ModelSettings(), lambda _: None))
+    await asyncio.sleep(0)
+    await worker.unload()
+    engine = await loading
+    assert worker.engine is engine
+    await worker.close()

@@ -7,7 +7,7 @@
 ---@field name? string Name of a model in the catalog, or the path of a GGUF file.
 ---@field template? string FIM template by name, or none for the prefix alone; null chooses it from the model file.
 ---@field gpuLayers? integer Layers to run on the GPU; -1 for all of them.
----@field threads? integer CPU threads; null for physical cores less one.
+---@field threads? integer CPU threads; null for physical cores less one, and fewer while the machine is busy.
 ---@field contextTokens? integer Context window in tokens, prompt and answer together.
 ---@field sequences? integer Places in the code whose evaluated tokens are kept at once, each with a context window of its own.
 ---@field batchTokens? integer Most tokens handed to llama.cpp at once.
@@ -18,6 +18,8 @@
 ---@field mmap? boolean Map the weights from the file rather than copy them.
 ---@field speculation? 'auto'|'on'|'off' Evaluate guesses along with each token; auto only where a measurement at load says that it pays.
 ---@field mlock? boolean Keep the weights from being swapped out.
+---@field parkingMb? integer Megabytes of disk for what was evaluated, so that a restart resumes warm; 0 for none. It contains your code: fim-lsp cache --clear deletes it.
+---@field unloadAfterMinutes? number Free the model's memory when nothing was asked of it for so long; null or 0 for never.
 
 ---@class fim_lsp.ServerSettings.Prompt
 ---@field maxTokens? integer Most tokens in a prompt.

@@ -1,0 +1,105 @@
+"""A server that was shut down resumes warm: what it had evaluated is on the disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fim_lsp.engine.parking import parked_files
+from tests.e2e.conftest import Editor, start
+
+pytestmark = pytest.mark.model
+
+CODE = (
+    '"""A stack and a queue."""\n\n\nclass Stack:\n    def __init__(self):\n        self.items = []\n\n'
+    "    def push(self, item):\n        self.items.append(item)\n\n"
+    "    def pop(self):\n        return self.█\n\n\n"
+    "class Queue:\n    def __init__(self):\n        self.items = []\n\n    def put(self, item):\n"
+    "        self.items.append(item)\n\n    def get(self):\n        return self.items.pop(0)\n"
+)
+ALONE = {"completion": {"prefetch": False, "cacheSize": 0}}
+
+
+async def evaluated(editor: Editor) -> tuple[int, str]:
+    """Prompt tokens that an answer at the cursor costs, and what was said."""
+    assert await editor.items(invoked=True)
+    explanation = await editor.explain()
+    return int(explanation.timings.evaluatedTokens), str(explanation.said)
+
+
+async def asked_once(options: dict) -> tuple[int, str]:
+    """The first request of a new server process."""
+    async with start(options=options) as editor:
+        await editor.ready()
+        editor.open(CODE)
+        return await evaluated(editor)
+
+
+async def test_the_first_request_after_a_restart_evaluates_a_few_tokens(nothing_parked_before: Path):
+    cold, said = await asked_once(ALONE)
+    assert cold > 100
+    assert parked_files(nothing_parked_before)
+    warm, again = await asked_once(ALONE)
+    assert warm <= 2
+    assert again == said
+
+
+async def test_it_resumes_where_typing_had_led(nothing_parked_before: Path):
+    async with start(options=ALONE) as editor:
+        await editor.ready()
+        editor.open(CODE)
+        for part in ("items", ".pop()", "\n\n    def peek(self):", "\n        return self."):
+            editor.type(part)
+            await editor.items(invoked=True)
+        text, cursor = editor.text, editor.cursor
+    async with start(options=ALONE) as editor:
+        await editor.ready()
+        editor.open(text[:cursor] + "█" + text[cursor:])
+        count, _ = await evaluated(editor)
+        assert count <= 34  # what is less than 32 tokens ahead of a file is not written again
+
+
+async def test_nothing_is_kept_where_parking_is_off(nothing_parked_before: Path):
+    off = {**ALONE, "model": {"parkingMb": 0}}
+    cold, _ = await asked_once(off)
+    assert parked_files(nothing_parked_before) == []
+    assert (await asked_once(off))[0] == cold
+
+
+async def test_nothing_is_kept_of_a_document_without_completions(nothing_parked_before: Path):
+    async with start(options=ALONE) as editor:
+        await editor.ready()
+        editor.open(CODE, uri="file:///project/credentials.py")
+        assert not await editor.items(invoked=True)
+    assert parked_files(nothing_parked_before) == []
+
+
+async def test_a_model_that_slept_resumes_warm():
+    async with start(options={**ALONE, "model": {"unloadAfterMinutes": 0.02}}) as editor:
+        await editor.ready()
+        editor.open(CODE)
+        cold, said = await evaluated(editor)
+        while not editor.statuses[-1].message.startswith("Asleep"):
+            editor.seen.clear()
+            await editor.seen.wait()
+        warm, again = await evaluated(editor)
+        assert cold > 100
+        assert warm <= 2
+        assert again == said
+
+
+async def test_the_command_says_what_is_kept_and_deletes_it(nothing_parked_before: Path):
+    await asked_once(ALONE)
+
+    def cache(*arguments: str) -> str:
+        command = [sys.executable, "-m", "fim_lsp", "cache", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ).stdout
+
+    assert cache().startswith(f"In {nothing_parked_before}: 1 evaluated state, ")
+    assert cache("--clear").startswith("Deleted 1 ")
+    assert parked_files(nothing_parked_before) == []
+    assert (await asked_once(ALONE))[0] > 100
