@@ -163,6 +163,7 @@ def test_a_row_with_snippets_begins_with_the_prompt_that_is_served(
     wire = {
         "maxTokens": max(64, room),
         "layout": "anchored" if hole.typed else "plain",
+        "snippets": "on",
         "snippetShare": 0.58,
         "prefixShare": _SETTINGS.prefix_share,
     }
