@@ -101,7 +101,9 @@ class Session:
             layer = self._read_user()
         except SettingsError as error:
             if self._is_news(str(error)):
-                self._server.window_show_message(types.ShowMessageParams(types.MessageType.Warning, str(error)))
+                self._server.window_show_message(
+                    types.ShowMessageParams(types.MessageType.Warning, str(error))
+                )
             return False
         changed = layer != self._layers["user"]
         self._layers["user"] = layer

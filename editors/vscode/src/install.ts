@@ -12,6 +12,8 @@ import { selectedInterpreter } from "./interpreter";
 import { interpreterIn, ownEnvironment, ownFolder } from "./locate";
 import { type CommandLine, lastLine, run } from "./processes";
 
+/** The multimodal library takes half of the time that llama.cpp compiles, and serves nothing here. */
+const WITHOUT_MULTIMODAL = "-DLLAVA_BUILD=OFF";
 const NEW_ENOUGH = "import sys; sys.exit(sys.version_info < (3, 10))";
 
 /** Ask, then install; whether there is a server now. */
@@ -37,6 +39,7 @@ async function install(context: ExtensionContext, log: LogOutputChannel, wanted:
     return false;
   }
   const environment = ownEnvironment(context);
+  const env = { CMAKE_ARGS: process.env["CMAKE_ARGS"] ?? WITHOUT_MULTIMODAL };
   const steps: CommandLine[] = [
     { command: python, args: ["-m", "venv", "--clear", environment] },
     { command: interpreterIn(environment), args: ["-m", "pip", "install", "--progress-bar", "off", wanted] },
@@ -56,7 +59,7 @@ async function install(context: ExtensionContext, log: LogOutputChannel, wanted:
         log.info(message);
         report.report({ message });
       };
-      const { code, output } = await run(step, { cwd, signal: abort.signal, onLine });
+      const { code, output } = await run(step, { cwd, env, signal: abort.signal, onLine });
       if (code !== 0) {
         await rm(environment, { recursive: true, force: true });
         if (!token.isCancellationRequested) complain(log, lastLine(output));

@@ -105,7 +105,9 @@ def test_without_the_plugin_the_plain_file_is_enough(way: tuple[str, str], fresh
     init = f"vim.opt.runtimepath:remove({str(PLUGIN)!r})\n" + _recipe(neovim).replace(COMMAND, command)
     (fresh / "a.py").write_text(SUM.replace("█", ""), encoding="utf-8")
     with start(way[0], fresh, None, init=init) as editor:
-        editor.nvim.ui_try_resize(80, 24)  # a terminal of the usual size, where a long message asks for <Enter>
+        editor.nvim.ui_try_resize(
+            80, 24
+        )  # a terminal of the usual size, where a long message asks for <Enter>
         editor.nvim.command(f"edit {fresh}/a.py")
         editor.wait("a client", lambda: editor.lua("#vim.lsp.get_clients({ bufnr = 0 }) == 1"))
         editor.wait("a model", lambda: editor.waits_for_enter or editor.nvim.exec_lua(LOADED))
