@@ -18,7 +18,7 @@ from .workbench import Workbench
 
 pytestmark = pytest.mark.timeout(900)
 
-OFFER = "There is no fim-lsp server yet"
+OFFER = "There is no fim-lsp server on this machine yet"
 PROGRESS = "Installing fim-lsp"
 
 # A build that lasts until it is killed, and a process of its own such as a compiler.

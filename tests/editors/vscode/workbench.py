@@ -209,9 +209,13 @@ class Workbench:
         """Choose an entry of a picker, the menu for example, once it is there."""
         self.page.locator(_ROW, has_text=words).first.click(timeout=LONG_S * 1000)
 
-    def fill(self, text: str) -> None:
-        """Put text into a picker's box, as into that of the file dialog."""
-        self.page.locator(".quick-input-widget input[type=text]").first.fill(text)
+    def choose_file(self, file: Path) -> None:
+        """Name a file in the file dialog, once that has shown where it begins."""
+        box = self.page.locator(".quick-input-widget input[type=text]").first
+        self.until(lambda: box.input_value().startswith("/") and self.entries(), "a file dialog")
+        box.fill(str(file))
+        self.page.locator(_ROW, has_text=file.name).first.wait_for(timeout=LONG_S * 1000)
+        self.press("Enter")
 
     def menu(self, words: str) -> None:
         """Choose an entry of the extension's menu."""
