@@ -119,7 +119,7 @@ def test_what_can_not_be_installed_leaves_nothing_behind(opened: Callable[..., W
     workbench.screenshot(PICTURES / "install-failed.png")
     assert "No matching distribution found for fim-lsp" in said
     assert not environments(tmp_path)
-    assert "not installed" in workbench.status()["about"]
+    workbench.wait_for_status("not installed")
 
 
 def test_cancelled_it_ends_with_all_that_it_started(
@@ -140,7 +140,7 @@ def test_cancelled_it_ends_with_all_that_it_started(
     workbench.until(lambda: not environments(tmp_path), "nothing left of it")
     workbench.until(lambda: not any(alive(int(pid)) for pid in started), "no process left of it")
     assert "could not be installed" not in workbench.notifications()
-    assert "not installed" in workbench.status()["about"]
+    workbench.wait_for_status("not installed")
 
 
 def alive(pid: int) -> bool:
