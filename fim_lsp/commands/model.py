@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from fim_lsp.errors import FimLspError
@@ -16,7 +17,9 @@ from fim_lsp.errors import FimLspError
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from fim_lsp.models.store import ModelStore, OnProgress, VerifiedModel
+    from fim_lsp.models.store import ModelStore, OnProgress, Progress, VerifiedModel
+
+_DOING = {"fetch": "fetching", "check": "checking", "join": "joining"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,7 +109,7 @@ def _pull(store: ModelStore, name: str) -> int:
     print(said, file=sys.stderr)
     if model.notice:
         print(model.notice, file=sys.stderr)
-    with _Bar() as on_progress:
+    with _Bar() if sys.stderr.isatty() else nullcontext(_in_lines()) as on_progress:
         path = store.pull(model, on_progress)
     print(path)
     return 0
@@ -156,6 +159,20 @@ def _mb(size: int) -> str:
     return f"{size / 1e6:,.0f} MB"
 
 
+def _in_lines() -> OnProgress:
+    """Progress for whoever reads stderr line by line, as editors do: a line for each tenth of a stage."""
+    said: set[tuple[str, int]] = set()
+
+    def show(progress: Progress) -> None:
+        tenths = min(10 * progress.done // max(progress.total, 1), 10)
+        if (progress.stage, tenths) not in said:
+            said.add((progress.stage, tenths))
+            part = f"{10 * tenths}% of {_mb(progress.total)}"
+            print(f"{_DOING[progress.stage]}: {part}", file=sys.stderr, flush=True)
+
+    return show
+
+
 class _Bar:
     """A progress bar on stderr, there as long as the ``with`` block is; silent where nobody looks."""
 
@@ -176,11 +193,9 @@ class _Bar:
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> OnProgress:
-        from fim_lsp.models.store import Progress
-
         def show(progress: Progress) -> None:
             if progress.stage not in self._tasks:
-                doing = {"fetch": "fetching", "check": "checking", "join": "joining"}[progress.stage]
+                doing = _DOING[progress.stage]
                 self._tasks[progress.stage] = self._bar.add_task(doing, total=progress.total)
             self._bar.update(self._tasks[progress.stage], completed=progress.done, total=progress.total)
 

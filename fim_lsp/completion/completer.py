@@ -306,9 +306,11 @@ class Completer:
             self._cache.put(flight.where, suggestion)
 
     def _note(self, flight: Flight, source: Source, landed: Suggestion) -> None:
+        engine = self._worker.engine
         self.last = evolve(
             self.last,
             source=source,
+            model=engine.info.name if engine is not None else "",
             template=flight.prompt.template,
             multiline=flight.multiline,
             timings=landed.timings,

@@ -21,6 +21,7 @@ class Explanation:
     """Counted from 0."""
     source: Source = "generated"
     """A remembered suggestion, a generation that was already running, or one of its own."""
+    model: str = ""
     template: str = ""
     adapters: tuple[AppliedAdapter, ...] = ()
     """Those that were applied; one that was refused is not among them."""

@@ -192,7 +192,12 @@ class InferenceWorker:
             raise
 
     async def close(self, timeout: float = 5.0) -> None:
-        """Abort what runs, close the engine on its own thread, and join it within ``timeout`` seconds."""
+        """Abort what runs, close the engine on its own thread, and join it within ``timeout`` seconds.
+
+        A load is not waited for: it gives up where the library asks whether it is still wanted, and the
+        seconds before and after, when nobody asks, would make the client kill a server that is leaving.
+        """
+        loading = self.state is WorkerState.LOADING
         self.state = WorkerState.CLOSED
         self._running.cancel()
         thread = self._thread
@@ -200,6 +205,8 @@ class InferenceWorker:
             return
         self._jobs.put(self._close_engine)
         self._jobs.put(None)
+        if loading:
+            return
         await asyncio.to_thread(thread.join, timeout)
         if thread.is_alive():
             logger.warning("The inference thread did not end within %.0f s; leaving it behind.", timeout)

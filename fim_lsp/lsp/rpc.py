@@ -2,12 +2,15 @@
 
 - A request whose parameters do not parse is logged, but never answered: the client waits for ever.
 - After ``shutdown`` and before ``initialize`` requests are dropped or crash.
+- A ``shutdown`` while a command waits is answered with an error: cancelling the command changes the table
+  that is being walked.
 - Copilot's additions to inline completion (document version, formatting) are thrown away, and a trigger
   kind of 0 (vscode-languageclient 9) is refused.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -61,6 +64,15 @@ class Protocol(LanguageServerProtocol):
     def use_own_documents(self) -> None:
         """Replace the workspace that pygls has just made; call from the initialize handler."""
         self._workspace = Documents.taking_over(self.workspace)
+
+    def end_requests(self) -> None:
+        """Cancel every request but the ``shutdown`` whose handler calls this, and refuse new ones."""
+        self._shutdown = True
+        shutdown = self.msg_id
+        handler: Any = asyncio.current_task()
+        for msg_id, future in tuple(self._request_futures.items()):
+            if msg_id != shutdown and future is not handler:
+                future.cancel()
 
     # pygls wraps this in an lru_cache, which a plain method replaces well enough.
     def get_message_type(  # type: ignore[override]

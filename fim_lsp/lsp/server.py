@@ -142,6 +142,7 @@ async def _configuration_changed(server: Server, params: types.DidChangeConfigur
 
 
 async def _shutdown(server: Server, _: None) -> None:
+    server.protocol.end_requests()
     await server.session.close()
 
 

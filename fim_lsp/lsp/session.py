@@ -120,7 +120,10 @@ class Session:
         try:
             layer = self._read_user()
         except SettingsError as error:
-            self._tell_once(str(error))
+            if self._is_news(str(error)):
+                self._server.window_show_message(
+                    types.ShowMessageParams(types.MessageType.Warning, str(error))
+                )
             return False
         changed = layer != self._layers["user"]
         self._layers["user"] = layer
@@ -213,9 +216,9 @@ class Session:
         logger.info(
             "Loaded %s, template %s (%s): %s", engine.info.name, template, chosen.source, chosen.reason
         )
-        self._tell_once(engine.info.notice)
+        self._remark(engine.info.notice)
         if chosen.template is None and chosen.source != "settings":
-            self._tell_once(f"{engine.info.name}: {chosen.reason}")
+            self._remark(f"{engine.info.name}: {chosen.reason}")
         self.show_state()
 
     def _failed(self, error: FimLspError) -> None:
@@ -227,10 +230,21 @@ class Session:
         logger.warning("%s", error)
         self._server.window_show_message(types.ShowMessageParams(types.MessageType.Warning, str(error)))
 
-    def _tell_once(self, notice: str | None) -> None:
-        if notice and notice not in self._notified:
-            self._notified.add(notice)
-            self._server.window_show_message(types.ShowMessageParams(types.MessageType.Info, notice))
+    def _remark(self, notice: str | None) -> None:
+        """Say something about a model that calls for no action, once.
+
+        Everybody has it in the log. Only clients that asked for the status are shown a message: others may
+        stop the typist for it, as Neovim does with "Press ENTER" (0.10 to 0.12).
+        """
+        if notice and self._is_news(notice):
+            logger.info("%s", notice)
+            if self.status.enabled:
+                self._server.window_show_message(types.ShowMessageParams(types.MessageType.Info, notice))
+
+    def _is_news(self, text: str) -> bool:
+        known = text in self._notified
+        self._notified.add(text)
+        return not known
 
     def show_state(self) -> None:
         """Send the resting state: ready, asleep or off.
@@ -266,9 +280,10 @@ class Session:
         )
 
     async def close(self) -> None:
-        """Abort what runs, free the model and write the last feedback."""
-        if self._watching is not None:
-            self._watching.cancel()
+        """Abort what runs, free the model and write the last feedback; a load is abandoned."""
+        for task in (self._watching, self._loading, self._waking):
+            if task is not None:
+                task.cancel()
         self._rest.stop()
         self._pause.stop()
         self.completer.stop()

@@ -207,3 +207,12 @@ async def test_loading_is_shown_as_progress_and_the_untuned_model_says_so_once()
         notices = [one for one in editor.client.messages if "not tuned" in one.message.lower()]
         assert len(notices) == 1
         assert any("template smollm2" in one.message for one in editor.client.log_messages)
+
+
+async def test_what_calls_for_no_action_is_only_logged_where_a_message_might_stop_the_typist():
+    async with start("--model", "smollm2-135m", options={"status": False}) as editor:
+        assert (await editor.command("fimLsp.reload")).state == "ready"
+        await editor.explain()
+        assert editor.client.messages == []
+        logged = [one for one in editor.client.log_messages if "not tuned" in one.message.lower()]
+        assert len(logged) == 1

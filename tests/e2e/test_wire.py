@@ -31,6 +31,32 @@ serve.open_engine = noisy
 sys.exit(main(["--stdio"]))
 """
 
+# A load that asks whether it is still wanted, as llama.cpp does between tensors, and one that never asks, as
+# llama.cpp does before the first and after the last.
+_LOADING = """
+import sys, threading
+from fim_lsp.commands import serve
+from fim_lsp.cli import main
+from fim_lsp.engine.base import ModelLoadError
+
+def say(word):
+    print(word, file=sys.stderr, flush=True)
+
+def listening(settings, on_loading):
+    say("loading")
+    while on_loading(0.5):
+        threading.Event().wait(0.001)
+    say("given up")
+    raise ModelLoadError("llama.cpp gave up.")
+
+def deaf(settings, on_loading):
+    say("loading")
+    threading.Event().wait()
+
+serve.open_engine = {"listening": listening, "deaf": deaf}[sys.argv[1]]
+sys.exit(main(["--stdio"]))
+"""
+
 
 class Wire:
     """A server process and its two pipes."""
@@ -66,6 +92,11 @@ class Wire:
             message = self.read()
             if message.get("id") == msg_id and "method" not in message:
                 return message
+
+    def said(self) -> bytes:
+        """The next line on stderr."""
+        assert self.process.stderr
+        return self.process.stderr.readline().strip()
 
     def initialize(self) -> None:
         assert "result" in self.request("initialize", INITIALIZE)
@@ -169,6 +200,32 @@ def test_the_server_leaves_when_its_client_is_gone(wire):
     assert wire.process.stdin
     wire.process.stdin.close()
     assert wire.process.wait(10) == 1
+
+
+@pytest.mark.parametrize(("manner", "then"), [("listening", b"given up"), ("deaf", b"")])
+def test_shutdown_waits_for_no_load(manner, then):
+    wire = Wire(sys.executable, "-c", _LOADING, manner)
+    wire.initialize()
+    assert wire.said() == b"loading"
+    assert wire.request("shutdown", None)["result"] is None
+    if then:
+        assert wire.said() == then
+    wire.send({"method": "exit"})
+    # Waited for, a load that never ends would be complained of as left behind.
+    assert wire.end() == (0, b"")
+
+
+def test_a_reload_that_a_shutdown_overtakes_is_answered_too():
+    wire = Wire(sys.executable, "-c", _LOADING, "deaf")
+    wire.initialize()
+    assert wire.said() == b"loading"
+    reload = {"command": "fimLsp.reload"}
+    wire.send({"id": "reload", "method": "workspace/executeCommand", "params": reload})
+    wire.send({"id": "shutdown", "method": "shutdown"})
+    answers = [message for message in (wire.read() for _ in range(2)) if "id" in message]
+    assert sorted(message["id"] for message in answers) == ["reload", "shutdown"]
+    wire.send({"method": "exit"})
+    assert wire.end() == (0, b"")
 
 
 def test_stray_output_never_reaches_the_protocol():

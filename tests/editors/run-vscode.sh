@@ -30,6 +30,14 @@ if [ ! -e "$tools/.ready-playwright" ]; then
     touch "$tools/.ready-playwright"
 fi
 
+# What the extension's own pip finds instead of a package index. pip's cache has llama.cpp compiled by now.
+if [ ! "$tools/.ready-wheels" -nt constraints.txt ]; then
+    "$python" -m pip wheel --quiet --constraint constraints.txt --wheel-dir "$tools/wheels" .
+    touch "$tools/.ready-wheels"
+fi
+rm -f "$tools"/wheels/fim_lsp-*.whl
+"$python" -m pip wheel --quiet --no-deps --wheel-dir "$tools/wheels" .
+
 (
     cd editors/vscode
     [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund

@@ -20,7 +20,7 @@ export async function pickAdapters(): Promise<void> {
     picked: isOn(adapter),
     adapter,
   }));
-  const options = { canPickMany: true as const, placeHolder: "Adapters to apply" };
+  const options = { canPickMany: true as const, title: "Adapters to apply", placeHolder: "Name" };
   const picked = await window.showQuickPick<Entry>([...entries, ADD], options);
   if (!picked) return;
   const on = picked.flatMap(({ adapter }) => (adapter ? [adapter.path] : []));
@@ -31,6 +31,7 @@ export async function pickAdapters(): Promise<void> {
 async function add(adapters: readonly Adapter[]): Promise<void> {
   const files = await window.showOpenDialog({
     filters: { "LoRA adapters": ["gguf"] },
+    title: "LoRA Adapter",
     openLabel: "Use This Adapter",
   });
   const file = files?.[0]?.fsPath;

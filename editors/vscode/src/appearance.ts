@@ -8,7 +8,7 @@ export interface ServerStatus {
 }
 
 export interface Facts {
-  readonly server: "searching" | "missing" | "starting" | "running" | "crashed" | "failed";
+  readonly server: "searching" | "missing" | "installing" | "starting" | "running" | "crashed" | "failed";
   /** Why the server is missing or failed. */
   readonly problem?: string | undefined;
   readonly status?: ServerStatus | undefined;
@@ -25,6 +25,8 @@ export interface Facts {
 export interface Appearance {
   readonly text: string;
   readonly tooltip: string;
+  /** What a click on it is good for, beyond the menu. */
+  readonly click?: string;
   readonly severity?: "warning" | "error";
 }
 
@@ -40,9 +42,12 @@ function serverTrouble({ server, problem, status }: Facts): Appearance | undefin
     case "missing":
       return {
         text: "$(warning) fim: no server",
-        tooltip: "fim-lsp is not installed. Click to install it.",
+        tooltip: "The server is not installed.",
+        click: "Click to install it.",
         severity: "warning",
       };
+    case "installing":
+      return { text: "$(loading~spin) fim: installing", tooltip: "The server is being installed." };
     case "failed":
       return { text: "$(error) fim", tooltip: problem ?? "The server does not start.", severity: "error" };
     case "crashed":
@@ -57,8 +62,12 @@ function serverTrouble({ server, problem, status }: Facts): Appearance | undefin
 
 function modelTrouble({ status, missingModel, percent }: Facts): Appearance | undefined {
   if (missingModel) {
-    const tooltip = `The model ${missingModel} is not here yet. Click to fetch it or to pick another.`;
-    return { text: "$(cloud-download) fim: no model", tooltip, severity: "warning" };
+    return {
+      text: "$(cloud-download) fim: no model",
+      tooltip: `The model ${missingModel} is not here yet.`,
+      click: "Click to fetch it or to pick another.",
+      severity: "warning",
+    };
   }
   if (status?.kind === "Error") return { text: "$(error) fim", tooltip: status.message, severity: "error" };
   if (!status?.busy) return undefined;

@@ -26,11 +26,21 @@ function isModel(value: unknown): value is Model {
   return typeof value === "object" && value !== null && "name" in value && "sizeBytes" in value;
 }
 
-/** One line about a model: `98 MB, Apache-2.0, not tuned for fill-in-the-middle`. */
+/** One line about a model: `98 MB, 350 MB of memory, Apache-2.0, not tuned for fill-in-the-middle`. */
 export function describe(model: Model): string {
-  const size = `${Math.round(model.sizeBytes / 1e6)} MB`;
-  const memory = `${model.memoryMb} MB of memory`;
-  return [size, memory, model.licence, ...(model.tuned ? [] : ["not tuned for fill-in-the-middle"])].join(
-    ", ",
-  );
+  const facts = [inBytes(model.sizeBytes), `${inBytes(model.memoryMb * 1e6)} of memory`, model.licence];
+  return [...facts, ...(model.tuned ? [] : ["not tuned for fill-in-the-middle"])].join(", ");
+}
+
+function inBytes(count: number): string {
+  return count < 1e9 ? `${Math.round(count / 1e6)} MB` : `${(count / 1e9).toFixed(1)} GB`;
+}
+
+/**
+ * Whether a model is the one in use: what the editor's settings name, else what the server says that it
+ * loaded, which may be the choice of `fim-lsp model use`; there, adapters follow the title.
+ */
+export function isInUse(model: Model, chosen: string | undefined, loaded: string): boolean {
+  if (chosen !== undefined) return model.name === chosen;
+  return loaded === model.title || loaded.startsWith(`${model.title} + `);
 }

@@ -5,7 +5,10 @@ export interface Explanation {
   /** Counted from 0. */
   readonly line: number;
   readonly source: "cache" | "joined" | "generated";
+  /** Missing from an older server's answer. */
+  readonly model?: string;
   readonly template: string;
+  readonly adapters: readonly { readonly path: string; readonly scale: number }[];
   readonly multiline: boolean;
   readonly delayMs: number;
   readonly timings: Readonly<
@@ -42,6 +45,7 @@ export function explanationPage(last: Explanation): string {
     "# Why this suggestion",
     `${decodeURIComponent(last.uri)}, line ${last.line + 1}`,
     outcome,
+    `It came from ${origin(last)}.`,
     `It was ${SOURCES[last.source]}. The model was ${Math.round(last.confidence * 100)}% sure of its tokens.`,
     "## What the model said",
     `${fenced(last.said)}\n\nIt ended because of: ${last.endedBy || "nothing"}.`,
@@ -55,6 +59,15 @@ export function explanationPage(last: Explanation): string {
     ...last.parts.map(({ kind, text, tokens }) => `### ${kind}, ${tokens} tokens\n\n${fenced(text)}`),
     "",
   ].join("\n\n");
+}
+
+/** The model and its adapters by their files' names: `SmolLM2 135M with mine.gguf at scale 0.5`. */
+function origin({ model, adapters }: Explanation): string {
+  const named = adapters.map(({ path, scale }) => {
+    const file = path.replace(/^.*[\\/]/, "");
+    return scale === 1 ? file : `${file} at scale ${scale}`;
+  });
+  return [model ?? "the model", ...(named.length > 0 ? ["with", named.join(", ")] : [])].join(" ");
 }
 
 function step({ name, before, after }: Explanation["steps"][number]): string {

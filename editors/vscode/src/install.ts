@@ -9,27 +9,35 @@ import {
   workspace,
 } from "vscode";
 import { selectedInterpreter } from "./interpreter";
-import { interpreterIn, ownEnvironment, ownFolder } from "./locate";
+import { type Found, interpreterIn, ownEnvironment, ownFolder } from "./locate";
 import { type CommandLine, lastLine, run } from "./processes";
 
+/** The multimodal library takes half of the time that llama.cpp compiles, and serves nothing here. */
+const WITHOUT_MULTIMODAL = "-DLLAVA_BUILD=OFF";
 const NEW_ENOUGH = "import sys; sys.exit(sys.version_info < (3, 10))";
 
-/** Ask, then install; whether there is a server now. */
-export async function offerInstall(context: ExtensionContext, log: LogOutputChannel): Promise<boolean> {
+/** Ask whether to install the server; what to install, if the user agrees. */
+export async function askToInstall(found: Found | undefined): Promise<string | undefined> {
   const wanted = workspace.getConfiguration("fimLsp").get("server.package", "fim-lsp");
-  const answer = await window.showInformationMessage(
-    `There is no fim-lsp server yet. Install the Python package ${wanted} for VS Code alone? ` +
-      "Compiling llama.cpp takes 5 to 15 minutes and needs a C++ compiler.",
-    "Install",
-    "Set a Command",
-  );
-  if (answer === "Set a Command") {
+  const now = found
+    ? `fim-lsp ${found.version} is in use (${found.command}). Install another one`
+    : "There is no fim-lsp server on this machine yet. Install one";
+  const question =
+    `${now}, the Python package ${wanted} in an environment of its own? ` +
+    "Compiling llama.cpp takes 5 to 15 minutes and needs a C++ compiler.";
+  const answer = await window.showInformationMessage(question, "Install", "Set Its Command");
+  if (answer === "Set Its Command") {
     await commands.executeCommand("workbench.action.openSettings", "fimLsp.server");
   }
-  return answer === "Install" && (await install(context, log, wanted));
+  return answer === "Install" ? wanted : undefined;
 }
 
-async function install(context: ExtensionContext, log: LogOutputChannel, wanted: string): Promise<boolean> {
+/** Install a package with pip into the extension's own environment, made anew; whether it is there now. */
+export async function install(
+  context: ExtensionContext,
+  log: LogOutputChannel,
+  wanted: string,
+): Promise<boolean> {
   const cwd = await ownFolder(context);
   const python = await findPython(cwd);
   if (!python) {
@@ -37,6 +45,7 @@ async function install(context: ExtensionContext, log: LogOutputChannel, wanted:
     return false;
   }
   const environment = ownEnvironment(context);
+  const env = { CMAKE_ARGS: process.env.CMAKE_ARGS ?? WITHOUT_MULTIMODAL };
   const steps: CommandLine[] = [
     { command: python, args: ["-m", "venv", "--clear", environment] },
     { command: interpreterIn(environment), args: ["-m", "pip", "install", "--progress-bar", "off", wanted] },
@@ -56,7 +65,7 @@ async function install(context: ExtensionContext, log: LogOutputChannel, wanted:
         log.info(message);
         report.report({ message });
       };
-      const { code, output } = await run(step, { cwd, signal: abort.signal, onLine });
+      const { code, output } = await run(step, { cwd, env, signal: abort.signal, onLine });
       if (code !== 0) {
         await rm(environment, { recursive: true, force: true });
         if (!token.isCancellationRequested) complain(log, lastLine(output));
@@ -76,7 +85,9 @@ async function findPython(cwd: string): Promise<string | undefined> {
 }
 
 function complain(log: LogOutputChannel, reason: string): void {
-  void window.showErrorMessage(`fim-lsp could not be installed: ${reason}`, "Show Log").then((answer) => {
-    if (answer) log.show();
-  });
+  void window
+    .showErrorMessage(`fim-lsp could not be installed: ${reason.replace(/^ERROR: /, "")}`, "Show Log")
+    .then((answer) => {
+      if (answer) log.show();
+    });
 }

@@ -9,10 +9,19 @@ interface Entry extends QuickPickItem {
 }
 
 const SEPARATOR: Entry = { label: "", kind: QuickPickItemKind.Separator };
+const LOG: Entry = { label: "$(output) Show log", command: ["fimLsp.showLog"] };
+const SETTINGS: Entry = {
+  label: "$(gear) Settings",
+  command: ["workbench.action.openSettings", "@ext:fim-lsp.fim-lsp"],
+};
 
 /** Show the menu: what is wrong first, then the switches, then the rest. */
 export async function showMenu(status: StatusBar, gate: Gate): Promise<void> {
-  const entries = [...remedies(status), ...switches(gate), SEPARATOR, ...tools()];
+  const { server } = status.facts;
+  const entries =
+    server === "missing" || server === "installing"
+      ? withoutServer(server)
+      : [...remedies(status), ...switches(gate), SEPARATOR, ...tools()];
   const picked = await window.showQuickPick<Entry>(entries, {
     title: "fim-lsp",
     placeHolder: appearance(status.facts).tooltip,
@@ -20,9 +29,16 @@ export async function showMenu(status: StatusBar, gate: Gate): Promise<void> {
   if (picked?.command) await commands.executeCommand(...picked.command);
 }
 
-function remedies({ facts: { server, missingModel } }: StatusBar): Entry[] {
-  if (server === "missing")
-    return [{ label: "$(desktop-download) Install the server…", command: ["fimLsp.install"] }];
+function withoutServer(server: "missing" | "installing"): Entry[] {
+  const search: Entry[] = [
+    { label: "$(desktop-download) Install the server…", command: ["fimLsp.install"] },
+    { label: "$(refresh) Look for the server again", command: ["fimLsp.restart"] },
+    SEPARATOR,
+  ];
+  return [...(server === "missing" ? search : []), LOG, SETTINGS];
+}
+
+function remedies({ facts: { missingModel } }: StatusBar): Entry[] {
   if (!missingModel) return [];
   return [{ label: `$(cloud-download) Fetch ${missingModel}`, command: ["fimLsp.fetchModel", missingModel] }];
 }
@@ -54,8 +70,8 @@ function tools(): Entry[] {
     { label: "$(layers) Pick adapters…", command: ["fimLsp.pickAdapters"] },
     { label: "$(question) Why this suggestion?", command: ["fimLsp.why"] },
     { label: "$(pulse) Doctor", command: ["fimLsp.doctor"] },
-    { label: "$(output) Show log", command: ["fimLsp.showLog"] },
+    LOG,
     { label: "$(refresh) Restart the server", command: ["fimLsp.restart"] },
-    { label: "$(gear) Settings", command: ["workbench.action.openSettings", "@ext:fim-lsp.fim-lsp"] },
+    SETTINGS,
   ];
 }

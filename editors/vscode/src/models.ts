@@ -1,8 +1,17 @@
 // Picking a model, and fetching it when the user agrees.
-import { ConfigurationTarget, ProgressLocation, type QuickPickItem, window, workspace } from "vscode";
-import { type Model, describe, readCatalog } from "./catalog";
+import {
+  ConfigurationTarget,
+  ProgressLocation,
+  type QuickPickItem,
+  QuickPickItemKind,
+  window,
+  workspace,
+} from "vscode";
+import { type Model, describe, isInUse, readCatalog } from "./catalog";
+import { wasSet } from "./explicit";
 import { lastLine } from "./processes";
 import type { Server } from "./server";
+import type { StatusBar } from "./statusBar";
 
 interface Entry extends QuickPickItem {
   readonly model?: Model;
@@ -12,20 +21,50 @@ const FILE: Entry = { label: "$(folder-opened) A GGUF file…" };
 const NAME: Entry = { label: "$(edit) Another name or path…" };
 
 /** Let the user pick a model; one that is not here yet is fetched first, if they agree. */
-export async function pickModel(server: Server): Promise<void> {
-  const listed = await server.verb(["model", "list", "--json"]);
-  const known = readCatalog(listed?.stdout ?? "").map(entry);
-  const options = { placeHolder: "Model for completions", matchOnDescription: true };
-  const picked = await window.showQuickPick<Entry>([...known, FILE, NAME], options);
+export async function pickModel(server: Server, status: StatusBar): Promise<void> {
+  const options = {
+    title: "Model for completions",
+    placeHolder: "Name, size or licence",
+    matchOnDescription: true,
+  };
+  const picked = await window.showQuickPick<Entry>(entries(server, status), options);
   if (!picked) return;
   const name = picked.model ? await hereOrFetched(server, picked.model) : await askFor(picked);
   if (name) await use(name);
 }
 
-function entry(model: Model): Entry {
-  const current = workspace.getConfiguration("fimLsp").get("model.name") === model.name ? " (in use)" : "";
-  const icon = model.here ? "$(check)" : "$(cloud-download)";
-  return { label: `${icon} ${model.name}`, description: describe(model) + current, model };
+async function entries(server: Server, status: StatusBar): Promise<Entry[]> {
+  const listed = await server.verb(["model", "list", "--json"]);
+  const models = readCatalog(listed?.stdout ?? "");
+  const section = workspace.getConfiguration("fimLsp");
+  const chosen = wasSet(section.inspect("model.name")) ? section.get<string>("model.name") : undefined;
+  const loaded = status.facts.status?.message ?? "";
+  const entry = (model: Model) => asEntry(model, isInUse(model, chosen, loaded));
+  return [
+    ...group(
+      "on this machine",
+      models.filter(({ here }) => here),
+      entry,
+    ),
+    ...group(
+      "to be fetched",
+      models.filter(({ here }) => !here),
+      entry,
+    ),
+    { label: "others", kind: QuickPickItemKind.Separator },
+    FILE,
+    NAME,
+  ];
+}
+
+function group(label: string, models: readonly Model[], entry: (model: Model) => Entry): Entry[] {
+  return models.length > 0 ? [{ label, kind: QuickPickItemKind.Separator }, ...models.map(entry)] : [];
+}
+
+function asEntry(model: Model, inUse: boolean): Entry {
+  const icon = inUse ? "check" : model.here ? "blank" : "cloud-download";
+  const description = `${inUse ? "in use, " : ""}${describe(model)}`;
+  return { label: `$(${icon}) ${model.name}`, description, model };
 }
 
 async function hereOrFetched(server: Server, model: Model): Promise<string | undefined> {
@@ -39,6 +78,7 @@ async function askFor(picked: Entry): Promise<string | undefined> {
 async function askFile(): Promise<string | undefined> {
   const files = await window.showOpenDialog({
     filters: { "GGUF models": ["gguf"] },
+    title: "GGUF Model",
     openLabel: "Use This Model",
   });
   return files?.[0]?.fsPath;

@@ -2,7 +2,7 @@
 import { type Disposable, type ExtensionContext, workspace } from "vscode";
 import { type LanguageClient, State } from "vscode-languageclient/node";
 import { type Parts, makeClient } from "./client";
-import { offerInstall } from "./install";
+import { askToInstall, install } from "./install";
 import { onInterpreterSelected } from "./interpreter";
 import { type Found, locate, ownFolder } from "./locate";
 import { type CommandLine, type Outcome, type RunOptions, run } from "./processes";
@@ -11,6 +11,7 @@ export class Server implements Disposable {
   private client: LanguageClient | undefined;
   private found: Found | undefined;
   private turn: Promise<void> = Promise.resolve();
+  private installing = false;
   private readonly listeners: Disposable[] = [];
 
   constructor(
@@ -43,7 +44,8 @@ export class Server implements Disposable {
 
   /** Install the server if the user agrees, and start it. */
   async install(): Promise<void> {
-    if (await offerInstall(this.context, this.parts.log)) await this.restart();
+    const wanted = this.installing ? undefined : await askToInstall(this.found);
+    if (wanted && !this.installing) await this.installNow(wanted);
   }
 
   /** Run a command of the server's: `fimLsp.explain` and its like. Undefined while no server runs. */
@@ -62,6 +64,18 @@ export class Server implements Disposable {
   dispose(): void {
     for (const listener of this.listeners) listener.dispose();
     void this.stop();
+  }
+
+  private async installNow(wanted: string): Promise<void> {
+    const { log, status } = this.parts;
+    this.installing = true;
+    if (!this.found) status.update({ server: "installing" });
+    try {
+      if (await install(this.context, log, wanted)) await this.restart();
+      else if (!this.found) status.update({ server: "missing" });
+    } finally {
+      this.installing = false;
+    }
   }
 
   private async stopNow(): Promise<void> {

@@ -48,10 +48,11 @@ export class StatusBar implements Disposable {
   }
 
   private show(): void {
-    const { text, tooltip, severity } = appearance(this.known);
+    const { text, tooltip, click, severity } = appearance(this.known);
+    const about = ["fim-lsp:", tooltip, ...(click ? [click] : [])].join(" ");
     this.item.text = text;
-    this.item.tooltip = new MarkdownString().appendText(`fim-lsp: ${tooltip}`);
-    this.item.accessibilityInformation = { label: `fim-lsp: ${tooltip}` };
+    this.item.tooltip = new MarkdownString().appendText(about);
+    this.item.accessibilityInformation = { label: about };
     this.item.backgroundColor = severity && new ThemeColor(`statusBarItem.${severity}Background`);
   }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describe, readCatalog } from "../src/catalog";
+import { describe, isInUse, readCatalog } from "../src/catalog";
 
 const smol = {
   name: "smollm2-135m",
@@ -23,4 +23,17 @@ test("what is no list of models is no model", () => {
 test("size, memory, licence and a warning", () => {
   assert.equal(describe(smol), "98 MB, 350 MB of memory, Apache-2.0, not tuned for fill-in-the-middle");
   assert.equal(describe({ ...smol, tuned: true }), "98 MB, 350 MB of memory, Apache-2.0");
+});
+
+test("large sizes are in GB", () => {
+  const large = { ...smol, sizeBytes: 1_647_000_000, memoryMb: 2_100, tuned: true };
+  assert.equal(describe(large), "1.6 GB, 2.1 GB of memory, Apache-2.0");
+});
+
+test("in use is what the settings name, else what was loaded", () => {
+  assert.ok(isInUse(smol, "smollm2-135m", ""));
+  assert.ok(!isInUse(smol, "default", "SmolLM2"));
+  assert.ok(isInUse(smol, undefined, "SmolLM2"));
+  assert.ok(isInUse(smol, undefined, "SmolLM2 + mine"));
+  assert.ok(!isInUse(smol, undefined, "SmolLM2 360M"));
 });

@@ -6,7 +6,12 @@ const last: Explanation = {
   uri: "file:///a%20b.py",
   line: 6,
   source: "joined",
+  model: "SmolLM2 135M",
   template: "smollm2",
+  adapters: [
+    { path: "/home/me/mine.gguf", scale: 1 },
+    { path: "C:\\team.gguf", scale: 0.5 },
+  ],
   multiline: true,
   delayMs: 1.25,
   timings: {
@@ -26,10 +31,11 @@ const last: Explanation = {
   confidence: 0.876,
 };
 
-test("the page tells place, offer, costs, filters and prompt", () => {
+test("the page tells place, model, offer, costs, filters and prompt", () => {
   const page = explanationPage(last);
   for (const said of [
     "/a b.py, line 7",
+    "came from SmolLM2 135M with mine.gguf, team.gguf at scale 0.5.",
     "already running",
     "88%",
     "| prompt tokens reused | 99 |",

@@ -36,3 +36,27 @@ test("an abort ends the program", async () => {
   });
   assert.equal((await running).code, null);
 });
+
+// What the program started holds its pipes open: as long as that lives, the outcome does not come.
+test("an abort ends what the program started, too", { timeout: 60_000 }, async () => {
+  const compiler = "setInterval(() => {}, 1000); process.on('SIGINT', () => {}); console.log('compiling')";
+  const program = `require("node:child_process")
+    .spawn(process.execPath, ["-e", ${JSON.stringify(compiler)}], { stdio: "inherit" });
+    setInterval(() => {}, 1000);`;
+  const abort = new AbortController();
+  const options = {
+    cwd,
+    signal: abort.signal,
+    onLine: () => {
+      abort.abort(new Error("no longer wanted"));
+    },
+  };
+  const outcome = await run(script(program), options);
+  assert.notEqual(outcome.code, 0);
+  assert.equal(lastLine(outcome.output), "no longer wanted");
+});
+
+test("a program whose time was up before it began is ended", async () => {
+  const outcome = await run(script("setInterval(() => {}, 1000)"), { cwd, signal: AbortSignal.abort() });
+  assert.equal(outcome.code, null);
+});

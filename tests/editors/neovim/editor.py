@@ -187,6 +187,11 @@ class Editor:
         return str(self.lua("require('fim_lsp.statusline').text()"))
 
     @property
+    def waits_for_enter(self) -> bool:
+        """Whether a message stopped the editor; it answers nothing but this until somebody presses a key."""
+        return bool(self.nvim.api.get_mode()["blocking"])
+
+    @property
     def state(self) -> str:
         """The statusline's one word."""
         return str(self.lua("require('fim_lsp.statusline').state()"))

@@ -67,6 +67,22 @@ def test_a_missing_program_is_named_with_a_remedy(way: tuple[str, str], fresh: P
         assert "There is no program no-such-program" in editor.text
 
 
+def test_starting_up_asks_for_no_enter_and_the_log_has_what_was_said(
+    way: tuple[str, str], fresh: Path
+) -> None:
+    options = {"cmd": server_command(fresh / "wire.jsonl"), "settings": SETTINGS}
+    (fresh / "nvim").mkdir(parents=True)
+    (fresh / "a.py").write_text(SUM.replace("█", ""), encoding="utf-8")
+    with start(way[0], fresh, options) as editor:
+        editor.nvim.ui_try_resize(80, 24)
+        editor.nvim.command(f"edit {fresh}/a.py")
+        editor.wait("ready", lambda: editor.waits_for_enter or editor.state == "ready")
+        assert not editor.waits_for_enter
+        assert any("not tuned" in line for line in editor.lua("require('fim_lsp.log').lines()"))
+        editor.type("GA(")
+        editor.wait_text(SUM.replace("█", "("))
+
+
 def test_bad_options_are_refused_by_name(way: tuple[str, str], fresh: Path) -> None:
     with start(way[0], fresh, None) as editor:
         said = editor.nvim.exec_lua(
@@ -87,12 +103,15 @@ def test_without_the_plugin_the_plain_file_is_enough(way: tuple[str, str], fresh
     (fresh / "nvim" / "lsp").mkdir(parents=True)
     (fresh / "nvim" / "lsp" / "fim_lsp.lua").write_text(plain.replace(COMMAND, command), encoding="utf-8")
     init = f"vim.opt.runtimepath:remove({str(PLUGIN)!r})\n" + _recipe(neovim).replace(COMMAND, command)
-    init += "\nvim.o.cmdheight = 5"  # room for what the server says, or Neovim waits for <Enter>
     (fresh / "a.py").write_text(SUM.replace("█", ""), encoding="utf-8")
     with start(way[0], fresh, None, init=init) as editor:
+        editor.nvim.ui_try_resize(
+            80, 24
+        )  # a terminal of the usual size, where a long message asks for <Enter>
         editor.nvim.command(f"edit {fresh}/a.py")
         editor.wait("a client", lambda: editor.lua("#vim.lsp.get_clients({ bufnr = 0 }) == 1"))
-        editor.wait("a model", lambda: editor.nvim.exec_lua(LOADED))
+        editor.wait("a model", lambda: editor.waits_for_enter or editor.nvim.exec_lua(LOADED))
+        assert not editor.waits_for_enter
         editor.type("GA(")
         if neovim >= (0, 12):
             editor.wait("ghost text", editor.ghosts)

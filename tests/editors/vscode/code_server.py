@@ -83,6 +83,8 @@ def start(
     *,
     command: list[str] | None = None,
     settings: Mapping[str, Any] | None = None,
+    machine: Mapping[str, Any] | None = None,
+    files: Mapping[str, str] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[CodeServer]:
     """Install the extension into a fresh profile below ``root`` and serve its workspace.
@@ -91,14 +93,19 @@ def start(
         root: An empty folder.
         command: ``fimLsp.server.command``; None for the recorded server.
         settings: The user's settings besides those that keep the editor quiet.
+        machine: Settings that only a machine can have, as ``fimLsp.server.package`` is.
+        files: Texts of the workspace by their paths in it.
         env: Environment besides this process's.
     """
     record, workspace, data = root / "record.jsonl", root / "workspace", root / "data"
     workspace.mkdir()
+    for name, text in (files or {}).items():
+        (workspace / name).parent.mkdir(parents=True, exist_ok=True)
+        (workspace / name).write_text(text, encoding="utf-8")
     if command is None:
         command = [sys.executable, str(HERE / "recorded_server.py"), str(record)]
     # Machine-scoped settings are read from here in a remote window, which code-server's always is.
-    _write_json(data / "Machine" / "settings.json", {"fimLsp.server.command": command})
+    _write_json(data / "Machine" / "settings.json", {"fimLsp.server.command": command, **(machine or {})})
     _write_json(data / "User" / "keybindings.json", _KEYS)
     (root / "config.yaml").write_text("auth: none\n", encoding="utf-8")
     address = f"127.0.0.1:{_free_port()}"

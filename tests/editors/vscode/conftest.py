@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,23 +51,49 @@ def code_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CodeServer
 @pytest.fixture(scope="session")
 def window(browser: Browser, code_server: CodeServer) -> Workbench:
     """The window, once its model is loaded."""
-    page = browser.new_page(viewport={"width": 1100, "height": 600})
-    # Talk to nothing but our own server.
-    page.route(lambda url: code_server.address not in url, lambda route: route.abort())
-    workbench = Workbench(page, code_server)
-    workbench.load()
+    workbench = _open_window(browser, code_server)
     workbench.wait_for_status("Ready")
     workbench.wake()
     return workbench
 
 
-@pytest.fixture
-def workbench(window: Workbench, request: pytest.FixtureRequest) -> Iterator[Workbench]:
-    """The window with the settings that every test begins with; a picture is taken of a failure."""
+def _open_window(browser: Browser, server: CodeServer) -> Workbench:
+    """A window on the server's workspace, talking to nothing else."""
+    page = browser.new_page(viewport={"width": 1100, "height": 600})
+    page.route(lambda url: server.address not in url, lambda route: route.abort())
+    workbench = Workbench(page, server)
+    workbench.load()
+    return workbench
+
+
+@contextmanager
+def _pictured(window: Workbench, request: pytest.FixtureRequest) -> Iterator[Workbench]:
+    """Take a picture of a failure."""
     before = request.session.testsfailed
     yield window
     if request.session.testsfailed > before:
         window.screenshot(PICTURES / f"failed-{request.node.name}.png")
+
+
+@pytest.fixture
+def workbench(window: Workbench, request: pytest.FixtureRequest) -> Iterator[Workbench]:
+    """The window with the settings that every test begins with."""
+    with _pictured(window, request):
+        yield window
     window.close()
     window.settings()
     window.wait_for_status("Ready")
+
+
+@pytest.fixture
+def opened(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Workbench]]:
+    """Opens an editor of the test's own; takes what :func:`start` takes."""
+    with ExitStack() as stack:
+
+        def open_editor(root: Path, **options: Any) -> Workbench:
+            server = stack.enter_context(start(root, **options))
+            window = _open_window(browser, server)
+            stack.callback(window.page.close)
+            return stack.enter_context(_pictured(window, request))
+
+        yield open_editor

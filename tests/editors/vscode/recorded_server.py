@@ -1,7 +1,7 @@
 """The real server, which also writes down what it is asked and what it costs: ``recorded_server.py FILE …``.
 
 One JSON object a line: requests with what the editor sent, answers with what it got, generations with their
-sampling, settings that came into force, and the process that did it.
+sampling, model and adapters, settings that came into force, and the process that did it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,12 @@ def main(record: Path, arguments: list[str]) -> int:
         return answer
 
     async def recorded_generate(worker: Any, prompt: Any, sampling: Any, *rest: Any) -> Any:
-        write("generation", max_tokens=sampling.max_tokens)
+        write(
+            "generation",
+            max_tokens=sampling.max_tokens,
+            model=worker.engine.info.name,
+            adapters=[str(adapter.path) for adapter in prompt.adapters],
+        )
         generation = await generate(worker, prompt, sampling, *rest)
         timings = generation.timings
         write("cost", evaluated=timings.evaluated_tokens, generated=timings.generated_tokens)

@@ -37,6 +37,8 @@ _SCREEN = """() => {
     shown: inline.length + below.length > 0,
   };
 }"""
+_TOAST = ".notifications-toasts .notification-toast"
+_ROW = ".quick-input-widget .quick-input-list .monaco-list-row"
 _STATUS = """() => {
   const item = document.querySelector("[id*='fimLsp.status']");
   return {
@@ -181,7 +183,44 @@ class Workbench:
         )
 
     def notifications(self) -> str:
-        return "\n".join(self.page.locator(".notifications-toasts .notification-toast").all_inner_texts())
+        return "\n".join(self.page.locator(_TOAST).all_inner_texts())
+
+    def notified(self, words: str) -> str:
+        """Wait for a notification, and return what it says."""
+
+        def said() -> str | None:
+            texts = self.page.locator(_TOAST).all_inner_texts()
+            return next((text for text in texts if words in text), None)
+
+        return self.until(said, lambda: f"a notification of {words!r}, not {self.notifications()!r}")
+
+    def answer(self, words: str, button: str) -> None:
+        """Press a button of a notification."""
+        self.notified(words)
+        toast = self.page.locator(_TOAST, has_text=words).first
+        toast.get_by_role("button", name=button, exact=True).click()
+
+    def entries(self) -> list[str]:
+        """Wait for a picker, and return its rows' words."""
+        self.page.wait_for_selector(_ROW, timeout=LONG_S * 1000)
+        return [text.replace("\n", " ") for text in self.page.locator(_ROW).all_inner_texts()]
+
+    def pick(self, words: str) -> None:
+        """Choose an entry of a picker, the menu for example, once it is there."""
+        self.page.locator(_ROW, has_text=words).first.click(timeout=LONG_S * 1000)
+
+    def choose_file(self, file: Path) -> None:
+        """Name a file in the file dialog, once that has shown where it begins."""
+        box = self.page.locator(".quick-input-widget input[type=text]").first
+        self.until(lambda: box.input_value().startswith("/") and self.entries(), "a file dialog")
+        box.fill(str(file))
+        self.page.locator(_ROW, has_text=file.name).first.wait_for(timeout=LONG_S * 1000)
+        self.press("Enter")
+
+    def menu(self, words: str) -> None:
+        """Choose an entry of the extension's menu."""
+        self.press("Control+Alt+Shift+m")
+        self.pick(words)
 
     def until(self, look: Callable[[], T | None], what: str | Callable[[], str]) -> T:
         """Look again and again until there is something."""

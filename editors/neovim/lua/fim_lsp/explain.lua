@@ -7,6 +7,7 @@ local FIRST = {
   'offered',
   'droppedBecause',
   'source',
+  'model',
   'template',
   'context',
   'confidence',
