@@ -7,12 +7,12 @@
 # Arguments name the sections after the server's: vscode, neovim, emacs; all of them if there is none.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-root=$PWD/build/newcomer
+# Not below this repository: what git ignores gets no suggestions. Kept where something fails.
+root=$(mktemp -d "${TMPDIR:-/tmp}/fim-lsp-newcomer.XXXXXX")
 neovim=$PWD/build/editors/neovim
 vscode=$PWD/build/editors/vscode
 python=$PWD/.venv/bin/python
 [ "$#" -gt 0 ] || set -- vscode neovim emacs
-rm -rf "$root"
 mkdir -p "$root/bin" "$root/vscode"
 REPOSITORY=$PWD
 export REPOSITORY
@@ -36,7 +36,12 @@ for editor in "$@"; do
         tests/editors/run-neovim.sh install
         ln -s "$neovim/bin/nvim-0.11" "$root/bin/nvim"
         ;;
-    emacs) command -v emacs >/dev/null || { echo "There is no Emacs here; tests/editors/run-emacs.sh gets it." >&2; exit 1; } ;;
+    emacs)
+        if ! command -v emacs >/dev/null; then
+            echo "There is no Emacs here; tests/editors/run-emacs.sh installs it." >&2
+            exit 1
+        fi
+        ;;
     esac
 done
 
@@ -52,3 +57,4 @@ for editor in "$@"; do
     esac
 done
 "$python" -m tests.editors.newcomer "$root" report
+rm -rf "$root"

@@ -22,21 +22,15 @@ PATIENCE_S = 120
 
 def vscode(home: Home, keys: str) -> str:
     """VS Code with the settings that it comes with."""
-    import shutil
-
-    from playwright.sync_api import sync_playwright
-
+    from tests.editors.vscode.browser import chromium
     from tests.editors.vscode.code_server import CodeServer, profile, serve
     from tests.editors.vscode.workbench import Workbench
 
-    # Chromium's sandbox wants a user that is not root.
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     log = home.root / "code-server.log"
     with (
         serve(profile(home.root / "vscode"), home.environment(), log) as address,
-        sync_playwright() as playwright,
+        chromium() as browser,
     ):
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
         page = browser.new_page(viewport={"width": 1100, "height": 700})
         page.route(lambda url: address not in url, lambda route: route.abort())
         workbench = Workbench(page, CodeServer(address, home.work, home.root / "no-record"))
@@ -47,13 +41,14 @@ def vscode(home: Home, keys: str) -> str:
         workbench.wait_for_status("Ready")
         workbench.open(SAMPLE)
         workbench.type(keys, every_ms=EVERY_S * 1000)
-        ghost = workbench.wait_for_ghost()
-        workbench.screenshot(home.root / "vscode.png")
+        try:
+            ghost = workbench.wait_for_ghost()
+        finally:
+            workbench.screenshot(home.root / "vscode.png")
         workbench.press("Tab")
         workbench.wait_for_none()
         if ghost.text not in workbench.saved():
             raise TrialError(f"VS Code did not insert {ghost.text!r}.")
-        browser.close()
     return ghost.text
 
 

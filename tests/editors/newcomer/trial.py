@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,7 +71,7 @@ class Home:
         dump = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w'))"
         began = time.monotonic()
         done = subprocess.run(
-            ["bash", "-exc", f'{shell}\npython3 -c "{dump}" "$0"', str(left)],
+            ["bash", "-exc", f'{shell}\n{sys.executable} -c "{dump}" "$0"', str(left)],
             env=self.environment(),
             cwd=self.path,
         )

@@ -9,7 +9,6 @@ writes a still picture and a recording to ``docs/pictures``; for VS Code also th
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -64,16 +63,12 @@ def vscode() -> None:
     Raises:
         NotShownError: if a drawing does not look like the screenshot.
     """
-    from playwright.sync_api import sync_playwright
-
     from tests.editors.pictures.likeness import WORST, difference, photograph
     from tests.editors.pictures.vscode import record
+    from tests.editors.vscode.browser import chromium
 
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    # Chromium's sandbox wants a user that is not root.
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+    with chromium() as browser:
         for theme in THEMES:
             name = f"vscode-{theme}"
             seen, drawn = SCREENSHOTS / f"{name}.png", SCREENSHOTS / f"{name}-drawn.png"
@@ -84,7 +79,6 @@ def vscode() -> None:
             print(f"{name}: {share:.2%} of the pixels differ from the screenshot")
             if share > WORST:
                 raise NotShownError(f"{picture} does not look like {seen}.")
-        browser.close()
 
 
 if __name__ == "__main__":
