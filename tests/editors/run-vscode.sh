@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The VS Code extension in real VS Code (code-server in Chromium): install what is missing, build, test.
-# Arguments go to pytest. Needs Node 20 with npm, the .venv of `make test`, and root unless Chromium is there.
+# Arguments go to pytest; `install` alone installs and builds. Needs Node 20 with npm, the .venv of `make test`,
+# and root unless Chromium is there.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tools=$PWD/build/editors/vscode
@@ -41,8 +42,10 @@ rm -f "$tools"/wheels/fim_lsp-*.whl
 (
     cd editors/vscode
     [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund
-    npm run check && npm test && npm run package
+    [ "${1:-}" = install ] || { npm run check && npm test; }
+    npm run package
 )
+[ "${1:-}" = install ] && exit
 .venv/bin/fim-lsp model path smollm2-135m >/dev/null 2>&1 || .venv/bin/fim-lsp model pull smollm2-135m
 
 PYTHONPATH=$tools/python FIM_LSP_CODE_SERVER=$tools "$python" -m pytest tests/editors/vscode "$@"

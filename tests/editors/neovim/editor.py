@@ -203,7 +203,6 @@ def start(
 ) -> Iterator[Editor]:
     """Start Neovim with nothing of the user's. ``options`` go to setup; None for no setup."""
     folder.mkdir(parents=True, exist_ok=True)
-    wire_log = folder / "wire.jsonl"
     script = folder / "init.lua"
     setup = "" if options is None else "require('fim_lsp').setup(vim.json.decode(OPTIONS))\n"
     script.write_text(
@@ -212,14 +211,23 @@ def start(
         encoding="utf-8",
     )
     environment = {f"XDG_{kind}_HOME": str(folder) for kind in ("CONFIG", "DATA", "STATE")}
+    argv = [nvim, "--headless", "-n", "-i", "NONE", "-u", str(script)]
+    with run(argv, folder, {**os.environ, **environment}, display=display) as editor:
+        yield editor
+
+
+@contextmanager
+def run(
+    argv: Sequence[str], folder: Path, environment: dict[str, str], *, display: str = "ghost"
+) -> Iterator[Editor]:
+    """Run Neovim until the end of the block, listening in ``folder``."""
     address = str(folder / "nvim.sock")
-    argv = [nvim, "--headless", "--listen", address, "-n", "-i", "NONE", "-u", str(script)]
-    process = subprocess.Popen(argv, env={**os.environ, **environment}, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen([*argv, "--listen", address], env=environment, stdin=subprocess.DEVNULL)
     try:
         child = _attach(address)
         # Wide, because a message that does not fit would wait for <Enter>.
         child.ui_attach(200, 40, rgb=True)
-        yield Editor(child, folder, display, wire_log)
+        yield Editor(child, folder, display, folder / "wire.jsonl")
     finally:
         process.terminate()
         try:

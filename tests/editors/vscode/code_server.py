@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,6 @@ def start(
     _write_json(data / "Machine" / "settings.json", {"fimLsp.server.command": command, **(machine or {})})
     _write_json(data / "User" / "keybindings.json", _KEYS)
     (root / "config.yaml").write_text("auth: none\n", encoding="utf-8")
-    address = f"127.0.0.1:{_free_port()}"
     _write_json(data / "User" / "settings.json", {**_QUIET, **(settings or {})})
     home = root / "home"
     home.mkdir()
@@ -118,23 +117,55 @@ def start(
         "XDG_CONFIG_HOME": str(home / ".config"),
         "XDG_DATA_HOME": str(home / ".local/share"),
         "FIM_LSP_MODELS": str(_models()),
-        "EXTENSIONS_GALLERY": "{}",
         **(env or {}),
     }
-    environment.pop("VSCODE_IPC_HOOK_CLI", None)
-    profile = ["--user-data-dir", data, "--extensions-dir", root / "ext", "--config", root / "config.yaml"]
+    program = profile(root)
+    subprocess.run(
+        [*program, "--install-extension", VSIX], env=outside(environment), check=True, capture_output=True
+    )
+    with serve(program, environment, root / "code-server.log") as address:
+        yield CodeServer(address, workspace, record)
+
+
+def profile(root: Path) -> list[str | Path]:
+    """The command line of VS Code with settings, extensions and data of its own below ``root``."""
     entry = Path(os.environ["FIM_LSP_CODE_SERVER"]) / "node_modules/code-server/out/node/entry.js"
-    node = [shutil.which("node") or "node", entry, *profile]
-    subprocess.run([*node, "--install-extension", VSIX], env=environment, check=True, capture_output=True)
+    folders = [
+        "--user-data-dir",
+        root / "data",
+        "--extensions-dir",
+        root / "ext",
+        "--config",
+        root / "config.yaml",
+    ]
+    return [shutil.which("node") or "node", entry, *folders]
+
+
+def outside(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment as it is outside VS Code's own terminal, without a gallery of extensions."""
+    rest = {name: value for name, value in environment.items() if name != "VSCODE_IPC_HOOK_CLI"}
+    return {**rest, "EXTENSIONS_GALLERY": "{}"}
+
+
+@contextmanager
+def serve(program: Sequence[str | Path], environment: Mapping[str, str], log_file: Path) -> Iterator[str]:
+    """Run code-server until the end of the block; yields its address once it answers.
+
+    Args:
+        program: As :func:`profile` gives it.
+        environment: All of it.
+        log_file: Where its words go.
+    """
+    address = f"127.0.0.1:{_free_port()}"
     flags = ("--disable-telemetry", "--disable-update-check", "--disable-getting-started-override")
-    with (root / "code-server.log").open("wb") as log:
-        serve = [*node, "--auth", "none", "--bind-addr", address, *flags]
+    with log_file.open("wb") as log:
+        command = [*program, "--auth", "none", "--bind-addr", address, *flags]
         process = subprocess.Popen(
-            serve, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command, env=outside(environment), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
             _wait_until_up(address, process)
-            yield CodeServer(address, workspace, record)
+            yield address
         finally:
             process.terminate()
             process.wait(60)

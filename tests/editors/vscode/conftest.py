@@ -7,7 +7,6 @@ them out.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,8 +18,9 @@ import pytest
 if "FIM_LSP_CODE_SERVER" not in os.environ:
     collect_ignore_glob = ["test_*.py"]
 else:
-    from playwright.sync_api import Browser, sync_playwright
+    from playwright.sync_api import Browser
 
+    from .browser import chromium
     from .code_server import CodeServer, start
     from .workbench import Workbench
 
@@ -29,13 +29,8 @@ PICTURES = Path(__file__).parents[3] / "build/editors/vscode/pictures"
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or "chromium"
-    # Chromium's sandbox wants a user that is not root.
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ end
 local function check_program()
   local program = config.options.cmd[1]
   if vim.fn.executable(program) == 0 then
-    local install = 'Install it (pip install fim-lsp), or give setup the whole path: '
+    local install = 'Install it (pip install . in a clone), or give setup the whole path: '
       .. "cmd = { '/path/to/fim-lsp', '--stdio' }."
     health.error(('There is no program %s'):format(program), install)
     return false
