@@ -87,4 +87,5 @@ def test_tokens_or_all_at_once_give_the_same(before: str, after: str, text: str,
     whole = check(text, [], 0, rules)
     assert (stop is None) == (whole is None)
     if stop is not None and whole is not None:
-        assert (arrived[: stop.keep], stop.rule) == (text[: whole.keep], whole.rule)
+        # Of two rules that cut at the same place, the one that needs less of the text speaks first.
+        assert arrived[: stop.keep] == text[: whole.keep]
