@@ -120,8 +120,8 @@ class Engine(Protocol):
         The first says what :meth:`generate` would; the others begin with the next likeliest tokens that say
         something, each with another one, and go on from there in the same way. Each has its own ``on_piece``
         and ends by itself. There are at most as many as ``on_pieces``, and at least one. When cancelled, all
-        that had not ended say so. No other prompt's evaluated tokens are lost; of this one, those of the first
-        candidate stay.
+        that had not ended say so. No other prompt's evaluated tokens are lost; of this one, the first
+        candidate's stay.
 
         Timings are those of all together, but for ``generated_tokens``.
 
