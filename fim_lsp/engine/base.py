@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from typing import Protocol
 
 from fim_lsp.errors import FimLspError
@@ -120,9 +119,9 @@ class Engine(Protocol):
 
         The first says what :meth:`generate` would; the others begin with the next likeliest tokens that say
         something, each with another one, and go on from there in the same way. Each has its own ``on_piece``
-        and ends by itself.
-        There are at most as many as ``on_pieces``, and at least one. When cancelled, those that had not ended
-        say so. No other prompt's evaluated tokens are lost; of this one, those of the first candidate stay.
+        and ends by itself. There are at most as many as ``on_pieces``, and at least one. When cancelled, all
+        that had not ended say so. No other prompt's evaluated tokens are lost; of this one, the first
+        candidate's stay.
 
         Timings are those of all together, but for ``generated_tokens``.
 
@@ -140,15 +139,8 @@ class Engine(Protocol):
             PromptTooLongError, AdapterError, DecodeError: as :meth:`generate`.
         """
 
-    def park(self) -> Future[None] | None:
-        """Begin to save one evaluated state that is not on the disk yet; done once it is there.
-
-        Takes milliseconds, as the disk is written on another thread. None once all of them are saved, or
-        where the engine saves none.
-        """
-
     def close(self) -> None:
-        """Save what :meth:`park` would, and free weights and context. Nothing may be called afterwards."""
+        """Free weights and context. Nothing may be called afterwards."""
 
 
 EngineFactory = Callable[[ModelSettings, OnLoading], Engine]

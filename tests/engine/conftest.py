@@ -84,25 +84,41 @@ def lora_files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     return [write_lora(folder / f"{seed}.gguf", base, seed=seed) for seed in range(3)]
 
 
-@pytest.fixture(scope="session")
-def llama_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+def _open(path: Path, speculation: str) -> Engine:
     from fim_lsp.engine.llama import open_llama
 
-    path: Path = request.getfixturevalue("model_path")
-    engine = open_llama(
-        path, ModelSettings(context_tokens=CONTEXT, batch_tokens=64, threads=1, speculation="off")
-    )
+    settings = ModelSettings(context_tokens=CONTEXT, batch_tokens=64, threads=1, speculation=speculation)
+    return open_llama(path, settings)
+
+
+@pytest.fixture(scope="session")
+def llama_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    engine = _open(request.getfixturevalue("model_path"), "off")
     yield engine
     engine.close()
 
 
-@pytest.fixture(params=["scripted", pytest.param("llama", marks=pytest.mark.model)])
+@pytest.fixture(scope="session")
+def drafting_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """The same, with drafts whatever they cost."""
+    engine = _open(request.getfixturevalue("model_path"), "on")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(
+    params=[
+        "scripted",
+        pytest.param("llama", marks=pytest.mark.model),
+        pytest.param("drafting", marks=pytest.mark.model),
+    ]
+)
 def bench(request: pytest.FixtureRequest) -> Bench:
     if request.param == "scripted":
         engine = _scripted()
         adapters = tuple(map(AppliedAdapter, engine.adapters))
     else:
-        engine = request.getfixturevalue("llama_engine")
+        engine = request.getfixturevalue(f"{request.param}_engine")
         # Start every test cold, whatever ran before.
         engine.mirror.clear()
         adapters = tuple(map(AppliedAdapter, request.getfixturevalue("lora_files")))

@@ -158,3 +158,15 @@ def _cancel_within_prefill(bench, cancel: CancelToken) -> threading.Thread:
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     return watcher
+
+
+@pytest.mark.parametrize("draft", ["", "    return a * b\n", "nothing of the kind", "😀"])
+def test_a_draft_never_changes_the_answer_nor_what_is_kept(bench, draft):
+    expected = bench.run(bench.prompt(CODE), max_tokens=12)
+    bench.engine.mirror.clear()
+    said = bench.run(bench.prompt(CODE, draft=draft), max_tokens=12)
+    timings = said.timings
+    assert said.text == expected.text
+    assert timings.accepted_tokens <= timings.drafted_tokens
+    assert timings.decodes + timings.accepted_tokens == timings.generated_tokens - 1
+    assert len(bench.mirror) == timings.evaluated_tokens + timings.generated_tokens - 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 
 from fim_lsp.engine.base import CancelToken
 from fim_lsp.engine.llama import LlamaEngine, open_llama
-from fim_lsp.settings import ModelSettings
 from fim_lsp.types import FinishReason, Generation, Piece, Prompt, SamplingParams
 from tests.engine.test_cold_equality import SMALL, TOLERANCE, cold_logits, likeliest_so_far
 from tests.engine.tiny_model import ALPHABET, write_random_llama
@@ -145,13 +143,6 @@ def test_batches_too_small_for_a_draft_are_not_drafted(tmp_path):
         engine.close()
 
 
-@pytest.fixture(scope="module")
-def drafting_model(model_path: Path) -> Iterator[LlamaEngine]:
-    engine = open_llama(model_path, ModelSettings(context_tokens=512, threads=1, speculation="on"))
-    yield engine
-    engine.close()
-
-
 def differs_beyond_a_tie(engine: LlamaEngine, prompt: Prompt, left: str, right: str) -> bool:
     """Whether two answers part where the model was sure."""
     tokens = [engine.tokenizer.encode(text) for text in (left, right)]
@@ -172,27 +163,27 @@ def differs_beyond_a_tie(engine: LlamaEngine, prompt: Prompt, left: str, right: 
         ("x = [1, 2, 3]\n" * 5 + "x = ", "nothing of the kind at all"),
     ],
 )
-def test_the_real_model_says_the_same_with_drafts(drafting_model, llama_engine, tail, draft):
-    drafting_model.mirror.clear()
+def test_the_real_model_says_the_same_with_drafts(drafting_engine, llama_engine, tail, draft):
+    drafting_engine.mirror.clear()
     llama_engine.mirror.clear()
     prompt = Prompt((), tail, draft=draft)
-    said, expected = ask(drafting_model, prompt, tokens=24), ask(llama_engine, prompt, tokens=24)
+    said, expected = ask(drafting_engine, prompt, tokens=24), ask(llama_engine, prompt, tokens=24)
     assert said.text == expected.text or not differs_beyond_a_tie(
         llama_engine, prompt, said.text, expected.text
     )
 
 
 @pytest.mark.model
-def test_repeated_code_takes_fewer_decodes(drafting_model):
-    drafting_model.mirror.clear()
-    timings = ask(drafting_model, Prompt((), REPEATED + "def third(a, b):\n    return"), tokens=24).timings
+def test_repeated_code_takes_fewer_decodes(drafting_engine):
+    drafting_engine.mirror.clear()
+    timings = ask(drafting_engine, Prompt((), REPEATED + "def third(a, b):\n    return"), tokens=24).timings
     assert timings.accepted_tokens >= 6
     assert timings.decodes + timings.accepted_tokens == timings.generated_tokens - 1
 
 
 @pytest.mark.model
-def test_a_healed_word_comes_before_any_draft(drafting_model):
+def test_a_healed_word_comes_before_any_draft(drafting_engine):
     text = "def fib(n):\n    if n < 2:\n        return n\n    retu"
-    drafting_model.mirror.clear()
-    said = ask(drafting_model, Prompt((), text, heal=True, draft="    rejoice and be glad"), tokens=6)
+    drafting_engine.mirror.clear()
+    said = ask(drafting_engine, Prompt((), text, heal=True, draft="    rejoice and be glad"), tokens=6)
     assert said.text.startswith("rn ")
