@@ -53,7 +53,7 @@ class Pace:
     """Observations since the last change."""
     _patience: int = _PATIENCE
     _direction: int = _DOWN
-    """Of the last change; to go on in it takes no patience."""
+    """Of the last change, 0 if it was taken back; to go on in it takes no patience."""
     _tried_from: tuple[int, float] | None = None
     """During a trial: the step to go back to, and the median there."""
 
@@ -110,9 +110,7 @@ class Pace:
         over = evolve(self, times=(), tried_from=None)
         if ms <= limit * former_ms:
             return over._noted(ms)._turned(direction)
-        return evolve(
-            over, step=former, patience=min(_MOST_PATIENCE, 2 * self._patience), direction=-direction
-        )
+        return evolve(over, step=former, patience=min(_MOST_PATIENCE, 2 * self._patience), direction=0)
 
     def _turned(self, direction: int) -> Pace:
         if direction == self._direction:

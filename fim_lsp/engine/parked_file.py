@@ -62,8 +62,9 @@ def write_state(path: Path, state: ParkedState, payload: Payload) -> None:
         OSError: no room, no permission; nothing is left then.
     """
     partial = path.with_suffix(f".{os.getpid()}.partial")
+    binary = getattr(os, "O_BINARY", 0)  # Windows would otherwise write \r\n for \n
     try:
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | binary, 0o600), "wb") as file:
             file.write(state.header(payload))
             file.write(payload)
         os.replace(partial, path)

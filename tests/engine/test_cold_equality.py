@@ -76,9 +76,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
     return base, [write_lora(folder / f"{seed}.gguf", base, seed=seed) for seed in range(2)]
 
 
-@pytest.fixture(scope="module")
-def engines(files: tuple[Path, list[Path]]) -> Iterator[tuple[LlamaEngine, LlamaEngine]]:
-    warm = open_llama(files[0], evolve(SMALL, speculation="on"))
+@pytest.fixture(scope="module", params=["in memory", "parked"])
+def engines(
+    request: pytest.FixtureRequest, files: tuple[Path, list[Path]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[LlamaEngine, LlamaEngine]]:
+    folder = tmp_path_factory.mktemp("parked") if request.param == "parked" else None
+    warm = open_llama(files[0], evolve(SMALL, speculation="on"), parking=folder)
     cold = open_llama(files[0], evolve(SMALL, speculation="off"))
     yield warm, cold
     warm.close()

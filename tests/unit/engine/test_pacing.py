@@ -88,8 +88,9 @@ def test_whatever_the_times_it_does_not_swing(most: int, times: list[float], by_
     decodes = 6000
     paces = list(follow(Pace(most), time_of, decodes))
     assert {pace.threads for pace in paces} <= set(steps(most))
-    # 500 observations; patience grows from 8 to 128 and is forgiven after 256 without a change.
-    assert changes(paces) <= 12 * len(steps(most))
+    # 500 observations; patience grows from 8 to 128 and is forgiven after 256 without a change. Where a trial
+    # that was taken back could be followed by the opposite one at once, this would be hundreds.
+    assert changes(paces) <= 40
 
 
 @settings(deadline=None, max_examples=40)
