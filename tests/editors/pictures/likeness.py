@@ -10,8 +10,8 @@ from playwright.sync_api import Browser
 WORST = 0.01
 """More than this part of the pixels is no likeness. A word of ten letters that is not there makes 0.002."""
 
-# A quarter of the size, so that the edges of letters do not count: they are drawn a little differently in each
-# setting. The colour of a pixel differs where any channel does by more than a tenth of its range.
+# A quarter of the size, so that the edges of letters do not count, which SVG draws a little differently. The
+# colour of a pixel differs where any channel does by more than a tenth of its range.
 _COMPARE = """async (addresses) => {
   const [drawn, seen] = await Promise.all(addresses.map(async (address) => {
     const image = await createImageBitmap(await (await fetch(address)).blob());
