@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Protocol
 
 from fim_lsp.errors import FimLspError
@@ -137,6 +138,13 @@ class Engine(Protocol):
 
         Raises:
             PromptTooLongError, AdapterError, DecodeError: as :meth:`generate`.
+        """
+
+    def park(self) -> Future[None] | None:
+        """Begin to save one evaluated state that is not on the disk yet; done once it is there.
+
+        Takes milliseconds, as the disk is written on another thread. None once all of them are saved, or
+        where the engine saves none.
         """
 
     def close(self) -> None:
