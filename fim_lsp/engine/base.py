@@ -148,7 +148,7 @@ class Engine(Protocol):
         """
 
     def close(self) -> None:
-        """Free weights and context. Nothing may be called afterwards."""
+        """Save what :meth:`park` would, and free weights and context. Nothing may be called afterwards."""
 
 
 EngineFactory = Callable[[ModelSettings, OnLoading], Engine]

@@ -114,7 +114,8 @@ async def test_a_load_that_is_overtaken_never_hands_out_its_engine():
     second = asyncio.create_task(worker.load(ModelSettings(), lambda _: None))
     with pytest.raises(OvertakenError):
         await first
-    assert worker.engine is await second
+    engine = await second
+    assert worker.engine is engine
     await worker.close()
 
 
