@@ -154,8 +154,8 @@ def test_accepted_the_model_is_fetched_and_used(without_a_model: Workbench, empt
     for file in base.parent.glob(f"{base.name}*"):
         shutil.copy(file, empty_store)
     without_a_model.answer(OFFER, "Fetch")
-    fetching = "Fetching the model default"
-    without_a_model.until(lambda: "% of 145 MB" in without_a_model.notified(fetching), "how far it is")
+    said = "Fetching the model default: joining: "
+    without_a_model.until(lambda: said in without_a_model.notifications(), "how far it is")
     without_a_model.screenshot(PICTURES / "fetching.png")
     without_a_model.wait_for_status(f"Ready: {DEFAULT}")
     without_a_model.wake()
