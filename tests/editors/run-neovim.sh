@@ -4,7 +4,8 @@
 #
 # Neovim 0.11 comes from PyPI; 0.10 and 0.12 from Debian (trixie and sid), unpacked beside their own libraries
 # and not installed; where there is no apt they are left out. FIM_LSP_NVIMS names other Neovims to use
-# instead, FIM_LSP_PYTHON the Python that has fim-lsp.
+# instead, FIM_LSP_PYTHON the Python that has fim-lsp, FIM_LSP_NVIM_PLUGINS a folder with checkouts of nvim-cmp and
+# blink.cmp, which no package index has; without it the tests beside them are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD

@@ -2,7 +2,7 @@
 import { type Disposable, type LogOutputChannel, commands, window } from "vscode";
 import { pickAdapters } from "./adapters";
 import { showMenu } from "./menu";
-import { fetchModel, pickModel } from "./models";
+import { fetchModel, offerModel, pickModel } from "./models";
 import type { Pages } from "./pages";
 import type { Gate } from "./permissions";
 import type { Server } from "./server";
@@ -32,6 +32,8 @@ export function registerCommands(
     "fimLsp.toggleLanguage": () => gate.toggleLanguage(window.activeTextEditor?.document.languageId ?? ""),
     "fimLsp.pickModel": () => pickModel(server, status),
     "fimLsp.fetchModel": (name?: string) => (name ? fetchModel(server, name) : pickModel(server, status)),
+    // Not in the palette: the server's own word leads here.
+    "fimLsp.offerModel": (name: string) => offerModel(server, status, name),
     "fimLsp.pickAdapters": () => pickAdapters(),
     "fimLsp.why": () => pages.explain(),
     "fimLsp.doctor": () => pages.doctor(),

@@ -40,7 +40,12 @@ function withoutServer(server: "missing" | "installing"): Entry[] {
 
 function remedies({ facts: { missingModel } }: StatusBar): Entry[] {
   if (!missingModel) return [];
-  return [{ label: `$(cloud-download) Fetch ${missingModel}`, command: ["fimLsp.fetchModel", missingModel] }];
+  return [
+    {
+      label: `$(cloud-download) Fetch the model ${missingModel}`,
+      command: ["fimLsp.fetchModel", missingModel],
+    },
+  ];
 }
 
 function switches({ permissions }: Gate): Entry[] {

@@ -18,7 +18,7 @@ export function showServerMessage({ type, message }: ShowMessageParams, log: Log
   };
   const missing = missingModelIn(message);
   if (missing) {
-    offerModel(missing);
+    void commands.executeCommand("fimLsp.offerModel", missing);
   } else if (type === MessageType.Error) {
     ask(window.showErrorMessage, message, [command("Pick Model", "fimLsp.pickModel"), showLog]);
   } else if (type === MessageType.Warning) {
@@ -27,15 +27,6 @@ export function showServerMessage({ type, message }: ShowMessageParams, log: Log
   } else {
     ask(window.showInformationMessage, message, []);
   }
-}
-
-/** Offer to fetch a model. Nothing is fetched unless the user says so here. */
-function offerModel(name: string): void {
-  const question = `fim-lsp needs a model. Fetch ${name}? Once it is here, everything works offline.`;
-  ask(window.showInformationMessage, question, [
-    command(`Fetch ${name}`, "fimLsp.fetchModel", name),
-    command("Pick Another", "fimLsp.pickModel"),
-  ]);
 }
 
 function command(title: string, id: string, ...args: unknown[]): Choice {

@@ -33,9 +33,22 @@ export async function pickModel(server: Server, status: StatusBar): Promise<void
   if (name) await use(name);
 }
 
+/** Offer to fetch the model that the server misses. Nothing is fetched unless the user says so here. */
+export async function offerModel(server: Server, status: StatusBar, name: string): Promise<void> {
+  const model = (await listed(server)).find((one) => one.name === name);
+  const wanted = model ? `${model.title} (${describe(model)})` : name;
+  const question = `fim-lsp needs a model. Fetch ${wanted}? Once it is here, everything works offline.`;
+  const answer = await window.showInformationMessage(question, "Fetch", "Pick Another");
+  if (answer === "Fetch") await fetchModel(server, name);
+  if (answer === "Pick Another") await pickModel(server, status);
+}
+
+async function listed(server: Server): Promise<Model[]> {
+  return readCatalog((await server.verb(["model", "list", "--json"]))?.stdout ?? "");
+}
+
 async function entries(server: Server, status: StatusBar): Promise<Entry[]> {
-  const listed = await server.verb(["model", "list", "--json"]);
-  const models = readCatalog(listed?.stdout ?? "");
+  const models = await listed(server);
   const section = workspace.getConfiguration("fimLsp");
   const chosen = wasSet(section.inspect("model.name")) ? section.get<string>("model.name") : undefined;
   const loaded = status.facts.status?.message ?? "";
@@ -96,7 +109,11 @@ async function confirmAndFetch(server: Server, model: Model): Promise<boolean> {
 
 /** Fetch a model and let the server load it; whether it is here now. */
 export async function fetchModel(server: Server, name: string): Promise<boolean> {
-  const progress = { location: ProgressLocation.Notification, title: `Fetching ${name}`, cancellable: true };
+  const progress = {
+    location: ProgressLocation.Notification,
+    title: `Fetching the model ${name}`,
+    cancellable: true,
+  };
   const done = await window.withProgress(progress, async (report, token) => {
     const abort = new AbortController();
     token.onCancellationRequested(() => {

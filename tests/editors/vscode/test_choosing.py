@@ -21,6 +21,7 @@ from .workbench import Workbench
 pytestmark = pytest.mark.timeout(900)
 
 WEEK = "days = [\n    'Monday',\n    'Tuesday',\n    █\n]\n"
+OFFER = "Fetch fim-lsp 135M"
 DEFAULT, OTHER = "fim-lsp 135M", "SmolLM2 135M"
 
 
@@ -131,7 +132,7 @@ def without_a_model(opened: Callable[..., Workbench], tmp_path: Path, empty_stor
 
 
 def test_a_first_run_offers_a_model_and_fetches_none_unasked(without_a_model: Workbench, empty_store: Path):
-    without_a_model.notified("Fetch default?")
+    assert "145 MB" in without_a_model.notified(OFFER)
     without_a_model.screenshot(PICTURES / "first-run.png")
     without_a_model.press("Control+Alt+Shift+c")
     without_a_model.until(lambda: not without_a_model.notifications(), "the offer declined")
@@ -141,7 +142,7 @@ def test_a_first_run_offers_a_model_and_fetches_none_unasked(without_a_model: Wo
     assert not empty_store.exists()
     assert "no model" in without_a_model.status()["text"]
     without_a_model.press("Control+Alt+Shift+m")
-    assert "Fetch default" in without_a_model.entries()[0]
+    assert "Fetch the model default" in without_a_model.entries()[0]
     without_a_model.press("Escape")
     assert not empty_store.exists()
 
@@ -152,8 +153,9 @@ def test_accepted_the_model_is_fetched_and_used(without_a_model: Workbench, empt
     empty_store.mkdir()
     for file in base.parent.glob(f"{base.name}*"):
         shutil.copy(file, empty_store)
-    without_a_model.answer("Fetch default?", "Fetch default")
-    without_a_model.notified("Fetching default")
+    without_a_model.answer(OFFER, "Fetch")
+    said = "Fetching the model default: joining: "
+    without_a_model.until(lambda: said in without_a_model.notifications(), "how far it is")
     without_a_model.screenshot(PICTURES / "fetching.png")
     without_a_model.wait_for_status(f"Ready: {DEFAULT}")
     without_a_model.wake()

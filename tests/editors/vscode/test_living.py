@@ -112,7 +112,7 @@ def test_a_model_that_is_not_here_is_offered_but_never_fetched_unasked(workbench
     workbench.settings(fimLsp__model__name="qwen2.5-coder-7b")
     status = workbench.wait_for_status("The model qwen2.5-coder-7b is not here yet")
     assert "no model" in status["text"]
-    assert "Fetch qwen2.5-coder-7b" in workbench.notifications()
+    assert "8.1 GB" in workbench.notified("Fetch Qwen2.5-Coder 7B")
     assert not [path.name for path in default_root().iterdir() if "7b" in path.name.lower()]
     workbench.screenshot(PICTURES / "no-model.png")
 
