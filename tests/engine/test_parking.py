@@ -268,6 +268,6 @@ def test_a_state_that_llama_cpp_refuses_leaves_an_empty_sequence(tiny, tmp_path)
     payload = bytes(parking.copy(0))
     for broken, tokens in ((payload[: len(payload) // 2], 160), (b"", 160), (payload, 3)):
         assert not parking.restore(1, broken, tokens)
-        assert llama_cpp.llama_memory_seq_pos_max(engine._memory, 1) == -1
+        assert llama_cpp.llama_memory_seq_pos_max(engine._cache.memory, 1) == -1
     assert parking.restore(1, payload, len(engine.mirror.tokens))
     engine.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +14,6 @@ from attrs import field, frozen
 
 from fim_lsp.engine.base import DecodeError
 from fim_lsp.engine.llama.batch import Batch, Row
-from fim_lsp.engine.llama.threads import Threads
 from fim_lsp.engine.mirror import Mirror
 from fim_lsp.engine.sampling import Logits
 
@@ -33,8 +31,6 @@ class KvCache:
     """What the cache holds, as far as we know."""
     batch: Batch = field(repr=False)
     vocabulary_size: int
-    threads: Threads = field(repr=False)
-    """Told how long each single token took."""
     memory: Any = field(repr=False)
 
     @memory.default
@@ -53,11 +49,8 @@ class KvCache:
         """
         mirrored, sequence = self.mirror.tokens, self.mirror.current
         self.batch.fill(tokens, sequence, len(mirrored), logits=logits)
-        started = time.perf_counter()
         status = llama_cpp.llama_decode(self.context, self.batch.native)
         if status == 0:
-            if len(tokens) == 1:
-                self.threads.decoded((time.perf_counter() - started) * 1000)
             mirrored.extend(tokens)
             return True
         # The ubatches before the failed one stay evaluated: the cache says how far it got.

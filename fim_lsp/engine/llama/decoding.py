@@ -10,7 +10,8 @@ what is used and not of whole windows. There are then no more candidates than se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from attrs import evolve
 
@@ -21,11 +22,17 @@ from fim_lsp.engine.speech import Speech
 from fim_lsp.types import Timings
 
 
-def speak(cache: KvCache, speech: Speech, cancel: CancelToken, drafter: Drafter | None = None) -> Timings:
+def speak(
+    cache: KvCache,
+    speech: Speech,
+    cancel: CancelToken,
+    drafter: Drafter | None = None,
+    on_decoded: Callable[[float], None] = lambda ms: None,
+) -> Timings:
     """Sample token by token, or several that a draft foresaw; what that cost.
 
     The last token sampled is not evaluated; the next request does if it must. Whatever of a draft was not
-    said is dropped.
+    said is dropped. ``on_decoded`` is told how many milliseconds each token took that was decoded alone.
     """
     known, cost = len(cache.mirror.tokens), Timings()
     draft: tuple[int, ...] = ()
@@ -39,9 +46,12 @@ def speak(cache: KvCache, speech: Speech, cancel: CancelToken, drafter: Drafter 
         if speech.reason is not None or cancel.cancelled:
             return cost
         draft = drafter.draft(said, speech.left - 1) if drafter is not None and not speech.healing else ()
+        started = time.perf_counter()
         if not cache.decode((said[-1], *draft), logits=1 + len(draft)):
             cache.drop_beyond(known + speech.count - 1)
             return cost
+        if not draft:
+            on_decoded((time.perf_counter() - started) * 1000)
         cost = evolve(cost, decodes=cost.decodes + 1)
 
 

@@ -73,7 +73,7 @@ class LlamaEngine:
     @_cache.default
     def _make_cache(self) -> KvCache:
         batch = Batch(self._settings.batch_tokens)
-        return KvCache(self._context, self.mirror, batch, len(self._vocabulary.pieces), self.threads)
+        return KvCache(self._context, self.mirror, batch, len(self._vocabulary.pieces))
 
     def generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
@@ -107,7 +107,8 @@ class LlamaEngine:
                 return (Generation("", FinishReason.CANCELLED, timings),)
             speeches = [self._speech(prompt, plan, sampling, on_piece) for on_piece in on_pieces]
             if len(speeches) == 1:
-                cost = speak(self._cache, speeches[0], cancel, self._drafter(prompt, sampling))
+                drafter = self._drafter(prompt, sampling)
+                cost = speak(self._cache, speeches[0], cancel, drafter, self.threads.decoded)
             else:
                 cost = speak_side_by_side(self._cache, speeches, cancel)
             timings = evolve(
