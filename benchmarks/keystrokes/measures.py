@@ -54,7 +54,7 @@ class Run:
     shown_ms: Spread
     """Over every answer, those from memory too."""
     cancel_to_next_ms: Spread
-    """From an interruption to the first token of the request that came instead."""
+    """From a key that did not wait for the answer to the one before, to its first token."""
     evaluated_per_keystroke: Spread
     """Prompt tokens, over the characters typed."""
     prefilled_after_accept: float | None

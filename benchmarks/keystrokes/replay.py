@@ -29,7 +29,10 @@ class Record:
     ahead: int = 0
     """Prompt tokens evaluated before the request for its sake."""
     cancel_to_next_ms: float | None = None
-    """From the interruption of the request before to this one's first token; None where nothing ran."""
+    """From a key that did not wait for the answer to the one before, to its first token; None elsewhere.
+
+    The same keys of a trace for every peer, whether or not the request before was still running.
+    """
     accepted_chars: int = 0
     """Characters taken of the suggestion before, at an accept; 0 where there was none to take."""
 
@@ -75,12 +78,13 @@ async def replay(peer: Peer, trace: Trace, *, pace: float = 1.0) -> Replay:
         peer.move(event.file, text, cursor)
         if taken:
             peer.accepted()
-        interrupted_at = await _leave(running, records)
+        hasty, left_at = running is not None, time.perf_counter()
+        await _leave(running, records)
         running = _Running(
             asyncio.create_task(peer.suggest()),
             event.kind,
-            0.0 if interrupted_at is None else (time.perf_counter() - interrupted_at) * 1000,
-            interrupted_at is not None,
+            (time.perf_counter() - left_at) * 1000,
+            hasty,
             len(taken),
             ahead if taken else 0,
         )
@@ -98,8 +102,9 @@ class _Running:
     task: asyncio.Task[Answer]
     kind: Kind
     late_ms: float
-    """Between the interruption of the request before and this one."""
-    interrupts: bool
+    """What it took to leave the request before."""
+    hasty: bool
+    """Whether the user did not wait for the one before."""
     taken_chars: int
     ahead: int
 
@@ -111,7 +116,7 @@ class _Running:
                 f"A request was not answered in {_PATIENCE_S:.0f} s.",
                 "Leave the slowest models or peers out.",
             ) from None
-        since = self.late_ms + answer.ttft_ms if self.interrupts and not answer.remembered else None
+        since = self.late_ms + answer.ttft_ms if self.hasty else None
         return Record(self.kind, answer, self.ahead, since, self.taken_chars)
 
 
@@ -136,14 +141,12 @@ def _after(event: Event, shown: str) -> tuple[str, int, str]:
     return text, event.cursor + len(taken), taken
 
 
-async def _leave(running: _Running | None, records: list[Record]) -> float | None:
-    """Interrupt a request that still runs, and say when; one that was answered is noted like any other."""
+async def _leave(running: _Running | None, records: list[Record]) -> None:
+    """Interrupt a request that still runs; one that was answered is noted like any other."""
     if running is None:
-        return None
+        return
     if running.task.done():
         records.append(await running.record())
-        return None
-    at = time.perf_counter()
+        return
     running.task.cancel()
     await asyncio.wait([running.task])
-    return at

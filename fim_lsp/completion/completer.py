@@ -20,7 +20,7 @@ from fim_lsp.completion.adapters import adapters_for, as_on_disk
 from fim_lsp.completion.ahead import Ahead
 from fim_lsp.completion.background import PAUSE_S, Background
 from fim_lsp.completion.cache import Suggestion, SuggestionCache
-from fim_lsp.completion.debounce import LatestWins, Rhythm, SupersededError, Turn
+from fim_lsp.completion.debounce import LatestWins, Rhythm, SupersededError, Turn, lost_ms
 from fim_lsp.completion.explain import Explanation, Source
 from fim_lsp.completion.flight import Flight, OnRefused
 from fim_lsp.completion.judgement import judge, worth_showing
@@ -301,7 +301,7 @@ class Completer:
     def _landed(self, flight: Flight, generation: Generation, suggestion: Suggestion | None) -> None:
         """Remember a suggestion and what it cost, whether or not somebody still waits."""
         wasted = generation.finish_reason is FinishReason.CANCELLED
-        self._rhythm = self._rhythm.started(generation.timings.prefill_ms, wasted=wasted)
+        self._rhythm = self._rhythm.started(lost_ms(flight.prompt, generation.timings), wasted=wasted)
         if suggestion is not None:
             self._cache.put(flight.where, suggestion)
 

@@ -1,9 +1,9 @@
 """When to start: an adaptive delay, and the newest request of a document wins.
 
 The delay follows the break-even rule of ski rental: waiting longer than a wasted start would cost saves
-nothing, and waiting much longer than the user's typing rhythm tells nothing. So a small warm model starts
-at once, while a large one lets a burst of keystrokes pass. A start that was aborted shows that a burst is on,
-and the next one waits until it is over.
+nothing, and waiting much longer or shorter than the user's typing rhythm tells nothing. So a small model
+starts at once, while a large one lets a burst of keystrokes pass. A start that was aborted shows that a
+burst is on, and the next one waits until it is over.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from attrs import evolve, frozen
 
+from fim_lsp.types import Prompt, Timings
+
 T = TypeVar("T")
 
 _SMOOTHING = 0.3
@@ -20,6 +22,8 @@ _SMOOTHING = 0.3
 _PAUSE_MS = 1000.0
 """A longer gap is a pause for thought, not part of the rhythm."""
 _RHYTHM_FACTOR = 1.2
+_NO_KEY_BEFORE = 1 / 3
+"""Part of the mean interval in which the next key hardly ever comes: a shorter wait saves nothing."""
 
 
 class SupersededError(Exception):
@@ -44,7 +48,7 @@ class Rhythm:
         return evolve(self, interval_ms=interval, last_ms=now_ms, wasted=self.wasted and not paused)
 
     def started(self, cost_ms: float, *, wasted: bool = False) -> Rhythm:
-        """Note what it cost to come to a first token, or to where a start was aborted.
+        """Note what an abort would have lost of a start, or has lost of one that was aborted.
 
         An aborted start tells only that a whole one costs more, so it never makes starts look cheaper.
         """
@@ -54,7 +58,19 @@ class Rhythm:
     def delay_ms(self, least_ms: float, most_ms: float) -> float:
         """How long to wait for a further keystroke before starting, within the given bounds."""
         patience = _RHYTHM_FACTOR * self.interval_ms
-        return max(least_ms, min(most_ms, patience if self.wasted else min(self.cost_ms, patience)))
+        wait = patience if self.wasted else min(self.cost_ms, patience)
+        return max(least_ms, min(most_ms, wait if wait > _NO_KEY_BEFORE * self.interval_ms else 0.0))
+
+
+def lost_ms(prompt: Prompt, timings: Timings) -> float:
+    """What the next keystroke would make useless of a generation that it aborts.
+
+    Where typing lengthens the prompt, what was evaluated of it is kept, and about a token is lost; where
+    typing changes it from the middle on, all of it.
+    """
+    if prompt.tail:
+        return timings.decode_ms / max(1, timings.generated_tokens)
+    return timings.prefill_ms
 
 
 def _mean(mean: float, value: float) -> float:

@@ -107,7 +107,7 @@ async def test_an_answer_that_came_in_time_counts_though_nobody_waited():
         ("type", 3),
         ("backspace", 1),
     ]
-    assert found.records[-1].cancel_to_next_ms is None
+    assert found.records[-1].cancel_to_next_ms >= 5.0
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,30 @@ import asyncio
 
 import pytest
 
-from fim_lsp.completion.debounce import LatestWins, Rhythm, SupersededError
+from fim_lsp.completion.debounce import LatestWins, Rhythm, SupersededError, lost_ms
+from fim_lsp.types import Prompt, Timings
 
 
-def test_a_fast_engine_hardly_waits():
+def test_a_fast_engine_starts_at_once():
     rhythm = Rhythm()
     for _ in range(50):
         rhythm = rhythm.started(20)
-    assert rhythm.delay_ms(0, 250) == pytest.approx(20, abs=1)
+    assert rhythm.delay_ms(0, 250) == 0
+    assert rhythm.delay_ms(30, 250) == 30
+
+
+def test_an_engine_about_as_fast_as_the_typist_waits_for_what_a_start_costs():
+    rhythm = Rhythm(interval_ms=150)
+    for _ in range(50):
+        rhythm = rhythm.started(90)
+    assert rhythm.delay_ms(0, 250) == pytest.approx(90, abs=1)
+
+
+def test_a_prompt_that_grows_loses_a_token_and_another_all_of_it():
+    timings = Timings(prefill_ms=3000, decode_ms=200, generated_tokens=10)
+    assert lost_ms(Prompt((1, 2), "def f("), timings) == 20
+    assert lost_ms(Prompt((1, 2), ""), timings) == 3000
+    assert lost_ms(Prompt((1, 2), "def f("), Timings(prefill_ms=700)) == 0
 
 
 def test_a_slow_engine_waits_for_the_typing_rhythm_and_no_longer():
