@@ -37,8 +37,9 @@ fix: $(VENV)/.ready
 typecheck: $(VENV)/.ready-training
 	$(BIN)/mypy
 
-bench: model  ## side by side with llama-cpp-python's own loop and with bare llama_decode
+bench: model  ## side by side with llama-cpp-python's own loop, with bare llama_decode, and with llama-server
 	$(BIN)/python -m benchmarks.decode_loop
+	$(BIN)/python -m benchmarks.keystrokes
 
 model: $(VENV)/.ready
 	@$(BIN)/fim-lsp model path $(MODEL) >/dev/null 2>&1 || $(BIN)/fim-lsp model pull $(MODEL)

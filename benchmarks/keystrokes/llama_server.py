@@ -163,7 +163,10 @@ def llama_server(
             command.append("--spm-infill")
         process = await _start(command, log)
         try:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=None) as client:
+            # A connection a request, as llama.vim's curl makes it: the server closes those that are left open.
+            fresh = httpx.Limits(max_keepalive_connections=0)
+            address = f"http://127.0.0.1:{port}"
+            async with httpx.AsyncClient(base_url=address, timeout=None, limits=fresh) as client:
                 await _ready(client, process, log)
                 tree = ProcessTree(psutil.Process(process.pid))
                 if name == "completion":
