@@ -163,7 +163,7 @@ def llama_server(
             command.append("--spm-infill")
         process = await _start(command, log)
         try:
-            # A connection a request, as llama.vim's curl makes it: the server closes those that are left open.
+            # A connection a request, as llama.vim's curl makes it: the server closes those left open.
             fresh = httpx.Limits(max_keepalive_connections=0)
             address = f"http://127.0.0.1:{port}"
             async with httpx.AsyncClient(base_url=address, timeout=None, limits=fresh) as client:

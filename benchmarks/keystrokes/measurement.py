@@ -85,14 +85,15 @@ async def measure(plan: Plan) -> AsyncIterator[Results]:
         lengths, keys = plan.sizes(model)
         label = Path(model).stem if model.endswith(".gguf") else model
         with subject(plan, model) as prompted:
-            async with open_peers(plan, prompted) as peers:
-                for length, spinning in itertools.product(lengths, plan.busy):
-                    traces = _traces(plan, prompted.tokenizer, length, keys)
+            for length, spinning in itertools.product(lengths, plan.busy):
+                traces = _traces(plan, prompted.tokenizer, length, keys)
+                # Started anew each time: what a server evaluated for the same trace before would be a gift.
+                async with open_peers(plan, prompted) as peers:
                     with busy(spinning):
                         async for name, one in _rounds(peers, traces, plan.pace):
                             conditions = Conditions(name, label, length, spinning > 0)
                             found.setdefault(conditions, []).append(one)
-                    yield Results({}, [condense(*each) for each in found.items()], found)
+                yield Results({}, [condense(*each) for each in found.items()], found)
 
 
 @contextmanager

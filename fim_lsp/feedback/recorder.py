@@ -14,21 +14,19 @@ from collections.abc import Callable, Sequence
 
 from attrs import define, field, frozen
 
-from fim_lsp.feedback.observation import (
+from fim_lsp.feedback.events import (
     Accepted,
     Closed,
     Edited,
     Event,
     NothingOffered,
-    Observation,
     Offer,
     Offered,
     Origin,
     PartlyAccepted,
     Shown,
-    Watch,
-    step,
 )
+from fim_lsp.feedback.observation import Observation, Watch, step
 from fim_lsp.feedback.persistence import CHECKS_S, kept
 from fim_lsp.feedback.store import Record, Written, day_of
 from fim_lsp.feedback.writer import FeedbackWriter

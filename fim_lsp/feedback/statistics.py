@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from attrs import field, frozen
 
-from fim_lsp.feedback.observation import Origin
+from fim_lsp.feedback.events import Origin
 from fim_lsp.feedback.persistence import CHECKS_S, MOSTLY
 from fim_lsp.feedback.store import Record, Written, day_of
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from attrs import field, frozen
 
 from fim_lsp.errors import FimLspError
-from fim_lsp.feedback.observation import Origin, Outcome
+from fim_lsp.feedback.events import Origin
+from fim_lsp.feedback.observation import Outcome
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from fim_lsp.completion.wanted import is_wanted
 from fim_lsp.engine.base import AdapterError, EngineFactory, OvertakenError
 from fim_lsp.engine.worker import InferenceWorker, WorkerState
 from fim_lsp.errors import FimLspError
-from fim_lsp.feedback.observation import Origin
+from fim_lsp.feedback.events import Origin
 from fim_lsp.feedback.recorder import FeedbackRecorder
 from fim_lsp.feedback.writer import FeedbackWriter
 from fim_lsp.lsp.rest import Rest

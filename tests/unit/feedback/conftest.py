@@ -6,22 +6,19 @@ from collections.abc import Sequence
 
 from attrs import define, field
 
-from fim_lsp.feedback.observation import (
+from fim_lsp.feedback.events import (
     Accepted,
     Closed,
     Edited,
     Event,
     NothingOffered,
-    Observation,
     Offer,
     Offered,
     Origin,
-    Outcome,
     PartlyAccepted,
     Shown,
-    Watch,
-    step,
 )
+from fim_lsp.feedback.observation import Observation, Outcome, Watch, step
 
 ORIGIN = Origin("0.1", "tiny", "", "python")
 

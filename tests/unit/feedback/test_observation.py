@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fim_lsp.feedback.observation import Outcome, PartlyAccepted
+from fim_lsp.feedback.events import PartlyAccepted
+from fim_lsp.feedback.observation import Outcome
 from tests.unit.feedback.conftest import Desk
 
 CODE = "def load(path):\n    return █\n\nprint(load('a'))\n"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from attrs import define, field
 
-from fim_lsp.feedback.observation import Origin
+from fim_lsp.feedback.events import Origin
 from fim_lsp.feedback.persistence import CHECKS_S
 from fim_lsp.feedback.recorder import FeedbackRecorder
 from fim_lsp.feedback.store import FeedbackStore

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from fim_lsp.feedback.observation import Origin, Outcome
+from fim_lsp.feedback.events import Origin
+from fim_lsp.feedback.observation import Outcome
 from fim_lsp.feedback.statistics import Persistence, summarize
 from fim_lsp.feedback.store import Record, Written
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fim_lsp.feedback.observation import Origin, Outcome
+from fim_lsp.feedback.events import Origin
+from fim_lsp.feedback.observation import Outcome
 from fim_lsp.feedback.store import FeedbackError, FeedbackStore, Record, Written, feedback_path
 from fim_lsp.feedback.writer import FeedbackWriter
 
