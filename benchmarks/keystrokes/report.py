@@ -91,16 +91,21 @@ def _value(value: float | None) -> str:
 
 
 def _plots(results: Results, folder: Path) -> list[Path]:
-    """One file a question; a column for each model."""
+    """One file a question, as SVG with text as text; a column for each model."""
+    from matplotlib import rc_context
+
     drawn = {
-        "keystrokes-latency.png": _draw_latency,
-        "keystrokes-tokens.png": _draw_tokens,
-        "keystrokes-cpu.png": _draw_cpu,
+        "keystrokes-latency.svg": _draw_latency,
+        "keystrokes-first-token.svg": _draw_first_token,
+        "keystrokes-tokens.svg": _draw_tokens,
+        "keystrokes-cpu.svg": _draw_cpu,
     }
     paths = []
     for name, draw in drawn.items():
         paths.append(folder / name)
-        draw(results).savefig(paths[-1], dpi=120)
+        # The same figures give the same file: it may be kept beside the text that shows it.
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+            draw(results).savefig(paths[-1], metadata={"Date": None})
     return paths
 
 
@@ -137,6 +142,12 @@ def _draw_latency(results: Results) -> Figure:
         axis.set(xscale="log", xlabel="ms to the first token", ylabel="part of the answers")
         _legend(axis)
     return figure
+
+
+def _draw_first_token(results: Results) -> Figure:
+    return _over_length(
+        results, "ms to the first token where the model is asked (median)", 10.0, lambda run: run.ttft_ms.p50
+    )
 
 
 def _draw_tokens(results: Results) -> Figure:
