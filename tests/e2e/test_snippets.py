@@ -30,8 +30,8 @@ def invoice(cart: Cart):
 print(invoice(Cart("owner")).total_price())
 """
 FILES = {
-    "file:///work/shop/cart.py": CART + "\n    def discount(self):\n        █\n",
-    "file:///work/invoice.py": INVOICE,
+    "file:///project/shop/cart.py": CART + "\n    def discount(self):\n        █\n",
+    "file:///project/invoice.py": INVOICE,
 }
 ON = {"model": {"name": "smollm2-135m"}, "prompt": {"snippets": "on"}, "sampling": {"maxTokens": 8}}
 
@@ -62,7 +62,7 @@ def switch(editor: Editor, uri: str, places: dict[str, tuple[str, int, int]]) ->
 
 
 async def test_two_open_files_show_each_other_and_switching_costs_a_token():
-    async with start(options=ON, folders=["file:///work"]) as editor:
+    async with start(options=ON, folders=["file:///project"]) as editor:
         await editor.ready()
         places: dict[str, tuple[str, int, int]] = {}
         for uri, marked in FILES.items():
@@ -86,7 +86,7 @@ async def test_two_open_files_show_each_other_and_switching_costs_a_token():
 
 
 async def test_an_accepted_suggestion_costs_nothing_beside_snippets():
-    async with start(options=ON, folders=["file:///work"]) as editor:
+    async with start(options=ON, folders=["file:///project"]) as editor:
         await editor.ready()
         for uri, marked in FILES.items():
             editor.open(marked, uri=uri)
@@ -103,22 +103,22 @@ async def test_an_accepted_suggestion_costs_nothing_beside_snippets():
 
 
 async def test_secrets_and_strangers_are_not_shown():
-    async with start(options=ON, folders=["file:///work"]) as editor:
+    async with start(options=ON, folders=["file:///project"]) as editor:
         await editor.ready()
-        editor.open(CART + "█", uri="file:///work/shop/cart.py")
+        editor.open(CART + "█", uri="file:///project/shop/cart.py")
         # As good as the one above, and used after it.
-        ignored = "file:///work/ignored.py"
-        for uri in ("file:///work/.env", "file:///elsewhere/cart.py", "untitled:Untitled-1", ignored):
+        ignored = "file:///project/ignored.py"
+        for uri in ("file:///project/.env", "file:///elsewhere/cart.py", "untitled:Untitled-1", ignored):
             editor.open(CART.replace("owner", "stranger") + "█", uri=uri)
         editor.client.protocol.notify("fimLsp/ignored", {"uris": [ignored]})
-        editor.open(INVOICE, uri="file:///work/invoice.py")
+        editor.open(INVOICE, uri="file:///project/invoice.py")
         snippets, _ = await shown_to(editor)
         assert ["owner" in snippet for snippet in snippets] == [True]
         assert (await editor.explain()).context == "shop/cart.py (definition)"
 
 
 async def test_a_model_that_was_not_trained_to_read_other_files_is_shown_none():
-    async with start(options={**ON, "prompt": {}}, folders=["file:///work"]) as editor:
+    async with start(options={**ON, "prompt": {}}, folders=["file:///project"]) as editor:
         await editor.ready()
         for uri, marked in FILES.items():
             editor.open(marked, uri=uri)

@@ -68,21 +68,7 @@ def open_llama(
     follow_log()
     llama_cpp.llama_backend_init()
     identity = identity_of(path, settings)
-    with LastErrors() as errors:
-        model = _load_weights(path, settings, on_loading)
-        if not model:
-            raise ModelLoadError(
-                f"llama.cpp can't load {path}: {errors.text()}",
-                "Check it with: fim-lsp model verify, or choose another model.",
-            )
-        context, sequences = _open_context(model, settings)
-        if not context:
-            llama_cpp.llama_model_free(model)
-            raise ModelLoadError(
-                f"llama.cpp can't open a context of {settings.context_tokens} tokens for {path}: "
-                + errors.text(),
-                "Lower model.contextTokens, or set the KV types to f16.",
-            )
+    model, context, sequences = _open_native(path, settings, on_loading)
     vocab = llama_cpp.llama_model_get_vocab(model)
     tokenizer = LlamaTokenizer(vocab)
     info = _describe(path, model, context)
@@ -108,6 +94,26 @@ def open_llama(
     speculation = engine.decide_speculation()
     logger.info("Speculative decoding is %s", speculation.reason)
     return evolve(engine, info=evolve(info, speculation=speculation))
+
+
+def _open_native(path: Path, settings: ModelSettings, on_loading: OnLoading) -> tuple[Any, Any, int]:
+    """Weights, a context, and how many sequences it has."""
+    with LastErrors() as errors:
+        model = _load_weights(path, settings, on_loading)
+        if not model:
+            raise ModelLoadError(
+                f"llama.cpp can't load {path}: {errors.text()}",
+                "Check it with: fim-lsp model verify, or choose another model.",
+            )
+        context, sequences = _open_context(model, settings)
+        if not context:
+            llama_cpp.llama_model_free(model)
+            raise ModelLoadError(
+                f"llama.cpp can't open a context of {settings.context_tokens} tokens for {path}: "
+                + errors.text(),
+                "Lower model.contextTokens, or set the KV types to f16.",
+            )
+    return model, context, sequences
 
 
 def _load_weights(path: Path, settings: ModelSettings, on_loading: OnLoading) -> Any:

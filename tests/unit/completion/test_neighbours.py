@@ -13,12 +13,12 @@ from fim_lsp.completion.neighbours import Neighbours, Place, places_after
 from fim_lsp.settings import CompletionSettings
 from fim_lsp.types import DocumentSnapshot
 
-_HERE = DocumentSnapshot("file:///work/here.py", "python", 1, "x = 1\n")
+_HERE = DocumentSnapshot("file:///project/here.py", "python", 1, "x = 1\n")
 _ON = CompletionSettings()
 
 
 def _document(name: str = "other.py", text: str = "y = 2\n", language: str = "python") -> DocumentSnapshot:
-    uri = name if ":" in name else f"file:///work/{name}"
+    uri = name if ":" in name else f"file:///project/{name}"
     return DocumentSnapshot(uri, language, 1, text)
 
 
@@ -42,7 +42,7 @@ def test_the_document_used_last_comes_first_and_the_present_one_not_at_all():
 
 @pytest.mark.parametrize("name", [".env", ".env.local", "server.key", "id_rsa", "credentials.json", "%2Eenv"])
 def test_secrets_are_never_shown(name: str):
-    assert _paths(_among(_document(name), folders=("/work",))) == []
+    assert _paths(_among(_document(name), folders=("/project",))) == []
 
 
 def test_nor_what_the_user_turned_off():
@@ -59,17 +59,17 @@ def test_nor_what_nobody_writes(text: str):
 @pytest.mark.parametrize(
     ("uri", "path"),
     [
-        ("file:///work/src/a%20b.py", "src/a b.py"),
-        ("file:///work/../secret/a.py", None),
+        ("file:///project/src/a%20b.py", "src/a b.py"),
+        ("file:///project/../secret/a.py", None),
         ("file:///works/a.py", None),
         ("file:///elsewhere/a.py", None),
         ("untitled:Untitled-1", None),
-        ("git:/work/a.py", None),
+        ("git:/project/a.py", None),
         ("file:///lib/x/a.py", "x/a.py"),
     ],
 )
 def test_nor_what_is_outside_of_the_workspace(uri: str, path: str | None):
-    neighbours = _among(_document(uri), folders=("/work", "/lib/"))
+    neighbours = _among(_document(uri), folders=("/project", "/lib/"))
     assert _paths(neighbours) == ([path] if path else [])
 
 
@@ -88,9 +88,9 @@ def test_without_folders_a_file_has_its_name_alone():
 
 
 def test_a_document_is_named_in_the_innermost_folder():
-    neighbours = _among(folders=("/work", "/work/part"))
+    neighbours = _among(folders=("/project", "/project/part"))
     assert neighbours.place(_document("part/src/a.py")) == Place("src/a.py", "part")
-    assert neighbours.place(_HERE) == Place("here.py", "work")
+    assert neighbours.place(_HERE) == Place("here.py", "project")
     assert neighbours.place(_document("file:///elsewhere/a.py")) == Place("a.py")
 
 
@@ -112,7 +112,7 @@ def test_a_closed_document_is_not_edited_any_more():
     neighbours = _among(_document())
     neighbours.closed(_document().uri)
     neighbours.edited(_document().uri, 2, "new = 1\n")
-    neighbours.edited("file:///work/never-opened.py", 2, "new = 1\n")
+    neighbours.edited("file:///project/never-opened.py", 2, "new = 1\n")
     (other,) = neighbours.of(_HERE, _ON)
     assert (other.text, other.is_open) == ("y = 2\n", False)
 
