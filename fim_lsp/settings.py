@@ -120,8 +120,9 @@ class PromptSettings:
     max_middle_chars: int = _setting(
         700, "How far the middle may grow before an anchored prompt is anchored anew.", at_least=0
     )
+    # Measured by benchmarks.staleness: up to 60 nothing is lost, from there on many answers are empty.
     max_stale_chars: int = _setting(
-        200,
+        60,
         "How far the cursor may go down into an evaluated suffix that is then replaced in the background.",
         at_least=0,
     )

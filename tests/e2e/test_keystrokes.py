@@ -21,8 +21,9 @@ def test_typing_on_costs_few_tokens_and_an_accept_hardly_any(tmp_path):
     assert run["accepted_chars"] > 0
     assert run["prefilled_after_accept"] <= 4
     assert (tmp_path / "keystrokes.md").read_text().count("| fim-lsp |") == 1
-    assert sorted(path.name for path in tmp_path.glob("*.png")) == [
-        "keystrokes-cpu.png",
-        "keystrokes-latency.png",
-        "keystrokes-tokens.png",
+    assert sorted(path.name for path in tmp_path.glob("*.svg")) == [
+        "keystrokes-cpu.svg",
+        "keystrokes-first-token.svg",
+        "keystrokes-latency.svg",
+        "keystrokes-tokens.svg",
     ]

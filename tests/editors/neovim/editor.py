@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +39,8 @@ end
 return text
 """
 
+_COUNT = re.compile(r" \(\d+/\d+\)$", re.MULTILINE)
+"""Which of several suggestions is shown, behind its first line."""
 _ACCEPTABLE = """
 local idle = require('fim_lsp.statusline').state() == 'ready'
 local _, rest = require('fim_lsp.display').at_cursor()
@@ -125,7 +128,7 @@ class Editor:
         return bool(self.lua("require('fim_lsp.display').at_cursor() ~= nil"))
 
     def wait_ghost(self) -> str:
-        """Wait for ghost text that no answer under way will replace."""
+        """Wait for ghost text that no answer under way will replace; without the count behind several."""
         seen: list[str] = []
 
         def settled() -> bool:
@@ -133,7 +136,7 @@ class Editor:
             return bool(seen[-1]) and seen[-12:] == 12 * seen[-1:]
 
         self.wait("ghost text that stays", settled)
-        return self.ghost
+        return _COUNT.sub("", self.ghost, count=1)
 
     @property
     def text(self) -> str:
