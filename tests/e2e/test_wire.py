@@ -42,14 +42,14 @@ from fim_lsp.engine.base import ModelLoadError
 def say(word):
     print(word, file=sys.stderr, flush=True)
 
-def listening(settings, on_loading, **_):
+def listening(settings, on_loading, parking):
     say("loading")
     while on_loading(0.5):
         threading.Event().wait(0.001)
     say("given up")
     raise ModelLoadError("llama.cpp gave up.")
 
-def deaf(settings, on_loading, **_):
+def deaf(settings, on_loading, parking):
     say("loading")
     threading.Event().wait()
 
