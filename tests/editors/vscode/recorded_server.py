@@ -25,7 +25,7 @@ def main(record: Path, arguments: list[str]) -> int:
             print(json.dumps({"kind": kind, "pid": os.getpid(), **facts}), file=file)
 
     inline, initialized = lsp._inline_completion, lsp._initialized
-    apply_settings, generate = Session.apply_settings, InferenceWorker.generate
+    apply_settings, generate = Session.apply_settings, InferenceWorker.generate_candidates
 
     @functools.wraps(initialized)
     async def recorded_initialized(server: lsp.Server, params: Any) -> None:
@@ -54,10 +54,10 @@ def main(record: Path, arguments: list[str]) -> int:
             model=worker.engine.info.name,
             adapters=[str(adapter.path) for adapter in prompt.adapters],
         )
-        generation = await generate(worker, prompt, sampling, *rest)
-        timings = generation.timings
+        generations = await generate(worker, prompt, sampling, *rest)
+        timings = generations[0].timings
         write("cost", evaluated=timings.evaluated_tokens, generated=timings.generated_tokens)
-        return generation
+        return generations
 
     def recorded_apply(session: Session) -> None:
         apply_settings(session)
@@ -65,7 +65,7 @@ def main(record: Path, arguments: list[str]) -> int:
 
     Session.apply_settings = recorded_apply  # type: ignore[method-assign]
     lsp._inline_completion, lsp._initialized = recorded_inline, recorded_initialized
-    InferenceWorker.generate = recorded_generate  # type: ignore[method-assign]
+    InferenceWorker.generate_candidates = recorded_generate  # type: ignore[method-assign]
     return cli.main(arguments)
 
 
