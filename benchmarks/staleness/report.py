@@ -16,7 +16,7 @@ from benchmarks.staleness.filling import Answer
 from training.evaluate.infilling import Hole
 from training.evaluate.metrics import Interval, Judged, difference, edit_similarity, exact_match, interval
 
-_EDGES = (1, 100, 200, 400, 700)
+_EDGES = (1, 30, 60, 100, 200, 400, 700)
 
 
 @frozen
