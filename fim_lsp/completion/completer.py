@@ -314,7 +314,7 @@ class Completer:
             template=flight.prompt.template,
             multiline=flight.multiline,
             timings=landed.timings,
-            speculation=engine.info.speculation.reason if (engine := self._worker.engine) else "",
+            speculation=engine.info.speculation.reason if engine is not None else "",
             parts=flight.prompt.parts,
             context=flight.prompt.context,
         )
