@@ -10,7 +10,7 @@ from fim_lsp.types import CompletionRequest
 
 
 def suffix_lines(text: str, request: CompletionRequest) -> str:
-    """Cut before the first line that equals the next line of the document, indentation included.
+    """Cut before the first line that repeats the next line of the document.
 
     A line that closes a bracket which the suggestion itself opened stays: it only looks like the one below.
     """
@@ -30,13 +30,21 @@ def suffix_lines(text: str, request: CompletionRequest) -> str:
 def repeats_next_line(line: str, start: int, line_prefix: str, next_line: str) -> bool:
     """Whether a line of a suggestion, beginning at ``start`` in it, is the next line of the document.
 
-    The first line continues the cursor's. Bare closers after typed text are not held against it: ``}`` may
-    well be due twice.
+    The same words less deep repeat it too: between the two nothing opens the block that the next line is in.
+    Deeper they may be meant, as a ``return`` inside of a condition. The first line continues the cursor's.
+    Bare closers after typed text are not held against it: ``}`` may well be due twice.
     """
-    if start:
-        return line.rstrip() == next_line
-    full = (line_prefix + line).rstrip()
-    return full == next_line and (not line_prefix.strip() or any(map(is_word, line)))
+    full = line.rstrip() if start else (line_prefix + line).rstrip()
+    has_words = any(map(is_word, line))
+    if full == next_line:
+        return bool(start) or not line_prefix.strip() or has_words
+    return has_words and _shallower(full, next_line)
+
+
+def _shallower(line: str, other: str) -> bool:
+    """Whether ``other`` is ``line`` with more indentation."""
+    words, lead = line.lstrip(), line[: len(line) - len(line.lstrip())]
+    return other.endswith(words) and not other[: -len(words)].strip() and other.startswith(lead)
 
 
 def _closes_own(text: str, start: int, request: CompletionRequest, around: Surroundings) -> bool:
