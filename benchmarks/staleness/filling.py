@@ -59,7 +59,13 @@ def settings(model: str, budget: Budget, layout: str, max_tokens: int) -> Settin
                 "maxStaleChars": budget.reach,
             },
             "sampling": {"temperature": 0.0, "invokedMaxTokens": max_tokens},
-            "completion": {"cacheSize": 0, "timeBudgetMs": _NEVER_S, "disabledFiles": (), "prefetch": False},
+            "completion": {
+                "cacheSize": 0,
+                "candidates": 1,
+                "timeBudgetMs": _NEVER_S,
+                "disabledFiles": (),
+                "prefetch": False,
+            },
         }
     )
 

@@ -190,6 +190,11 @@ class Editor:
         return str(self.lua("require('fim_lsp.statusline').text()"))
 
     @property
+    def message(self) -> str:
+        """What the server said last of itself: the model in use, or what it is doing."""
+        return str(self.lua("require('fim_lsp.status').get().message"))
+
+    @property
     def waits_for_enter(self) -> bool:
         """Whether a message stopped the editor; it answers nothing but this until somebody presses a key."""
         return bool(self.nvim.api.get_mode()["blocking"])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pynvim
-from attrs import define, field
+from attrs import define, evolve, field
 
 from tests.editors.neovim.editor import Editor, server_command, start
 from tests.editors.pictures import scene
@@ -29,9 +29,11 @@ vim.o.statusline = [[ %t %m%=%{{v:lua.require'fim_lsp.statusline'.text()}}   %l:
 
 
 @define
-class _Watcher:
-    """A user interface that keeps every screen with its time."""
+class Watcher:
+    """A user interface that keeps the screens with their times."""
 
+    every_s: float = 0.0
+    """A screen that comes sooner after the one before takes its place."""
     frames: list[Frame] = field(factory=list)
     screen: Screen = field(factory=Screen)
 
@@ -42,13 +44,19 @@ class _Watcher:
             for arguments in calls:
                 self.screen.redraw(name, arguments)
             if name == "flush":
-                self.frames.append(Frame(time.monotonic(), self.screen.items(CELLS)))
+                self._keep(Frame(time.monotonic(), self.screen.items(CELLS)))
+
+    def _keep(self, frame: Frame) -> None:
+        if self.frames and frame.at_s - self.frames[-1].at_s < self.every_s:
+            self.frames[-1] = evolve(frame, at_s=self.frames[-1].at_s)
+        else:
+            self.frames.append(frame)
 
 
 @contextmanager
-def _watching(address: Path) -> Iterator[_Watcher]:
+def watching(address: Path, columns: int = COLUMNS, rows: int = ROWS) -> Iterator[Watcher]:
     """Attach as one more terminal; Neovim draws for the smallest that is attached."""
-    watcher = _Watcher()
+    watcher = Watcher()
     ready = threading.Event()
     loop: list[Any] = []
 
@@ -57,7 +65,7 @@ def _watching(address: Path) -> Iterator[_Watcher]:
         loop.append(ui)
 
         def attach() -> None:
-            ui.ui_attach(COLUMNS, ROWS, rgb=True, ext_linegrid=True)
+            ui.ui_attach(columns, rows, rgb=True, ext_linegrid=True)
             ready.set()
 
         ui.run_loop(lambda *_: None, watcher.notified, attach)
@@ -89,7 +97,7 @@ def record(nvim: str, folder: Path, background: str) -> Recording:
     }
     with (
         start(nvim, folder, options, init=_INIT.format(background=background)) as editor,
-        _watching(folder / "nvim.sock") as watcher,
+        watching(folder / "nvim.sock") as watcher,
     ):
         # As in a folder of the user's own, not one with a long name.
         editor.nvim.command(f"cd {folder}")
@@ -98,12 +106,10 @@ def record(nvim: str, folder: Path, background: str) -> Recording:
         time.sleep(scene.READING_S)
         suggestions = list(_play(editor))
         time.sleep(scene.READING_S)
-        version = editor.nvim.command_output("version").strip().splitlines()[0].replace("NVIM v", "Neovim ")
+        name = version(editor)
     began = suggestions[0].until_s - scene.READING_S - len(scene.TYPED) * scene.EVERY_S - 2 * scene.READING_S
     first = [frame for frame in watcher.frames if frame.at_s < began][-1:]
-    return Recording(
-        [*first, *(frame for frame in watcher.frames if frame.at_s >= began)], suggestions, version
-    )
+    return Recording([*first, *(frame for frame in watcher.frames if frame.at_s >= began)], suggestions, name)
 
 
 def _play(editor: Editor) -> Iterator[Suggestion]:
@@ -117,3 +123,8 @@ def _play(editor: Editor) -> Iterator[Suggestion]:
         wanted = editor.with_inserted(text)
         editor.type("<Tab>")
         editor.wait_text(wanted)
+
+
+def version(editor: Editor) -> str:
+    """The editor's name and version."""
+    return str(editor.nvim.command_output("version")).strip().splitlines()[0].replace("NVIM v", "Neovim ")
