@@ -187,12 +187,16 @@ def _from_hint(info: ModelInfo, tokenizer: Tokenizer, skipped: list[str]) -> Cho
 
 
 def _best(families: Iterable[Family], info: ModelInfo, tokenizer: Tokenizer) -> Family | None:
-    """The likeliest of families that share their markers: by name, architecture, then other markers."""
+    """The likeliest of families that share their markers: by name, architecture, end, then other markers."""
 
-    def likelihood(family: Family) -> tuple[bool, bool, int]:
-        others = (*family.template.stops, family.template.file_separator, family.template.repo_name)
+    def likelihood(family: Family) -> tuple[bool, bool, bool, int]:
+        stops = family.template.stops
+        others = (*stops, family.template.file_separator, family.template.repo_name)
         missing = sum(bool(marker) and marker_id(marker, tokenizer) is None for marker in others)
-        return _is_named(family, info), info.architecture.startswith(family.architectures), -missing
+        built = info.architecture.startswith(family.architectures)
+        # The first stop ends a middle: a model of a family that lacks it could not have learnt to.
+        ends = not stops or marker_id(stops[0], tokenizer) is not None
+        return _is_named(family, info), built, ends, -missing
 
     return max(families, key=likelihood, default=None)
 

@@ -44,6 +44,12 @@ def test_families_that_share_their_strings_are_told_apart_by_their_other_markers
     assert chosen.template == template
 
 
+def test_a_family_whose_end_of_middle_is_missing_gives_way_to_one_whose_end_is_there() -> None:
+    tokenizer = ByteTokenizer([*_QWEN_IDS, "<|endoftext|>"])
+    chosen = choose_template(ModelInfo(name="my-finetune"), tokenizer, None)
+    assert chosen.template == find_template("qwen")
+
+
 @pytest.mark.parametrize(
     ("architecture", "name"), [("gemma2", "codegemma"), ("granitehybrid", "granite-4"), ("qwen3moe", "qwen")]
 )
