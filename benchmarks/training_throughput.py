@@ -65,8 +65,9 @@ def main() -> None:
         contenders: dict[str, Step] = {
             "ours": _ours(prepared),
             "plain": _plain(prepared, Path(scratch) / "plain", bf16=False),
-            "plain, bf16": _plain(prepared, Path(scratch) / "plain-bf16", bf16=True),
         }
+        if prepared.precision == "bf16":
+            contenders["plain, bf16"] = _plain(prepared, Path(scratch) / "plain-bf16", bf16=True)
         for step in contenders.values():
             step(0)
         rounds: dict[str, list[Spent]] = {name: [] for name in contenders}
