@@ -22,11 +22,12 @@ from tests.editors.pictures.drawing import Box, paced
 from tests.editors.pictures.neovim import version, watching
 from tests.editors.pictures.scene import READING_S, Recording, Suggestion
 
-COLUMNS, ROWS, TERMINAL_ROWS = 108, 36, 17
+COLUMNS, ROWS, TERMINAL_ROWS = 108, 36, 20
 LONGEST_S, LAST_S = 0.6, 6.0
 _EVERY_S = 6.0
 """Between two screens while nobody types: a progress bar need not be seen to crawl."""
-_TYPED = "def "
+_TYPED = (":", "<CR>", "<M-\\>")
+"""The keys; the last one asks by hand, so that there is an answer whatever the model thinks of the place."""
 _INIT = """
 vim.o.background = 'dark'
 vim.o.termguicolors = true
@@ -35,15 +36,18 @@ vim.o.shortmess = 'atFIW'
 vim.o.statusline = [[ %t %=%{&buftype == '' ? v:lua.require'fim_lsp.status'.get().message : ''} ]]
 """
 FILE = "greet.py"
-MARKED = """\
+MARKED = '''\
 import click
 
 
 @click.command()
 @click.option("--count", default=1, help="How many times.")
 @click.argument("name")
-█
-"""
+def hello(count, name):
+    """Greet NAME as often as asked."""
+    for _ in range(count)█
+'''
+"""What is missing is something that is printed; how this repository prints is not in the file."""
 
 
 def main() -> None:
@@ -87,7 +91,7 @@ def record(nvim: str, folder: Path, repository: Path, minutes: int) -> Recording
         editor.nvim.command(f"cd {copy}")
         editor.open(MARKED, name=FILE)
         before = _suggested(editor)
-        editor.type("<C-]>" + "<BS>" * len(_TYPED) + "<Esc>")
+        editor.type("<C-]><Esc>u")
         _train(editor, folder, minutes)
         watcher.every_s = _EVERY_S
         model = f"{repository.name}-tuned"
