@@ -112,7 +112,8 @@ class PromptSettings:
         0.75, "Part of the prompt that belongs to the text before the cursor.", at_least=0.1, at_most=1
     )
     layout: Literal["auto", "plain", "anchored"] = _setting(
-        "auto", "Layout for templates that put the suffix last; auto is plain."
+        "auto",
+        "Layout where the suffix is last; auto: anchored for models trained on it, else plain.",
     )
     heal_tokens: bool = _setting(
         True, "Let the model rewrite the token that the cursor may have cut in half."

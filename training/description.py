@@ -26,7 +26,8 @@ def describe(run: PreparedRun) -> dict[str, Any]:
             "end_id": base.get("end_id"),
             "sentinels": dict(base.get("sentinels", {})),
             "marks": _marks(base.get("template")),
-            "sees_repository": _sees_repository(run.dataset.manifest),
+            "sees_repository": _learnt("with_snippets", run.dataset.manifest),
+            "anchored": _learnt("anchored", run.dataset.manifest),
         },
         "adapter": {"method": plan.method, "rank": plan.rank, "alpha": plan.alpha},
         "data": {"sha256": run.dataset.manifest.get("sha256", {})},
@@ -36,13 +37,13 @@ def describe(run: PreparedRun) -> dict[str, Any]:
 
 
 _ENOUGH_ROWS = 0.1
-"""Part of the rows that must have snippets for the model to be said to read other files."""
+"""Part of the rows that must have had something for the model to be said to know it."""
 
 
-def _sees_repository(manifest: Mapping[str, Any]) -> bool:
-    """Whether enough rows had snippets of other files for their format to be learned."""
+def _learnt(what: str, manifest: Mapping[str, Any]) -> bool:
+    """Whether enough rows had it: snippets of other files, or a middle that the prompt began."""
     counts = manifest.get("rows", {}).get("train", {})
-    return bool(counts.get("with_snippets", 0) >= _ENOUGH_ROWS * max(1, counts.get("rows", 0)))
+    return bool(counts.get(what, 0) >= _ENOUGH_ROWS * max(1, counts.get("rows", 0)))
 
 
 def _marks(template: str | None) -> dict[str, str]:

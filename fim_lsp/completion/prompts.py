@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from fim_lsp.completion.neighbours import Neighbours
 from fim_lsp.completion.outline import outline
 from fim_lsp.engine.base import Engine
-from fim_lsp.prompt.anchor import Anchor, is_ageing, next_anchor
+from fim_lsp.prompt.anchor import Anchor, decided, is_ageing, next_anchor
 from fim_lsp.prompt.builder import build
 from fim_lsp.prompt.context import Sight, choose
 from fim_lsp.prompt.repository import knows_repositories
@@ -71,6 +71,7 @@ class Prompts:
 
     def current(self, request: CompletionRequest, settings: Settings) -> Prompt:
         """The prompt for a cursor; its document's anchor stays or moves on, its snippets stay."""
+        settings = self._decided(settings)
         before = self.bases.get(request.document.uri)
         last = before.anchor if before else None
         anchor = next_anchor(last, request, self.chosen.template, settings.prompt)
@@ -81,6 +82,7 @@ class Prompts:
 
     def ahead(self, request: CompletionRequest, settings: Settings) -> Iterator[Preparation]:
         """What will be asked for when the user goes on from a cursor whose prompt was just built."""
+        settings = self._decided(settings)
         before = self.bases.get(request.document.uri)
         if before is None:
             return
@@ -104,6 +106,7 @@ class Prompts:
 
         Nobody knows yet where the cursor will be.
         """
+        settings = self._decided(settings)
         template = self.chosen.template
         if template is not None and template.order != "psm":
             return
@@ -121,6 +124,9 @@ class Prompts:
     def forget(self, uri: str) -> None:
         """A document was closed."""
         self.bases.pop(uri, None)
+
+    def _decided(self, settings: Settings) -> Settings:
+        return evolve(settings, prompt=decided(settings.prompt, self.engine.info))
 
     def _choose(
         self, request: CompletionRequest, settings: Settings, current: tuple[Snippet, ...]

@@ -1,9 +1,11 @@
-"""What pygls 2.1.1 leaves open of "each request is answered exactly once".
+"""What pygls 2.1.1 leaves open of "each request is answered exactly once", and forgotten then.
 
 - A request whose parameters do not parse is logged, but never answered: the client waits for ever.
 - After ``shutdown`` and before ``initialize`` requests are dropped or crash.
 - A ``shutdown`` while a command waits is answered with an error: cancelling the command changes the table
   that is being walked.
+- Of each notification whose handler is a coroutine or a generator, ``didChange`` among them, something is
+  kept for ever: 2 kB a keystroke.
 - Copilot's additions to inline completion (document version, formatting) are thrown away, and a trigger
   kind of 0 (vscode-languageclient 9) is refused.
 """
@@ -73,6 +75,18 @@ class Protocol(LanguageServerProtocol):
         for msg_id, future in tuple(self._request_futures.items()):
             if msg_id != shutdown and future is not handler:
                 future.cancel()
+
+    def _execute_handler(self, msg_id: int | str, *args: Any, **kwargs: Any) -> None:
+        """Run a handler, and forget it when it is done; pygls does so for requests alone."""
+        super()._execute_handler(msg_id, *args, **kwargs)
+        running = self._request_futures.get(msg_id)
+        if running is not None:
+            running.add_done_callback(lambda done: self._forget(msg_id, done))
+
+    def _forget(self, msg_id: int | str, done: Any) -> None:
+        # A client may have used the id again meanwhile.
+        if self._request_futures.get(msg_id) is done:
+            del self._request_futures[msg_id]
 
     # pygls wraps this in an lru_cache, which a plain method replaces well enough.
     def get_message_type(  # type: ignore[override]

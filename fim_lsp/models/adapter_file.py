@@ -51,6 +51,8 @@ class FimFormat:
     """Marker texts by llama.cpp's names: ``pre suf mid rep sep``."""
     sees_repository: bool = False
     """Whether it was trained on holes that see snippets of other files."""
+    anchored: bool = False
+    """Whether it was trained on middles that the prompt begins."""
 
 
 @frozen
@@ -130,6 +132,7 @@ def write_delta(adapter: Adapter, output: Path) -> None:
             "sentinels": dict(adapter.fim.sentinels),
             "marks": dict(adapter.fim.marks),
             "sees_repository": adapter.fim.sees_repository,
+            "anchored": adapter.fim.anchored,
         },
     }
     partial = output.with_name(output.name + ".part")
@@ -204,6 +207,7 @@ def _assemble(named: Mapping[str, Floats], about: Mapping[str, Any], of_input: t
             {str(text): int(token) for text, token in fim.get("sentinels", {}).items()},
             {str(key): str(text) for key, text in fim.get("marks", {}).items()},
             bool(fim.get("sees_repository")),
+            bool(fim.get("anchored")),
         ),
         description=dict(about) | ({"feed_forward": list(of_input)} if of_input else {}),
     )

@@ -310,6 +310,8 @@ def _fim_metadata(adapter: Adapter, tokens: Sequence[str]) -> dict[str, str | in
         written["fim_lsp.fim_order"] = fim.order
     if fim.sees_repository:
         written["fim_lsp.repository_context"] = True
+    if fim.anchored:
+        written["fim_lsp.anchored_middles"] = True
     if not fim.sentinels:
         return written
     for key, text in fim.marks.items():

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import re
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from fim_lsp.prompt.window import (
     CHARS_PER_TOKEN,
@@ -27,7 +27,10 @@ from fim_lsp.prompt.window import (
     visible,
 )
 from fim_lsp.settings import PromptSettings
-from fim_lsp.types import CompletionRequest, FimTemplate
+from fim_lsp.types import CompletionRequest, FimTemplate, ModelInfo
+
+ANCHORED_KEY = "fim_lsp.anchored_middles"
+"""GGUF metadata key of ours: whether the model was trained on middles that the prompt begins."""
 
 _CLOSERS_ROOM = 256
 """Characters that auto-closed brackets, with the line breaks and indentation between them, may take."""
@@ -64,6 +67,17 @@ class Anchor:
     """Whether the suffix window reaches the end of the document."""
     beyond: int
     """Length of the document behind the suffix window."""
+
+
+def decided(settings: PromptSettings, info: ModelInfo) -> PromptSettings:
+    """The settings with the layout chosen where it is left to us: anchored for models that learnt it.
+
+    For those it is the better one, too (``python -m benchmarks.staleness``); of others nothing is known.
+    """
+    if settings.layout != "auto":
+        return settings
+    learnt = info.metadata.get(ANCHORED_KEY, "").lower() == "true"
+    return evolve(settings, layout="anchored" if learnt else "plain")
 
 
 def next_anchor(

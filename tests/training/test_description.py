@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from training.description import _sees_repository
+from training.description import _learnt
 
 
-@pytest.mark.parametrize(("rows", "sees"), [((100, 40), True), ((100, 9), False), ((0, 0), False)])
-def test_a_model_reads_other_files_only_where_enough_rows_had_them(rows: tuple[int, int], sees: bool):
-    count, with_snippets = rows
-    assert _sees_repository({"rows": {"train": {"rows": count, "with_snippets": with_snippets}}}) is sees
-    assert not _sees_repository({})
+@pytest.mark.parametrize("what", ["with_snippets", "anchored"])
+@pytest.mark.parametrize(("rows", "learnt"), [((100, 40), True), ((100, 9), False), ((0, 0), False)])
+def test_a_model_knows_only_what_enough_rows_had(what: str, rows: tuple[int, int], learnt: bool):
+    count, having = rows
+    assert _learnt(what, {"rows": {"train": {"rows": count, what: having}}}) is learnt
+    assert not _learnt(what, {})

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from attrs import evolve
 
+from fim_lsp.prompt.anchor import ANCHORED_KEY
 from fim_lsp.types import DocumentSnapshot, Trigger
 from tests.unit.completion.conftest import URI, request
 
@@ -22,6 +23,18 @@ def at_line(number: int, typed: str = "", **options):
 
 def snapshot(text: str) -> DocumentSnapshot:
     return DocumentSnapshot(URI, "python", 1, text)
+
+
+async def test_typing_in_a_model_that_learnt_anchored_middles_costs_a_token_a_key(make_desk):
+    desk = await make_desk(pause_s=0, model={"name": "x", "template": "qwen"}, prompt=UNHEALED)
+    info = evolve(desk.engine.info, metadata={ANCHORED_KEY: "true"})
+    desk.completer.model_changed(evolve(desk.engine, info=info), desk.settings)
+    text, costs = "line = 1", []
+    for count in range(len(text) + 1):
+        costs.append(await desk.cost(at_line(20, text[:count], version=count + 1)))
+        await desk.rest()
+    assert costs[0] > 100
+    assert max(costs[1:]) <= 2
 
 
 async def test_going_down_a_line_is_answered_at_once_and_anchored_anew_meanwhile(make_desk):

@@ -80,6 +80,7 @@ def test_the_format_is_written_down_and_the_rest_copied(base: Path, adapter: Ada
     assert "tokenizer.ggml.fim_sep_token_id" not in header.metadata
     assert header.metadata["fim_lsp.fim_order"] == "suffix_first"
     assert header.metadata["fim_lsp.repository_context"] is True
+    assert header.metadata["fim_lsp.anchored_middles"] is True
     assert header.metadata["general.name"] == "tuned"
     assert header.metadata["general.file_type"] == 7
     tokens = before["tokenizer.ggml.tokens"].contents()

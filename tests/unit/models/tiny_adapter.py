@@ -33,6 +33,7 @@ FORMAT = FimFormat(
         "sep": "none",
     },
     sees_repository=True,
+    anchored=True,
 )
 
 

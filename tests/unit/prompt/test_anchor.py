@@ -6,9 +6,10 @@ from byte_tokenizer import request, request_at
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fim_lsp.prompt.anchor import Anchor, is_ageing, next_anchor, suffix_agrees
+from fim_lsp.prompt.anchor import ANCHORED_KEY, Anchor, decided, is_ageing, next_anchor, suffix_agrees
 from fim_lsp.prompt.templates import find_template
 from fim_lsp.settings import PromptSettings
+from fim_lsp.types import ModelInfo
 
 _QWEN = find_template("qwen")
 _SETTINGS = PromptSettings(max_middle_chars=40)
@@ -17,6 +18,21 @@ _CODE = "import os\n\n\ndef f(a):\n    █\n\n\ndef g():\n    pass\n"
 
 def _anchor(marked: str, previous: Anchor | None = None, settings: PromptSettings = _SETTINGS) -> Anchor:
     return next_anchor(previous, request_at(marked), _QWEN, settings)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "layout"),
+    [
+        ("auto", {ANCHORED_KEY: "True"}, "anchored"),
+        ("auto", {ANCHORED_KEY: "false"}, "plain"),
+        ("auto", {}, "plain"),
+        ("plain", {ANCHORED_KEY: "true"}, "plain"),
+        ("anchored", {}, "anchored"),
+    ],
+)
+def test_the_layout_is_anchored_for_models_that_learnt_it(asked: str, said: dict, layout: str) -> None:
+    settings = PromptSettings(layout=asked)
+    assert decided(settings, ModelInfo("x", metadata=said)).layout == layout
 
 
 def test_an_anchor_is_the_start_of_the_cursors_line() -> None:

@@ -24,7 +24,7 @@
 ---@class fim_lsp.ServerSettings.Prompt
 ---@field maxTokens? integer Most tokens in a prompt.
 ---@field prefixShare? number Part of the prompt that belongs to the text before the cursor.
----@field layout? 'auto'|'plain'|'anchored' Layout for templates that put the suffix last; auto is plain.
+---@field layout? 'auto'|'plain'|'anchored' Layout where the suffix is last; auto: anchored for models trained on it, else plain.
 ---@field healTokens? boolean Let the model rewrite the token that the cursor may have cut in half.
 ---@field maxMiddleChars? integer How far the middle may grow before an anchored prompt is anchored anew.
 ---@field maxStaleChars? integer How far the cursor may go down into an evaluated suffix that is then replaced in the background.
