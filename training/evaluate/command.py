@@ -82,6 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--limit", type=int, metavar="N", help="holes of each file or repository, drawn")
     parser.add_argument(
+        "--lines", type=int, metavar="N", help="of these, only holes in which 1 to N lines are missing"
+    )
+    parser.add_argument(
         "--cut",
         choices=("benchmark", "indentation"),
         default="benchmark",
@@ -197,9 +200,12 @@ def _holes(parsed: argparse.Namespace) -> tuple[Hole, ...]:
     else:
         for root in parsed.repo:
             found += cut_repository(root, count, parsed.seed)
-    if not found:
-        raise EvaluationError("There are no holes to fill.", "Give tasks with --holes or code with --repo.")
-    return tuple(recut(hole, parsed.cut) for hole in found)
+    most = parsed.lines
+    chosen = found if most is None else [hole for hole in found if 1 <= hole.lines <= most]
+    if not chosen:
+        remedy = "Give tasks with --holes or code with --repo." if not found else "Give a larger --lines."
+        raise EvaluationError("There are no holes to fill.", remedy)
+    return tuple(recut(hole, parsed.cut) for hole in chosen)
 
 
 def _results(

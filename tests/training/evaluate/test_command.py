@@ -168,6 +168,12 @@ def test_code_is_cut_into_holes(models: ScriptedModels, tmp_path: Path) -> None:
     assert report["run"]["sets"] == {"code": 7}
 
 
+@pytest.mark.parametrize(("lines", "names"), [(1, ["add"]), (2, ["add", "twice"])])
+def test_only_holes_of_so_many_lines(tasks: Path, tmp_path: Path, lines: int, names: list[str]) -> None:
+    chosen = command._holes(parse("--holes", str(tasks), "--lines", str(lines), "--output", str(tmp_path)))
+    assert [hole.name for hole in chosen] == names
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
