@@ -6,9 +6,9 @@ Both train the same rows, 16 to an optimiser step, with the same LoRA (all linea
 the same base, alternating within one process, because machines are noisy: compare the ratios, not the
 seconds. Tokens are counted without padding. "Plain" is what the libraries do when they are told nothing
 else (float32 on a CPU, rows padded to the longest that the data set allows, four rows a pass, logits at
-every token); "plain, bf16" is the same under the Trainer's bf16 autocast. Ours also trains the markers that
-the data set names. Without ``--data`` a data set is made from this repository. Writes
-``build/bench/training_throughput.json``.
+every token); "plain, bf16" is the same under the Trainer's bf16 autocast, and runs only where bf16 is the
+faster of the two. Ours also trains the markers that the data set names. Without ``--data`` a data set is
+made from this repository. Writes ``build/bench/training_throughput.json``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The README's pictures, from real VS Code and Neovim with the default model, into docs/pictures.
 # Needs what run-vscode.sh and run-neovim.sh need, and installs it as they do. An argument names the one
-# editor to picture.
+# editor to picture; `training --repo PATH` records a whole training run instead, for which the cores must be quiet.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=$PWD/.venv/bin/python
@@ -14,6 +14,11 @@ if [ "${1:-neovim}" = neovim ]; then
     tests/editors/run-neovim.sh install
     FIM_LSP_PYTHON=$python FIM_LSP_NVIMS=$PWD/build/editors/neovim/bin/nvim-0.11 \
         build/editors/neovim/venv/bin/python -m tests.editors.pictures neovim
+fi
+if [ "${1:-}" = training ]; then
+    tests/editors/run-neovim.sh install
+    FIM_LSP_PYTHON=$python FIM_LSP_NVIMS=$PWD/build/editors/neovim/bin/nvim-0.11 \
+        build/editors/neovim/venv/bin/python -m tests.editors.pictures.training "${@:2}"
 fi
 if [ "${1:-vscode}" = vscode ]; then
     tests/editors/run-vscode.sh install

@@ -1,6 +1,6 @@
 """The whole loop in one Neovim: a repository is completed, trained on, and completed by what came of it.
 
-``python -m tests.editors.pictures.training --repo PATH``: the upper window is a new file in the repository
+``tests/editors/make-pictures.sh training --repo PATH``: the upper window is a new file in the repository
 (one that suits click's), the lower one a terminal in which ``python -m training run`` trains on it. The
 server of the upper window is never restarted; it takes up the tuned model by itself. Run it where nothing
 else needs the cores.

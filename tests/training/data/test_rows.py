@@ -168,9 +168,9 @@ def test_a_row_with_snippets_begins_with_the_prompt_that_is_served(
         "prefixShare": _SETTINGS.prefix_share,
     }
     served_under = from_wire({"prompt": wire, "sampling": {"maxTokens": 1, "invokedMaxTokens": 1}})
-    neighbours = Neighbours(lambda: [PurePath("/work/shop")])
+    neighbours = Neighbours(lambda: [PurePath("/code/shop")])
     prompts = Prompts(_Engine(ModelInfo("x", context=room + 2), base.tokenizer), _chosen(base), neighbours)
-    document = DocumentSnapshot("file:///work/shop/src/apple.py", "python", 1, hole.prefix + hole.suffix)
+    document = DocumentSnapshot("file:///code/shop/src/apple.py", "python", 1, hole.prefix + hole.suffix)
     before = CompletionRequest(document, len(hole.prefix))
     prompts.current(before, served_under)
     basis = prompts.bases[document.uri]

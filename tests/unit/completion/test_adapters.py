@@ -17,7 +17,7 @@ from fim_lsp.types import AppliedAdapter
 from tests.unit.completion.conftest import request
 
 CODE = "def f():\n    █\n\nprint(f())\n"
-DOCUMENT = PurePosixPath("/work/project/src/a.py")
+DOCUMENT = PurePosixPath("/code/project/src/a.py")
 
 
 @pytest.mark.parametrize(
@@ -26,11 +26,11 @@ DOCUMENT = PurePosixPath("/work/project/src/a.py")
         ({}, True),
         ({"languages": ("python", "go")}, True),
         ({"languages": ("go",)}, False),
-        ({"workspaces": ("/work/project",)}, True),
-        ({"workspaces": ("/work/project/",)}, True),
-        ({"workspaces": ("/other", "/work")}, True),
-        ({"workspaces": ("/work/proj",)}, False),
-        ({"workspaces": ("/work/project",), "languages": ("go",)}, False),
+        ({"workspaces": ("/code/project",)}, True),
+        ({"workspaces": ("/code/project/",)}, True),
+        ({"workspaces": ("/other", "/code")}, True),
+        ({"workspaces": ("/code/proj",)}, False),
+        ({"workspaces": ("/code/project",), "languages": ("go",)}, False),
         ({"scale": 0.0}, False),
     ],
 )
@@ -46,7 +46,7 @@ def test_all_that_fit_come_in_the_order_of_the_settings():
 
 
 def test_the_last_entry_for_a_file_sets_its_scale():
-    everywhere, here = AdapterSettings("/a"), AdapterSettings("/a", 0.0, workspaces=("/work",))
+    everywhere, here = AdapterSettings("/a"), AdapterSettings("/a", 0.0, workspaces=("/code",))
     assert adapters_for([everywhere, here], "python", DOCUMENT) == ()
     assert adapters_for([everywhere, here], "python", PurePosixPath("/else/a.py")) != ()
 
@@ -60,7 +60,7 @@ def test_the_home_folder_is_spelled_out(monkeypatch):
 
 
 def test_a_document_without_a_folder_gets_what_is_for_all():
-    entries = [AdapterSettings("/a", workspaces=("/work",)), AdapterSettings("/b")]
+    entries = [AdapterSettings("/a", workspaces=("/code",)), AdapterSettings("/b")]
     assert [one.path.name for one in adapters_for(entries, "python", PurePosixPath("Untitled-1"))] == ["b"]
 
 
