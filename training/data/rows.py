@@ -89,6 +89,7 @@ def fim_row(
     if not settings.min_tokens <= len(given) + len(answer) <= settings.max_tokens:
         return None
     weights = _prefix_weights(prompt, given, base, settings) + [1.0] * len(answer)
+    weights[-1] = settings.end_weight
     return Row(
         tokens=(*given, *answer),
         weights=tuple(weights),
@@ -191,9 +192,14 @@ def cut_off(hole: Hole) -> Hole:
 def _prefix_weights(
     prompt: Prompt, given: tuple[int, ...], base: Base, settings: DataSettings
 ) -> list[float]:
-    """Weights of the prompt's tokens: 0, but for the tail of a prefix that the middle follows directly."""
+    """Weights of the prompt's tokens: 0, but for the tail of a prefix that the middle follows directly.
+
+    A hole with the same end might as well begin at each of the tail's tokens. Only its last one is none that
+    the tokenizer would have made: the cursor cut it.
+    """
     weights = [0.0] * len(given)
     if settings.prefix_loss_weight > 0 and base.template.order == "suffix_first":
-        tail = min(len(given) - len(prompt.head), settings.prefix_loss_tokens)
-        weights[len(given) - tail :] = [settings.prefix_loss_weight] * tail
+        cut = len(given) - 1
+        begin = max(len(prompt.head), cut - settings.prefix_loss_tokens)
+        weights[begin:cut] = [settings.prefix_loss_weight] * (cut - begin)
     return weights

@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 from attrs import evolve, field, frozen
 
 from fim_lsp.settings import Settings, from_wire, merge
+from fim_lsp.types import Trigger
 from training.evaluate import EvaluationError
 
 Text = Literal["shown", "said", "written"]
@@ -34,14 +35,17 @@ KEYS: Mapping[str, str] = MappingProxyType(
         "text": f"which text is judged: {', '.join(TEXTS)}",
         "post": "on judges what is shown, off what is said",
         "first_line": "on: where one line is missing, one line is what the server asks for",
+        "trigger": "invoked, by a key: several lines anywhere; or automatic, while typing: where the server "
+        "expects a block",
     }
 )
 _SWITCH: Mapping[str, bool] = MappingProxyType({"on": True, "off": False, "true": True, "false": False})
+_TRIGGERS = tuple(trigger.value for trigger in Trigger)
 _SERVING: Mapping[str, Any] = MappingProxyType(
     {
         "sampling": {"temperature": 0.0},
         # Nothing remembered and no clock: the answer must depend on the hole alone.
-        "completion": {"cacheSize": 0, "timeBudgetMs": 1e9, "disabledFiles": ()},
+        "completion": {"cacheSize": 0, "timeBudgetMs": 1e9, "debounceMaxMs": 0, "disabledFiles": ()},
     }
 )
 
@@ -58,6 +62,8 @@ class Arm:
     text: Text = "shown"
     first_line: bool = False
     """Ask for a single line where a single line is missing: the way to cut a left-to-right model's answer."""
+    trigger: Trigger = Trigger.INVOKED
+    """What the server is told of how a completion came to be wanted."""
 
     @property
     def is_folder(self) -> bool:
@@ -74,13 +80,13 @@ class Arm:
         Raises:
             SettingsError: an override names no setting, or a value does not fit.
         """
-        limits = {"sampling": {"invokedMaxTokens": max_tokens}}
+        limits = {"sampling": {"invokedMaxTokens": max_tokens, "maxTokens": max_tokens}}
         lines = {"completion": {"multiline": "never"}} if self.first_line and single_line else {}
         return from_wire(merge(_SERVING, limits, {"model": {"name": self.model}}, self.overrides, lines))
 
     def identity(self, model_digest: str) -> str:
         """Names everything about the arm that an answer depends on, but for its name: 16 digits."""
-        told = [model_digest, dict(self.overrides), self.prefix_only, self.first_line]
+        told = [model_digest, dict(self.overrides), self.prefix_only, self.first_line, self.trigger.value]
         return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -119,6 +125,8 @@ def _with(arm: Arm, key: str, value: str) -> Arm:
     if key in ("post", "first_line") and value in _SWITCH:
         chosen = {"post": {"text": "shown" if _SWITCH[value] else "said"}}
         return evolve(arm, **chosen.get(key, {key: _SWITCH[value]}))
+    if key == "trigger" and value in _TRIGGERS:
+        return evolve(arm, trigger=Trigger(value))
     known = "; ".join(f"{name}: {about}" for name, about in KEYS.items())
     raise EvaluationError(f"An arm can't have {key}={value}.", f"Known are: {known}; and settings by path.")
 

@@ -61,7 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=MODEL[,key=value…]",
         help="a model to judge, the base first; may be given several times. MODEL is a GGUF file, a name of "
         "the catalog, or a folder of safetensors (only scored). template=none uses the prefix alone; others: "
-        "layout, text=shown|said|written, post=on|off, first_line=on|off, and settings by path",
+        "layout, text=shown|said|written, post=on|off, first_line=on|off, trigger=invoked|automatic, and "
+        "settings by path",
     )
     parser.add_argument(
         "--holes",
@@ -267,6 +268,7 @@ def _run_facts(
                 "sha256": models.digest(arm),
                 "prefix_only": arm.prefix_only,
                 "first_line": arm.first_line,
+                "trigger": arm.trigger.value,
                 "settings": dict(arm.overrides),
             }
             for arm in arms

@@ -1,7 +1,8 @@
 """Let an arm fill holes through the server's own pipeline: worker, completer, engine.
 
-What the server does with a keystroke it does here with a hole: an invoked request, greedy, with the token
-limit as its only hint of the middle's length. Answers go to the journal one by one.
+What the server does with a keystroke it does here with a hole: greedy, with the token limit as its only hint
+of the middle's length, and with a trigger, which decides where several lines may come. Answers go to the
+journal one by one.
 """
 
 from __future__ import annotations
@@ -159,7 +160,7 @@ async def _fill_one(
     witness: WitnessEngine = worker.engine  # type: ignore[assignment]
     witness.middle, witness.seen = hole.middle, None
     settings = arm.settings(conditions.max_tokens, single_line=hole.lines == 1)
-    request = request_for(hole)
+    request = request_for(hole, arm.trigger)
     # An anchor from the hole before would put this one in another's prompt.
     completer.closed(request.document.uri)
     started = time.perf_counter()
@@ -197,11 +198,11 @@ def _failed(key: str, error: str, conditions: Conditions) -> Record:
     return Record(key, "", "", "", error=error, scored=conditions.nll, code=_code_digest())
 
 
-def request_for(hole: Hole) -> CompletionRequest:
-    """The request of an editor whose cursor is in the hole, asked for by a key."""
+def request_for(hole: Hole, trigger: Trigger) -> CompletionRequest:
+    """The request of an editor whose cursor is in the hole."""
     uri = f"file:///{quote(hole.path)}"
     document = DocumentSnapshot(uri, hole.language, 1, hole.prefix + hole.suffix)
-    return CompletionRequest(document, len(hole.prefix), Trigger.INVOKED)
+    return CompletionRequest(document, len(hole.prefix), trigger)
 
 
 # --- Folders of safetensors, which the server can't open
@@ -219,7 +220,7 @@ def _score_in_folder(
     scorer = _open_folder(arm) if conditions.nll else None
     records = []
     for key, hole in pending:
-        prompt = build(request_for(hole), template, base.tokenizer, settings.prompt)
+        prompt = build(request_for(hole, arm.trigger), template, base.tokenizer, settings.prompt)
         score = middle_score(prompt, hole.middle, scorer) if scorer else None
         record = _scored_only(key, prompt.template, score, conditions)
         journal.add(record)

@@ -90,9 +90,18 @@ def test_the_tail_of_the_prefix_bears_a_lower_weight_where_the_middle_follows_it
     for template in ("fim-lsp", "qwen"):
         row = fim_row(hole, _FILE, make_base(template), settings, 300)
         assert row is not None
-        weights[template] = row.weights[row.middle_start - 11 : row.middle_start + 1]
-    assert weights["fim-lsp"] == (0.0, *[0.25] * 10, 1.0)
-    assert weights["qwen"] == (0.0,) * 11 + (1.0,)
+        weights[template] = row.weights[row.middle_start - 12 : row.middle_start + 1]
+    # The prompt's last token ends where the cursor cut it, so it is none to learn.
+    assert weights["fim-lsp"] == (0.0, *[0.25] * 10, 0.0, 1.0)
+    assert weights["qwen"] == (0.0,) * 12 + (1.0,)
+
+
+def test_the_end_token_bears_its_own_weight(base: Base):
+    hole = make_hole(_TEXT, (400, 420), "random")
+    row = fim_row(hole, _FILE, base, evolve(_SETTINGS, end_weight=2.0), 300)
+    assert row is not None
+    answer = row.weights[row.middle_start :]
+    assert answer == (*[1.0] * (len(answer) - 1), 2.0)
 
 
 def test_an_empty_middle_is_the_end_token_alone(base: Base):

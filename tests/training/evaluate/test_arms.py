@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fim_lsp.settings import SettingsError
+from fim_lsp.types import Trigger
 from training.evaluate import EvaluationError
 from training.evaluate.arms import parse_arm
 
@@ -40,7 +41,16 @@ def test_without_a_template_a_single_line_is_asked_for_where_one_is_missing() ->
     assert told.settings(64, single_line=True).completion.multiline == "auto"
 
 
-@pytest.mark.parametrize("text", ["base", "=m.gguf", "a=", "a=m,post", "a=m,post=maybe", "a=m,what=1"])
+def test_an_arm_may_be_served_as_while_typing() -> None:
+    arm = parse_arm("typed=m.gguf,trigger=automatic")
+    assert (arm.trigger, parse_arm("a=m.gguf").trigger) == (Trigger.AUTOMATIC, Trigger.INVOKED)
+    settings = arm.settings(96)
+    assert (settings.sampling.max_tokens, settings.completion.debounce_max_ms) == (96, 0)
+
+
+@pytest.mark.parametrize(
+    "text", ["base", "=m.gguf", "a=", "a=m,post", "a=m,post=maybe", "a=m,trigger=now", "a=m,what=1"]
+)
 def test_what_makes_no_arm_is_refused(text: str) -> None:
     with pytest.raises(EvaluationError):
         parse_arm(text)
@@ -57,6 +67,7 @@ def test_answers_depend_on_the_model_and_the_settings_but_not_on_the_name() -> N
     assert one.identity("x") != one.identity("y")
     assert one.identity("x") != parse_arm("a=m.gguf,layout=plain").identity("x")
     assert one.identity("x") != parse_arm("a=m.gguf,template=none").identity("x")
+    assert one.identity("x") != parse_arm("a=m.gguf,trigger=automatic").identity("x")
 
 
 def test_a_folder_is_only_scored(tmp_path: Path) -> None:

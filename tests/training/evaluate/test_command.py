@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from rich.console import Console
 
+from fim_lsp.engine.scripted import END
 from training.evaluate import EvaluationError, command
 
 from .scripted import ADD, BAD, GOOD, ScriptedModels, write_tasks
@@ -97,6 +99,16 @@ def test_the_three_texts_of_an_answer_are_judged_apart(tmp_path: Path) -> None:
     assert arm["texts"]["shown"]["exact_match"]["value"] == 100
     assert arm["exact_match"]["value"] == 100
     assert arm["stop_accuracy"]["value"] == 0
+
+
+def test_while_typing_the_server_asks_for_one_line_within_a_line(tmp_path: Path) -> None:
+    middle_of_line = evolve(ADD, prefix=ADD.prefix + "return ", middle="a + b")
+    tasks = write_tasks(tmp_path / "toy.jsonl", (middle_of_line,))
+    models = ScriptedModels({"m": lambda _: "a + b\n    return a" + END})
+    arms = ("--arm", "key=m", "--arm", "typing=m,trigger=automatic")
+    report = evaluate(models, *arms, "--holes", tasks, "--output", tmp_path)
+    exact = {name: arm["exact_match"]["value"] for name, arm in report["arms"].items()}
+    assert exact == {"key": 0, "typing": 100}
 
 
 def test_a_rerun_only_does_what_is_missing(models: ScriptedModels, tasks: Path, tmp_path: Path) -> None:
