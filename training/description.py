@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -33,11 +34,22 @@ def describe(run: PreparedRun) -> dict[str, Any]:
         "data": {"sha256": run.dataset.manifest.get("sha256", {})},
         "recipe": {"stage": run.recipe.stage, "train": attrs.asdict(settings)},
         "precision": run.precision,
-    }
+    } | _begun_with(run.options.init_adapter)
 
 
+_HISTORY = ("data", "recipe", "reached", "begun_with")
 _ENOUGH_ROWS = 0.1
 """Part of the rows that must have had something for the model to be said to know it."""
+
+
+def _begun_with(adapter: Path | None) -> dict[str, Any]:
+    """The history of the adapter that training began with, which is now this one's too."""
+    from fim_lsp.models.adapter_file import read_adapter
+
+    if adapter is None:
+        return {}
+    before = read_adapter(adapter).description
+    return {"begun_with": {key: before[key] for key in _HISTORY if key in before}}
 
 
 def _learnt(what: str, manifest: Mapping[str, Any]) -> bool:

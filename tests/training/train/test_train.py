@@ -15,6 +15,7 @@ from attrs import asdict, evolve
 from fim_lsp.models.adapter_file import read_adapter, write_delta
 from tests.training.train.tiny import rows, save_folder, save_gguf, save_rows, tiny_model
 from training.config import Recipe
+from training.description import describe
 from training.metrics import JOURNAL, read_journal
 from training.options import TrainOptions
 from training.train import TrainError, TrainResult, train
@@ -67,7 +68,10 @@ def test_the_kept_adapter_scores_what_was_reported(
     assert held_out_nll(prepare_run(again, recipe)) == pytest.approx(whole.held_out_nll, rel=1e-6)
     write_delta(read_adapter(whole.adapter), options.output / "delta.safetensors")
     shipped = evolve(again, init_adapter=options.output / "delta.safetensors")
-    assert held_out_nll(prepare_run(shipped, recipe)) == pytest.approx(whole.held_out_nll, rel=1e-3)
+    prepared = prepare_run(shipped, recipe)
+    assert held_out_nll(prepared) == pytest.approx(whole.held_out_nll, rel=1e-3)
+    # What goes on with an adapter says what that one has learnt.
+    assert describe(prepared)["begun_with"]["reached"]["tokens"] == whole.tokens
 
 
 def test_a_killed_run_goes_on_bit_for_bit(
