@@ -118,7 +118,6 @@ def _logit_scale(config: Any) -> float:
 @cache
 def _label_loss() -> Any:
     import torch
-    from torch.nn.functional import cross_entropy
 
     class LabelLoss(torch.autograd.Function):
         """Output layer and cross entropy in one, with the gradient taken on the way."""
@@ -142,23 +141,17 @@ def _label_loss() -> Any:
             for begin in range(0, len(targets), _LABELS_AT_ONCE):
                 part = slice(begin, begin + _LABELS_AT_ONCE)
                 states = hidden[part].to(head.dtype)
-                logits = torch.nn.functional.linear(states, head, bias)
-                if rows is not None:
-                    logits[:, row_ids] = states @ rows.to(head.dtype).t()
-                logits = logits.float().mul_(scale)
-                nll[part] = cross_entropy(logits, targets[part], reduction="none")
-                if not wanted:
-                    continue
-                slope = torch.softmax(logits, -1)
-                slope[torch.arange(len(slope), device=slope.device), targets[part]] -= 1
-                slope = slope.mul_((weights[part] * scale)[:, None]).to(head.dtype)
-                if to_rows is not None:
-                    own = slope[:, row_ids]
-                    to_rows += own.t().float() @ states.float()
-                    slope[:, row_ids] = 0
-                    to_hidden[part] = (slope @ head + own @ rows.to(head.dtype)).to(hidden.dtype)
-                else:
-                    to_hidden[part] = (slope @ head).to(hidden.dtype)
+                logits = _logits(states, head, bias, rows, row_ids, scale)
+                nll[part] = torch.nn.functional.cross_entropy(logits, targets[part], reduction="none")
+                if wanted:
+                    slope = _slope(logits, targets[part], weights[part] * scale).to(head.dtype)
+                    if to_rows is not None:
+                        own = slope[:, row_ids]
+                        to_rows += own.t().float() @ states.float()
+                        slope[:, row_ids] = 0
+                        to_hidden[part] = (slope @ head + own @ rows.to(head.dtype)).to(hidden.dtype)
+                    else:
+                        to_hidden[part] = (slope @ head).to(hidden.dtype)
             ctx.gradients = to_hidden, to_rows
             ctx.mark_non_differentiable(nll)
             return (nll * weights).sum(), nll
@@ -167,15 +160,26 @@ def _label_loss() -> Any:
         def backward(ctx: Any, upstream: Any, _: Any) -> Any:
             to_hidden, to_rows = ctx.gradients
             del ctx.gradients
-            return (
-                to_hidden * upstream,
-                None,
-                None,
-                None if to_rows is None else to_rows * upstream,
-                None,
-                None,
-                None,
-                None,
-            )
+            of_rows = None if to_rows is None else to_rows * upstream
+            return to_hidden * upstream, None, None, of_rows, None, None, None, None
 
     return LabelLoss
+
+
+def _logits(states: Any, head: Any, bias: Any, rows: Any, row_ids: Any, scale: float) -> Any:
+    """The output layer in float32, (labels, vocabulary), with the trained markers' rows in their places."""
+    import torch
+
+    logits = torch.nn.functional.linear(states, head, bias)
+    if rows is not None:
+        logits[:, row_ids] = states @ rows.to(head.dtype).t()
+    return logits.float().mul_(scale)
+
+
+def _slope(logits: Any, targets: Any, weights: Any) -> Any:
+    """The gradient of weighted cross entropy by its logits: probabilities, less 1 at the target."""
+    import torch
+
+    slope = torch.softmax(logits, -1)
+    slope[torch.arange(len(slope), device=slope.device), targets] -= 1
+    return slope.mul_(weights[:, None])
