@@ -23,6 +23,7 @@ from benchmarks.keystrokes.sources import SourceFile, source_pair
 from benchmarks.keystrokes.traces import Event, Trace, record_trace
 from fim_lsp.models.store import ModelStore, default_root
 from fim_lsp.opening import open_engine
+from fim_lsp.prompt.anchor import decided
 from fim_lsp.prompt.markers import marker_id
 from fim_lsp.prompt.templates import choose_template
 from fim_lsp.settings import ModelSettings, PromptSettings
@@ -72,6 +73,8 @@ class Subject:
     workload: Workload
     template: FimTemplate | None
     tokenizer: Tokenizer
+    prompt: PromptSettings
+    """With the layout that the server decides on for it."""
 
 
 async def measure(plan: Plan) -> AsyncIterator[Results]:
@@ -117,7 +120,8 @@ def subject(plan: Plan, name: str) -> Iterator[Subject]:
             layout=plan.layout,
         )
         template = choose_template(engine.info, engine.tokenizer, None).template
-        yield Subject(workload, template, engine.tokenizer)
+        asked = PromptSettings(max_tokens=plan.prompt_tokens, layout=plan.layout)  # type: ignore[arg-type]
+        yield Subject(workload, template, engine.tokenizer, decided(asked, engine.info))
     finally:
         engine.close()
 
@@ -141,8 +145,7 @@ def _opener(plan: Plan, name: PeerName, prompted: Subject) -> OpenPeer:
         raise PeerError(
             f"{name} needs llama-server and a model with FIM markers.", "Leave it out: --peers fim-lsp."
         )
-    settings = PromptSettings(max_tokens=plan.prompt_tokens, layout=plan.layout)  # type: ignore[arg-type]
-    layout = OwnLayout(prompted.template, prompted.tokenizer, settings)
+    layout = OwnLayout(prompted.template, prompted.tokenizer, prompted.prompt)
     return llama_server(plan.binary, name, _markers(prompted), layout, plan.folder)
 
 
