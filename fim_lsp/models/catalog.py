@@ -125,8 +125,8 @@ _MODELS = (
         source=DeltaSource(
             base="smollm2-135m",
             delta="smollm2-135m-fim.safetensors",
-            sha256="e5a9a70a849836d52c35e39e1e01d17ea58da6e18d31785c180abf49b7621b16",
-            joined="fim-lsp-135m-1-q8_0.gguf",
+            sha256="bd4d4658d42b5998ee085929ef9b0a552dffcd54c156521ed2e7dfe084e4f62e",
+            joined="fim-lsp-135m-2-q8_0.gguf",
         ),
         template="fim-lsp",
         licence="Apache-2.0",
