@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 MODEL = "smollm2-135m"
 
+# Examples that come slowly tell of a busy machine, not of the code.
+settings.register_profile("developer", suppress_health_check=[HealthCheck.too_slow])
 # CI must not fail for an example that has nothing to do with the change; developers go on searching.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+settings.register_profile("ci", settings.get_profile("developer"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
 @pytest.fixture(scope="session", autouse=True)
