@@ -38,6 +38,7 @@ def describe(run: PreparedRun) -> dict[str, Any]:
 
 
 _HISTORY = ("data", "recipe", "reached", "begun_with")
+"""What is kept of an adapter's description in that of one which goes on from it."""
 _ENOUGH_ROWS = 0.1
 """Part of the rows that must have had something for the model to be said to know it."""
 

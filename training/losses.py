@@ -143,15 +143,16 @@ def _label_loss() -> Any:
                 states = hidden[part].to(head.dtype)
                 logits = _logits(states, head, bias, rows, row_ids, scale)
                 nll[part] = torch.nn.functional.cross_entropy(logits, targets[part], reduction="none")
-                if wanted:
-                    slope = _slope(logits, targets[part], weights[part] * scale).to(head.dtype)
-                    if to_rows is not None:
-                        own = slope[:, row_ids]
-                        to_rows += own.t().float() @ states.float()
-                        slope[:, row_ids] = 0
-                        to_hidden[part] = (slope @ head + own @ rows.to(head.dtype)).to(hidden.dtype)
-                    else:
-                        to_hidden[part] = (slope @ head).to(hidden.dtype)
+                if not wanted:
+                    continue
+                slope = _slope(logits, targets[part], weights[part] * scale).to(head.dtype)
+                if to_rows is not None:
+                    own = slope[:, row_ids]
+                    to_rows += own.t().float() @ states.float()
+                    slope[:, row_ids] = 0
+                    to_hidden[part] = (slope @ head + own @ rows.to(head.dtype)).to(hidden.dtype)
+                else:
+                    to_hidden[part] = (slope @ head).to(hidden.dtype)
             ctx.gradients = to_hidden, to_rows
             ctx.mark_non_differentiable(nll)
             return (nll * weights).sum(), nll
