@@ -148,6 +148,12 @@ class SamplingSettings:
     top_k: int = _setting(40, "Draw among this many likeliest tokens; 0 for all.", at_least=0)
     top_p: float = _setting(0.95, "Draw among the likeliest tokens of this much mass.", at_least=0, at_most=1)
     seed: int = _setting(0, "Seed of the draw.", at_least=0)
+    end_bias: float | None = _setting(
+        None,
+        "How much more readily a suggestion ends once it has begun, in nats; "
+        "null for what the model file says.",
+        at_least=0,
+    )
 
 
 @frozen

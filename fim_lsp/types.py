@@ -251,6 +251,8 @@ class SamplingParams:
     top_k: int = 40
     top_p: float = 0.95
     seed: int = 0
+    end_bias: float = 0.0
+    """Nats added to the logits of end tokens once something was said; never negative."""
 
 
 class FinishReason(enum.Enum):

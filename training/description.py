@@ -14,8 +14,13 @@ if TYPE_CHECKING:
     from training.prepared import PreparedRun
 
 
-def describe(run: PreparedRun) -> dict[str, Any]:
-    """What an adapter belongs to and how it was made; without times and paths."""
+def describe(run: PreparedRun, end_bias: float | None = None) -> dict[str, Any]:
+    """What an adapter belongs to and how it was made; without times and paths.
+
+    Args:
+        run: what makes it.
+        end_bias: nats to add to the logit of the end, where they were measured.
+    """
     settings = run.recipe.train
     plan = plan_adapter(run.options, run.recipe, ())
     base = dict(run.dataset.manifest.get("base", {}))
@@ -29,6 +34,7 @@ def describe(run: PreparedRun) -> dict[str, Any]:
             "marks": _marks(base.get("template")),
             "sees_repository": _learnt("with_snippets", run.dataset.manifest),
             "anchored": _learnt("anchored", run.dataset.manifest),
+            "end_bias": end_bias,
         },
         "adapter": {"method": plan.method, "rank": plan.rank, "alpha": plan.alpha},
         "data": {"sha256": run.dataset.manifest.get("sha256", {})},

@@ -1,19 +1,31 @@
-"""The figure that decides which adapter is kept: NLL of held-out middles."""
+"""What held-out middles say of an adapter: their NLL, which decides if it is kept, and how it ends them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import attrs
+from attrs import frozen
 
 from training.batches import pack, split_passes
+from training.end_bias import BIASES, balanced, mistakes
 from training.prepared import PreparedRun
 
 _FEWEST_ROWS = 16
 
 
-def held_out_nll(prepared: PreparedRun, most_tokens: float | None = None) -> float | None:
-    """NLL per token of held-out middles, end token included.
+@frozen
+class HeldOut:
+    """What an adapter came to on held-out middles."""
+
+    nll: float
+    """Nats per token, end token included."""
+    end_bias: float | None
+    """Nats to add to the logit of the end (:mod:`training.end_bias`); None from too few middles."""
+
+
+def judge_held_out(prepared: PreparedRun, most_tokens: float | None = None) -> HeldOut | None:
+    """Judge the adapter as it stands by held-out middles.
 
     Args:
         prepared: whose model and rows.
@@ -30,13 +42,18 @@ def held_out_nll(prepared: PreparedRun, most_tokens: float | None = None) -> flo
     chosen = chosen[: _that_fit(rows.lengths[chosen], options.eval_rows, most_tokens)]
     mine = chosen[accelerator.process_index :: accelerator.num_processes]
     sums = torch.zeros(2, dtype=torch.float64, device=accelerator.device)
+    counts = torch.zeros((3, len(BIASES)), dtype=torch.int64, device=accelerator.device)
     with torch.no_grad():
         for numbers in split_passes(mine, rows.lengths, options.pass_tokens):
-            packed = pack([_middle_only(rows[at]) for at in numbers])
-            each = prepared.losses(packed)[1]
-            sums += torch.stack((each.double().sum(), torch.tensor(float(len(each)), device=each.device)))
+            middles = [_middle_only(rows[at]) for at in numbers]
+            nll, leads = prepared.judge(pack(middles))
+            sums += torch.stack((nll.double().sum(), torch.tensor(float(len(nll)), device=nll.device)))
+            for one in leads.split([int((middle.weights != 0).sum()) for middle in middles]):
+                counts += torch.from_numpy(mistakes(one.float().cpu().numpy())).to(counts.device)
     total, labels = accelerator.reduce(sums, "sum").tolist()
-    return total / labels if labels else None
+    if not labels:
+        return None
+    return HeldOut(total / labels, balanced(accelerator.reduce(counts, "sum").cpu().numpy()))
 
 
 def _that_fit(lengths: Any, most_rows: int, most_tokens: float | None) -> int:

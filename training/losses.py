@@ -53,7 +53,19 @@ def _module() -> Any:
         def forward(
             self, ids: Any, positions: Any, row_lengths: Any, places: Any, targets: Any, weights: Any
         ) -> Any:
-            """Sum of weighted NLL and each label's NLL; ``places`` are the positions before the labels."""
+            """Sum of the labels' weighted NLL; ``places`` are the positions before the labels."""
+            hidden, output = self._run(ids, positions, row_lengths, places)
+            return _label_loss().apply(hidden, *output, targets, weights, self._logit_scale)
+
+        def judge(
+            self, ids: Any, positions: Any, row_lengths: Any, places: Any, targets: Any, end: int
+        ) -> Any:
+            """Each label's NLL, and how far the logit of ``end`` is above all others there; no gradient."""
+            hidden, output = self._run(ids, positions, row_lengths, places)
+            return _judged(hidden, output, targets, end, self._logit_scale)
+
+        def _run(self, ids: Any, positions: Any, row_lengths: Any, places: Any) -> Any:
+            """The decoder's states at ``places``, and what the output layer consists of."""
             causal = self.model.get_base_model()
             rows = sentinel_rows(self.model)
             decoder = causal.get_decoder()
@@ -66,9 +78,7 @@ def _module() -> Any:
             hidden = output.last_hidden_state[0].index_select(0, places)
             head = _inner(causal.get_output_embeddings())
             tied = rows if _is_tied(causal) else None
-            return _label_loss().apply(
-                hidden, head.weight, head.bias, tied, self.sentinels, targets, weights, self._logit_scale
-            )
+            return hidden, (head.weight, head.bias, tied, self.sentinels)
 
         def _embed(self, causal: Any, ids: Any, rows: Any | None) -> Any:
             import torch
@@ -134,37 +144,53 @@ def _label_loss() -> Any:
             weights: Any,
             scale: float,
         ) -> Any:
-            wanted = any(ctx.needs_input_grad)
-            nll = torch.empty_like(weights, dtype=torch.float32)
+            loss = torch.zeros((), device=hidden.device)
             to_hidden = torch.empty_like(hidden)
             to_rows = None if rows is None else torch.zeros_like(rows, dtype=torch.float32)
-            for begin in range(0, len(targets), _LABELS_AT_ONCE):
-                part = slice(begin, begin + _LABELS_AT_ONCE)
-                states = hidden[part].to(head.dtype)
+            parts = zip(*(_parts(values) for values in (hidden, targets, weights, to_hidden)), strict=True)
+            for states, wanted, weight, gradient in parts:
+                states = states.to(head.dtype)
                 logits = _logits(states, head, bias, rows, row_ids, scale)
-                nll[part] = torch.nn.functional.cross_entropy(logits, targets[part], reduction="none")
-                if not wanted:
-                    continue
-                slope = _slope(logits, targets[part], weights[part] * scale).to(head.dtype)
+                nll = torch.nn.functional.cross_entropy(logits, wanted, reduction="none")
+                loss += (nll * weight).sum()
+                slope = _slope(logits, wanted, weight * scale).to(head.dtype)
                 if to_rows is not None:
                     own = slope[:, row_ids]
                     to_rows += own.t().float() @ states.float()
                     slope[:, row_ids] = 0
-                    to_hidden[part] = (slope @ head + own @ rows.to(head.dtype)).to(hidden.dtype)
+                    gradient.copy_(slope @ head + own @ rows.to(head.dtype))
                 else:
-                    to_hidden[part] = (slope @ head).to(hidden.dtype)
+                    gradient.copy_(slope @ head)
             ctx.gradients = to_hidden, to_rows
-            ctx.mark_non_differentiable(nll)
-            return (nll * weights).sum(), nll
+            return loss
 
         @staticmethod
-        def backward(ctx: Any, upstream: Any, _: Any) -> Any:
+        def backward(ctx: Any, upstream: Any) -> Any:
             to_hidden, to_rows = ctx.gradients
             del ctx.gradients
             of_rows = None if to_rows is None else to_rows * upstream
             return to_hidden * upstream, None, None, of_rows, None, None, None, None
 
     return LabelLoss
+
+
+def _judged(hidden: Any, output: tuple[Any, ...], targets: Any, end: int, scale: float) -> Any:
+    """See ``LabelledLoss.judge``: two tensors of (labels,)."""
+    import torch
+
+    nll, leads = [], []
+    for states, wanted in zip(_parts(hidden), _parts(targets), strict=True):
+        logits = _logits(states.to(output[0].dtype), *output, scale)
+        nll.append(torch.nn.functional.cross_entropy(logits, wanted, reduction="none"))
+        ends = logits[:, end].clone()
+        logits[:, end] = -torch.inf
+        leads.append(ends - logits.amax(-1))
+    return torch.cat(nll), torch.cat(leads)
+
+
+def _parts(values: Any) -> Any:
+    """A few labels at a time: views into ``values``."""
+    return values.split(_LABELS_AT_ONCE)
 
 
 def _logits(states: Any, head: Any, bias: Any, rows: Any, row_ids: Any, scale: float) -> Any:

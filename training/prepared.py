@@ -65,24 +65,29 @@ class PreparedRun:
         """Where the best adapter is."""
         return self.options.output / "adapter"
 
-    def losses(self, packed: PackedPass) -> tuple[Any, Any]:
-        """Run a pass: the sum of weighted NLL, which carries the gradient, and each label's NLL."""
+    def loss(self, packed: PackedPass) -> Any:
+        """Run a pass: the sum of weighted NLL, which carries the gradient."""
+        return self.module(*self._decoded(packed), self._tensor(packed.targets), self._tensor(packed.weights))
+
+    def judge(self, packed: PackedPass) -> tuple[Any, Any]:
+        """Run a pass without gradients: each label's NLL, and the end token's lead over all others there."""
+        module = self.accelerator.unwrap_model(self.module)
+        nll, leads = module.judge(*self._decoded(packed), self._tensor(packed.targets), self.end_id)
+        return nll, leads
+
+    @property
+    def end_id(self) -> int:
+        """The token that ends a middle."""
+        return int(self.dataset.manifest["base"]["end_id"])
+
+    def _decoded(self, packed: PackedPass) -> tuple[Any, ...]:
+        ids, positions, places = map(self._tensor, (packed.ids, packed.positions, packed.places))
+        return ids, positions, packed.row_lengths, places
+
+    def _tensor(self, values: Any) -> Any:
         import torch
 
-        device = self.accelerator.device
-
-        def tensor(values: Any) -> Any:
-            return torch.from_numpy(values).to(device)
-
-        total, each = self.module(
-            tensor(packed.ids),
-            tensor(packed.positions),
-            packed.row_lengths,
-            tensor(packed.places),
-            tensor(packed.targets),
-            tensor(packed.weights),
-        )
-        return total, each
+        return torch.from_numpy(values).to(self.accelerator.device)
 
     def seed(self, step: int) -> None:
         """Make every random number of a step follow from seed, step and process alone."""

@@ -58,7 +58,7 @@ def backward(prepared: PreparedRun, step: Step) -> float:
     for number, numbers in enumerate(step.passes, 1):
         last = number == len(step.passes)
         with nullcontext() if last else accelerator.no_sync(prepared.module):
-            total, _ = prepared.losses(pack([rows[row] for row in numbers]))
+            total = prepared.loss(pack([rows[row] for row in numbers]))
             # Distributed gradients are averaged over the processes, and each has only its share of labels.
             (total * (accelerator.num_processes / whole)).backward()
         summed += total.detach()

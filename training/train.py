@@ -164,22 +164,22 @@ def _one_step(prepared: PreparedRun, counters: Counters, budget: Budget) -> dict
 
 def _evaluate(prepared: PreparedRun, counters: Counters, budget: Budget) -> dict[str, Any]:
     """Measure, and keep the adapter if it is the best so far."""
-    from training.held_out import held_out_nll
+    from training.held_out import judge_held_out
 
     times = prepared.options.evaluations
     prepared.module.eval()
-    nll = held_out_nll(prepared, 3 * _EVALUATION_SHARE * budget.tokens / times if times else None)
+    judged = judge_held_out(prepared, 3 * _EVALUATION_SHARE * budget.tokens / times if times else None)
     prepared.module.train()
     counters.evaluations += 1
-    if nll is None or counters.best_nll is None or nll < counters.best_nll:
-        counters.best_nll, counters.worse = nll, 0
-        _keep_adapter(prepared, counters)
+    if judged is None or counters.best_nll is None or judged.nll < counters.best_nll:
+        counters.best_nll, counters.worse = None if judged is None else judged.nll, 0
+        _keep_adapter(prepared, counters, None if judged is None else judged.end_bias)
     else:
         counters.worse += 1
-    return {} if nll is None else {"held_out_nll": nll}
+    return {} if judged is None else {"held_out_nll": judged.nll}
 
 
-def _keep_adapter(prepared: PreparedRun, counters: Counters) -> None:
+def _keep_adapter(prepared: PreparedRun, counters: Counters, end_bias: float | None = None) -> None:
     from training.checkpoint import replaced_folder
     from training.lora import save_adapter
 
@@ -187,7 +187,7 @@ def _keep_adapter(prepared: PreparedRun, counters: Counters) -> None:
         return
     reached = {"steps": counters.step, "tokens": counters.tokens, "held_out_nll": counters.best_nll}
     with replaced_folder(prepared.adapter) as folder:
-        save_adapter(prepared.model, folder, describe(prepared) | {"reached": reached})
+        save_adapter(prepared.model, folder, describe(prepared, end_bias) | {"reached": reached})
 
 
 def _report(

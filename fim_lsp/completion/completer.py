@@ -26,7 +26,7 @@ from fim_lsp.completion.flight import Flight, OnRefused
 from fim_lsp.completion.judgement import judge, worth_showing
 from fim_lsp.completion.neighbours import Folders, Neighbours
 from fim_lsp.completion.offers import Offer, Offers
-from fim_lsp.completion.prompts import Prompts, candidates_for, sampling_for
+from fim_lsp.completion.prompts import Prompts, candidates_for
 from fim_lsp.completion.stopping import stop_rules
 from fim_lsp.completion.syntax import wants_multiline
 from fim_lsp.completion.wanted import is_wanted
@@ -254,7 +254,7 @@ class Completer:
         )
         rules = stop_rules(request, settings.completion, multiline=multiline)
         flight = Flight(request, prompt, rules, candidates_for(request, settings))
-        flight.start(self._worker, sampling_for(request, settings), self._landed, self._refuse)
+        flight.start(self._worker, self._prompts.sampling(request, settings), self._landed, self._refuse)
         self._flights[request.document.uri] = flight
         return flight
 

@@ -7,6 +7,7 @@ sequence that nobody is in; snippets are exchanged in no other way.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from attrs import evolve, field, frozen
@@ -22,7 +23,18 @@ from fim_lsp.prompt.repository import knows_repositories
 from fim_lsp.prompt.templates import ChosenTemplate
 from fim_lsp.prompt.window import CHARS_PER_TOKEN
 from fim_lsp.settings import CompletionSettings, Settings
-from fim_lsp.types import CompletionRequest, DocumentSnapshot, Prompt, SamplingParams, Snippet, Trigger
+from fim_lsp.types import (
+    CompletionRequest,
+    DocumentSnapshot,
+    ModelInfo,
+    Prompt,
+    SamplingParams,
+    Snippet,
+    Trigger,
+)
+
+END_BIAS_KEY = "fim_lsp.end_bias"
+"""GGUF metadata key of ours: how many nats too little the model gives to the end of what it began to say."""
 
 _BASES = 64
 _AHEAD = " a" * 48
@@ -125,6 +137,19 @@ class Prompts:
         """A document was closed."""
         self.bases.pop(uri, None)
 
+    def sampling(self, request: CompletionRequest, settings: Settings) -> SamplingParams:
+        """How tokens are drawn for a request: one by hand may have more of them."""
+        sampling = settings.sampling
+        invoked = request.trigger is Trigger.INVOKED
+        return SamplingParams(
+            max_tokens=sampling.invoked_max_tokens if invoked else sampling.max_tokens,
+            temperature=sampling.temperature,
+            top_k=sampling.top_k,
+            top_p=sampling.top_p,
+            seed=sampling.seed,
+            end_bias=end_bias(self.engine.info) if sampling.end_bias is None else sampling.end_bias,
+        )
+
     def _decided(self, settings: Settings) -> Settings:
         return evolve(settings, prompt=decided(settings.prompt, self.engine.info))
 
@@ -189,7 +214,7 @@ class Prompts:
     def _room(self, request: CompletionRequest, settings: Settings) -> int:
         """Most tokens of a prompt, where the answer must fit into the context window too."""
         context = self.engine.info.context
-        room = max(context // 2, context - sampling_for(request, settings).max_tokens - 1)
+        room = max(context // 2, context - self.sampling(request, settings).max_tokens - 1)
         return min(settings.prompt.max_tokens, room)
 
 
@@ -198,14 +223,10 @@ def candidates_for(request: CompletionRequest, settings: Settings) -> int:
     return settings.completion.candidates if request.trigger is Trigger.INVOKED else 1
 
 
-def sampling_for(request: CompletionRequest, settings: Settings) -> SamplingParams:
-    """How tokens are drawn for a request: one by hand may have more of them."""
-    sampling = settings.sampling
-    invoked = request.trigger is Trigger.INVOKED
-    return SamplingParams(
-        max_tokens=sampling.invoked_max_tokens if invoked else sampling.max_tokens,
-        temperature=sampling.temperature,
-        top_k=sampling.top_k,
-        top_p=sampling.top_p,
-        seed=sampling.seed,
-    )
+def end_bias(info: ModelInfo) -> float:
+    """What a model file says of how much too late the model ends, in nats; 0 where it says nothing of use."""
+    try:
+        nats = float(info.metadata.get(END_BIAS_KEY, 0.0))
+    except ValueError:
+        return 0.0
+    return nats if 0 < nats < math.inf else 0.0

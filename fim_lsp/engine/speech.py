@@ -9,7 +9,6 @@ from __future__ import annotations
 import codecs
 import math
 import time
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +34,8 @@ class Speech:
     """An answer that grows. ``reason`` says why it is over, once it is."""
 
     vocabulary: Vocabulary = field(repr=False)
-    ends: Callable[[int], bool]
-    """Whether a token ends the answer."""
+    ends: frozenset[int]
+    """Tokens that end the answer."""
     sampling: SamplingParams
     room: int
     """Most tokens to sample."""
@@ -51,10 +50,15 @@ class Speech:
         factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"), init=False
     )
     _rng: np.random.Generator = field(init=False)
+    _end_ids: npt.NDArray[np.int64] = field(init=False, repr=False)
 
     @_rng.default
     def _make_rng(self) -> np.random.Generator:
         return np.random.default_rng(self.sampling.seed)
+
+    @_end_ids.default
+    def _list_end_ids(self) -> npt.NDArray[np.int64]:
+        return np.array(sorted(self.ends), dtype=np.int64)
 
     @property
     def count(self) -> int:
@@ -74,10 +78,14 @@ class Speech:
     def sample(self, logits: Logits) -> int:
         """Choose the next token and say it.
 
+        The end bias counts once something was said: whether there is anything to say at all, models judge
+        better than when they have said enough.
+
         Raises:
             DecodeError: the logits are no numbers.
         """
-        token, probability = sample(logits, self.sampling, self._rng, self._allowed())
+        ends = None if self.silent else self._end_ids
+        token, probability = sample(logits, self.sampling, self._rng, self._allowed(), ends)
         self._say(token, probability)
         return token
 
@@ -89,7 +97,7 @@ class Speech:
         allowed = self._allowed()
         for token in likeliest(logits, len(taken) + _FEW, allowed):
             new = len(self.vocabulary.pieces[token]) > len(self.healing)
-            if token not in taken and new and not self.ends(token):
+            if token not in taken and new and token not in self.ends:
                 self._say(token, probability_of(logits, token))
                 return token
         return None
@@ -114,7 +122,7 @@ class Speech:
         if math.isnan(probability):
             raise DecodeError(*_NOT_NUMBERS)
         self._probabilities.append(probability)
-        if self.ends(token):
+        if token in self.ends:
             self.reason = FinishReason.END
             return
         piece = self.vocabulary.pieces[token]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,16 @@ TokenIds = npt.NDArray[np.int64]
 
 
 class Vocabulary:
-    """A fixed table of token pieces, searchable by their first bytes."""
+    """A fixed table of token pieces, searchable by their first bytes.
 
-    def __init__(self, pieces: Sequence[bytes]) -> None:
+    Args:
+        pieces: the bytes of each token, by its id; none for markers.
+        ends: ids that the model's own file counts as ends of generation.
+    """
+
+    def __init__(self, pieces: Sequence[bytes], ends: Iterable[int] = ()) -> None:
         self.pieces = tuple(pieces)
+        self.ends = frozenset(ends)
         order = sorted((piece, token) for token, piece in enumerate(pieces) if piece)
         self._sorted = [piece for piece, _ in order]
         self._ids = np.array([token for _, token in order], dtype=np.int64)

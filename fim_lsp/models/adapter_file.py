@@ -53,6 +53,9 @@ class FimFormat:
     """Whether it was trained on holes that see snippets of other files."""
     anchored: bool = False
     """Whether it was trained on middles that the prompt begins."""
+    end_bias: float | None = None
+    """Nats by which the end's logit must be lifted for middles to end too early as often as too late; None
+    where nobody has measured it."""
 
 
 @frozen
@@ -133,6 +136,7 @@ def write_delta(adapter: Adapter, output: Path) -> None:
             "marks": dict(adapter.fim.marks),
             "sees_repository": adapter.fim.sees_repository,
             "anchored": adapter.fim.anchored,
+            "end_bias": adapter.fim.end_bias,
         },
     }
     partial = output.with_name(output.name + ".part")
@@ -208,6 +212,7 @@ def _assemble(named: Mapping[str, Floats], about: Mapping[str, Any], of_input: t
             {str(key): str(text) for key, text in fim.get("marks", {}).items()},
             bool(fim.get("sees_repository")),
             bool(fim.get("anchored")),
+            None if fim.get("end_bias") is None else float(fim["end_bias"]),
         ),
         description=dict(about) | ({"feed_forward": list(of_input)} if of_input else {}),
     )

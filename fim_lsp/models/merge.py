@@ -285,7 +285,7 @@ def _copy_metadata(reader: Any, writer: Any, adapter: Adapter, file_type: int, n
         writer.add_key_value(key, value, field.types[0], field.types[-1] if len(field.types) > 1 else None)
     writer.add_file_type(file_type)
     types = gguf.GGUFValueType
-    kinds = {bool: types.BOOL, int: types.UINT32, str: types.STRING}
+    kinds = {bool: types.BOOL, int: types.UINT32, float: types.FLOAT32, str: types.STRING}
     for key, value in changed.items():
         writer.add_key_value(key, value, kinds[type(value)])
 
@@ -302,16 +302,18 @@ def _spelled_anew(key: str, value: Any, adapter: Adapter) -> Any:
     return value
 
 
-def _fim_metadata(adapter: Adapter, tokens: Sequence[str]) -> dict[str, str | int]:
+def _fim_metadata(adapter: Adapter, tokens: Sequence[str]) -> dict[str, str | int | float]:
     """What lets llama.cpp and fim-lsp know the format without guessing from token texts."""
     fim = adapter.fim
-    written: dict[str, str | int] = {"fim_lsp.base_sha256": adapter.base_sha256}
+    written: dict[str, str | int | float] = {"fim_lsp.base_sha256": adapter.base_sha256}
     if fim.order is not None:
         written["fim_lsp.fim_order"] = fim.order
     if fim.sees_repository:
         written["fim_lsp.repository_context"] = True
     if fim.anchored:
         written["fim_lsp.anchored_middles"] = True
+    if fim.end_bias is not None:
+        written["fim_lsp.end_bias"] = fim.end_bias
     if not fim.sentinels:
         return written
     for key, text in fim.marks.items():

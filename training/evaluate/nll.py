@@ -90,12 +90,6 @@ class LlamaScorer:
     """
 
     _engine: Any = field(repr=False)
-    _ending: frozenset[int] = field(init=False, repr=False)
-
-    @_ending.default
-    def _find_ending(self) -> frozenset[int]:
-        tokenizer = self._engine.tokenizer
-        return frozenset(filter(tokenizer.is_end, range(len(self._engine._vocabulary.pieces))))
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -125,7 +119,7 @@ class LlamaScorer:
             targets = ids[begin + 1 : begin + 1 + rows]
             text += float(_log_likelihood(logits[: len(targets)], targets).sum())
             if len(targets) < len(logits):
-                end = _log_likelihood_of_any(logits[-1], ends | self._ending)
+                end = _log_likelihood_of_any(logits[-1], ends | self._engine._vocabulary.ends)
         return text, end
 
     def _decode(self, tokens: Sequence[int]) -> Any:

@@ -127,9 +127,7 @@ class LlamaEngine:
         return self._speculator.begin(self.mirror.tokens, self.tokenizer.encode(prompt.draft))
 
     def _speech(self, prompt: Prompt, plan: Plan, sampling: SamplingParams, on_piece: OnPiece) -> Speech:
-        def ends(token: int) -> bool:
-            return token in prompt.stop_ids or self.tokenizer.is_end(token)
-
+        ends = self._vocabulary.ends | prompt.stop_ids
         room = min(sampling.max_tokens, self.info.context - len(self.mirror.tokens))
         return Speech(self._vocabulary, ends, sampling, room, on_piece, plan.healed)
 

@@ -67,12 +67,9 @@ class LlamaTokenizer:
             [
                 b"" if self.is_special(token) else self.piece(token, special=False)
                 for token in range(self._size)
-            ]
+            ],
+            [token for token in range(self._size) if llama_cpp.llama_vocab_is_eog(self._vocab, token)],
         )
-
-    def is_end(self, token: int) -> bool:
-        """Whether the model's own file counts this token as an end of generation."""
-        return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
 
     def close(self) -> None:
         """Forget the vocabulary, which is freed with the model: a late call raises instead of crashing."""

@@ -58,8 +58,15 @@ def why(workbench: Workbench) -> str:
 
 
 def user_settings(server: CodeServer) -> dict[str, Any]:
-    path = server.workspace.parent / "data/User/settings.json"
-    settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return written(server.workspace.parent / "data/User/settings.json")
+
+
+def written(path: Path) -> dict[str, Any]:
+    """Settings as VS Code has written them; none while it is at it, as it empties the file first."""
+    try:
+        settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
     return settings
 
 
@@ -115,8 +122,7 @@ def test_a_lora_is_added_applied_switched_off_and_on_again(fresh: Workbench, tmp
 
 
 def adapters_of(workbench: Workbench) -> object:
-    path = workbench.server.workspace / ".vscode/settings.json"
-    return json.loads(path.read_text(encoding="utf-8")).get("fimLsp.adapters") if path.exists() else None
+    return written(workbench.server.workspace / ".vscode/settings.json").get("fimLsp.adapters")
 
 
 @pytest.fixture

@@ -38,12 +38,23 @@ def attached(method: Method, architecture="llama", sentinels=IDS, *, checkpointi
 def fast_loss(model, chosen, sentinels=IDS):
     packed = pack([_stored(row) for row in chosen])
     arrays = (packed.ids, packed.positions)
-    total, each = labelled_loss(model, sentinels)(
+    return labelled_loss(model, sentinels)(
         *map(torch.from_numpy, arrays),
         packed.row_lengths,
         *map(torch.from_numpy, (packed.places, packed.targets, packed.weights)),
     )
-    return total, each
+
+
+def judged(model, chosen, end=0):
+    packed = pack([_stored(row) for row in chosen])
+    arrays = (packed.ids, packed.positions)
+    with torch.no_grad():
+        return labelled_loss(model, IDS).judge(
+            *map(torch.from_numpy, arrays),
+            packed.row_lengths,
+            *map(torch.from_numpy, (packed.places, packed.targets)),
+            end,
+        )
 
 
 def _stored(row):
@@ -64,7 +75,7 @@ def test_loss_and_gradients_are_those_of_the_plain_way(method: Method, architect
     plain.backward()
     wanted = {name: value.grad.clone() for name, value in trainable(model).items()}
     model.zero_grad()
-    total, _ = fast_loss(model, chosen, sentinels)
+    total = fast_loss(model, chosen, sentinels)
     total.backward()
 
     assert total.item() == pytest.approx(plain.item(), rel=1e-5)
@@ -76,17 +87,33 @@ def test_loss_and_gradients_are_those_of_the_plain_way(method: Method, architect
 def test_each_label_has_its_own_loss() -> None:
     model = attached("rslora")
     row = rows(1, seed=3)[0]
-    _, each = fast_loss(model, [row])
+    each, _ = judged(model, [row])
     assert len(each) == len(row.tokens) - row.middle_start
     assert (each > 0).all()
+    weights = torch.tensor(row.weights[row.middle_start :])
+    assert (each * weights).sum().item() == pytest.approx(plain_loss(model, row).item(), rel=1e-5)
+
+
+def test_the_lead_of_the_end_is_that_over_the_likeliest_other_token() -> None:
+    model = attached("rslora")
+    row = rows(1, seed=3)[0]
+    tokens = torch.tensor([row.tokens])
+    with torch.no_grad():
+        logits = model(input_ids=tokens, row_lengths=(len(row.tokens),)).logits[0, row.middle_start - 1 : -1]
+    likeliest, others = logits.sort(descending=True)
+    # The token that is likeliest at some place is ahead of the second there, and behind the first elsewhere.
+    end = int(others[0, 0])
+    _, leads = judged(model, [row], end)
+    best_other = torch.where(others[:, 0] == end, likeliest[:, 1], likeliest[:, 0])
+    torch.testing.assert_close(leads, logits[:, end] - best_other, rtol=1e-4, atol=1e-4)
+    assert leads[0] > 0
 
 
 def test_a_row_sees_nothing_of_its_neighbours() -> None:
     model = attached("rslora")
     row, *others = rows(4, seed=3, longest=200)
-    with torch.no_grad():
-        alone = fast_loss(model, [row])[1]
-        together = fast_loss(model, [others[0], row, *others[1:]])[1]
+    alone, _ = judged(model, [row])
+    together, _ = judged(model, [others[0], row, *others[1:]])
     skipped = sum(weight > 0 for weight in others[0].weights)
     torch.testing.assert_close(together[skipped : skipped + len(alone)], alone, rtol=1e-5, atol=1e-5)
 
@@ -95,7 +122,7 @@ def test_gradient_checkpointing_changes_no_gradient() -> None:
     gradients = []
     for checkpointing in (False, True):
         model = attached("rslora", checkpointing=checkpointing).train()
-        fast_loss(model, rows(3, seed=3))[0].backward()
+        fast_loss(model, rows(3, seed=3)).backward()
         gradients.append({name: value.grad for name, value in trainable(model).items()})
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, msg=name)

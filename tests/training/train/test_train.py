@@ -61,15 +61,20 @@ def test_the_loss_falls_and_the_best_adapter_is_kept(whole: TrainResult, options
 def test_the_kept_adapter_scores_what_was_reported(
     whole: TrainResult, options: TrainOptions, recipe: Recipe
 ) -> None:
-    from training.held_out import held_out_nll
+    from training.held_out import judge_held_out
     from training.prepared import prepare_run
 
     again = evolve(options, init_adapter=whole.adapter, output=options.output / "again")
-    assert held_out_nll(prepare_run(again, recipe)) == pytest.approx(whole.held_out_nll, rel=1e-6)
+    judged = judge_held_out(prepare_run(again, recipe))
+    assert judged is not None
+    assert judged.nll == pytest.approx(whole.held_out_nll, rel=1e-6)
+    assert judged.end_bias == read_adapter(whole.adapter).fim.end_bias
     write_delta(read_adapter(whole.adapter), options.output / "delta.safetensors")
     shipped = evolve(again, init_adapter=options.output / "delta.safetensors")
     prepared = prepare_run(shipped, recipe)
-    assert held_out_nll(prepared) == pytest.approx(whole.held_out_nll, rel=1e-3)
+    shipped_judged = judge_held_out(prepared)
+    assert shipped_judged is not None
+    assert shipped_judged.nll == pytest.approx(whole.held_out_nll, rel=1e-3)
     # What goes on with an adapter says what that one has learnt.
     assert describe(prepared)["begun_with"]["reached"]["tokens"] == whole.tokens
 

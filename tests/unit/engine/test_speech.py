@@ -26,11 +26,16 @@ class Heard:
 
 
 def speech(
-    *, room: int = 9, healing: bytes = b"", heard: Heard | None = None, temperature: float = 0
+    *,
+    room: int = 9,
+    healing: bytes = b"",
+    heard: Heard | None = None,
+    temperature: float = 0,
+    end_bias: float = 0,
 ) -> Speech:
     vocabulary = Vocabulary([*PIECES, b""])
-    sampling = SamplingParams(temperature=temperature)
-    return Speech(vocabulary, lambda token: token == END, sampling, room, heard or Heard(), healing)
+    sampling = SamplingParams(temperature=temperature, end_bias=end_bias)
+    return Speech(vocabulary, frozenset({END}), sampling, room, heard or Heard(), healing)
 
 
 def logits(*ranked: int) -> np.ndarray:
@@ -47,6 +52,28 @@ def test_it_says_the_likeliest_until_the_end_token():
     said = one.generation(Timings(decodes=2))
     assert (said.text, said.finish_reason) == ("return x", FinishReason.END)
     assert (said.timings.generated_tokens, said.timings.decodes) == (3, 2)
+
+
+@pytest.mark.parametrize("temperature", [0, 1e-3])
+def test_the_end_is_lifted_once_something_was_said(temperature: float):
+    one = speech(end_bias=1.5, temperature=temperature)
+    behind = [logits(3, END), logits(3, 1, END), logits(3, END)]  # by 1, 2 and 1 nats
+    assert [one.sample(row) for row in behind] == [3, 3, END]
+    assert one.generation(Timings()).finish_reason is FinishReason.END
+
+
+def test_the_end_is_said_with_the_models_own_probability():
+    lifted, row = speech(end_bias=1.5), logits(3, END)
+    lifted.sample(row)
+    lifted.sample(row)
+    assert lifted.generation(Timings()).probabilities[1] == pytest.approx(1 / (1 + np.e), abs=1e-3)
+
+
+def test_the_end_is_not_lifted_while_a_word_is_healed():
+    one = speech(end_bias=9, healing=b"retu")
+    assert one.sample(logits(0, END)) == 0
+    assert one.sample(logits(2, END)) == 2
+    assert one.sample(logits(2, END)) == END
 
 
 def test_characters_arrive_whole():

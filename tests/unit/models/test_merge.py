@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 from fim_lsp.models import ModelError
 from fim_lsp.models.adapter_file import Adapter, LinearUpdate, read_adapter, write_delta
 from fim_lsp.models.gguf_header import check_model
+from fim_lsp.models.disk import sha256_of
 from fim_lsp.models.merge import merge, merge_files, merged_weight, permute_rows
 from tests.unit.models.tiny_adapter import FORMAT, RANK, SHAPES, TOKENS, noise, tiny_adapter, write_base
 
@@ -81,6 +82,7 @@ def test_the_format_is_written_down_and_the_rest_copied(base: Path, adapter: Ada
     assert header.metadata["fim_lsp.fim_order"] == "suffix_first"
     assert header.metadata["fim_lsp.repository_context"] is True
     assert header.metadata["fim_lsp.anchored_middles"] is True
+    assert header.metadata["fim_lsp.end_bias"] == 1.75
     assert header.metadata["general.name"] == "tuned"
     assert header.metadata["general.file_type"] == 7
     tokens = before["tokenizer.ggml.tokens"].contents()
@@ -97,6 +99,17 @@ def test_a_base_with_its_own_markers_keeps_its_metadata(base: Path, adapter: Ada
     merge(base, evolve(adapter, token_rows={}, fim=fim), tmp_path / "merged.gguf")
     header = check_model(tmp_path / "merged.gguf")
     assert not [key for key in header.metadata if "_token_id" in key and "fim" in key]
+
+
+def test_how_much_too_late_a_base_ends_stays_unless_it_was_measured_anew(
+    base: Path, adapter: Adapter, tmp_path: Path
+) -> None:
+    merge(base, adapter, tmp_path / "first.gguf")
+    onto_first = evolve(adapter, base_sha256=sha256_of(tmp_path / "first.gguf", lambda _: None))
+    for nats, written in ((None, 1.75), (0.0, 0.0)):
+        again = evolve(onto_first, fim=evolve(FORMAT, end_bias=nats))
+        merge(tmp_path / "first.gguf", again, tmp_path / "second.gguf")
+        assert check_model(tmp_path / "second.gguf").metadata["fim_lsp.end_bias"] == written
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ FORMAT = FimFormat(
     },
     sees_repository=True,
     anchored=True,
+    end_bias=1.75,
 )
 
 
