@@ -252,7 +252,7 @@ class SamplingParams:
     top_p: float = 0.95
     seed: int = 0
     end_bias: float = 0.0
-    """Nats added to the logits of end tokens once something was said; never negative."""
+    """Nats by which an end token is lifted where greedy sampling would begin another line; never negative."""
 
 
 class FinishReason(enum.Enum):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
+import numpy as np
 from attrs import frozen
+from numpy.typing import NDArray
 
+from fim_lsp.types import Tokenizer
 from training.batches import pack, split_passes
 from training.end_bias import BIASES, balanced, mistakes
 from training.prepared import PreparedRun
+from training.tokenizers import open_vocabulary
 
 _FEWEST_ROWS = 16
 
@@ -41,19 +46,26 @@ def judge_held_out(prepared: PreparedRun, most_tokens: float | None = None) -> H
     chosen = [at for at in range(len(rows)) if rows[at].middle_start and rows.lengths[at] <= limit]
     chosen = chosen[: _that_fit(rows.lengths[chosen], options.eval_rows, most_tokens)]
     mine = chosen[accelerator.process_index :: accelerator.num_processes]
+    tokenizer = open_vocabulary(prepared.base.gguf or prepared.base.path)
     sums = torch.zeros(2, dtype=torch.float64, device=accelerator.device)
     counts = torch.zeros((3, len(BIASES)), dtype=torch.int64, device=accelerator.device)
     with torch.no_grad():
         for numbers in split_passes(mine, rows.lengths, options.pass_tokens):
             middles = [_middle_only(rows[at]) for at in numbers]
-            nll, leads = prepared.judge(pack(middles))
+            nll, leads, rivals = prepared.judge(pack(middles))
             sums += torch.stack((nll.double().sum(), torch.tensor(float(len(nll)), device=nll.device)))
-            for one in leads.split([int((middle.weights != 0).sum()) for middle in middles]):
-                counts += torch.from_numpy(mistakes(one.float().cpu().numpy())).to(counts.device)
+            sizes = [np.count_nonzero(middle.weights) for middle in middles]
+            for lead, rival in zip(leads.split(sizes), rivals.split(sizes), strict=True):
+                made = mistakes(lead.float().cpu().numpy(), _have_breaks(tokenizer, rival.tolist()))
+                counts += torch.from_numpy(made).to(counts.device)
     total, labels = accelerator.reduce(sums, "sum").tolist()
     if not labels:
         return None
     return HeldOut(total / labels, balanced(accelerator.reduce(counts, "sum").cpu().numpy()))
+
+
+def _have_breaks(tokenizer: Tokenizer, tokens: Sequence[int]) -> NDArray[np.bool_]:
+    return np.array(["\n" in tokenizer.decode((token,)) for token in tokens])
 
 
 def _that_fit(lengths: Any, most_rows: int, most_tokens: float | None) -> int:

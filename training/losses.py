@@ -60,7 +60,7 @@ def _module() -> Any:
         def judge(
             self, ids: Any, positions: Any, row_lengths: Any, places: Any, targets: Any, end: int
         ) -> Any:
-            """Each label's NLL, and how far the logit of ``end`` is above all others there; no gradient."""
+            """Each label's NLL, how far ``end``'s logit is above all others, and the likeliest of those."""
             hidden, output = self._run(ids, positions, row_lengths, places)
             return _judged(hidden, output, targets, end, self._logit_scale)
 
@@ -174,18 +174,19 @@ def _label_loss() -> Any:
     return LabelLoss
 
 
-def _judged(hidden: Any, output: tuple[Any, ...], targets: Any, end: int, scale: float) -> Any:
-    """See ``LabelledLoss.judge``: two tensors of (labels,)."""
+def _judged(hidden: Any, output: tuple[Any, Any, Any, Any], targets: Any, end: int, scale: float) -> Any:
+    """See ``LabelledLoss.judge``: three tensors of (labels,), the last one of token ids."""
     import torch
 
-    nll, leads = [], []
+    judged = []
     for states, wanted in zip(_parts(hidden), _parts(targets), strict=True):
         logits = _logits(states.to(output[0].dtype), *output, scale)
-        nll.append(torch.nn.functional.cross_entropy(logits, wanted, reduction="none"))
+        nll = torch.nn.functional.cross_entropy(logits, wanted, reduction="none")
         ends = logits[:, end].clone()
         logits[:, end] = -torch.inf
-        leads.append(ends - logits.amax(-1))
-    return torch.cat(nll), torch.cat(leads)
+        rivals = logits.max(-1)
+        judged.append((nll, ends - rivals.values, rivals.indices))
+    return tuple(torch.cat(parts) for parts in zip(*judged, strict=True))
 
 
 def _parts(values: Any) -> Any:

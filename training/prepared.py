@@ -69,16 +69,17 @@ class PreparedRun:
         """Run a pass: the sum of weighted NLL, which carries the gradient."""
         return self.module(*self._decoded(packed), self._tensor(packed.targets), self._tensor(packed.weights))
 
-    def judge(self, packed: PackedPass) -> tuple[Any, Any]:
-        """Run a pass without gradients: each label's NLL, and the end token's lead over all others there."""
-        module = self.accelerator.unwrap_model(self.module)
-        nll, leads = module.judge(*self._decoded(packed), self._tensor(packed.targets), self.end_id)
-        return nll, leads
+    def judge(self, packed: PackedPass) -> tuple[Any, Any, Any]:
+        """Run a pass without gradients.
 
-    @property
-    def end_id(self) -> int:
-        """The token that ends a middle."""
-        return int(self.dataset.manifest["base"]["end_id"])
+        Returns:
+            For each label its NLL, the lead of the token that ends a middle over all others there, and the
+            likeliest of those.
+        """
+        end = int(self.dataset.manifest["base"]["end_id"])
+        module = self.accelerator.unwrap_model(self.module)
+        nll, leads, rivals = module.judge(*self._decoded(packed), self._tensor(packed.targets), end)
+        return nll, leads, rivals
 
     def _decoded(self, packed: PackedPass) -> tuple[Any, ...]:
         ids, positions, places = map(self._tensor, (packed.ids, packed.positions, packed.places))

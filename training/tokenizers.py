@@ -160,12 +160,12 @@ def open_base(path: Path, template: str | None = None) -> Base:
 
 
 def open_vocabulary(path: Path) -> Tokenizer:
-    """The tokenizer of a GGUF file, without its weights.
+    """The tokenizer of a GGUF file or of a Hugging Face folder, without weights.
 
     Raises:
-        TokenizerError: llama.cpp can't read the file.
+        TokenizerError: there is none that can be read.
     """
-    return _open_gguf(path)[0]
+    return _open(path)[0]
 
 
 def _open(path: Path) -> tuple[Tokenizer, int, ModelInfo]:

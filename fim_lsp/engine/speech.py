@@ -78,14 +78,13 @@ class Speech:
     def sample(self, logits: Logits) -> int:
         """Choose the next token and say it.
 
-        The end bias counts once something was said: whether there is anything to say at all, models judge
-        better than when they have said enough.
-
         Raises:
             DecodeError: the logits are no numbers.
         """
-        ends = None if self.silent else self._end_ids
-        token, probability = sample(logits, self.sampling, self._rng, self._allowed(), ends)
+        token, probability = sample(logits, self.sampling, self._rng, self._allowed())
+        other = self._instead_of(token, probability, logits)
+        if other is not None:
+            token, probability = other, probability_of(logits, other)
         self._say(token, probability)
         return token
 
@@ -94,13 +93,33 @@ class Speech:
 
         None if there is no such token among the first few.
         """
-        allowed = self._allowed()
-        for token in likeliest(logits, len(taken) + _FEW, allowed):
+        token = self._next_best(logits, taken)
+        if token is not None:
+            self._say(token, probability_of(logits, token))
+        return token
+
+    def _next_best(self, logits: Logits, taken: set[int]) -> int | None:
+        for token in likeliest(logits, len(taken) + _FEW, self._allowed()):
             new = len(self.vocabulary.pieces[token]) > len(self.healing)
             if token not in taken and new and token not in self.ends:
-                self._say(token, probability_of(logits, token))
                 return token
         return None
+
+    def _instead_of(self, token: int, probability: float, logits: Logits) -> int | None:
+        """What greedy sampling takes instead of the likeliest token, in two places.
+
+        At the beginning what there might be to say is spread over many tokens, so that the end can be the
+        likeliest of them and yet unlikely: it is taken where it is likelier than all others together. Later
+        a small model goes on with another line too often; the end bias says by how much.
+        """
+        if self.sampling.temperature > 0:
+            return None
+        if token in self.ends:
+            return self._next_best(logits, {token}) if self.silent and probability < 0.5 else None
+        if self.silent or not self._end_ids.size or b"\n" not in self.vocabulary.pieces[token]:
+            return None
+        end = int(self._end_ids[logits[self._end_ids].argmax()])
+        return end if logits[end] + self.sampling.end_bias > logits[token] else None
 
     def branch_off(self, other: Speech) -> None:
         """Begin where ``other`` is: behind the tokens that it has sampled, which said nothing yet."""

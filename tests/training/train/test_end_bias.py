@@ -12,6 +12,11 @@ def at(bias: float) -> int:
     return int(np.searchsorted(BIASES, bias))
 
 
+def lines(*leads: float) -> np.ndarray:
+    """The mistakes of a middle where each token that is not said would begin a line."""
+    return mistakes(np.array(leads, np.float32), np.full(len(leads), True))
+
+
 @pytest.mark.parametrize(
     ("leads", "bias", "early", "late"),
     [
@@ -20,31 +25,36 @@ def at(bias: float) -> int:
         ([-3, -2, -1], 2.25, 1, 0),
         ([-3, 1, 1], 0, 1, 0),
         ([-3, 1, -1], 0, 1, 1),
-        ([-0.5, -1], 1, 0, 1),  # the first token is not lifted
+        ([5, -1], 1, 0, 1),  # of the first token nothing is concluded
         ([-0.5, -1], 1.25, 0, 0),
     ],
 )
 def test_a_middle_ends_too_early_or_too_late(leads: list[float], bias: float, early: int, late: int) -> None:
-    counts = mistakes(np.array(leads, np.float32))
-    assert counts[:, at(bias)].tolist() == [early, late, 1]
+    assert lines(*leads)[:, at(bias)].tolist() == [early, late, 1]
 
 
-@pytest.mark.parametrize("leads", [[1.0], [-1.0], [0.5, -2, 3]])
-def test_a_middle_without_anything_said_tells_nothing(leads: list[float]) -> None:
-    assert not mistakes(np.array(leads, np.float32)).any()
+def test_the_end_is_lifted_only_where_a_line_would_begin() -> None:
+    leads = np.array([-3, -1, -1], np.float32)
+    most = at(4)
+    assert mistakes(leads, np.array([True, False, True]))[:, most].tolist() == [0, 0, 1]
+    assert mistakes(leads, np.array([True, True, False]))[:, most].tolist() == [1, 1, 1]
+
+
+def test_an_empty_middle_tells_nothing() -> None:
+    assert not lines(-1.0).any()
 
 
 def test_the_bias_is_where_as_many_end_too_early_as_too_late() -> None:
     # Ends lack 0.1, 0.2 … nats; the likeliest other place to end lacks 2 more.
-    middles = [np.array([-9, -2 - lack, -lack]) for lack in np.arange(1, 41) / 10]
-    assert balanced(sum(mistakes(leads) for leads in middles)) == pytest.approx(3, abs=0.25)
+    middles = [lines(-9, -2 - lack, -lack) for lack in np.arange(1, 41) / 10]
+    assert balanced(sum(middles)) == pytest.approx(3, abs=0.25)
 
 
 def test_one_that_ends_in_time_needs_none_and_few_middles_say_nothing() -> None:
-    in_time = mistakes(np.array([-9.0, -9, 1]))
+    in_time = lines(-9, -9, 1)
     assert balanced(16 * in_time) == 0
     assert balanced(15 * in_time) is None
 
 
 def test_one_that_never_ends_gets_the_most() -> None:
-    assert balanced(20 * mistakes(np.array([-99.0, -99, -99]))) == BIASES[-1]
+    assert balanced(20 * lines(-99, -99, -99)) == BIASES[-1]

@@ -87,7 +87,7 @@ def test_loss_and_gradients_are_those_of_the_plain_way(method: Method, architect
 def test_each_label_has_its_own_loss() -> None:
     model = attached("rslora")
     row = rows(1, seed=3)[0]
-    each, _ = judged(model, [row])
+    each, *_ = judged(model, [row])
     assert len(each) == len(row.tokens) - row.middle_start
     assert (each > 0).all()
     weights = torch.tensor(row.weights[row.middle_start :])
@@ -103,17 +103,18 @@ def test_the_lead_of_the_end_is_that_over_the_likeliest_other_token() -> None:
     likeliest, others = logits.sort(descending=True)
     # The token that is likeliest at some place is ahead of the second there, and behind the first elsewhere.
     end = int(others[0, 0])
-    _, leads = judged(model, [row], end)
+    _, leads, rivals = judged(model, [row], end)
     best_other = torch.where(others[:, 0] == end, likeliest[:, 1], likeliest[:, 0])
     torch.testing.assert_close(leads, logits[:, end] - best_other, rtol=1e-4, atol=1e-4)
     assert leads[0] > 0
+    assert rivals.tolist() == torch.where(others[:, 0] == end, others[:, 1], others[:, 0]).tolist()
 
 
 def test_a_row_sees_nothing_of_its_neighbours() -> None:
     model = attached("rslora")
     row, *others = rows(4, seed=3, longest=200)
-    alone, _ = judged(model, [row])
-    together, _ = judged(model, [others[0], row, *others[1:]])
+    alone, *_ = judged(model, [row])
+    together, *_ = judged(model, [others[0], row, *others[1:]])
     skipped = sum(weight > 0 for weight in others[0].weights)
     torch.testing.assert_close(together[skipped : skipped + len(alone)], alone, rtol=1e-5, atol=1e-5)
 

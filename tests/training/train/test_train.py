@@ -50,7 +50,7 @@ def test_the_loss_falls_and_the_best_adapter_is_kept(whole: TrainResult, options
     held_out = [line["held_out_nll"] for line in lines if "held_out_nll" in line]
     assert len(held_out) == 3
     assert whole.held_out_nll == min(held_out)
-    assert held_out[-1] < 0.9 * held_out[0]
+    assert held_out[-1] < 0.95 * held_out[0]
     kept = json.loads((whole.adapter / "fim_lsp.json").read_text())
     assert kept["reached"]["held_out_nll"] == whole.held_out_nll
     assert kept["fim"]["sentinels"]["<|fim_middle|>"] == 13
@@ -68,6 +68,7 @@ def test_the_kept_adapter_scores_what_was_reported(
     judged = judge_held_out(prepare_run(again, recipe))
     assert judged is not None
     assert judged.nll == pytest.approx(whole.held_out_nll, rel=1e-6)
+    assert judged.end_bias is not None
     assert judged.end_bias == read_adapter(whole.adapter).fim.end_bias
     write_delta(read_adapter(whole.adapter), options.output / "delta.safetensors")
     shipped = evolve(again, init_adapter=options.output / "delta.safetensors")

@@ -69,7 +69,15 @@ def tiny_model(architecture: Architecture = "llama", seed: int = 0, spread: floa
 
 
 def save_folder(model: Any, folder: Path) -> Path:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
     model.save_pretrained(str(folder))
+    tokens, _ = vocabulary()
+    tokenizer = Tokenizer(models.BPE(vocab={text: at for at, text in enumerate(tokens)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(str(folder))
     return folder
 
 
@@ -159,7 +167,7 @@ def _row(rng: np.random.Generator, longest: int, *, left_to_right: bool) -> Row:
 def save_rows(
     folder: Path, base_sha256: str | None = None, train: Sequence[Row] | None = None, *, markers: bool = True
 ) -> Path:
-    """A data set of 64 rows for training and 12 held out."""
+    """A data set of 64 rows for training and 20 held out."""
     manifest = {
         "base": {
             "name": "tiny",
@@ -172,6 +180,6 @@ def save_rows(
         },
         "recipe": {"stage": "a" if markers else "b"},
     }
-    parts = {"train": rows(64, 1) if train is None else train, "held_out": rows(12, 2)}
+    parts = {"train": rows(64, 1) if train is None else train, "held_out": rows(20, 2)}
     write_dataset(folder, parts, VOCABULARY, manifest)
     return folder

@@ -11,8 +11,8 @@ from fim_lsp.engine.speech import Speech
 from fim_lsp.engine.vocabulary import Vocabulary
 from fim_lsp.types import FinishReason, Piece, SamplingParams, Timings
 
-PIECES = [b"re", b"return", b"turn", b" x", b"", b"\xe2\x82", b"\xac"]
-END, MARKER, EURO = 7, 4, (5, 6)
+PIECES = [b"re", b"return", b"turn", b" x", b"", b"\xe2\x82", b"\xac", b"\n  "]
+END, MARKER, EURO, LINE = 8, 4, (5, 6), 7
 
 
 @define
@@ -54,26 +54,34 @@ def test_it_says_the_likeliest_until_the_end_token():
     assert (said.timings.generated_tokens, said.timings.decodes) == (3, 2)
 
 
-@pytest.mark.parametrize("temperature", [0, 1e-3])
-def test_the_end_is_lifted_once_something_was_said(temperature: float):
-    one = speech(end_bias=1.5, temperature=temperature)
-    behind = [logits(3, END), logits(3, 1, END), logits(3, END)]  # by 1, 2 and 1 nats
-    assert [one.sample(row) for row in behind] == [3, 3, END]
+def test_the_end_is_lifted_above_another_line():
+    one = speech(end_bias=1.5)
+    behind = [
+        logits(LINE, END),
+        logits(3, END),
+        logits(LINE, 1, END),
+        logits(LINE, END),
+    ]  # by 1, 1, 2 and 1 nats
+    assert [one.sample(row) for row in behind] == [LINE, 3, LINE, END]
     assert one.generation(Timings()).finish_reason is FinishReason.END
+    assert one.generation(Timings()).probabilities[-1] == pytest.approx(1 / (1 + np.e), abs=1e-3)
 
 
-def test_the_end_is_said_with_the_models_own_probability():
-    lifted, row = speech(end_bias=1.5), logits(3, END)
-    lifted.sample(row)
-    lifted.sample(row)
-    assert lifted.generation(Timings()).probabilities[1] == pytest.approx(1 / (1 + np.e), abs=1e-3)
+def test_nothing_is_said_only_where_that_is_more_likely_than_not():
+    sure, unsure = logits(END, 3), logits(END, MARKER, 3, 1, 0, 2)
+    unsure[[MARKER, 3, 1, 0, 2]] = 4.9
+    said = [speech().sample(sure), speech().sample(unsure)]
+    assert said[0] == END
+    assert said[1] in (0, 1, 2, 3)
+    assert speech(temperature=1e-3).sample(unsure) == END
 
 
-def test_the_end_is_not_lifted_while_a_word_is_healed():
-    one = speech(end_bias=9, healing=b"retu")
-    assert one.sample(logits(0, END)) == 0
-    assert one.sample(logits(2, END)) == 2
-    assert one.sample(logits(2, END)) == END
+def test_nothing_is_added_to_a_healed_word_by_the_same_rule():
+    one, unsure = speech(healing=b"re"), logits(END, 3, 1, 2)
+    unsure[[3, 1, 2]] = 4.9
+    assert one.sample(logits(0)) == 0
+    assert one.silent
+    assert one.sample(unsure) in (1, 2, 3)
 
 
 def test_characters_arrive_whole():

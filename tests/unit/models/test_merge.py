@@ -15,8 +15,8 @@ from safetensors.numpy import save_file
 
 from fim_lsp.models import ModelError
 from fim_lsp.models.adapter_file import Adapter, LinearUpdate, read_adapter, write_delta
-from fim_lsp.models.gguf_header import check_model
 from fim_lsp.models.disk import sha256_of
+from fim_lsp.models.gguf_header import check_model
 from fim_lsp.models.merge import merge, merge_files, merged_weight, permute_rows
 from tests.unit.models.tiny_adapter import FORMAT, RANK, SHAPES, TOKENS, noise, tiny_adapter, write_base
 
