@@ -3,8 +3,8 @@
 Few labels are ends, so cross entropy spends little on them, and a small model goes on with another line when
 it has said enough. How far off it is shows on held-out middles, with each token's place judged as if all
 before it had been said: whether the end would have been chosen there, once its logit is lifted by so many
-nats where the likeliest other token begins a new line (:class:`fim_lsp.engine.speech.Speech` does the same).
-The bias that makes middles end too early as often as too late is written into the model.
+nats where the likeliest other token has a line break (:class:`fim_lsp.engine.speech.Speech` does the same).
+The bias that makes middles end at such places too early as often as too late is written into the model.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Counts = NDArray[np.int64]
 
 
 def mistakes(leads: NDArray[np.floating], breaks: NDArray[np.bool_]) -> Counts:
-    """Whether a middle would end too early, and too late, by bias.
+    """Whether a middle would end too early, and too late, where it may go on with another line; by bias.
 
     Args:
         leads: how far the end's logit is above all others, (tokens,), at each token of the middle, its end
@@ -33,8 +33,9 @@ def mistakes(leads: NDArray[np.floating], breaks: NDArray[np.bool_]) -> Counts:
     """
     if len(leads) < 2:
         return np.zeros((3, len(BIASES)), np.int64)
-    ends = leads[1:, None] + BIASES * breaks[1:, None] > 0
-    early, late = ends[:-1].any(0), ~ends[-1]
+    ends = leads[1:, None] + BIASES > 0
+    early = (ends[:-1] & breaks[1:-1, None]).any(0)
+    late = breaks[-1] & ~ends[-1]
     return np.stack([early, late, np.ones_like(early)]).astype(np.int64)
 
 

@@ -33,11 +33,17 @@ def test_a_middle_ends_too_early_or_too_late(leads: list[float], bias: float, ea
     assert lines(*leads)[:, at(bias)].tolist() == [early, late, 1]
 
 
-def test_the_end_is_lifted_only_where_a_line_would_begin() -> None:
+def test_the_end_is_lifted_where_a_line_would_begin() -> None:
     leads = np.array([-3, -1, -1], np.float32)
     most = at(4)
     assert mistakes(leads, np.array([True, False, True]))[:, most].tolist() == [0, 0, 1]
-    assert mistakes(leads, np.array([True, True, False]))[:, most].tolist() == [1, 1, 1]
+    assert mistakes(leads, np.array([True, True, True]))[:, most].tolist() == [1, 0, 1]
+
+
+def test_what_the_bias_cannot_mend_does_not_count() -> None:
+    late, early = np.array([-3, -3, -1], np.float32), np.array([-3, 1, 1], np.float32)
+    assert mistakes(late, np.array([True, True, False]))[:, 0].tolist() == [0, 0, 1]
+    assert mistakes(early, np.array([True, False, True]))[:, 0].tolist() == [0, 0, 1]
 
 
 def test_an_empty_middle_tells_nothing() -> None:
