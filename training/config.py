@@ -96,7 +96,7 @@ class DataSettings:
     prefix_loss_weight: float = _value(0.0, at_least=0, at_most=1)
     """Loss weight of the last prefix tokens where the middle follows them directly (suffix first)."""
     prefix_loss_tokens: int = _value(64, at_least=0)
-    end_weight: float = _value(1.0, at_least=0)
+    end_weight: float = _value(1.0, at_least=0, at_most=100)
     """Loss weight of the end token, of which a row has one and the middle's other tokens many."""
     left_to_right_weight: float = _value(0.3, at_least=0, at_most=1)
     """Loss weight in left-to-right rows: they have ten times as many targets as a row with a hole."""

@@ -40,7 +40,7 @@ def describe(run: PreparedRun, end_bias: float | None = None) -> dict[str, Any]:
         "data": {"sha256": run.dataset.manifest.get("sha256", {})},
         "recipe": {"stage": run.recipe.stage, "train": attrs.asdict(settings)},
         "precision": run.precision,
-    } | _begun_with(run.options.init_adapter)
+    } | ({"begun_with": dict(run.begun_with)} if run.begun_with else {})
 
 
 _HISTORY = ("data", "recipe", "reached", "begun_with")
@@ -49,14 +49,12 @@ _ENOUGH_ROWS = 0.1
 """Part of the rows that must have had something for the model to be said to know it."""
 
 
-def _begun_with(adapter: Path | None) -> dict[str, Any]:
-    """The history of the adapter that training began with, which is now this one's too."""
+def history_of(adapter: Path) -> dict[str, Any]:
+    """How an adapter was made; what goes on from it has that history too."""
     from fim_lsp.models.adapter_file import read_adapter
 
-    if adapter is None:
-        return {}
     before = read_adapter(adapter).description
-    return {"begun_with": {key: before[key] for key in _HISTORY if key in before}}
+    return {key: before[key] for key in _HISTORY if key in before}
 
 
 def _learnt(what: str, manifest: Mapping[str, Any]) -> bool:

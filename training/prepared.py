@@ -16,6 +16,7 @@ from attrs import field, frozen
 from fim_lsp.errors import FimLspError
 from training.checkpoint import file_sha256
 from training.config import Recipe
+from training.description import history_of
 from training.options import TrainOptions, plan_adapter
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class PreparedRun:
     optimizer: Any = field(repr=False)
     sampler: Sampler = field(repr=False)
     display: Display = field(repr=False)
+    begun_with: Mapping[str, Any] = field(factory=dict, repr=False)
+    """The history of the adapter that training began with."""
 
     @property
     def checkpoints(self) -> Path:
@@ -131,6 +134,7 @@ def prepare_run(options: TrainOptions, recipe: Recipe) -> PreparedRun:
     sentinels = tuple(sorted(_sentinels(dataset).values()))
     plan = plan_adapter(options, recipe, sentinels)
     model = attach(model, plan)
+    history = {} if options.init_adapter is None else history_of(options.init_adapter)
     if options.init_adapter is not None:
         load_adapter(model, options.init_adapter)
     module = accelerator.prepare(labelled_loss(model, sentinels))
@@ -149,6 +153,7 @@ def prepare_run(options: TrainOptions, recipe: Recipe) -> PreparedRun:
         _optimizer(list(parameters.values()), options, recipe),
         _sampler(dataset.train, options, recipe, accelerator),
         display,
+        history,
     )
 
 
