@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 BIASES = np.arange(0.0, 4.25, 0.25)
 """Nats. Ending too late is what happens; a model that ends too early is left as it is."""
-_FEWEST = 16
+_FEWEST = 32
 """Middles with something to say; from fewer no bias is concluded."""
 
 Counts = NDArray[np.int64]

@@ -58,9 +58,9 @@ def test_the_bias_is_where_as_many_end_too_early_as_too_late() -> None:
 
 def test_one_that_ends_in_time_needs_none_and_few_middles_say_nothing() -> None:
     in_time = lines(-9, -9, 1)
-    assert balanced(16 * in_time) == 0
-    assert balanced(15 * in_time) is None
+    assert balanced(32 * in_time) == 0
+    assert balanced(31 * in_time) is None
 
 
 def test_one_that_never_ends_gets_the_most() -> None:
-    assert balanced(20 * lines(-99, -99, -99)) == BIASES[-1]
+    assert balanced(40 * lines(-99, -99, -99)) == BIASES[-1]

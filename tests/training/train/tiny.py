@@ -167,7 +167,7 @@ def _row(rng: np.random.Generator, longest: int, *, left_to_right: bool) -> Row:
 def save_rows(
     folder: Path, base_sha256: str | None = None, train: Sequence[Row] | None = None, *, markers: bool = True
 ) -> Path:
-    """A data set of 64 rows for training and 20 held out."""
+    """A data set of 64 rows for training and 40 held out."""
     manifest = {
         "base": {
             "name": "tiny",
@@ -180,6 +180,6 @@ def save_rows(
         },
         "recipe": {"stage": "a" if markers else "b"},
     }
-    parts = {"train": rows(64, 1) if train is None else train, "held_out": rows(20, 2)}
+    parts = {"train": rows(64, 1) if train is None else train, "held_out": rows(40, 2)}
     write_dataset(folder, parts, VOCABULARY, manifest)
     return folder
