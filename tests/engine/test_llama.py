@@ -8,7 +8,7 @@ from fim_lsp.engine.base import CancelToken, ModelLoadError
 from fim_lsp.engine.llama import open_llama
 from fim_lsp.prompt.families import FAMILIES
 from fim_lsp.settings import ModelSettings
-from fim_lsp.types import Prompt, SamplingParams
+from fim_lsp.types import FinishReason, Prompt, SamplingParams
 
 pytestmark = pytest.mark.model
 
@@ -52,6 +52,17 @@ def test_pieces_longer_than_32_bytes_are_whole(llama_engine):
 def test_healing_rewrites_a_word_cut_in_half(llama_engine):
     prompt = Prompt(head=(), tail="def fib(n):\n    if n < 2:\n        return n\n    retu", heal=True)
     assert _run(llama_engine, prompt, max_tokens=6).text.startswith("rn ")
+
+
+def test_a_lifted_end_comes_before_another_line(llama_engine):
+    prompt = Prompt(head=(), tail="def add(a, b):\n    return")
+    free, lifted = (
+        llama_engine.generate(prompt, SamplingParams(24, end_bias=bias), CancelToken(), lambda _: True)
+        for bias in (0, 1e9)
+    )
+    assert free.text.startswith(lifted.text + "\n")
+    assert lifted.text.strip()
+    assert lifted.finish_reason is FinishReason.END
 
 
 def test_temperature_draws_and_a_seed_repeats(llama_engine):

@@ -44,6 +44,8 @@ def test_each_token_is_the_one_that_a_cold_model_says(tiny, text: str, draft: st
     known = (0, *drafting.tokenizer.encode(text))
     tokens = drafting.tokenizer.encode(said.text)
     whole = cold_logits(plain, known, ())
+    # An answer is not empty for an end that is the likeliest of many unlikely beginnings.
+    whole[list(plain._vocabulary.ends)] = -np.inf
     assert not tokens or whole[tokens[0]] >= whole.max() - TOLERANCE
     assert likeliest_so_far(plain, known, tokens)
     assert len(drafting.mirror.tokens) == len(known) + said.timings.generated_tokens - 1
