@@ -125,12 +125,12 @@ _MODELS = (
         source=DeltaSource(
             base="smollm2-135m",
             delta="smollm2-135m-fim.safetensors",
-            sha256="bd4d4658d42b5998ee085929ef9b0a552dffcd54c156521ed2e7dfe084e4f62e",
-            joined="fim-lsp-135m-2-q8_0.gguf",
+            sha256="e827a3ee1987501d2b7f1d73c1c0e4efad243f11a0ec94abe3507f56bb4429b9",
+            joined="fim-lsp-135m-3-q8_0.gguf",
         ),
         template="fim-lsp",
         licence="Apache-2.0",
-        size_bytes=144_811_456,
+        size_bytes=144_811_520,
         memory_mb=400,
     ),
     CatalogModel(
