@@ -324,7 +324,7 @@ class Completer:
     ) -> Completion | None:
         """Filter what was said, and decide what of it is worth showing."""
         judged = [judge(one, request, settings) for one in suggestion.all]
-        shown = worth_showing(judged)[: candidates_for(request, settings)]
+        shown = worth_showing(judged, request)[: candidates_for(request, settings)]
         first = shown[0] if shown else judged[0]
         self.last = evolve(
             self.last,

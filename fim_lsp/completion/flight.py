@@ -126,8 +126,8 @@ class Flight:
     def _suggestion(self, generations: Sequence[Generation]) -> Suggestion | None:
         """What was said, up to where stop rules ended it; None if it is no use any more.
 
-        The first candidate stays first, as it is what the model says when asked for one; the others follow by
-        the mean probability of their tokens.
+        The first candidate stays first here, as it is what the model says when asked for one; the others
+        follow by the mean probability of their tokens. Which fits the code is judged later.
         """
         heard = zip(self._candidates, generations, strict=False)
         said = [

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from fim_lsp.completion.cache import Suggestion
 from fim_lsp.completion.postprocess import Postprocessed, postprocess
+from fim_lsp.completion.syntax import syntax_errors
 from fim_lsp.settings import Settings
 from fim_lsp.types import Completion, CompletionRequest
 
@@ -36,10 +37,19 @@ def judge(suggestion: Suggestion, request: CompletionRequest, settings: Settings
     return Judgement(suggestion, filtered, completion, because)
 
 
-def worth_showing(judged: Sequence[Judgement]) -> list[Judgement]:
-    """Those that were not dropped, in their order, each text once."""
+def worth_showing(judged: Sequence[Judgement], request: CompletionRequest) -> list[Judgement]:
+    """Those that were not dropped, each text once.
+
+    What leaves fewer syntax errors around the cursor comes first; for the rest the order stays.
+    """
     shown: dict[str, Judgement] = {}
     for one in judged:
         if not one.dropped_because:
             shown.setdefault(one.completion.text, one)
-    return list(shown.values())
+    if len(shown) < 2:
+        return list(shown.values())
+
+    def errors(one: Judgement) -> int:
+        return syntax_errors(request, one.filtered.text, one.filtered.replace_suffix_chars)
+
+    return sorted(shown.values(), key=errors)

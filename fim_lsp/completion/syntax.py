@@ -1,8 +1,8 @@
-"""Where the cursor is: code, comment or string, and whether several lines would help there.
+"""Where the cursor is: code, comment or string, whether several lines would help there, and what would fit.
 
-Asked by the completer before the prompt is built. tree-sitter parses a bounded window around the cursor;
-languages without a grammar, and strings that are still open (a parser only reports an error there), are
-scanned for delimiters instead.
+Asked by the completer before the prompt is built, and again of several suggestions. tree-sitter parses a
+bounded window around the cursor; languages without a grammar, and strings that are still open (a parser only
+reports an error there), are scanned for delimiters instead.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fim_lsp.completion.postprocess.surroundings import Surroundings, surroundin
 from fim_lsp.settings import CompletionSettings
 from fim_lsp.types import CompletionRequest, Trigger
 
-__all__ = ["Scope", "cursor_scope", "parser_for", "wants_multiline"]
+__all__ = ["Scope", "cursor_scope", "parser_for", "syntax_errors", "wants_multiline"]
 
 _BEFORE = 8192
 _AFTER = 2048
@@ -113,6 +113,37 @@ def _opens_block(line: str, language_id: str) -> bool:
 def _unclosed(line: str, language_id: str) -> int:
     chars = [mark.char for mark in scan(line, language_id).marks]
     return sum(char in "([{" for char in chars) - sum(char in ")]}" for char in chars)
+
+
+# --- What a text would do to the code around it
+
+
+def syntax_errors(request: CompletionRequest, text: str, replaced: int = 0) -> int:
+    """How many places around the cursor would make no sense to a parser, were ``text`` inserted there.
+
+    Code that is being written has some of its own, so only numbers for the same cursor can be compared.
+
+    Args:
+        request: where the text is to go.
+        text: what is to be inserted.
+        replaced: characters behind the cursor that it replaces.
+
+    Returns:
+        0 for a language without a grammar here.
+    """
+    parser = parser_for(request.document.language_id)
+    if parser is None:
+        return 0
+    around = _from_top_level(surroundings(request, _BEFORE, _AFTER))
+    source = around.before + text + around.after[replaced:]
+    nodes, count = [parser.parse(source.encode(errors="replace")).root_node], 0
+    while nodes:
+        node = nodes.pop()
+        if node.is_error or node.is_missing:
+            count += 1
+        elif node.has_error:
+            nodes += node.children
+    return count
 
 
 # --- The scope of the cursor

@@ -63,8 +63,14 @@ def test_equal_empty_and_doubtful_candidates_are_dropped_and_the_order_stays():
     said = [("return 1", 0.9), ("", 0.9), ("yield", 0.1), ("return 1", 0.8), ("pass", 0.5), ("\n\n", 0.9)]
     settings = from_wire({"completion": {"minConfidence": 0.3}})
     judged = [judge(Suggestion(text, confidence), invoked(), settings) for text, confidence in said]
-    assert [one.completion.text for one in worth_showing(judged)] == ["return 1", "pass"]
+    assert [one.completion.text for one in worth_showing(judged, invoked())] == ["return 1", "pass"]
     assert sum(bool(one.dropped_because) for one in judged) == 3
+
+
+async def test_what_would_break_the_code_comes_behind_what_would_not(make_desk):
+    desk = await choosing(make_desk, "else: x = 4", "return 1", "for y in", "pass")
+    assert await texts(desk, invoked()) == ["return 1", "else: x = 4", "for y in"]
+    assert desk.completer.last.said == "return 1"
 
 
 async def test_where_the_model_would_say_nothing_the_others_are_offered(make_desk):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fim_lsp.completion.syntax import Scope, cursor_scope, wants_multiline
+from fim_lsp.completion.syntax import Scope, cursor_scope, syntax_errors, wants_multiline
 from fim_lsp.settings import CompletionSettings
 from fim_lsp.types import CompletionRequest, DocumentSnapshot, Trigger
 
@@ -29,6 +29,29 @@ def test_every_grammar_loads(language: str) -> None:
     comment = "#" if language == "python" else "//"
     assert cursor_scope(request_at(f"{comment} it's {CURSOR}\n", language)) is Scope.COMMENT
     assert cursor_scope(request_at(f'{comment} it\'s\nx = "a{CURSOR}b"\n', language)) is Scope.STRING
+
+
+@pytest.mark.parametrize(
+    ("document", "language", "better", "worse"),
+    [
+        (f"x = f({CURSOR})\n", "python", "1, 2", "1 2)"),
+        (f"return {CURSOR}string)\n", "python", "len(", "len(string)"),
+        (f"if (a) {{\n  {CURSOR}\n}}\n", "javascript", "b();", "} else if"),
+        (f"func f() {{\n\t{CURSOR}\n}}\n", "go", "return", "return )"),
+    ],
+)
+def test_what_fits_leaves_fewer_errors(document: str, language: str, better: str, worse: str) -> None:
+    request = request_at(document, language)
+    assert syntax_errors(request, better) < syntax_errors(request, worse)
+
+
+def test_what_is_replaced_is_no_error() -> None:
+    request = request_at(f"x = f({CURSOR})\n", "python")
+    assert syntax_errors(request, "1)") > syntax_errors(request, "1)", replaced=1) == 0
+
+
+def test_without_a_grammar_nothing_is_an_error() -> None:
+    assert syntax_errors(request_at(f"x = ({CURSOR}\n", "cobol"), "))))") == 0
 
 
 def test_a_window_that_begins_in_a_docstring() -> None:
