@@ -68,11 +68,21 @@ class WitnessEngine:
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
     ) -> Generation:
         """Generate on a cold cache, past what the listener wants, and return what it heard."""
+        return self.generate_candidates(prompt, sampling, cancel, (on_piece,))[0]
+
+    def generate_candidates(
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_pieces: Sequence[OnPiece]
+    ) -> tuple[Generation, ...]:
+        """The same with several answers, of which the first is seen to its end: it is the model's own.
+
+        Another one may be shown all the same, where the server thinks nothing of the first.
+        """
         mirror: Mirror | None = getattr(self._engine, "mirror", None)
         if mirror is not None:
             mirror.clear()
-        listener = _Listener(on_piece, self._overrun)
-        whole = self._engine.generate(prompt, sampling, cancel, listener.hear)
+        listener = _Listener(on_pieces[0], self._overrun)
+        listeners = (listener.hear, *on_pieces[1:])
+        whole, *others = self._engine.generate_candidates(prompt, sampling, cancel, listeners)
         ended_at = time.perf_counter()
         score = middle_score(prompt, self.middle, self._scorer) if self._scorer else None
         scored_at = time.perf_counter()
@@ -80,13 +90,7 @@ class WitnessEngine:
         self.seen = Witnessed(
             whole.text, whole.finish_reason, listener.first_at or ended_at, idle_s * 1000, prompt, score
         )
-        return listener.heard(whole)
-
-    def generate_candidates(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_pieces: Sequence[OnPiece]
-    ) -> tuple[Generation, ...]:
-        """The first alone: only what is shown first is judged."""
-        return (self.generate(prompt, sampling, cancel, on_pieces[0]),)
+        return (listener.heard(whole), *others)
 
     def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
         """Evaluate nothing ahead: every generation is to begin cold."""

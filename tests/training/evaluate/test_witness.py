@@ -54,3 +54,20 @@ def test_every_generation_pays_for_its_whole_prompt() -> None:
         for _ in range(2)
     ]
     assert [cost.evaluated_tokens for cost in costs] == [4, 4]
+
+
+def test_other_answers_come_through_and_the_first_is_seen_to_its_end() -> None:
+    engine = ScriptedEngine(lambda _: "abcdef" + END, alternatives=lambda _: ["xyz" + END])
+    witness = WitnessEngine(engine, overrun=9)
+    heard: list[str] = []
+
+    def enough(piece: Piece) -> bool:
+        heard.append(piece.text)
+        return len(heard) < 2
+
+    said = witness.generate_candidates(
+        Prompt((), "x = "), SamplingParams(64), CancelToken(), (enough, lambda _: True)
+    )
+    assert [one.text for one in said] == ["ab", "xyz"]
+    assert witness.seen is not None
+    assert (witness.seen.written, witness.seen.finish) == ("abcdef", FinishReason.END)
