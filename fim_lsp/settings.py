@@ -150,7 +150,7 @@ class SamplingSettings:
     seed: int = _setting(0, "Seed of the draw.", at_least=0)
     end_bias: float | None = _setting(
         None,
-        "How much more readily a suggestion ends once it has begun, in nats; "
+        "How much more readily a suggestion ends before another line, in nats; "
         "null for what the model file says.",
         at_least=0,
     )

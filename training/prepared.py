@@ -134,8 +134,9 @@ def prepare_run(options: TrainOptions, recipe: Recipe) -> PreparedRun:
     sentinels = tuple(sorted(_sentinels(dataset).values()))
     plan = plan_adapter(options, recipe, sentinels)
     model = attach(model, plan)
-    history = {} if options.init_adapter is None else history_of(options.init_adapter)
+    history: dict[str, Any] = {}
     if options.init_adapter is not None:
+        history = history_of(options.init_adapter)
         load_adapter(model, options.init_adapter)
     module = accelerator.prepare(labelled_loss(model, sentinels))
     parameters = trainable(model)

@@ -39,7 +39,7 @@
 ---@field topK? integer Draw among this many likeliest tokens; 0 for all.
 ---@field topP? number Draw among the likeliest tokens of this much mass.
 ---@field seed? integer Seed of the draw.
----@field endBias? number How much more readily a suggestion ends once it has begun, in nats; null for what the model file says.
+---@field endBias? number How much more readily a suggestion ends before another line, in nats; null for what the model file says.
 
 ---@class fim_lsp.ServerSettings.Completion
 ---@field enabled? boolean Offer completions at all.
