@@ -253,6 +253,8 @@ class SamplingParams:
     seed: int = 0
     end_bias: float = 0.0
     """Nats by which an end token is lifted where greedy sampling would begin another line; never negative."""
+    other_than: str = field(default="", repr=False)
+    """Text that the answer must not begin like: the likeliest token that spells none of it comes first."""
 
 
 class FinishReason(enum.Enum):
@@ -301,6 +303,21 @@ class Timings:
     """Of those, the ones that the model said itself: each saved a decode."""
     threads: int = 0
     """CPU threads in use at the end; 0 where it is not known."""
+
+    def then(self, later: Timings) -> Timings:
+        """What both cost, one after the other: the prompt is found in the cache the second time."""
+        return Timings(
+            queued_ms=self.queued_ms + later.queued_ms,
+            prefill_ms=self.prefill_ms + later.prefill_ms,
+            decode_ms=self.decode_ms + later.decode_ms,
+            evaluated_tokens=self.evaluated_tokens + later.evaluated_tokens,
+            reused_tokens=self.reused_tokens,
+            generated_tokens=self.generated_tokens + later.generated_tokens,
+            decodes=self.decodes + later.decodes,
+            drafted_tokens=self.drafted_tokens + later.drafted_tokens,
+            accepted_tokens=self.accepted_tokens + later.accepted_tokens,
+            threads=later.threads,
+        )
 
 
 @frozen

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from attrs import define, evolve, field
 
 from fim_lsp.completion.cache import Suggestion, Surroundings, typed_since
-from fim_lsp.completion.stopping import Stop, StopRules, check
+from fim_lsp.completion.second_try import Departure
+from fim_lsp.completion.stopping import TAIL_TOKENS, Stop, StopRules, check, is_echo
 from fim_lsp.engine.base import AdapterError, CancelToken, OnPiece
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.types import (
@@ -26,6 +27,7 @@ from fim_lsp.types import (
     Trigger,
 )
 
+_FIRST = Departure()
 _LINE = 120
 """Characters of the cursor's line that a draft has in front: enough to find where it goes on."""
 
@@ -40,9 +42,15 @@ OnLanded = Callable[["Flight", Generation, "Suggestion | None"], None]
 class _Candidate:
     """What was said so far, one of the ways to go on."""
 
-    text: str = ""
-    probabilities: list[float] = field(factory=list)
+    kept: str = ""
+    """What another one said before, and this one goes on from."""
+    pieces: list[Piece] = field(factory=list)
     stop: Stop | None = None
+    text: str = field(init=False)
+
+    @text.default
+    def _begins_as_kept(self) -> str:
+        return self.kept
 
 
 class Flight:
@@ -120,8 +128,28 @@ class Flight:
         if generations is None:
             return None
         suggestion = self._suggestion(generations)
+        if suggestion is not None and self._only_echoes(suggestion, generations[0]):
+            suggestion = await self._try_again(suggestion, worker, sampling, on_refused)
         on_landed(self, generations[0], suggestion)
         return suggestion
+
+    def _only_echoes(self, suggestion: Suggestion, first: Generation) -> bool:
+        """Whether the model had something to say, and nothing of it is new."""
+        said = bool(first.text.strip()) and not self._typed
+        return said and all(is_echo(one.text, self._rules) for one in suggestion.all)
+
+    async def _try_again(
+        self, echo: Suggestion, worker: InferenceWorker, sampling: SamplingParams, on_refused: OnRefused
+    ) -> Suggestion | None:
+        """What the model says when it may not say that; the echo where it knows nothing else."""
+        departure = Departure.of(self._candidates[0].pieces)
+        self._candidates = (_Candidate(departure.kept),)
+        generations = await self._generate(worker, sampling, on_refused, departure)
+        other = self._suggestion(generations) if generations is not None else None
+        if other is None:
+            return None
+        timings = echo.timings.then(other.timings)
+        return evolve(echo if is_echo(other.text, self._rules) else other, timings=timings)
 
     def _suggestion(self, generations: Sequence[Generation]) -> Suggestion | None:
         """What was said, up to where stop rules ended it; None if it is no use any more.
@@ -133,7 +161,8 @@ class Flight:
         said = [
             self._said(candidate, generation)
             for candidate, generation in heard
-            if generation.finish_reason is not FinishReason.CANCELLED and _agree(generation.text, self._typed)
+            if generation.finish_reason is not FinishReason.CANCELLED
+            and _agree(candidate.kept + generation.text, self._typed)
         ]
         if not said or generations[0].finish_reason is FinishReason.CANCELLED:
             return None
@@ -141,9 +170,9 @@ class Flight:
         return evolve(said[0], others=tuple(others))
 
     def _said(self, candidate: _Candidate, generation: Generation) -> Suggestion:
-        stop = candidate.stop
+        stop, text = candidate.stop, candidate.kept + generation.text
         return Suggestion(
-            text=generation.text if stop is None else generation.text[: stop.keep],
+            text=text if stop is None else text[: stop.keep],
             confidence=_mean(generation.probabilities),
             trigger=self.trigger,
             ended_by=stop.rule if stop else generation.finish_reason.value,
@@ -152,13 +181,19 @@ class Flight:
         )
 
     async def _generate(
-        self, worker: InferenceWorker, sampling: SamplingParams, on_refused: OnRefused
+        self,
+        worker: InferenceWorker,
+        sampling: SamplingParams,
+        on_refused: OnRefused,
+        departure: Departure = _FIRST,
     ) -> tuple[Generation, ...] | None:
         """Ask the engine, again without each adapter that it refuses; None if a reload came between."""
+        sampling = departure.sampling(sampling)
         listeners = [self._listener(candidate) for candidate in self._candidates]
         while worker.engine is not None:
             try:
-                return await worker.generate_candidates(self.prompt, sampling, self._cancel, listeners)
+                prompt = departure.prompt(self.prompt)
+                return await worker.generate_candidates(prompt, sampling, self._cancel, listeners)
             except AdapterError as error:
                 left = tuple(one for one in self.prompt.adapters if one != error.adapter)
                 on_refused(error)
@@ -169,8 +204,9 @@ class Flight:
         def heard(piece: Piece) -> bool:
             """On the inference thread, for every token: go on unless enough was said or the user differs."""
             candidate.text += piece.text
-            candidate.probabilities.append(piece.probability)
-            candidate.stop = check(candidate.text, candidate.probabilities, piece.elapsed_ms, self._rules)
+            candidate.pieces.append(piece)
+            likely = [one.probability for one in candidate.pieces[-TAIL_TOKENS:]]
+            candidate.stop = check(candidate.text, likely, piece.elapsed_ms, self._rules)
             return candidate.stop is None and _agree(candidate.text, self._typed)
 
         return heard

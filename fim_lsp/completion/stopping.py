@@ -124,6 +124,16 @@ def check(text: str, probabilities: Sequence[float], elapsed_ms: float, rules: S
     return None
 
 
+def is_echo(text: str, rules: StopRules) -> bool:
+    """Whether ``text`` is nothing but what stands behind the cursor already, where new text could stand.
+
+    That is a line of its own, or the end of one. In the middle of a line there may well be nothing to say.
+    """
+    if rules.line_prefix.strip() and not only_closers(rules.rest):
+        return False
+    return text.strip() in ("", rules.rest, rules.next_line.strip())
+
+
 def _settled(text: str) -> int:
     """The end of the last whole line, or of the text while there is none: the doubt is about the rest."""
     whole = text[: text.rfind("\n") + 1].rstrip()

@@ -150,9 +150,10 @@ class ScriptedEngine:
         if evaluated < len(seat.plan.pending):
             return (Generation("", FinishReason.CANCELLED, timings),)
         room = min(sampling.max_tokens, self.info.context - len(self.mirror.tokens))
+        says = self._says(prompt, sampling.other_than, len(on_pieces))
         lines = [
             _Line(said, room, prompt.stop_ids, self.probability, on_piece)
-            for said, on_piece in zip(self._says(prompt, len(on_pieces)), on_pieces, strict=False)
+            for said, on_piece in zip(says, on_pieces, strict=False)
         ]
         decodes = self._speak(lines, cancel)
         timings = evolve(timings, decodes=decodes, decode_ms=float(decodes))
@@ -193,16 +194,17 @@ class ScriptedEngine:
             self.mirror.tokens.append(token)
         return len(tokens)
 
-    def _says(self, prompt: Prompt, count: int) -> list[bytes]:
+    def _says(self, prompt: Prompt, other_than: str, count: int) -> list[bytes]:
         """What it says to a prompt, and up to ``count`` answers in all that begin differently."""
         asked = self.tokenizer.decode(prompt.head) + prompt.tail
-        further = self.alternatives(asked) if count > 1 else ()
+        further = self.alternatives(asked) if count > 1 or other_than else ()
         answers: dict[str, str] = {}
         for said in (self.script(asked), *further):
             for adapter in prompt.adapters:
                 said = self.adapters[adapter.path](said)
             answers.setdefault(said[:1], said)
-        return [said.encode("utf-8", "replace") for said in answers.values()]
+        wanted = [said for said in answers.values() if said[:1] != other_than[:1] or not said]
+        return [said.encode("utf-8", "replace") for said in wanted or answers.values()]
 
     def _speak(self, lines: Sequence[_Line], cancel: CancelToken) -> int:
         """Say a token of each line in turn; how many times a token of each was evaluated."""

@@ -101,17 +101,26 @@ class Speech:
     def _next_best(self, logits: Logits, taken: set[int]) -> int | None:
         for token in likeliest(logits, len(taken) + _FEW, self._allowed()):
             new = len(self.vocabulary.pieces[token]) > len(self.healing)
-            if token not in taken and new and token not in self.ends:
+            if token not in taken and new and token not in self.ends and not self._unwanted(token):
                 return token
         return None
 
-    def _instead_of(self, token: int, probability: float, logits: Logits) -> int | None:
-        """What greedy sampling takes instead of the likeliest token, in two places.
+    def _unwanted(self, token: int) -> bool:
+        """Whether a token would begin the answer like the text that it is not to begin like."""
+        piece = self.vocabulary.pieces[token][len(self.healing) :]
+        return self.silent and bool(piece) and self.sampling.other_than.encode().startswith(piece)
 
+    def _instead_of(self, token: int, probability: float, logits: Logits) -> int | None:
+        """What is taken instead of the token that sampling chose, in three places.
+
+        The first is where the answer would begin like one that is not wanted; the others are for greedy
+        sampling alone.
         At the beginning what there might be to say is spread over many tokens, so that the end can be the
         likeliest of them and yet unlikely: it is taken where it is likelier than all others together. Later
         a small model goes on with another line too often; the end bias says by how much.
         """
+        if self.sampling.other_than and self._unwanted(token):
+            return self._next_best(logits, {token})
         if self.sampling.temperature > 0:
             return None
         if token in self.ends:

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from fim_lsp.engine.base import CancelToken
-from fim_lsp.types import FinishReason, Piece
+from fim_lsp.types import FinishReason, Piece, SamplingParams
 
 ONE = "import os\n\n\ndef add(first, second):\n    return first + second\n\n\ndef double(value):\n    return"
 OTHERS = ["class Stack:\n    def push(self):\n" * 3, "for item in items:\n    print(" * 3, "x = 1\n" * 9]
@@ -119,6 +119,18 @@ def test_stop_ids_end_a_candidate_and_begin_none(bench):
     said = bench.run_candidates(bench.prompt(ONE, stop_ids=frozenset({stop})), max_tokens=1)
     assert free[1].text not in [one.text for one in said]
     assert said[0].text == free[0].text
+
+
+def test_another_answer_can_be_asked_for_and_costs_what_it_says(bench):
+    first = bench.run(bench.prompt(ONE), max_tokens=6)
+    sampling = SamplingParams(max_tokens=6, other_than=first.text)
+    heard: list[Piece] = []
+    other = bench.engine.generate(
+        bench.prompt(ONE), sampling, CancelToken(), lambda piece: heard.append(piece) or True
+    )
+    assert not first.text.startswith(next(piece.text for piece in heard if piece.text))
+    assert other.timings.evaluated_tokens <= 1
+    assert bench.run(bench.prompt(ONE), max_tokens=6).text == first.text
 
 
 @pytest.mark.model

@@ -52,7 +52,7 @@ class WitnessEngine:
         self.middle = ""
         """The true middle of the hole that comes next; only the scorer looks at it."""
         self.seen: Witnessed | None = None
-        """The last generation."""
+        """The last generation that was a first try."""
 
     @property
     def info(self) -> ModelInfo:
@@ -77,6 +77,8 @@ class WitnessEngine:
 
         Another one may be shown all the same, where the server thinks nothing of the first.
         """
+        if sampling.other_than:  # the server's second try, which goes on where the first left
+            return self._engine.generate_candidates(prompt, sampling, cancel, on_pieces)
         mirror: Mirror | None = getattr(self._engine, "mirror", None)
         if mirror is not None:
             mirror.clear()

@@ -9,8 +9,8 @@ from fim_lsp.completion.postprocess.surroundings import Surroundings, surroundin
 from fim_lsp.types import CompletionRequest
 
 _MOST_OVERLAP = 512
-_LEAST_BELOW = 3
-"""Visible characters that the start of the next line must share with a text that broke off in it."""
+_LEAST_SHARED = 3
+"""Visible characters of an overlap inside a word, or with the next line in which a text broke off."""
 
 _LEAST_SIGNS = 3
 """Characters of an overlap without a word in it: one ``=`` before another may be ``==``."""
@@ -53,11 +53,15 @@ def _suffix(around: Surroundings) -> str:
 
 
 def _is_repeat(overlap: str, before: str, suffix: str, rest: str) -> bool:
-    """Whether what overlaps is long enough, and of whole words, to be no coincidence."""
+    """Whether what overlaps is long enough, and of whole words, to be no coincidence.
+
+    All of the rest of the cursor's line may begin inside a word: the line is then what the text says it is.
+    """
     if not rest:
-        return len(overlap.strip()) >= _LEAST_BELOW
+        return len(overlap.strip()) >= _LEAST_SHARED
     if only_closers(overlap) or (len(overlap) < _LEAST_SIGNS and not any(map(is_word, overlap))):
         return False
-    begins_inside = is_word(overlap[0]) and is_word(before[-1:] or " ")
+    whole = len(overlap.strip()) >= _LEAST_SHARED and overlap.startswith(rest)
+    begins_inside = not whole and is_word(overlap[0]) and is_word(before[-1:] or " ")
     ends_inside = is_word(overlap[-1]) and is_word(suffix[len(overlap) : len(overlap) + 1] or " ")
-    return not begins_inside and (not ends_inside or len(overlap.strip()) >= _LEAST_BELOW)
+    return not begins_inside and (not ends_inside or len(overlap.strip()) >= _LEAST_SHARED)

@@ -56,6 +56,16 @@ def test_every_generation_pays_for_its_whole_prompt() -> None:
     assert [cost.evaluated_tokens for cost in costs] == [4, 4]
 
 
+def test_a_second_try_goes_on_where_the_first_left_and_is_not_what_is_seen() -> None:
+    witness = WitnessEngine(ScriptedEngine(lambda _: "a" + END, alternatives=lambda _: ("b" + END,)), 0)
+    prompt, listen = Prompt((), "same"), lambda _: True
+    witness.generate(prompt, SamplingParams(), CancelToken(), listen)
+    other = witness.generate(prompt, SamplingParams(other_than="a"), CancelToken(), listen)
+    assert (other.text, other.timings.evaluated_tokens) == ("b", 1)
+    assert witness.seen is not None
+    assert witness.seen.written == "a"
+
+
 def test_other_answers_come_through_and_the_first_is_seen_to_its_end() -> None:
     engine = ScriptedEngine(lambda _: "abcdef" + END, alternatives=lambda _: ["xyz" + END])
     witness = WitnessEngine(engine, overrun=9)

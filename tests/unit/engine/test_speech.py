@@ -32,9 +32,10 @@ def speech(
     heard: Heard | None = None,
     temperature: float = 0,
     end_bias: float = 0,
+    other_than: str = "",
 ) -> Speech:
     vocabulary = Vocabulary([*PIECES, b""])
-    sampling = SamplingParams(temperature=temperature, end_bias=end_bias)
+    sampling = SamplingParams(temperature=temperature, end_bias=end_bias, other_than=other_than)
     return Speech(vocabulary, frozenset({END}), sampling, room, heard or Heard(), healing)
 
 
@@ -74,6 +75,14 @@ def test_nothing_is_said_only_where_that_is_more_likely_than_not():
     assert said[0] == END
     assert said[1] in (0, 1, 2, 3)
     assert speech(temperature=1e-3).sample(unsure) == END
+
+
+def test_it_does_not_begin_like_what_it_must_not_say():
+    one = speech(other_than="return x")
+    ranked = logits(1, 0, 3)  # "return", and "re", which may become it
+    assert [one.sample(ranked), one.sample(ranked)] == [3, 1]
+    assert speech(other_than="return x", temperature=1e-3).sample(ranked) == 3
+    assert speech(other_than="return x").sample(logits(END, 1)) == END
 
 
 def test_nothing_is_added_to_a_healed_word_by_the_same_rule():
