@@ -227,7 +227,7 @@ def _repeats_suffix(draft: _Draft, index: int) -> int | None:
 def _closes_own(draft: _Draft, line: _Line, cut: int) -> bool:
     """Whether a bracket that the text opened before ``cut`` is closed on the rest of the line."""
     marks = scan(draft.text[: line.end], draft.rules.language_id, draft.rules.inside).marks
-    return pair(marks).across(cut)
+    return pair(marks).across(cut) > 0
 
 
 def _closes_block(draft: _Draft, index: int) -> int | None:

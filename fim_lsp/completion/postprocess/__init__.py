@@ -23,6 +23,7 @@ from fim_lsp.completion.postprocess.replaced import replaced
 from fim_lsp.completion.postprocess.suffix_lines import suffix_lines
 from fim_lsp.completion.postprocess.suffix_overlap import suffix_overlap
 from fim_lsp.completion.postprocess.trim import trim
+from fim_lsp.completion.postprocess.whole_lines import whole_lines
 from fim_lsp.types import CompletionRequest
 
 __all__ = ["FILTERS", "Filter", "FilterStep", "Postprocessed", "postprocess"]
@@ -34,6 +35,7 @@ FILTERS: tuple[tuple[str, Filter], ...] = (
     ("blank", blank),
     ("suffix_lines", suffix_lines),
     ("suffix_overlap", suffix_overlap),
+    ("whole_lines", whole_lines),
     ("lines_above", lines_above),
     ("brackets", brackets),
     ("indentation", indentation),

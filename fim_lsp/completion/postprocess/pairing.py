@@ -26,9 +26,9 @@ class Pairing:
     pairs: tuple[tuple[int, int], ...] = field(repr=False)
     """Positions of opener and closer."""
 
-    def across(self, cut: int) -> bool:
-        """Whether a bracket opened before ``cut`` is closed after it."""
-        return any(opener < cut <= closer for opener, closer in self.pairs)
+    def across(self, cut: int) -> int:
+        """How many brackets opened before ``cut`` are closed after it."""
+        return sum(opener < cut <= closer for opener, closer in self.pairs)
 
 
 def pair(marks: Iterable[Mark], *, angles: bool = False) -> Pairing:

@@ -49,4 +49,4 @@ def _shallower(line: str, other: str) -> bool:
 
 def _closes_own(text: str, start: int, request: CompletionRequest, around: Surroundings) -> bool:
     language = request.document.language_id
-    return pair(scan(text, language, scan(around.before, language).inside).marks).across(start)
+    return pair(scan(text, language, scan(around.before, language).inside).marks).across(start) > 0

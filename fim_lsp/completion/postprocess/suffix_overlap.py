@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fim_lsp.completion.postprocess.balance import enclosing
 from fim_lsp.completion.postprocess.lexical import scan
 from fim_lsp.completion.postprocess.pairing import Pairing, pair
 from fim_lsp.completion.postprocess.replaced import is_word, only_closers, replaced
@@ -20,28 +21,36 @@ def suffix_overlap(text: str, request: CompletionRequest) -> str:
     """Cut where the text begins to repeat what follows the cursor.
 
     Bare closers on the cursor's line are left to the replace range, which keeps them where the text has
-    them: for ``{|}`` the text's ``}`` stands on a line of its own. Text of several lines before code on the
-    cursor's line, that doesn't lead up to that code, keeps only its first line.
+    them: for ``{|}`` the text's ``}`` stands on a line of its own. Text of several lines in front of code on
+    the cursor's line, behind other code of it, keeps only its first line where it doesn't lead up to that code.
     """
     around = surroundings(request)
     language = request.document.language_id
     pairing = pair(scan(text, language, scan(around.before, language).inside).marks)
-    cut = _overlap(text, pairing, around)
+    cut = _overlap(text, pairing, around, _lacking(around, request))
     if cut is not None:
         return text[:cut]
     if only_closers(around.rest) or replaced(text, request) or not text.rpartition("\n")[2].strip():
         return text
-    return text.partition("\n")[0]
+    return text.partition("\n")[0] if around.line_prefix.strip() else text
 
 
-def _overlap(text: str, pairing: Pairing, around: Surroundings) -> int | None:
+def _lacking(around: Surroundings, request: CompletionRequest) -> int:
+    """How many closers on the rest of the line close nothing: the text is to bring their openers."""
+    brackets = enclosing(request)
+    closers = [closer for closer in brackets.closers if closer.at < len(around.rest)]
+    return len(closers) - brackets.matched(brackets.openers, closers)
+
+
+def _overlap(text: str, pairing: Pairing, around: Surroundings, lacking: int) -> int | None:
+    """Where the text begins to repeat the suffix; brackets that it closes there are open, if as many lack."""
     suffix = _suffix(around)
     for length in range(min(len(text), len(suffix)), 0, -1):
         cut = len(text) - length
         repeats = text.endswith(suffix[:length]) and _is_repeat(
             text[cut:], around.line_prefix + text[:cut], suffix, around.rest
         )
-        if repeats and not pairing.across(cut):
+        if repeats and pairing.across(cut) in (0, lacking):
             return cut
     return None
 

@@ -71,6 +71,8 @@ def test_filters_only_take_away(text: str, request: CompletionRequest) -> None:
             assert "".join(filtered.split()) == "".join(text.split())
         elif name == "newlines":
             assert filtered.splitlines() == text.splitlines()
+        elif name == "whole_lines":
+            assert filtered.rstrip() == text.rstrip()
         else:
             assert text.startswith(filtered) or name == "trim"
             assert len(filtered) <= len(text)
