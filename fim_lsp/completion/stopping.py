@@ -13,6 +13,7 @@ from itertools import islice
 from attrs import field, frozen
 
 from fim_lsp.completion.postprocess.lexical import Inside, scan
+from fim_lsp.completion.postprocess.lines_above import repeats_above
 from fim_lsp.completion.postprocess.pairing import pair
 from fim_lsp.completion.postprocess.replaced import only_closers
 from fim_lsp.completion.postprocess.suffix_lines import repeats_next_line
@@ -58,6 +59,8 @@ class StopRules:
     """The cursor's line up to the cursor."""
     rest: str = field(repr=False)
     """The cursor's line from the cursor on, without blanks around it."""
+    lines_above: tuple[str, ...] = field(repr=False)
+    """The lines above the cursor's."""
     next_line: str = field(repr=False)
     """The first line below that isn't blank."""
     inside: Inside | None
@@ -81,6 +84,7 @@ def stop_rules(request: CompletionRequest, settings: CompletionSettings, *, mult
         language_id=request.document.language_id,
         line_prefix=around.line_prefix,
         rest=around.rest.lstrip(),
+        lines_above=tuple(around.lines_above),
         next_line=around.next_line,
         inside=scan(around.before, request.document.language_id).inside,
         levels_above=tuple(level for level, _ in _levels(above, request.tab_size)),
@@ -125,13 +129,14 @@ def check(text: str, probabilities: Sequence[float], elapsed_ms: float, rules: S
 
 
 def is_echo(text: str, rules: StopRules) -> bool:
-    """Whether ``text`` is nothing but what stands behind the cursor already, where new text could stand.
+    """Whether ``text`` is nothing but what stands around the cursor already, where new text could stand.
 
     That is a line of its own, or the end of one. In the middle of a line there may well be nothing to say.
     """
     if rules.line_prefix.strip() and not only_closers(rules.rest):
         return False
-    return text.strip() in ("", rules.rest, rules.next_line.strip())
+    behind = text.strip() in ("", rules.rest, rules.next_line.strip())
+    return behind or repeats_above(text, rules.line_prefix, rules.lines_above)
 
 
 def _settled(text: str) -> int:

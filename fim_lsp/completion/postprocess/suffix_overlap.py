@@ -21,8 +21,8 @@ def suffix_overlap(text: str, request: CompletionRequest) -> str:
     """Cut where the text begins to repeat what follows the cursor.
 
     Bare closers on the cursor's line are left to the replace range, which keeps them where the text has
-    them: for ``{|}`` the text's ``}`` stands on a line of its own. Text of several lines in front of code on
-    the cursor's line, behind other code of it, keeps only its first line where it doesn't lead up to that code.
+    them: for ``{|}`` the text's ``}`` stands on a line of its own. Text of several lines inside a line keeps
+    only its first line, where it doesn't lead up to the code behind the cursor.
     """
     around = surroundings(request)
     language = request.document.language_id

@@ -1,4 +1,4 @@
-"""Another answer, where the first only said what stands behind the cursor already."""
+"""Another answer, where the first only said what stands around the cursor already."""
 
 from __future__ import annotations
 
@@ -57,8 +57,18 @@ def test_it_goes_on_behind_what_is_kept():
         ("x = [█]\n", "", True),
         ("x = █ + 1\n", "", False),
         ("█x = 1\n", "x = 1", True),
+        ("if x:\n    y()█\n", "\nif x:\n    y()", True),
     ],
-    ids=["next line", "blanks", "nothing", "new", "line end", "inside a line", "before a line"],
+    ids=[
+        "next line",
+        "blanks",
+        "nothing",
+        "new",
+        "line end",
+        "inside a line",
+        "before a line",
+        "lines above",
+    ],
 )
 def test_an_echo_is_what_stands_there_where_something_new_could(marked, text, echo):
     rules = stop_rules(request(marked), CompletionSettings(), multiline=False)
