@@ -2,8 +2,8 @@
 
 A small model copies the next line now and then, or the last ones, instead of writing what is missing. The
 second answer keeps what the first began with, up to the token that the model was least sure of, and goes
-another way there: of all that it might have said besides, that is near the likeliest. The tokens before are in
-the KV cache, so the second try costs what it says and no more.
+another way there: of all that it might have said besides, that is near the likeliest. The tokens before are
+in the KV cache, so the second try costs what it says and no more.
 """
 
 from __future__ import annotations
