@@ -62,6 +62,8 @@ class Suggestion:
     timings: Timings = field(factory=Timings)
     adapters: tuple[AppliedAdapter, ...] = ()
     """Those that it was made under; under others it is of no use."""
+    echo: str = field(default="", repr=False)
+    """What it said before, which stood around the cursor already, so that it was asked again."""
     others: tuple[Suggestion, ...] = field(default=(), repr=False)
     """What the model said besides, likeliest first; none of them has others itself."""
 

@@ -331,6 +331,7 @@ class Completer:
             uri=request.document.uri,
             adapters=suggestion.adapters,
             line=request.document.text.count("\n", 0, request.offset),
+            echo=first.suggestion.echo,
             said=first.suggestion.text,
             ended_by=first.suggestion.ended_by,
             steps=first.filtered.steps,

@@ -34,6 +34,8 @@ class Explanation:
     parts: tuple[PromptPart, ...] = field(default=(), repr=False)
     context: str = ""
     """Which pieces of other files were shown to the model and why, or why none."""
+    echo: str = field(default="", repr=False)
+    """What the model said first, where that only stood around the cursor already and it was asked again."""
     said: str = field(default="", repr=False)
     """What the model said, up to where a stop rule ended it."""
     ended_by: str = ""

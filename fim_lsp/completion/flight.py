@@ -148,8 +148,9 @@ class Flight:
         other = self._suggestion(generations) if generations is not None else None
         if other is None:
             return None
-        timings = echo.timings.then(other.timings)
-        return evolve(echo if is_echo(other.text, self._rules) else other, timings=timings)
+        chosen = echo if is_echo(other.text, self._rules) else other
+        said = departure.kept + departure.left
+        return evolve(chosen, echo=said, timings=echo.timings.then(other.timings))
 
     def _suggestion(self, generations: Sequence[Generation]) -> Suggestion | None:
         """What was said, up to where stop rules ended it; None if it is no use any more.

@@ -20,6 +20,8 @@ export interface Explanation {
   readonly parts: readonly { readonly kind: string; readonly text: string; readonly tokens: number }[];
   /** Which pieces of other files the model was shown and why, or why none; older servers don't say. */
   readonly context?: string;
+  /** What the model said first, if that stood around the cursor already; missing from an older server's answer. */
+  readonly echo?: string;
   readonly said: string;
   readonly endedBy: string;
   readonly steps: readonly { readonly name: string; readonly before: string; readonly after: string }[];
@@ -48,6 +50,9 @@ export function explanationPage(last: Explanation): string {
     `It came from ${origin(last)}.`,
     `It was ${SOURCES[last.source]}. The model was ${Math.round(last.confidence * 100)}% sure of its tokens.`,
     "## What the model said",
+    ...(last.echo
+      ? [`At first, and it was asked again, as that stands there already:\n\n${fenced(last.echo)}`]
+      : []),
     `${fenced(last.said)}\n\nIt ended because of: ${last.endedBy || "nothing"}.`,
     "## What the filters changed",
     last.steps.length > 0 ? last.steps.map(step).join("\n\n") : "Nothing.",

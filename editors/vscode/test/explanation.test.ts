@@ -56,6 +56,12 @@ test("what was dropped says why", () => {
   assert.match(page, /changed\n\nNothing\./);
 });
 
+test("what the model only said again is told, and that it was asked once more", () => {
+  const page = explanationPage({ ...last, echo: "import sys" });
+  assert.match(page, /asked again, as that stands there already:\n\n```\nimport sys\n```/);
+  assert.ok(!explanationPage(last).includes("asked again"));
+});
+
 test("what was shown of other files is told, where the server says so", () => {
   const page = explanationPage({ ...last, context: "shop/cart.py (definition)" });
   assert.ok(page.includes("Other files: shop/cart.py (definition)."));

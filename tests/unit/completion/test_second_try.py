@@ -95,6 +95,7 @@ async def test_an_echo_is_not_offered_but_what_else_there_is_to_say(make_desk):
     assert offered is not None
     assert offered.text == "re = 1"
     assert desk.generations == 2
+    assert (desk.completer.last.echo, desk.completer.last.said) == ("import sys\n", "re = 1\n")
 
 
 async def test_the_second_try_evaluates_no_token_of_the_prompt_again(make_desk):
@@ -118,7 +119,7 @@ async def test_where_the_model_knows_nothing_else_nothing_is_offered(make_desk):
 async def test_a_model_that_ends_or_says_something_new_is_asked_once(make_desk, said):
     desk = await asked_twice(make_desk, said, "print()\n")
     await desk.completer.complete(request(CODE), desk.settings)
-    assert desk.generations == 1
+    assert (desk.generations, desk.completer.last.echo) == (1, "")
 
 
 async def test_there_is_no_second_try_once_the_user_typed_on(make_desk):

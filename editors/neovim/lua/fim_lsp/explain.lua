@@ -14,6 +14,7 @@ local FIRST = {
   'delayMs',
   'timings',
   'adapters',
+  'echo',
   'said',
   'endedBy',
   'steps',
