@@ -131,9 +131,10 @@ def check(text: str, probabilities: Sequence[float], elapsed_ms: float, rules: S
 def is_echo(text: str, rules: StopRules) -> bool:
     """Whether ``text`` is nothing but what stands around the cursor already, where new text could stand.
 
-    That is a line of its own, or the end of one. In the middle of a line there may well be nothing to say.
+    That is a line of its own. Behind what the user wrote there may well be nothing to say: a model that goes
+    on with the next line finds this one complete.
     """
-    if rules.line_prefix.strip() and not only_closers(rules.rest):
+    if rules.line_prefix.strip():
         return False
     behind = text.strip() in ("", rules.rest, rules.next_line.strip())
     return behind or repeats_above(text, rules.line_prefix, rules.lines_above)

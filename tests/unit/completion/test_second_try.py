@@ -54,10 +54,10 @@ def test_it_goes_on_behind_what_is_kept():
         (CODE, "\nimport sys\n", True),
         (CODE, "", True),
         (CODE, "import re", False),
-        ("x = [█]\n", "", True),
+        ("x = 1█\ny = 2\n", "\ny = 2", False),
         ("x = █ + 1\n", "", False),
         ("█x = 1\n", "x = 1", True),
-        ("if x:\n    y()█\n", "\nif x:\n    y()", True),
+        ("if x:\n    y()\n█\n", "if x:\n    y()", True),
     ],
     ids=[
         "next line",
