@@ -28,6 +28,7 @@ from fim_lsp.types import (
 )
 
 _FIRST = Departure()
+"""Nothing was said before."""
 _LINE = 120
 """Characters of the cursor's line that a draft has in front: enough to find where it goes on."""
 

@@ -115,6 +115,7 @@ class Speech:
 
         The first is where the answer would begin like one that is not wanted; the others are for greedy
         sampling alone.
+
         At the beginning what there might be to say is spread over many tokens, so that the end can be the
         likeliest of them and yet unlikely: it is taken where it is likelier than all others together. Later
         a small model goes on with another line too often; the end bias says by how much.

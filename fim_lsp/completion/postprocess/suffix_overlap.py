@@ -27,7 +27,7 @@ def suffix_overlap(text: str, request: CompletionRequest) -> str:
     around = surroundings(request)
     language = request.document.language_id
     pairing = pair(scan(text, language, scan(around.before, language).inside).marks)
-    cut = _overlap(text, pairing, around, _lacking(around, request))
+    cut = _overlap(text, pairing, around, request)
     if cut is not None:
         return text[:cut]
     if only_closers(around.rest) or replaced(text, request) or not text.rpartition("\n")[2].strip():
@@ -42,7 +42,7 @@ def _lacking(around: Surroundings, request: CompletionRequest) -> int:
     return len(closers) - brackets.matched(brackets.openers, closers)
 
 
-def _overlap(text: str, pairing: Pairing, around: Surroundings, lacking: int) -> int | None:
+def _overlap(text: str, pairing: Pairing, around: Surroundings, request: CompletionRequest) -> int | None:
     """Where the text begins to repeat the suffix; brackets that it closes there are open, if as many lack."""
     suffix = _suffix(around)
     for length in range(min(len(text), len(suffix)), 0, -1):
@@ -50,7 +50,10 @@ def _overlap(text: str, pairing: Pairing, around: Surroundings, lacking: int) ->
         repeats = text.endswith(suffix[:length]) and _is_repeat(
             text[cut:], around.line_prefix + text[:cut], suffix, around.rest
         )
-        if repeats and pairing.across(cut) in (0, lacking):
+        if not repeats:
+            continue
+        across = pairing.across(cut)
+        if not across or across == _lacking(around, request):
             return cut
     return None
 

@@ -10,10 +10,11 @@ import pytest
 from attrs import define, evolve, field
 
 from fim_lsp.completion.completer import Completer
+from fim_lsp.completion.debounce import SupersededError
 from fim_lsp.engine.scripted import ScriptedEngine
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.settings import Settings, from_wire
-from fim_lsp.types import CompletionRequest, DocumentSnapshot, Trigger
+from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, Trigger
 
 URI = "file:///project/a.py"
 
@@ -51,6 +52,22 @@ class Desk:
     @property
     def generations(self) -> int:
         return len(self.prompts)
+
+    def knows(self, *others: str) -> None:
+        """Let the engine know these answers besides."""
+        object.__setattr__(self.engine, "alternatives", lambda _: others)
+
+    async def complete_after(self, older: CompletionRequest, newer: CompletionRequest) -> Completion | None:
+        """Ask anew while the engine is held in an older request, and let it go on."""
+        self.gate.clear()
+        waiting = asyncio.create_task(self.completer.complete(older, self.settings))
+        while self.worker.pending == 0:
+            await asyncio.sleep(0.001)
+        asked = asyncio.create_task(self.completer.complete(newer, self.settings))
+        with pytest.raises(SupersededError):
+            await waiting
+        self.gate.set()
+        return await asked
 
     async def rest(self) -> None:
         """Wait until nothing is queued, running or being prepared."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from attrs import evolve
 
 from fim_lsp.completion.cache import Suggestion
-from fim_lsp.completion.debounce import SupersededError
 from fim_lsp.completion.judgement import judge, worth_showing
 from fim_lsp.settings import from_wire
 from fim_lsp.types import CompletionRequest, Trigger
@@ -26,7 +23,7 @@ async def choosing(make_desk, *said: str, **wire: object) -> Desk:
     """A desk whose engine says the first, and knows the others."""
     first, *others = said or SAID
     desk = await make_desk(lambda prompt: "\n" if any(one in prompt for one in SAID) else first, **wire)
-    object.__setattr__(desk.engine, "alternatives", lambda _: others)
+    desk.knows(*others)
     return desk
 
 
@@ -125,16 +122,8 @@ async def test_a_candidate_that_was_not_offered_can_not_be_accepted(make_desk):
 
 async def test_typing_what_the_second_candidate_says_joins_it(make_desk):
     desk = await choosing(make_desk)
-    desk.gate.clear()
-    older = asyncio.create_task(desk.completer.complete(invoked(), desk.settings))
-    while desk.worker.pending == 0:
-        await asyncio.sleep(0.001)
     typed = request(CODE.replace("█", "yi█"), version=2)
-    newer = asyncio.create_task(desk.completer.complete(typed, desk.settings))
-    with pytest.raises(SupersededError):
-        await older
-    desk.gate.set()
-    offered = await newer
+    offered = await desk.complete_after(invoked(), typed)
     assert offered is not None
     assert (offered.text, offered.others) == ("eld 22", ())
     assert (desk.generations, desk.completer.last.source) == (1, "joined")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
-from fim_lsp.completion.debounce import SupersededError
 from fim_lsp.completion.second_try import Departure
 from fim_lsp.completion.stopping import is_echo, stop_rules
 from fim_lsp.settings import CompletionSettings
@@ -85,7 +82,7 @@ def test_costs_add_up():
 
 async def asked_twice(make_desk, first: str, *others: str) -> Desk:
     desk = await make_desk(first)
-    object.__setattr__(desk.engine, "alternatives", lambda _: others)
+    desk.knows(*others)
     return desk
 
 
@@ -124,17 +121,9 @@ async def test_a_model_that_ends_or_says_something_new_is_asked_once(make_desk, 
 
 async def test_there_is_no_second_try_once_the_user_typed_on(make_desk):
     desk = await make_desk(lambda prompt: "age" if "os\nim" in prompt else "import sys\nprint")
-    object.__setattr__(desk.engine, "alternatives", lambda _: ("re = 1\n",))
-    desk.gate.clear()
-    older = asyncio.create_task(desk.completer.complete(request(CODE), desk.settings))
-    while desk.worker.pending == 0:
-        await asyncio.sleep(0.001)
+    desk.knows("re = 1\n")
     typed = request(CODE.replace("█", "im█"), version=2)
-    newer = asyncio.create_task(desk.completer.complete(typed, desk.settings))
-    with pytest.raises(SupersededError):
-        await older
-    desk.gate.set()
-    offered = await newer
+    offered = await desk.complete_after(request(CODE), typed)
     assert offered is not None
     assert offered.text == "age"
     assert desk.generations == 2
