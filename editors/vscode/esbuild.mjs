@@ -16,7 +16,7 @@ function notices(inputs) {
 }
 
 if (process.argv.includes("--test")) {
-  const tests = readdirSync("test").filter((name) => name.endsWith(".test.ts"));
+  const tests = readdirSync("test", { recursive: true }).filter((name) => name.endsWith(".test.ts"));
   await build({ ...common, entryPoints: tests.map((name) => `test/${name}`), outdir: "out/test" });
 } else {
   const debug = process.argv.includes("--debug");

@@ -1,8 +1,8 @@
 // Every command of the extension.
 import { type Disposable, type LogOutputChannel, commands, window } from "vscode";
-import { pickAdapters } from "./adapters";
+import { pickAdapters } from "./adapterPicker";
 import { showMenu } from "./menu";
-import { fetchModel, offerModel, pickModel } from "./models";
+import { fetchModel, offerModel, pickModel } from "./modelPicker";
 import type { Pages } from "./pages";
 import type { Gate } from "./permissions";
 import type { Server } from "./server";

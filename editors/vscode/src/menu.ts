@@ -1,6 +1,6 @@
 // The menu behind the status bar item.
 import { type QuickPickItem, QuickPickItemKind, commands, window, workspace } from "vscode";
-import { appearance } from "./appearance";
+import { appearance } from "./pure/statusAppearance";
 import type { Gate } from "./permissions";
 import type { StatusBar } from "./statusBar";
 

@@ -1,6 +1,6 @@
 // Read-only pages that the extension shows: the doctor's report, why this suggestion.
 import { type Disposable, EventEmitter, ProgressLocation, Uri, languages, window, workspace } from "vscode";
-import { type Explanation, explanationPage } from "./explanation";
+import { type Explanation, explanationPage } from "./pure/explanationPage";
 import type { Server } from "./server";
 
 const SCHEME = "fim-lsp";

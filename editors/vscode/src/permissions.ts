@@ -7,8 +7,8 @@ import {
   window,
   workspace,
 } from "vscode";
-import { type Permissions, type Place, agree, whyOff, withLanguage } from "./gate";
-import { IgnoredFiles } from "./ignored";
+import { type Permissions, type Place, agree, whyOff, withLanguage } from "./pure/gateRules";
+import { IgnoredFiles } from "./ignoredFiles";
 import type { StatusBar } from "./statusBar";
 
 export class Gate implements Disposable {

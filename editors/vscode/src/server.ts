@@ -1,10 +1,10 @@
 // The server's life: found, started, restarted, stopped, one step at a time.
 import { type Disposable, type ExtensionContext, workspace } from "vscode";
 import { type LanguageClient, State } from "vscode-languageclient/node";
-import { type Parts, makeClient } from "./client";
-import { askToInstall, install } from "./install";
-import { onInterpreterSelected } from "./interpreter";
-import { type Found, locate, ownFolder } from "./locate";
+import { type Parts, makeClient } from "./languageClient";
+import { askToInstall, install } from "./installServer";
+import { onInterpreterSelected } from "./pythonInterpreter";
+import { type Found, locate, ownFolder } from "./findServer";
 import { type CommandLine, type Outcome, type RunOptions, run } from "./processes";
 
 export class Server implements Disposable {

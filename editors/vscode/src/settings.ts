@@ -1,7 +1,7 @@
 // The server's settings as VS Code holds them. Only what somebody set is passed on: VS Code would fill in
 // the defaults of package.json, and those would win over the user's own file that `fim-lsp model use` writes.
 import { workspace } from "vscode";
-import { type Json, nested, wasSet } from "./explicit";
+import { type Json, nested, wasSet } from "./pure/settingValues";
 
 /** Settings of this extension, which the server does not know. */
 const OURS = /^(server|trace)\./;

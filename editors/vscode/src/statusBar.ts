@@ -1,6 +1,6 @@
 // The item in the status bar. It holds the facts; how they look is decided in appearance.ts.
 import { type Disposable, MarkdownString, StatusBarAlignment, ThemeColor, window } from "vscode";
-import { type Facts, appearance, missingModelIn } from "./appearance";
+import { type Facts, appearance, missingModelIn } from "./pure/statusAppearance";
 
 export class StatusBar implements Disposable {
   private readonly item = window.createStatusBarItem("fimLsp.status", StatusBarAlignment.Right, 100);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { candidates, expand, versionIn } from "../src/candidates";
+import { candidates, expand, versionIn } from "../../src/pure/serverCandidates";
 
 test("a command that was set is the only candidate", () => {
   const found = candidates({

@@ -1,7 +1,7 @@
 // Picking LoRA adapters; the server swaps them without a restart.
 import path from "node:path";
 import { ConfigurationTarget, type QuickPickItem, window, workspace } from "vscode";
-import { type Adapter, added, isOn, switched } from "./adapterList";
+import { type Adapter, added, isOn, switched } from "./pure/adapterList";
 
 interface Entry extends QuickPickItem {
   readonly adapter?: Adapter;

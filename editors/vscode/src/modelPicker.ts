@@ -7,8 +7,8 @@ import {
   window,
   workspace,
 } from "vscode";
-import { type Model, describe, isInUse, readCatalog } from "./catalog";
-import { wasSet } from "./explicit";
+import { type Model, describe, isInUse, readCatalog } from "./pure/modelCatalog";
+import { wasSet } from "./pure/settingValues";
 import { lastLine } from "./processes";
 import type { Server } from "./server";
 import type { StatusBar } from "./statusBar";

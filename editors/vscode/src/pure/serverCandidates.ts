@@ -1,5 +1,5 @@
 // Where a server may be, in the order in which it is looked for.
-import type { CommandLine } from "./processes";
+import type { CommandLine } from "../processes";
 
 export type Origin = "setting" | "interpreter" | "path" | "own";
 

@@ -3,8 +3,8 @@ import { mkdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import { type ExtensionContext, type LogOutputChannel, workspace } from "vscode";
-import { type Candidate, candidates, expand, versionIn } from "./candidates";
-import { selectedInterpreter } from "./interpreter";
+import { type Candidate, candidates, expand, versionIn } from "./pure/serverCandidates";
+import { selectedInterpreter } from "./pythonInterpreter";
 import { lastLine, run } from "./processes";
 
 export interface Found extends Candidate {

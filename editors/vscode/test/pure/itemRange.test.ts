@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { leftOut } from "../src/ranges";
+import { leftOut } from "../../src/pure/itemRange";
 
 test("nothing is left out where every character is one unit", () => {
   assert.equal(leftOut("x = '日本語é'", "x = '日本語é', 1"), 0);

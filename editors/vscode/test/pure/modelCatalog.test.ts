@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describe, isInUse, readCatalog } from "../src/catalog";
+import { describe, isInUse, readCatalog } from "../../src/pure/modelCatalog";
 
 const smol = {
   name: "smollm2-135m",

@@ -14,11 +14,11 @@ import {
   RevealOutputChannelOn,
   ShowMessageNotification,
 } from "vscode-languageclient/node";
-import type { ServerStatus } from "./appearance";
-import { recent, restartDelay } from "./crashes";
-import { showServerMessage } from "./messages";
+import type { ServerStatus } from "./pure/statusAppearance";
+import { recent, restartDelay } from "./pure/restartDelay";
+import { showServerMessage } from "./serverMessages";
 import type { Gate } from "./permissions";
-import { leftOut } from "./ranges";
+import { leftOut } from "./pure/itemRange";
 import { explicitSettings } from "./settings";
 import type { StatusBar } from "./statusBar";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { added, isOn, switched } from "../src/adapterList";
+import { added, isOn, switched } from "../../src/pure/adapterList";
 
 const list = [{ path: "a", scale: 0.5 }, { path: "b", scale: 0, languages: ["sql"] }, { path: "c" }];
 

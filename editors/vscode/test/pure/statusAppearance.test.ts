@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Facts, appearance, missingModelIn } from "../src/appearance";
+import { type Facts, appearance, missingModelIn } from "../../src/pure/statusAppearance";
 
 const status = (kind: "Normal" | "Warning" | "Error" | "Inactive", message = "", busy = false) => ({
   kind,

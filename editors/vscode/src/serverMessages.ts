@@ -1,7 +1,7 @@
 // What the server tells the user, with a button for what can be done about it.
 import { type LogOutputChannel, commands, window } from "vscode";
 import { MessageType, type ShowMessageParams } from "vscode-languageclient/node";
-import { missingModelIn } from "./appearance";
+import { missingModelIn } from "./pure/statusAppearance";
 
 interface Choice {
   readonly title: string;

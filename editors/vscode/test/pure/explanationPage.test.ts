@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Explanation, explanationPage } from "../src/explanation";
+import { type Explanation, explanationPage } from "../../src/pure/explanationPage";
 
 const last: Explanation = {
   uri: "file:///a%20b.py",

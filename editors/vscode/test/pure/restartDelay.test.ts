@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { recent, restartDelay } from "../src/crashes";
+import { recent, restartDelay } from "../../src/pure/restartDelay";
 
 test("the first crash costs no wait, the next ones more and more, and then it is over", () => {
   const delays = [1, 2, 3, 4, 5, 6].map(restartDelay);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nested, wasSet } from "../src/explicit";
+import { nested, wasSet } from "../../src/pure/settingValues";
 
 test("a default is nobody's choice", () => {
   assert.ok(!wasSet(undefined));

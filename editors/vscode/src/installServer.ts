@@ -8,8 +8,8 @@ import {
   window,
   workspace,
 } from "vscode";
-import { selectedInterpreter } from "./interpreter";
-import { type Found, interpreterIn, ownEnvironment, ownFolder } from "./locate";
+import { selectedInterpreter } from "./pythonInterpreter";
+import { type Found, interpreterIn, ownEnvironment, ownFolder } from "./findServer";
 import { type CommandLine, lastLine, run } from "./processes";
 
 /** The multimodal library takes half of the time that llama.cpp compiles, and serves nothing here. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { agree, whyOff, withLanguage } from "../src/gate";
+import { agree, whyOff, withLanguage } from "../../src/pure/gateRules";
 
 const open = { session: true, enabled: true, disabledLanguages: [] };
 
