@@ -4,7 +4,7 @@ import { pickAdapters } from "./adapterPicker";
 import { showMenu } from "./menu";
 import { fetchModel, offerModel, pickModel } from "./modelPicker";
 import type { Pages } from "./pages";
-import type { Gate } from "./permissions";
+import type { Gate } from "./gate";
 import type { Server } from "./server";
 import type { StatusBar } from "./statusBar";
 

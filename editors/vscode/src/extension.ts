@@ -2,7 +2,7 @@
 import { type ExtensionContext, window } from "vscode";
 import { registerCommands } from "./commands";
 import { Pages } from "./pages";
-import { Gate } from "./permissions";
+import { Gate } from "./gate";
 import { Server } from "./server";
 import { contributedKeys } from "./settings";
 import { StatusBar } from "./statusBar";

@@ -17,7 +17,7 @@ import {
 import type { ServerStatus } from "./pure/statusAppearance";
 import { recent, restartDelay } from "./pure/restartDelay";
 import { showServerMessage } from "./serverMessages";
-import type { Gate } from "./permissions";
+import type { Gate } from "./gate";
 import { leftOut } from "./pure/itemRange";
 import { explicitSettings } from "./settings";
 import type { StatusBar } from "./statusBar";

@@ -1,7 +1,7 @@
 // The menu behind the status bar item.
 import { type QuickPickItem, QuickPickItemKind, commands, window, workspace } from "vscode";
 import { appearance } from "./pure/statusAppearance";
-import type { Gate } from "./permissions";
+import type { Gate } from "./gate";
 import type { StatusBar } from "./statusBar";
 
 interface Entry extends QuickPickItem {
