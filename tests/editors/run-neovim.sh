@@ -56,25 +56,12 @@ WRAPPER
     { echo "Debian $release no longer has Neovim $version." >&2; rm "$build/bin/nvim-$version"; }
 }
 
-lint() {
-  local stylua=$build/stylua/node_modules/.bin/stylua
-  if command -v npm >/dev/null; then
-    [ -x "$stylua" ] || npm install --silent --no-audit --no-fund --prefix "$build/stylua" @johnnymorganz/stylua-bin@2.5.2
-    "$stylua" --check editors/neovim
-  fi
-  if ! command -v luacheck >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    apt-get update -qq && apt-get install -y -qq --no-install-recommends lua-check >/dev/null
-  fi
-  if command -v luacheck >/dev/null; then (cd editors/neovim && luacheck --quiet .); fi
-}
-
 "$FIM_LSP_PYTHON" -m fim_lsp model path smollm2-135m >/dev/null 2>&1 ||
   "$FIM_LSP_PYTHON" -m fim_lsp model pull smollm2-135m
 python_tools
 [ "${1:-}" = install ] && exit
 debian_neovim 0.10 trixie
 debian_neovim 0.12 sid
-lint
 export FIM_LSP_NVIMS=${FIM_LSP_NVIMS:-$(printf '%s:' "$build"/bin/nvim-*)}
 [ "$#" -gt 0 ] || set -- tests/editors/neovim
 # pynvim 0.6 closes neither its event loop nor its pipes, and pytest is told to take warnings for errors.

@@ -42,7 +42,7 @@ rm -f "$tools"/wheels/fim_lsp-*.whl
 (
     cd editors/vscode
     [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund
-    [ "${1:-}" = install ] || { npm run check && npm test; }
+    [ "${1:-}" = install ] || npm test
     npm run package
 )
 [ "${1:-}" = install ] && exit
