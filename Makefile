@@ -75,7 +75,7 @@ test-editors: model  ## real Neovims, Emacs and VS Code; installs them where it 
 	tests/editors/run-vscode.sh
 
 pictures: model  ## the README's pictures, from real editors; installs them where it can
-	tests/editors/make-pictures.sh
+	tools/make-pictures.sh
 
 # With torch and the rest of the training extra.
 

@@ -27,11 +27,11 @@ from typing import Any
 
 from attrs import frozen
 
-from training.base_model import find_base
 from training.config import make_recipe
 from training.data.dataset import load_dataset
-from training.options import TrainOptions
-from training.prepared import PreparedRun, prepare_run
+from training.train.base_model import find_base
+from training.train.options import TrainOptions
+from training.train.prepared import PreparedRun, prepare_run
 
 _OUT = Path("build/bench/training_throughput.json")
 _PLAIN_ROWS = 4
@@ -91,7 +91,7 @@ def _prepare(data: Path, base: str, scratch: Path, threads: int | None) -> Prepa
 
 
 def _ours(prepared: PreparedRun) -> Step:
-    from training.step import take_step
+    from training.train.step import take_step
 
     def step(number: int) -> Spent:
         began, cpu = time.perf_counter(), time.process_time()

@@ -19,11 +19,11 @@ _VERBS: Mapping[str, str] = MappingProxyType(
     {
         "corpus": "training.data.fetch",
         "prepare": "training.data.prepare",
-        "train": "training.train",
-        "export": "training.export",
+        "train": "training.train.train",
+        "export": "training.export.export",
         "evaluate": "training.evaluate.command",
-        "run": "training.run",
-        "sweep": "training.sweep",
+        "run": "training.pipeline.run",
+        "sweep": "training.sweep.sweep",
     }
 )
 _HELP: Mapping[str, str] = MappingProxyType(

@@ -21,8 +21,8 @@ from benchmarks.keystrokes.replay import Replay, replay
 from benchmarks.keystrokes.report import Results
 from benchmarks.keystrokes.sources import SourceFile, source_pair
 from benchmarks.keystrokes.traces import Event, Trace, record_trace
+from fim_lsp.engine_factory import open_engine
 from fim_lsp.models.store import ModelStore, default_root
-from fim_lsp.opening import open_engine
 from fim_lsp.prompt.anchor import decided
 from fim_lsp.prompt.markers import marker_id
 from fim_lsp.prompt.templates import choose_template

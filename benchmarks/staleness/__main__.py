@@ -13,14 +13,14 @@ from attrs import asdict
 from benchmarks.staleness.cases import ARMS, Case, cases
 from benchmarks.staleness.filling import Budget, fill, settings
 from benchmarks.staleness.report import figures, markdown, write_report
+from fim_lsp.engine_factory import open_engine
 from fim_lsp.errors import FimLspError
 from fim_lsp.models.disk import sha256_of
 from fim_lsp.models.store import ModelStore, default_root
-from fim_lsp.opening import open_engine
+from training.bases import open_base
 from training.evaluate.cuts import cut_repository
 from training.evaluate.infilling import Hole
 from training.evaluate.records import Journal
-from training.tokenizers import open_base
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Say what is there, and delete it where asked to; models and settings stay."""
-    from fim_lsp.engine.parking import clear_parked, parked_files, parking_folder
+    from fim_lsp.engine.kv_state_store import clear_parked, parked_files, parking_folder
 
     root = parking_folder()
     files = parked_files(root)

@@ -13,8 +13,8 @@ from attrs import evolve, frozen
 
 from fim_lsp import __version__
 from fim_lsp.commands import serve
+from fim_lsp.engine_factory import open_engine
 from fim_lsp.errors import FimLspError
-from fim_lsp.opening import open_engine
 from fim_lsp.settings import Settings, from_wire, merge
 from fim_lsp.types import CompletionRequest, DocumentSnapshot, Prompt, SamplingParams, Trigger
 from fim_lsp.user_settings import read_user_settings, user_settings_path

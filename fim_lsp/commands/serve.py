@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
-from fim_lsp.opening import open_engine
+from fim_lsp.engine_factory import open_engine
 from fim_lsp.settings import ModelSettings, SettingsError, from_wire, merge
 from fim_lsp.user_settings import read_user_settings, user_settings_path
 
@@ -102,7 +102,7 @@ def run(parsed: argparse.Namespace) -> NoReturn:
 
 
 def _open_for_an_editor(settings: ModelSettings, on_loading: OnLoading) -> Engine:
-    from fim_lsp.engine.parking import parking_folder
+    from fim_lsp.engine.kv_state_store import parking_folder
 
     return open_engine(settings, on_loading, parking_folder())
 

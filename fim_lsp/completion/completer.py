@@ -16,20 +16,20 @@ from pathlib import Path
 
 from attrs import evolve
 
-from fim_lsp.completion.adapters import adapters_for, as_on_disk
-from fim_lsp.completion.ahead import Ahead
-from fim_lsp.completion.background import PAUSE_S, Background
+from fim_lsp.code.syntax import wants_multiline
+from fim_lsp.completion.acceptance import Offer, Offers
 from fim_lsp.completion.cache import Suggestion, SuggestionCache
 from fim_lsp.completion.debounce import LatestWins, Rhythm, SupersededError, Turn, lost_ms
+from fim_lsp.completion.document_adapters import adapters_for, as_on_disk
+from fim_lsp.completion.enabled import is_wanted
 from fim_lsp.completion.explain import Explanation, Source
-from fim_lsp.completion.flight import Flight, OnRefused
-from fim_lsp.completion.judgement import judge, worth_showing
-from fim_lsp.completion.neighbours import Folders, Neighbours
-from fim_lsp.completion.offers import Offer, Offers
+from fim_lsp.completion.generation import Flight, OnRefused
+from fim_lsp.completion.idle_prefill import PAUSE_S, Background
+from fim_lsp.completion.open_documents import Folders, Neighbours
+from fim_lsp.completion.prefill_planner import Ahead
 from fim_lsp.completion.prompts import Prompts, candidates_for
+from fim_lsp.completion.ranking import judge, worth_showing
 from fim_lsp.completion.stopping import stop_rules
-from fim_lsp.completion.syntax import wants_multiline
-from fim_lsp.completion.wanted import is_wanted
 from fim_lsp.engine.base import AdapterError, Engine
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.prompt.templates import ChosenTemplate, choose_template

@@ -6,7 +6,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from fim_lsp.completion.postprocess import FilterStep
+from fim_lsp.completion.filters import FilterStep
 from fim_lsp.types import AppliedAdapter, PromptPart, Timings
 
 Source = Literal["cache", "joined", "generated"]

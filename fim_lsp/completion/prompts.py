@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from attrs import evolve, field, frozen
 from cachetools import LRUCache
 
-from fim_lsp.completion.neighbours import Neighbours
-from fim_lsp.completion.outline import outline
+from fim_lsp.code.outline import outline
+from fim_lsp.completion.open_documents import Neighbours
 from fim_lsp.engine.base import Engine
 from fim_lsp.prompt.anchor import Anchor, decided, is_ageing, next_anchor
 from fim_lsp.prompt.builder import build
-from fim_lsp.prompt.context import Sight, choose
 from fim_lsp.prompt.repository import knows_repositories
+from fim_lsp.prompt.snippets import Sight, choose
 from fim_lsp.prompt.templates import ChosenTemplate
 from fim_lsp.prompt.window import CHARS_PER_TOKEN
 from fim_lsp.settings import CompletionSettings, Settings

@@ -12,12 +12,12 @@ from itertools import islice
 
 from attrs import field, frozen
 
-from fim_lsp.completion.postprocess.lexical import Inside, scan
-from fim_lsp.completion.postprocess.lines_above import repeats_above
-from fim_lsp.completion.postprocess.pairing import pair
-from fim_lsp.completion.postprocess.replaced import only_closers
-from fim_lsp.completion.postprocess.suffix_lines import repeats_next_line
-from fim_lsp.completion.postprocess.surroundings import indent_width, surroundings
+from fim_lsp.code.cursor import indent_width, surroundings
+from fim_lsp.code.lexical import Inside, scan
+from fim_lsp.code.pairing import pair
+from fim_lsp.completion.filters.drop_repeated_lines import repeats_next_line
+from fim_lsp.completion.filters.lines_above import repeats_above
+from fim_lsp.completion.filters.replace_range import only_closers
 from fim_lsp.settings import CompletionSettings
 from fim_lsp.types import CompletionRequest
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from attrs import define, evolve, field, frozen
 
 from fim_lsp.engine.base import AdapterError, CancelToken, OnPiece, PromptTooLongError
+from fim_lsp.engine.kv_state_file import Payload
+from fim_lsp.engine.kv_state_store import Parking, ParkingLot
 from fim_lsp.engine.mirror import Mirror, Seat
-from fim_lsp.engine.parked_file import Payload
-from fim_lsp.engine.parking import Parking, ParkingLot
 from fim_lsp.types import (
     FinishReason,
     Generation,

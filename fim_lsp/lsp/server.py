@@ -29,8 +29,8 @@ from fim_lsp.completion.debounce import SupersededError
 from fim_lsp.engine.base import EngineFactory
 from fim_lsp.errors import FimLspError
 from fim_lsp.lsp import protocol
+from fim_lsp.lsp.acceptance_messages import accepted_part, named, named_by_item
 from fim_lsp.lsp.documents import Document
-from fim_lsp.lsp.feedback import accepted_part, named, named_by_item
 from fim_lsp.lsp.rpc import InlineParams, Protocol, make_converter
 from fim_lsp.lsp.session import SECTION, ReadLayer, Session
 from fim_lsp.lsp.status import ClientLogHandler

@@ -17,15 +17,15 @@ from pygls.lsp.server import LanguageServer
 
 from fim_lsp import __version__
 from fim_lsp.completion.completer import Completer
+from fim_lsp.completion.enabled import is_wanted
 from fim_lsp.completion.explain import Explanation
-from fim_lsp.completion.wanted import is_wanted
 from fim_lsp.engine.base import AdapterError, EngineFactory, OvertakenError
 from fim_lsp.engine.worker import InferenceWorker, WorkerState
 from fim_lsp.errors import FimLspError
 from fim_lsp.feedback.events import Origin
 from fim_lsp.feedback.recorder import FeedbackRecorder
 from fim_lsp.feedback.writer import FeedbackWriter
-from fim_lsp.lsp.rest import Rest
+from fim_lsp.lsp.idle_timer import Rest
 from fim_lsp.lsp.status import LoadProgress, StatusLine
 from fim_lsp.settings import ModelSettings, Settings, SettingsError, from_wire, merge
 from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, Trigger, path_of

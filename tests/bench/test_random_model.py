@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.keystrokes.random_model import SHAPES, Shape, write_random_model
 from fim_lsp.engine.base import CancelToken
-from fim_lsp.opening import open_engine
+from fim_lsp.engine_factory import open_engine
 from fim_lsp.prompt.templates import choose_template
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import Prompt, SamplingParams

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from lsprotocol import types
 
-from fim_lsp.lsp.feedback import named
+from fim_lsp.lsp.acceptance_messages import named
 from tests.e2e.conftest import start
 
 pytestmark = pytest.mark.model

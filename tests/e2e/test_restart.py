@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fim_lsp.engine.parking import parked_files
+from fim_lsp.engine.kv_state_store import parked_files
 from tests.e2e.conftest import Editor, start
 
 pytestmark = pytest.mark.model

@@ -12,11 +12,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from training.bases import Base
 from training.config import Recipe
 from training.data.corpus import Corpus
 from training.data.sampling import Drawn
 from training.data.screening import SourceFile
-from training.tokenizers import Base
 
 _MEASURED = ("datasketch", "detect-secrets", "numpy", "tree-sitter")
 """Distributions whose versions may change what comes out."""

@@ -15,7 +15,7 @@ from random import Random
 
 from attrs import field, frozen
 
-from fim_lsp.prompt.context import CHUNK_LINES
+from fim_lsp.prompt.snippets import CHUNK_LINES
 from fim_lsp.types import Snippet
 from training.data.screening import SourceFile
 from training.data.spans import Hole

@@ -16,12 +16,12 @@ from training.data import DataError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from training.bases import Base
     from training.data.corpus import Corpus, OnProgress
     from training.data.dataset import DataSet
     from training.data.history import PastHole
     from training.data.sampling import Drawn
     from training.data.sources import Source
-    from training.tokenizers import Base
 
 _MIN_ROWS, _MAX_ROWS = 64, 40_000
 """Bounds of the number of rows where the recipe names none."""
@@ -64,8 +64,8 @@ def run(parsed: argparse.Namespace) -> int:
     """Prepare a data set and print what is in it."""
     from rich.console import Console
 
+    from training.bases import open_base
     from training.data.sources import open_sources
-    from training.tokenizers import open_base
 
     flags = {"stage": parsed.stage, "data": {"seed": parsed.seed, "rows": parsed.rows}}
     recipe = make_recipe(file=parsed.recipe, flags=flags)

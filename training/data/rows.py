@@ -20,10 +20,10 @@ from fim_lsp.prompt.builder import build
 from fim_lsp.prompt.window import visible
 from fim_lsp.settings import PromptSettings
 from fim_lsp.types import CompletionRequest, DocumentSnapshot, Prompt, Snippet
+from training.bases import Base
 from training.config import DataSettings
 from training.data.screening import SourceFile
 from training.data.spans import EndKind, Hole, Kind, StartKind, end_kind, start_kind
-from training.tokenizers import Base
 
 _SHORTEST_PROMPT = 24
 """Tokens; with less around it a hole is a riddle."""

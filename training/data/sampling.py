@@ -16,6 +16,7 @@ from random import Random
 from attrs import field, frozen
 
 from fim_lsp.types import Snippet
+from training.bases import Base
 from training.config import DataSettings
 from training.data.history import PastHole
 from training.data.neighbours import Neighbours
@@ -23,7 +24,6 @@ from training.data.rows import Row, cut_off, draw_budget, fim_row, left_to_right
 from training.data.screening import SourceFile
 from training.data.secrets import find_secret
 from training.data.spans import Document, Hole, anchored, choose_hole
-from training.tokenizers import Base
 
 _LARGEST = 60_000
 """Characters above which a file is no likelier to be drawn."""

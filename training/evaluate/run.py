@@ -212,7 +212,7 @@ def _score_in_folder(
     arm: Arm, pending: Pending, conditions: Conditions, journal: Journal, _: Models, on_done: OnDone
 ) -> list[Record]:
     from fim_lsp.prompt.builder import build
-    from training.tokenizers import open_base
+    from training.bases import open_base
 
     settings = arm.settings(conditions.max_tokens)
     base = open_base(Path(arm.model).expanduser(), settings.model.template)
@@ -230,8 +230,8 @@ def _score_in_folder(
 
 
 def _open_folder(arm: Arm) -> FolderScorer:
+    from training.bases import open_base
     from training.evaluate.nll import FolderScorer
-    from training.tokenizers import open_base
 
     folder = Path(arm.model).expanduser()
     base = open_base(folder, arm.settings(1).model.template)

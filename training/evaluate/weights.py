@@ -42,7 +42,7 @@ class StoredModels:
 
     def open(self, arm: Arm) -> Engine:
         """Check and load the file."""
-        from fim_lsp.opening import open_engine
+        from fim_lsp.engine_factory import open_engine
 
         return open_engine(arm.settings(1).model, lambda _: True)
 

@@ -18,7 +18,7 @@ from attrs import evolve
 from fim_lsp.engine.base import CancelToken
 from fim_lsp.engine.llama.cache import KvCache
 from fim_lsp.engine.speculation import Drafter
-from fim_lsp.engine.speech import Speech
+from fim_lsp.engine.token_stream import Speech
 from fim_lsp.types import Timings
 
 

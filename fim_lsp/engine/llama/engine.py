@@ -14,19 +14,19 @@ import llama_cpp
 from attrs import evolve, field, frozen
 
 from fim_lsp.engine.base import CancelToken, OnPiece, PromptTooLongError
+from fim_lsp.engine.kv_state_store import Parking
 from fim_lsp.engine.llama.adapters import LoadedAdapters
 from fim_lsp.engine.llama.batch import Batch
 from fim_lsp.engine.llama.cache import KvCache
 from fim_lsp.engine.llama.decoding import speak, speak_side_by_side
-from fim_lsp.engine.llama.measuring import can_drop, draft_cost
+from fim_lsp.engine.llama.draft_cost import can_drop, draft_cost
 from fim_lsp.engine.llama.threads import Threads
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
 from fim_lsp.engine.mirror import Mirror, Seat
-from fim_lsp.engine.parking import Parking
 from fim_lsp.engine.sampling import Logits
 from fim_lsp.engine.sequence import Plan
 from fim_lsp.engine.speculation import DRAFT_TOKENS, Drafter, Speculator, decide
-from fim_lsp.engine.speech import Speech
+from fim_lsp.engine.token_stream import Speech
 from fim_lsp.engine.vocabulary import Vocabulary
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import (

@@ -12,15 +12,15 @@ import llama_cpp
 from attrs import evolve
 
 from fim_lsp.engine.base import ModelLoadError, OnLoading
+from fim_lsp.engine.kv_state_store import ParkingLot
 from fim_lsp.engine.llama.adapters import CheckAdapter, LoadedAdapters
 from fim_lsp.engine.llama.engine import LlamaEngine
+from fim_lsp.engine.llama.kv_state import identity_of, park_in
 from fim_lsp.engine.llama.log import LastErrors, follow_log
-from fim_lsp.engine.llama.parking import identity_of, park_in
 from fim_lsp.engine.llama.threads import Threads, default_threads
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
 from fim_lsp.engine.mirror import Mirror
-from fim_lsp.engine.pacing import Pace
-from fim_lsp.engine.parking import ParkingLot
+from fim_lsp.engine.thread_control import Pace
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import ModelInfo
 

@@ -15,7 +15,7 @@ from typing import Any
 import llama_cpp
 import psutil
 
-from fim_lsp.engine.pacing import Pace
+from fim_lsp.engine.thread_control import Pace
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fim_lsp.prompt.templates import find_template
-from training.tokenizers import Base
+from training.bases import Base
 
 _FIRST_SPECIAL = 256
 

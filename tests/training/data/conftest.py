@@ -8,7 +8,7 @@ import pytest
 from byte_base import make_base
 from repositories import commit, git, module
 
-from training.tokenizers import Base
+from training.bases import Base
 
 
 @pytest.fixture

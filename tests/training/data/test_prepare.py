@@ -9,12 +9,12 @@ from byte_base import make_base
 from repositories import commit, module, write
 
 from training.__main__ import main
+from training.bases import Base
 from training.config import make_recipe
 from training.data import DataError, prepare
 from training.data.dataset import DataSet
 from training.data.prepare import prepare as prepare_data
 from training.data.sources import open_sources
-from training.tokenizers import Base
 
 _FLAGS = {"rows": 60, "held_out_rows": 12, "min_tokens": 32, "max_tokens": 512, "held_out_share": 0.2}
 
@@ -88,7 +88,7 @@ def test_a_small_repository_gives_the_rows_it_has(tmp_path: Path, base: Base):
 
 @pytest.fixture
 def any_base(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.tokenizers.open_base", lambda path, template: make_base())
+    monkeypatch.setattr("training.bases.open_base", lambda path, template: make_base())
 
 
 @pytest.mark.usefixtures("any_base")

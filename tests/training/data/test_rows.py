@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from repositories import module
 
-from fim_lsp.completion.neighbours import Neighbours
+from fim_lsp.completion.open_documents import Neighbours
 from fim_lsp.completion.prompts import Prompts
 from fim_lsp.prompt.builder import build
 from fim_lsp.prompt.templates import ChosenTemplate
 from fim_lsp.settings import PromptSettings, from_wire
 from fim_lsp.types import CompletionRequest, DocumentSnapshot, ModelInfo, Snippet, Tokenizer
+from training.bases import Base
 from training.config import DataSettings, SpanMix
 from training.data.rows import cut_off, draw_budget, fim_row, left_to_right_row, served_prompt
 from training.data.screening import SourceFile
 from training.data.spans import Document, Hole, choose_hole, make_hole
-from training.tokenizers import Base
 
 _SETTINGS = DataSettings(max_tokens=512, min_tokens=16)
 _TEXT = module("apple", 20)

@@ -8,12 +8,12 @@ import pytest
 import fim_lsp
 from fim_lsp.engine.scripted import ByteTokenizer
 from fim_lsp.prompt.templates import find_template
+from training.bases import Base
 from training.config import make_recipe
 from training.data.prepare import prepare
 from training.data.sources import open_sources
 from training.evaluate import EvaluationError
 from training.evaluate.cuts import cut_held_out, cut_repository
-from training.tokenizers import Base
 
 _CODE = '''"""Numbers of the kind {name}."""
 

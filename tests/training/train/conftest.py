@@ -7,7 +7,7 @@ from attrs import evolve
 
 from tests.training.train.tiny import save_folder, save_rows, tiny_model
 from training.config import Recipe, make_recipe
-from training.options import TrainOptions
+from training.train.options import TrainOptions
 
 
 @pytest.fixture(scope="session")

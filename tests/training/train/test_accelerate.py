@@ -12,9 +12,9 @@ from attrs import evolve
 
 from tests.training.train.test_train import RUN, as_json
 from training.config import Recipe
-from training.metrics import JOURNAL, read_journal
-from training.options import TrainOptions
-from training.train import train
+from training.train.metrics import JOURNAL, read_journal
+from training.train.options import TrainOptions
+from training.train.train import train
 
 # accelerate's own --cpu starts several processes through MPI only; its multi-GPU launcher is torchrun, which
 # starts them anywhere, and the run's own cpu option keeps them off the GPUs.

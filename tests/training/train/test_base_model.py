@@ -8,7 +8,7 @@ import torch
 
 from fim_lsp.models import ModelError
 from tests.training.train.tiny import Architecture, save_gguf, tiny_model
-from training.base_model import BaseModelError, faster_precision, find_base, load_base
+from training.train.base_model import BaseModelError, faster_precision, find_base, load_base
 
 
 @pytest.fixture

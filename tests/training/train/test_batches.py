@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from training.batches import make_sampler, pack, split_passes
 from training.data import DataError
 from training.data.rows import Row
+from training.train.batches import make_sampler, pack, split_passes
 
 LENGTHS = np.random.default_rng(0).integers(10, 100, 50)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from training.train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
 
 def save(folder: Path, *steps: int) -> None:

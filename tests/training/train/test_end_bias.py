@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.end_bias import BIASES, balanced, mistakes
+from training.train.end_bias import BIASES, balanced, mistakes
 
 
 def at(bias: float) -> int:

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from tests.training.train.tiny import SENTINELS, rows, tiny_model
-from training.attention import register
-from training.batches import pack
-from training.lora import METHODS, AdapterPlan, Method, attach, trainable
-from training.losses import labelled_loss
+from training.train.attention import register
+from training.train.batches import pack
+from training.train.lora import METHODS, AdapterPlan, Method, attach, trainable
+from training.train.losses import labelled_loss
 
 IDS = tuple(SENTINELS.values())
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.metrics import Journal, plot_losses, read_journal
+from training.train.metrics import Journal, plot_losses, read_journal
 
 
 def test_a_resumed_journal_drops_what_came_after_the_checkpoint(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.training.train.tiny import save_rows
-from training import export, train
 from training.config import RecipeError
-from training.options import options_from, recipe_from
+from training.export.export import export
+from training.train.options import options_from, recipe_from
+from training.train.train import train
 
 
 def parse(*flags: str) -> argparse.Namespace:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from training.schedule import Budget, learning_rate
+from training.train.schedule import Budget, learning_rate
 
 
 def test_a_budget_ends_with_whatever_comes_first() -> None:

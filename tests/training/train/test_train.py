@@ -15,17 +15,17 @@ from attrs import asdict, evolve
 from fim_lsp.models.adapter_file import read_adapter, write_delta
 from tests.training.train.tiny import rows, save_folder, save_gguf, save_rows, tiny_model
 from training.config import Recipe
-from training.description import describe
-from training.metrics import JOURNAL, read_journal
-from training.options import TrainOptions
-from training.train import TrainError, TrainResult, train
+from training.train.description import describe
+from training.train.metrics import JOURNAL, read_journal
+from training.train.options import TrainOptions
+from training.train.train import TrainError, TrainResult, train
 
 RUN = """
 import json, sys
 from pathlib import Path
 from training.config import structure
-from training.options import TrainOptions
-from training.train import train
+from training.train.options import TrainOptions
+from training.train.train import train
 given = json.loads(sys.argv[1])
 options = given["options"] | {key: Path(given["options"][key]) for key in ("data", "output")}
 train(TrainOptions(**options | {"trackers": ()}), structure(given["recipe"]))
@@ -61,8 +61,8 @@ def test_the_loss_falls_and_the_best_adapter_is_kept(whole: TrainResult, options
 def test_the_kept_adapter_scores_what_was_reported(
     whole: TrainResult, options: TrainOptions, recipe: Recipe
 ) -> None:
-    from training.held_out import judge_held_out
-    from training.prepared import prepare_run
+    from training.train.held_out import judge_held_out
+    from training.train.prepared import prepare_run
 
     again = evolve(options, init_adapter=whole.adapter, output=options.output / "again")
     judged = judge_held_out(prepare_run(again, recipe))
@@ -125,7 +125,7 @@ def test_an_interrupted_run_saves_and_goes_on_with_dropout_too(options: TrainOpt
                 os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.metrics.Display", Interrupting)
+        patch.setattr("training.train.metrics.Display", Interrupting)
         result = train(stopped, recipe)
     assert not result.finished
     assert result.steps == 2
@@ -173,7 +173,7 @@ def test_too_little_memory_says_what_to_lower(
     def exhausted(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("training.step.backward", exhausted)
+    monkeypatch.setattr("training.train.step.backward", exhausted)
     lower = r"memory.*anew with --gradient-checkpointing.*--max-row-tokens.*--rank"
     with pytest.raises(TrainError, match=lower):
         train(options, recipe)

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from fim_lsp.completion.cache import Suggestion
-from fim_lsp.completion.judgement import judge, worth_showing
+from fim_lsp.completion.ranking import judge, worth_showing
 from fim_lsp.settings import from_wire
 from fim_lsp.types import CompletionRequest, Trigger
 from tests.unit.completion.conftest import URI, Desk, request

@@ -8,7 +8,7 @@ import pytest
 from attrs import frozen
 
 from fim_lsp.engine.base import CancelToken, EngineError, ModelLoadError, OnLoading, OvertakenError
-from fim_lsp.engine.parking import ParkingLot, parked_files
+from fim_lsp.engine.kv_state_store import ParkingLot, parked_files
 from fim_lsp.engine.scripted import ScriptedEngine
 from fim_lsp.engine.worker import InferenceWorker, WorkerState
 from fim_lsp.settings import ModelSettings

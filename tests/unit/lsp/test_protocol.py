@@ -5,8 +5,8 @@ from lsprotocol import types
 from pygls.workspace import PositionCodec
 
 from fim_lsp.lsp import protocol
+from fim_lsp.lsp.acceptance_messages import named
 from fim_lsp.lsp.documents import Document
-from fim_lsp.lsp.feedback import named
 from fim_lsp.lsp.rpc import InlineParams
 from fim_lsp.types import Completion, Trigger
 

@@ -1,0 +1,186 @@
+"""The documents of a session, those closed recently among them: what a prompt may show of the others.
+
+Nothing is read from disk: a file that no editor opened stays unknown.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import PurePath
+from urllib.parse import urlsplit
+
+from attrs import evolve, field, frozen
+
+from fim_lsp.code.outline import outline
+from fim_lsp.completion.enabled import is_off
+from fim_lsp.prompt.snippets import Chunk, Neighbour, cut, is_readable
+from fim_lsp.prompt.window import visible
+from fim_lsp.settings import CompletionSettings
+from fim_lsp.types import DocumentSnapshot
+
+Folders = Callable[[], Sequence[PurePath]]
+"""The workspace folders that the client names; none where it names none."""
+
+_REMEMBERED = 24
+"""Closed documents are forgotten beyond so many, the one used longest ago first; open ones never are."""
+_CONSIDERED = 12
+"""Documents that a choice is made from, those used last."""
+_CUT_AT_ONCE = 3
+"""Documents cut for one choice, some 10 to 30 ms each on the event loop; the others have their turn later."""
+_PLACES = 4
+"""Places of a document that count as edited recently."""
+_ONE_PLACE = 400
+"""Characters: edits that are no further apart are one place."""
+
+
+@frozen
+class Place:
+    """Where a document is in its workspace."""
+
+    path: str
+    repository: str = ""
+
+
+@frozen
+class _Known:
+    document: DocumentSnapshot
+    is_open: bool = True
+    edited: tuple[int, ...] = ()
+    """Offsets, the last first."""
+    chunks: tuple[Chunk, ...] | None = field(default=None, repr=False)
+    """None until they are first asked for; empty for a text that must not be shown."""
+
+
+class Neighbours:
+    """Remembers the session's documents, their last edits, and which was used when."""
+
+    def __init__(self, folders: Folders = tuple) -> None:
+        self._folders = folders
+        self._known: dict[str, _Known] = {}
+        self._kept_out: set[str] = set()
+
+    def opened(self, document: DocumentSnapshot) -> None:
+        """A document was opened: it is now the one used last."""
+        self._use(_Known(document))
+
+    def edited(self, uri: str, version: int, text: str) -> None:
+        """An open document's text changed."""
+        known = self._known.get(uri)
+        if known is not None and known.is_open:
+            edited = places_after(known.edited, known.document.text, text)
+            self._use(_Known(evolve(known.document, version=version, text=text), edited=edited))
+
+    def used(self, uri: str) -> None:
+        """The user is in this document."""
+        if (known := self._known.get(uri)) is not None:
+            self._use(known)
+
+    def closed(self, uri: str) -> None:
+        """A document was closed; what it says stays of use for a while."""
+        if (known := self._known.get(uri)) is not None:
+            self._known[uri] = evolve(known, is_open=False)
+            self._forget()
+
+    def keep_out(self, uris: Iterable[str]) -> None:
+        """Never show these in this session: the user ignores them, which only the editor knows."""
+        self._kept_out.update(uris)
+
+    def of(self, document: DocumentSnapshot, completion: CompletionSettings) -> tuple[Neighbour, ...]:
+        """What may be shown of the other documents, the one used last first.
+
+        Not of those kept out, without completions, outside of the workspace, too large, binary or minified.
+        """
+        folders = _normal(self._folders())
+        found: list[Neighbour] = []
+        left = _CUT_AT_ONCE
+        for uri, known in reversed(self._known.items()):
+            if len(found) == _CONSIDERED:
+                break
+            place = _place(known.document, folders)
+            kept_out = uri == document.uri or uri in self._kept_out or is_off(known.document, completion)
+            if kept_out or place is None or (known.chunks is None and not left):
+                continue
+            left -= known.chunks is None
+            if chunks := self._chunks(uri, known):
+                found.append(_neighbour(place, known, chunks))
+        return tuple(found)
+
+    def place(self, document: DocumentSnapshot) -> Place:
+        """Where a document is; one outside of the workspace has its name alone."""
+        return _place(document, _normal(self._folders())) or Place(document.path.name)
+
+    def _use(self, known: _Known) -> None:
+        self._known.pop(known.document.uri, None)
+        self._known[known.document.uri] = known
+        self._forget()
+
+    def _forget(self) -> None:
+        closed = [uri for uri, known in self._known.items() if not known.is_open]
+        for uri in closed[: max(0, len(self._known) - _REMEMBERED)]:
+            del self._known[uri]
+
+    def _chunks(self, uri: str, known: _Known) -> tuple[Chunk, ...]:
+        """A document's chunks, cut once for each version that is looked at."""
+        if known.chunks is None:
+            document = known.document
+            chunks: tuple[Chunk, ...] = ()
+            if is_readable(document.text):
+                chunks = cut(document.text, outline(document.language_id, document.text).definitions)
+            known = self._known[uri] = evolve(known, chunks=chunks)
+        return known.chunks or ()
+
+
+def places_after(places: Sequence[int], before: str, after: str) -> tuple[int, ...]:
+    """Where a document was edited last, in offsets into ``after``, the last edit first.
+
+    Args:
+        places: the same for ``before``.
+        before: the text before an edit.
+        after: the text after it. What changed is what lies between the beginning and the end that both share.
+    """
+    start = _shared(before, after)
+    rest = min(len(before), len(after)) - start
+    end = _shared(before[::-1], after[::-1], rest)
+    removed_to, grown = len(before) - end, len(after) - len(before)
+    moved = (
+        place if place <= start else max(start, place + grown) if place >= removed_to else start
+        for place in places
+    )
+    at = len(after) - end
+    return (at, *(place for place in moved if abs(place - at) > _ONE_PLACE))[:_PLACES]
+
+
+def _shared(left: str, right: str, most: int | None = None) -> int:
+    """How many characters two texts begin with alike, by halves: Python compares slices fast."""
+    low, high = 0, min(len(left), len(right)) if most is None else most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _neighbour(place: Place, known: _Known, chunks: tuple[Chunk, ...]) -> Neighbour:
+    text = known.document.text
+    lines = tuple(text.count("\n", 0, offset) for offset in known.edited)
+    return Neighbour(place.path, visible(text), chunks, known.is_open, lines)
+
+
+def _place(document: DocumentSnapshot, folders: Sequence[PurePath]) -> Place | None:
+    """Where a file is in the innermost folder that holds it; None outside of all, and for what is no file."""
+    if urlsplit(document.uri).scheme != "file":
+        return None
+    (path,) = _normal([document.path])
+    holding = [folder for folder in folders if path.is_relative_to(folder)]
+    if not holding:
+        return None if folders else Place(path.name)
+    folder = max(holding, key=lambda one: len(one.parts))
+    return Place(path.relative_to(folder).as_posix(), folder.name)
+
+
+def _normal(paths: Iterable[PurePath]) -> tuple[PurePath, ...]:
+    """Without ``..``, by name alone: a path that climbs out of its folder is not in it."""
+    return tuple(PurePath(os.path.normpath(path)) for path in paths)

@@ -1,0 +1,273 @@
+"""What every engine promises of states that it parks: they save evaluations, and never change an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from attrs import evolve
+
+from fim_lsp.engine.base import CancelToken, Engine
+from fim_lsp.engine.kv_state_store import ParkingLot, parked_files
+from fim_lsp.engine.llama import open_llama
+from fim_lsp.engine.scripted import ScriptedEngine
+from fim_lsp.settings import ModelSettings
+from fim_lsp.types import AppliedAdapter, Generation, Prompt, SamplingParams
+from tests.engine.test_cold_equality import TOLERANCE, cold_logits, logits_of
+from tests.engine.tiny_model import write_random_llama
+from tests.lora_file import write_lora
+
+ONE, OTHER, THIRD = "A = (B)\n" * 20, "C.D = E\n" * 20, "F(A).B\n" * 20
+SMALL = ModelSettings(
+    context_tokens=512, threads=1, sequences=2, kv_type_k="f32", kv_type_v="f32", parking_mb=100
+)
+
+Open = Callable[..., Engine]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_random_llama(tmp_path_factory.mktemp("parking") / "tiny.gguf")
+
+
+@pytest.fixture(params=["scripted", "llama"])
+def reopen(request: pytest.FixtureRequest, tiny: Path, tmp_path: Path) -> Iterator[Open]:
+    """Opens an engine on the same parking lot, as a new process would."""
+    opened: list[Engine] = []
+
+    def scripted(megabytes: int = 100) -> Engine:
+        from fim_lsp.engine.mirror import Mirror
+
+        engine = ScriptedEngine(lambda _: "A.B", mirror=Mirror.of(2), adapters={Path("a"): str.upper})
+        return engine.parked_in(ParkingLot(tmp_path / "parked", "scripted", megabytes * 1_000_000))
+
+    def llama(megabytes: int = 100) -> Engine:
+        return open_llama(tiny, evolve(SMALL, parking_mb=megabytes), parking=tmp_path / "parked")
+
+    def open_one(megabytes: int = 100) -> Engine:
+        opened.append((scripted if request.param == "scripted" else llama)(megabytes))
+        return opened[-1]
+
+    yield open_one
+    for engine in opened:
+        if engine.mirror.tokens:
+            engine.close()
+
+
+def run(engine: Engine, text: str, **options: object) -> Generation:
+    prompt = Prompt((), text, **options)
+    return engine.generate(prompt, SamplingParams(max_tokens=4), CancelToken(), lambda _: True)
+
+
+def files(tmp_path: Path) -> list[Path]:
+    return [path for path, _ in parked_files(tmp_path / "parked")]
+
+
+def park(engine: Engine) -> int:
+    """Park all that there is; how many states that was."""
+    count = 0
+    while (written := engine.park()) is not None:
+        written.result()
+        count += 1
+    return count
+
+
+def test_after_a_restart_the_same_prompt_evaluates_one_token(reopen):
+    first = reopen()
+    said = run(first, ONE)
+    assert said.timings.evaluated_tokens > 64
+    first.close()
+    second = reopen()
+    again = run(second, ONE)
+    assert again.timings.evaluated_tokens == 1
+    assert again.text == said.text
+
+
+def test_an_evicted_state_comes_back(reopen):
+    engine = reopen()
+    for text in (ONE, OTHER, THIRD):
+        assert run(engine, text, place=text).timings.evaluated_tokens > 64
+    assert run(engine, ONE, place=ONE).timings.evaluated_tokens == 1
+
+
+def test_what_is_parked_is_not_parked_again_until_there_is_news(reopen, tmp_path):
+    engine = reopen()
+    run(engine, ONE)
+    assert park(engine) == 1
+    assert park(engine) == 0
+    run(engine, ONE + "A")
+    assert park(engine) == 0
+    run(engine, ONE + "B.C = D\n" * 6)
+    assert park(engine) == 1
+    # The longer one stands for both.
+    assert len(files(tmp_path)) == 1
+
+
+def test_little_is_not_worth_a_file(reopen, tmp_path):
+    engine = reopen()
+    run(engine, "A = B\n")
+    assert park(engine) == 0
+    engine.close()
+    assert files(tmp_path) == []
+
+
+def test_a_prompt_in_memory_is_not_read_from_the_disk(reopen, tmp_path):
+    engine = reopen()
+    run(engine, ONE)
+    park(engine)
+    (path,) = files(tmp_path)
+    path.write_bytes(b"")
+    assert run(engine, ONE + "A").timings.evaluated_tokens < 8
+
+
+def test_a_background_prompt_uses_what_is_parked_too(reopen):
+    first = reopen()
+    run(first, ONE)
+    first.close()
+    second = reopen()
+    run(second, OTHER)
+    assert second.prefill(Prompt((), ONE), CancelToken()).evaluated_tokens <= 1
+    assert run(second, OTHER).timings.evaluated_tokens == 1
+
+
+def test_the_disk_is_bounded_and_the_last_used_stays(reopen, tmp_path):
+    engine = reopen()
+    run(engine, ONE)
+    park(engine)
+    size = sum(path.stat().st_size for path in files(tmp_path))
+    engine.close()
+    small = reopen()
+    small_lot = _lot(small)
+    small_lot._limit_bytes = size + size // 2
+    run(small, OTHER)
+    assert park(small) == 1
+    assert len(files(tmp_path)) == 1
+    small.close()
+    assert run(reopen(), OTHER).timings.evaluated_tokens == 1
+
+
+def _lot(engine: Engine) -> ParkingLot:
+    parking = engine.parking if isinstance(engine, ScriptedEngine) else engine._parking
+    return parking.lot
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "longer", "header", "empty", "garbage", "magic"])
+def test_a_damaged_file_is_ignored_and_removed(reopen, tmp_path, damage):
+    first = reopen()
+    said = run(first, ONE)
+    first.close()
+    (path,) = files(tmp_path)
+    path.write_bytes(_damaged(path.read_bytes(), damage))
+    second = reopen()
+    again = run(second, ONE)
+    assert again.text == said.text
+    assert again.timings.evaluated_tokens == said.timings.evaluated_tokens
+    assert not path.exists()
+
+
+def _damaged(data: bytes, how: str) -> bytes:
+    middle = len(data) - 100
+    return {
+        "flipped": data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :],
+        "truncated": data[:-1],
+        "longer": data + b"\0",
+        "header": data[:60] + b"9" + data[61:],
+        "empty": b"",
+        "garbage": b"\xff" * 5000,
+        "magic": b"GGUF" + data[4:],
+    }[how]
+
+
+def test_a_file_that_names_itself_otherwise_is_removed(reopen, tmp_path):
+    first = reopen()
+    run(first, ONE)
+    first.close()
+    (path,) = files(tmp_path)
+    foreign = path.with_name("0" * 32 + ".kv")
+    path.rename(foreign)
+    assert run(reopen(), ONE).timings.evaluated_tokens > 64
+    assert not foreign.exists()
+
+
+def test_nobody_else_may_read_it(reopen, tmp_path):
+    engine = reopen()
+    run(engine, ONE)
+    engine.close()
+    (path,) = files(tmp_path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [folder.stat().st_mode & 0o777 for folder in (path.parent, path.parent.parent)] == [0o700] * 2
+
+
+def test_a_disk_that_takes_nothing_is_no_error(reopen, tmp_path):
+    (tmp_path / "parked").write_text("a file where the folder should be")
+    engine = reopen()
+    said = run(engine, ONE)
+    park_once = engine.park()
+    assert park_once is not None
+    park_once.result()
+    assert run(engine, ONE).text == said.text
+    engine.close()
+
+
+def test_states_are_never_used_under_other_adapters(tiny, tmp_path):
+    loras = [AppliedAdapter(write_lora(tmp_path / f"{seed}.gguf", tiny, seed=seed)) for seed in range(2)]
+    first = open_llama(tiny, SMALL, parking=tmp_path / "parked")
+    run(first, ONE, adapters=(loras[0],))
+    first.close()
+    second = open_llama(tiny, SMALL, parking=tmp_path / "parked")
+    for adapters in ((), (loras[1],), (evolve(loras[0], scale=0.5),), (evolve(loras[0], version=2),)):
+        assert run(second, ONE, adapters=adapters).timings.evaluated_tokens > 64
+    assert run(second, ONE, adapters=(loras[0],)).timings.evaluated_tokens == 1
+    second.close()
+
+
+@pytest.mark.parametrize("change", ["file", "kv type", "sequences", "context"])
+def test_states_are_never_used_by_another_model_or_cache(tmp_path, change):
+    model = write_random_llama(tmp_path / "model.gguf")
+    first = open_llama(model, SMALL, parking=tmp_path / "parked")
+    run(first, ONE)
+    first.close()
+    settings = SMALL
+    if change == "file":
+        write_random_llama(model, seed=1)
+    elif change == "kv type":
+        settings = evolve(SMALL, kv_type_k="f16")
+    elif change == "sequences":
+        settings = evolve(SMALL, sequences=3)
+    else:
+        settings = evolve(SMALL, context_tokens=256)
+    second = open_llama(model, settings, parking=tmp_path / "parked")
+    assert run(second, ONE).timings.evaluated_tokens > 64
+    second.close()
+
+
+def test_logits_after_a_restart_are_those_of_a_cold_evaluation(tiny, tmp_path):
+    first = open_llama(tiny, SMALL, parking=tmp_path / "parked")
+    for text in (ONE, OTHER, THIRD):
+        run(first, text, place=text)
+    first.close()
+    warm = open_llama(tiny, SMALL, parking=tmp_path / "parked")
+    cold = open_llama(tiny, SMALL)
+    for text in (THIRD + "A", OTHER + "B.C", ONE[:-9] + "D", ONE, THIRD):
+        served = logits_of(warm, Prompt((), text, place=text))
+        expected = cold_logits(cold, tuple(warm.mirror.tokens), ())
+        np.testing.assert_allclose(served, expected, atol=TOLERANCE)
+    assert run(warm, ONE, place=ONE).timings.evaluated_tokens == 1
+    warm.close()
+    cold.close()
+
+
+def test_a_state_that_llama_cpp_refuses_leaves_an_empty_sequence(tiny, tmp_path):
+    import llama_cpp
+
+    engine = open_llama(tiny, SMALL, parking=tmp_path / "parked")
+    run(engine, ONE)
+    parking = engine._parking
+    payload = bytes(parking.copy(0))
+    for broken, tokens in ((payload[: len(payload) // 2], 160), (b"", 160), (payload, 3)):
+        assert not parking.restore(1, broken, tokens)
+        assert llama_cpp.llama_memory_seq_pos_max(engine._cache.memory, 1) == -1
+    assert parking.restore(1, payload, len(engine.mirror.tokens))
+    engine.close()

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from training.evaluate import EvaluationError
+from training.evaluate.infilling import Check, Hole
+from training.evaluate.kept_holes import read_holes, write_holes
+from training.pipeline.record import RunRecord, StageError, differences, open_record, take
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> RunRecord:
+    return open_record(tmp_path / "run.json", {"base": "a", "recipe": {"rank": 4}})
+
+
+def stages(record: RunRecord, said: list[str]) -> RunRecord:
+    """Three stages that each write a file."""
+    folder = record.path.parent
+    for name in ("first", "second", "third"):
+
+        def work(file: Path = folder / f"{name}.txt") -> tuple[dict[str, str], tuple[Path, ...]]:
+            file.write_text(file.stem)
+            return {"wrote": file.name}, (file,)
+
+        record = take(record, name, work, said.append)
+    return record
+
+
+def test_stages_are_done_once(record: RunRecord) -> None:
+    done = stages(record, [])
+    again = open_record(record.path, record.options)
+    assert again.stages == done.stages
+    said: list[str] = []
+    stages(again, said)
+    assert said == ["first: done before", "second: done before", "third: done before"]
+    assert again.result("second") == {"wrote": "second.txt"}
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda file: file.write_text("other")])
+def test_a_stage_whose_file_changed_is_done_again_and_those_behind_it(record: RunRecord, harm) -> None:
+    stages(record, [])
+    harm(record.path.with_name("second.txt"))
+    said: list[str] = []
+    again = stages(open_record(record.path, record.options), said)
+    assert said == ["first: done before", "second …", "third …"]
+    assert list(again.stages) == ["first", "second", "third"]
+
+
+def test_a_stage_that_fails_is_not_entered(record: RunRecord) -> None:
+    def work() -> tuple[dict[str, str], tuple[Path, ...]]:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        take(record, "first", work, lambda _: None)
+    assert open_record(record.path, record.options).stages == {}
+
+
+def test_other_options_are_named(record: RunRecord) -> None:
+    with pytest.raises(
+        StageError, match=r"other options: base was a and is b; recipe\.rank was 4 and is 8\."
+    ):
+        open_record(record.path, {"base": "b", "recipe": {"rank": 8}})
+    assert differences({"seed": 1}, {"seed": 1, "cut": 2}) == ["cut was nothing and is 2"]
+
+
+def test_a_damaged_record_is_said(record: RunRecord) -> None:
+    record.path.write_text("{")
+    with pytest.raises(StageError, match=r"run\.json can't be read.*another --output"):
+        open_record(record.path, record.options)
+
+
+def test_holes_come_back_as_they_were(tmp_path: Path) -> None:
+    plain = Hole("a#0", "data", "a.py", "python", "x = ", "1\u2028é", "\n", kind="node")
+    checked = Hole("b#0", "data", "b.py", "python", "", "", "", check=Check("def check(f): ...", "f"))
+    write_holes(tmp_path / "holes.jsonl", (plain, checked))
+    assert read_holes(tmp_path / "holes.jsonl") == (plain, checked)
+    with pytest.raises(EvaluationError, match="can't be read"):
+        read_holes(tmp_path / "gone.jsonl")

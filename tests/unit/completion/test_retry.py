@@ -1,0 +1,129 @@
+"""Another answer, where the first only said what stands around the cursor already."""
+
+from __future__ import annotations
+
+import pytest
+
+from fim_lsp.completion.retry import Departure
+from fim_lsp.completion.stopping import is_echo, stop_rules
+from fim_lsp.settings import CompletionSettings
+from fim_lsp.types import Piece, Prompt, SamplingParams, Timings
+from tests.unit.completion.conftest import Desk, request
+
+CODE = "import os\n█\nimport sys\n\nprint(os, sys)\n"
+
+
+def pieces(*said: tuple[str, float]) -> list[Piece]:
+    return [Piece(text, probability, 0.0) for text, probability in said]
+
+
+@pytest.mark.parametrize(
+    ("said", "kept", "left"),
+    [
+        ([("import", 0.9), (" sys", 0.3), ("\n", 0.8)], "import", " sys\n"),
+        ([("import", 0.2), (" sys", 0.3)], "", "import sys"),
+        ([("import", 0.9), (" sys", 0.8), ("\n", 0.7), ("x", 0.1)], "import", " sys\nx"),
+        ([("\n", 0.9), ("    ", 0.9), ("x", 0.4), ("\n", 0.1)], "\n    ", "x\n"),
+        ([("", 0.1), ("€", 0.6), (" = 1", 0.5)], "€", " = 1"),
+        ([("a", 0.5), ("b", 0.5)], "", "ab"),
+        ([], "", ""),
+    ],
+    ids=["unsure", "at once", "its first line", "blank lines", "half a character", "a tie", "nothing"],
+)
+def test_the_second_answer_leaves_the_first_where_the_model_was_least_sure(said, kept, left):
+    departure = Departure.of(pieces(*said))
+    assert (departure.kept, departure.left) == (kept, left)
+
+
+def test_it_goes_on_behind_what_is_kept():
+    departure = Departure("import", " sys")
+    prompt = Prompt((1, 2), "import os\n", heal=True)
+    assert (departure.prompt(prompt).tail, departure.prompt(prompt).heal) == ("import os\nimport", False)
+    assert departure.sampling(SamplingParams(7)) == SamplingParams(7, other_than=" sys")
+    assert Departure("", "x").prompt(prompt).heal
+    assert Departure().prompt(prompt) == prompt
+
+
+@pytest.mark.parametrize(
+    ("marked", "text", "echo"),
+    [
+        (CODE, "import sys", True),
+        (CODE, "\nimport sys\n", True),
+        (CODE, "", True),
+        (CODE, "import re", False),
+        ("x = 1█\ny = 2\n", "\ny = 2", False),
+        ("x = █ + 1\n", "", False),
+        ("█x = 1\n", "x = 1", True),
+        ("if x:\n    y()\n█\n", "if x:\n    y()", True),
+    ],
+    ids=[
+        "next line",
+        "blanks",
+        "nothing",
+        "new",
+        "line end",
+        "inside a line",
+        "before a line",
+        "lines above",
+    ],
+)
+def test_an_echo_is_what_stands_there_where_something_new_could(marked, text, echo):
+    rules = stop_rules(request(marked), CompletionSettings(), multiline=False)
+    assert is_echo(text, rules) is echo
+
+
+def test_costs_add_up():
+    first = Timings(1, 2, 3, evaluated_tokens=9, reused_tokens=4, generated_tokens=5, decodes=4, threads=2)
+    second = Timings(1, 1, 1, evaluated_tokens=1, reused_tokens=12, generated_tokens=3, decodes=2, threads=2)
+    assert first.then(second) == Timings(
+        2, 3, 4, evaluated_tokens=10, reused_tokens=4, generated_tokens=8, decodes=6, threads=2
+    )
+
+
+async def asked_twice(make_desk, first: str, *others: str) -> Desk:
+    desk = await make_desk(first)
+    desk.knows(*others)
+    return desk
+
+
+async def test_an_echo_is_not_offered_but_what_else_there_is_to_say(make_desk):
+    desk = await asked_twice(make_desk, "import sys\nprint", "re = 1\n")
+    offered = await desk.completer.complete(request(CODE), desk.settings)
+    assert offered is not None
+    assert offered.text == "re = 1"
+    assert desk.generations == 2
+    assert (desk.completer.last.echo, desk.completer.last.said) == ("import sys\n", "re = 1\n")
+
+
+async def test_the_second_try_evaluates_no_token_of_the_prompt_again(make_desk):
+    alone = await asked_twice(make_desk, "re = 1\n")
+    await alone.completer.complete(request(CODE), alone.settings)
+    desk = await asked_twice(make_desk, "import sys\nprint", "re = 1\n")
+    await desk.completer.complete(request(CODE), desk.settings)
+    once, twice = alone.completer.last.timings, desk.completer.last.timings
+    assert twice.evaluated_tokens <= once.evaluated_tokens + 1
+    assert twice.generated_tokens == len("import sys\n") + len("re = 1\n")
+
+
+async def test_where_the_model_knows_nothing_else_nothing_is_offered(make_desk):
+    desk = await asked_twice(make_desk, "import sys\nprint")
+    assert await desk.completer.complete(request(CODE), desk.settings) is None
+    assert desk.generations == 2
+    assert desk.completer.last.ended_by == "suffix_repeat"
+
+
+@pytest.mark.parametrize("said", ["<|end|>", "\n<|end|>", "re = 1\n"])
+async def test_a_model_that_ends_or_says_something_new_is_asked_once(make_desk, said):
+    desk = await asked_twice(make_desk, said, "print()\n")
+    await desk.completer.complete(request(CODE), desk.settings)
+    assert (desk.generations, desk.completer.last.echo) == (1, "")
+
+
+async def test_there_is_no_second_try_once_the_user_typed_on(make_desk):
+    desk = await make_desk(lambda prompt: "age" if "os\nim" in prompt else "import sys\nprint")
+    desk.knows("re = 1\n")
+    typed = request(CODE.replace("█", "im█"), version=2)
+    offered = await desk.complete_after(request(CODE), typed)
+    assert offered is not None
+    assert offered.text == "age"
+    assert desk.generations == 2

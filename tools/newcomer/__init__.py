@@ -1,0 +1,1 @@
+"""Follow the getting-started page on a machine like new."""

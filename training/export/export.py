@@ -1,0 +1,289 @@
+"""``python -m training export``: from an adapter to files that the server, llama.cpp and Ollama load.
+
+::
+
+    python -m training export --adapter RUN --base PATH|NAME --output DIR [--formats q8_0,delta,modelfile]
+
+    f32 f16 q8_0 q4_0           the merged model, by surgery on the base GGUF
+    q4_k_m q5_k_m q6_k …        the same through llama.cpp's quantiser
+    lora                        a LoRA-GGUF for the base, where linear layers are all that was trained
+    delta                       the adapter and what it belongs to in one file, to ship
+    modelfile                   for Ollama
+
+Nothing appears in DIR before it has passed the parity gate (:mod:`.parity`): the reference is what
+was trained, evaluated by transformers. ``export.json`` holds hashes and figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import attrs
+from attrs import field, frozen
+
+from fim_lsp.errors import FimLspError
+from fim_lsp.models.adapter_file import Adapter, read_adapter, write_delta
+from fim_lsp.models.disk import sha256_of
+from fim_lsp.models.merge import FILE_TYPES, FileType, merge
+from training.export.llama_cpp import QUANTISERS, Logits, logits, quantise
+from training.export.lora_gguf import refusal, write_lora_gguf
+from training.export.parity import TOLERANCES, Parity, compare, parity_prompts, trained_logits
+
+FORMATS = (*FILE_TYPES, *QUANTISERS, "lora", "delta", "modelfile")
+_MANIFEST = "export.json"
+
+OnStep = Callable[[str], None]
+"""Told what is being done."""
+
+
+class ExportError(FimLspError):
+    """Something that can't be exported, or that failed the parity gate."""
+
+
+@frozen
+class ExportOptions:
+    """What to write from which adapter, and where to."""
+
+    adapter: Path
+    base: Path
+    """The GGUF to merge into."""
+    output: Path
+    formats: tuple[str, ...] = ("q8_0",)
+    name: str | None = None
+    """The model's name, also of the files; made from the base's where None."""
+    trained_on: str | None = None
+    """The folder that was trained on, where that was no GGUF; ``base`` is then its conversion."""
+
+
+@frozen
+class Exported:
+    """What was written."""
+
+    files: Mapping[str, Path]
+    parities: tuple[Parity, ...] = field(repr=False)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's flags."""
+    parser.add_argument(
+        "--adapter", type=Path, required=True, metavar="DIR", help="a training run, or its adapter"
+    )
+    parser.add_argument("--base", required=True, metavar="PATH|NAME", help="the GGUF that it was trained on")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where to put the files")
+    parser.add_argument(
+        "--formats",
+        default="q8_0",
+        metavar="LIST",
+        help=f"by comma, of: {', '.join(FORMATS)} (default: q8_0)",
+    )
+    parser.add_argument("--name", help="the model's name, also of the files")
+    parser.add_argument(
+        "--trained-on", metavar="DIR", help="the folder of safetensors, where --base is a conversion of it"
+    )
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Export and print what came out."""
+    from rich.console import Console
+
+    from training.data.prepare import base_path
+
+    console = Console(stderr=True)
+    options = ExportOptions(
+        adapter=parsed.adapter,
+        base=base_path(parsed.base),
+        output=parsed.output,
+        formats=tuple(name.strip() for name in parsed.formats.split(",") if name.strip()),
+        name=parsed.name,
+        trained_on=parsed.trained_on,
+    )
+    exported = export(options, lambda step: console.print(step, highlight=False, soft_wrap=True))
+    for path in exported.files.values():
+        console.print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)", highlight=False, soft_wrap=True)
+    return 0
+
+
+def export(options: ExportOptions, on_step: OnStep = lambda _: None) -> Exported:
+    """Write every format asked for, and let none out that does not compute what was trained.
+
+    Args:
+        options: what and where.
+        on_step: told what is being done.
+
+    Raises:
+        FimLspError: another base, an adapter that a format can't hold, a full disk, or a file beyond its
+            tolerance; nothing is left in the output folder then.
+    """
+    _check_formats(options.formats)
+    folder = _adapter_folder(options.adapter)
+    adapter = _bound(read_adapter(folder), options)
+    if "lora" in options.formats and (problem := refusal(adapter)) is not None:
+        raise problem
+    options.output.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".export-", dir=options.output))
+    try:
+        work = _Work(options, adapter, folder, partial, on_step)
+        files = work.write()
+        parities = work.judge(files)
+        _refuse_failures(parities)
+        return Exported(_publish(files, parities, options, adapter), parities)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@frozen
+class _Work:
+    """One export in its own folder."""
+
+    options: ExportOptions
+    adapter: Adapter
+    adapter_folder: Path
+    folder: Path
+    on_step: OnStep
+
+    @property
+    def name(self) -> str:
+        return self.options.name or f"{self.options.base.stem}-fim"
+
+    def path(self, file_type: str) -> Path:
+        stem = "-".join(self.name.split())
+        if file_type == "delta":
+            return self.folder / f"{stem}.safetensors"
+        return self.folder / ("Modelfile" if file_type == "modelfile" else f"{stem}-{file_type}.gguf")
+
+    def write(self) -> dict[str, Path]:
+        """Every file; the merged f16 always, as others are made from it or held against it."""
+        wanted = dict.fromkeys(("f16", *self.options.formats))
+        for file_type in wanted:
+            self.on_step(f"writing {self.path(file_type).name}")
+            self._write(file_type)
+        return {file_type: self.path(file_type) for file_type in wanted}
+
+    def _write(self, file_type: str) -> None:
+        target = self.path(file_type)
+        if file_type in QUANTISERS:
+            quantise(self.path("f16"), target, file_type)
+        elif file_type == "lora":
+            write_lora_gguf(self.options.base, self.adapter, target)
+        elif file_type == "delta":
+            write_delta(self.adapter, target)
+        elif file_type == "modelfile":
+            target.write_text(self._modelfile(), encoding="utf-8")
+        else:
+            merge(self.options.base, self.adapter, target, _file_type(file_type), name=self.name)
+
+    def _modelfile(self) -> str:
+        from training.bases import open_base
+        from training.export.modelfile import modelfile
+
+        merged = next((one for one in self.options.formats if one in QUANTISERS or one in FILE_TYPES), "f16")
+        return modelfile(self.path(merged).name, open_base(self.path("f16")).template)
+
+    def judge(self, files: Mapping[str, Path]) -> tuple[Parity, ...]:
+        """Hold each file against what was trained, and the LoRA on its base against the merged model."""
+        prompts = self._prompts()
+        self.on_step("evaluating what was trained")
+        base = self.options.trained_on or str(self.options.base)
+        trained = trained_logits(base, self.adapter_folder, prompts)
+        parities = []
+        for file_type, path in files.items():
+            if path.suffix != ".gguf":
+                continue
+            self.on_step(f"holding {path.name} against it")
+            parities.append(self._judge(file_type, path, prompts, trained))
+            self.on_step(f"  {parities[-1]}")
+        return tuple(parities)
+
+    def _judge(
+        self, file_type: str, path: Path, prompts: Sequence[Sequence[int]], trained: Sequence[Logits]
+    ) -> Parity:
+        tolerance = TOLERANCES[file_type]
+        if file_type == "lora":
+            merged = logits(self.path("f16"), prompts)
+            return compare(
+                path.name, logits(self.options.base, prompts, path), "merged f16", merged, tolerance
+            )
+        return compare(path.name, logits(path, prompts), "what was trained", trained, tolerance)
+
+    def _prompts(self) -> list[tuple[int, ...]]:
+        from fim_lsp.models.gguf_header import read_header
+        from training.bases import open_vocabulary
+
+        header = read_header(self.path("f16"))
+        ids = {
+            key: header.metadata.get(f"tokenizer.ggml.fim_{key}_token_id") for key in ("pre", "suf", "mid")
+        }
+        marks = {key: token for key, token in ids.items() if isinstance(token, int)}
+        return parity_prompts(open_vocabulary(self.options.base), marks, self.adapter.fim.end_id)
+
+
+def _check_formats(formats: Sequence[str]) -> None:
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise ExportError(
+            f"There is no format {', '.join(unknown)!r}." if unknown else "No format was asked for.",
+            f"Known are {', '.join(FORMATS)}.",
+        )
+
+
+def _adapter_folder(path: Path) -> Path:
+    inside = path / "adapter"
+    return inside if inside.is_dir() else path
+
+
+def _bound(adapter: Adapter, options: ExportOptions) -> Adapter:
+    """The adapter, tied to the GGUF where it was trained on the folder that the GGUF was converted from."""
+    if options.trained_on is None:
+        return adapter
+    from training.train.base_model import find_base
+
+    found = find_base(options.trained_on)
+    if found.sha256 != adapter.base_sha256:
+        raise ExportError(
+            f"The adapter was not trained on {options.trained_on}.", "Name the folder that it was trained on."
+        )
+    return attrs.evolve(
+        adapter, base_sha256=sha256_of(options.base, lambda _: None), base_name=options.base.name
+    )
+
+
+def _refuse_failures(parities: Sequence[Parity]) -> None:
+    failed = [parity for parity in parities if not parity.passed]
+    if failed:
+        raise ExportError(
+            "The parity gate is closed: " + "; ".join(map(str, failed)) + ".",
+            "Choose a format with more bits, or check that base and adapter belong together.",
+        )
+
+
+def _publish(
+    files: Mapping[str, Path], parities: Sequence[Parity], options: ExportOptions, adapter: Adapter
+) -> dict[str, Path]:
+    """Move what was asked for to the output folder and write down what it is."""
+    published = {}
+    for file_type in options.formats:
+        published[file_type] = files[file_type].replace(options.output / files[file_type].name)
+    record: dict[str, Any] = {
+        "base": {"name": adapter.base_name, "sha256": adapter.base_sha256},
+        "files": {
+            path.name: {"format": file_type, "bytes": path.stat().st_size, "sha256": sha256_of(path, _ignore)}
+            for file_type, path in published.items()
+        },
+        "parity": [attrs.asdict(parity) for parity in parities],
+    }
+    (options.output / _MANIFEST).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return published
+
+
+def _ignore(_: object) -> None:
+    """For whoever doesn't want to know how far hashing is."""
+
+
+def _file_type(name: str) -> FileType:
+    return next(known for known in get_args(FileType) if known == name)

@@ -1,0 +1,1 @@
+"""Search for the recipe that suits a repository and a base."""

@@ -1,0 +1,282 @@
+"""The base to train: a GGUF or a folder of safetensors in, a ``transformers`` model out.
+
+transformers reads a GGUF tensor by tensor in some 20 to 60 s, so the converted folder is kept beside the
+model store under the file's hash. What it makes of a GGUF can't be saved as it is ("quantized with gguf"),
+so the weights move to a fresh model first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import frozen
+
+from fim_lsp.errors import FimLspError
+
+Precision = Literal["fp32", "bf16"]
+"""Of the frozen base. The adapter, the optimiser and the loss are float32 in any case."""
+
+
+class BaseModelError(FimLspError):
+    """A base that can't be read, or that nobody knows how to train."""
+
+
+@frozen
+class BaseFolder:
+    """Weights that transformers can load, and what they were made from."""
+
+    path: Path
+    name: str
+    sha256: str
+    """Of the GGUF; of the weight files' hashes for a folder."""
+    gguf: Path | None = None
+
+
+def find_base(
+    named: str, cache: Path | None = None, on_step: Callable[[str], None] = lambda _: None
+) -> BaseFolder:
+    """Find the weights of a base, and convert them where they are a GGUF.
+
+    Args:
+        named: path of a GGUF or of a folder with safetensors, or a name of the catalog or of the hub.
+        cache: where converted folders are kept; None for a folder beside the model store.
+        on_step: told what takes long.
+
+    Raises:
+        BaseModelError: there is no such base, or transformers can't read its architecture.
+    """
+    path = _local(named)
+    if path is None:
+        on_step(f"fetching {named}")
+        path = _fetch(named)
+    if path.is_dir():
+        return BaseFolder(path, path.name, _folder_sha256(path))
+    sha256 = _sha256(path)
+    folder = (cache or _default_cache()) / sha256[:16]
+    if not (folder / "config.json").is_file():
+        on_step(f"converting {path.name}, once")
+        _convert(path, folder)
+    return BaseFolder(folder, path.name, sha256, path)
+
+
+def load_base(base: BaseFolder, precision: Precision, *, device: str = "cpu", four_bits: bool = False) -> Any:
+    """Load the causal model with the packed attention, frozen.
+
+    Args:
+        base: what :func:`find_base` returned.
+        precision: of the layers. On a CPU the embedding and the output layer stay float32: they are a few
+            per cent of the work, and logits in bf16 are off by up to 0.06.
+        device: where it will be trained, as torch spells it.
+        four_bits: load in NF4 (QLoRA); needs a CUDA GPU and bitsandbytes.
+
+    Raises:
+        BaseModelError: the folder can't be loaded, or four bits can't be had here.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from training.train.attention import register
+
+    options: dict[str, Any] = {}
+    if four_bits:
+        options = {"quantization_config": _four_bits(), "device_map": {"": device}}
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    try:
+        with _quiet():
+            model = AutoModelForCausalLM.from_pretrained(
+                str(base.path), dtype=dtype, attn_implementation=register(), local_files_only=True, **options
+            )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise BaseModelError(
+            f"{base.path} can't be loaded: {_first_line(error)}", "Give a GGUF or a folder with safetensors."
+        ) from error
+    if device == "cpu":
+        model.get_input_embeddings().float()
+        model.get_output_embeddings().float()
+    model.requires_grad_(False)
+    model.config.use_cache = False
+    return model
+
+
+def faster_precision(device: str, shape: tuple[int, int] = (576, 1536)) -> Precision:
+    """The faster precision here: on a CPU measured in a few milliseconds, not guessed from its name.
+
+    CPUs with AVX512-BF16 or AMX multiply in bf16 two to eight times as fast as in float32, others many
+    times slower. ``shape`` is that of a typical weight.
+    """
+    import torch
+
+    if device.startswith("cuda"):
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    if device != "cpu":
+        return "fp32"
+    return "bf16" if _product_seconds("bf16", shape) * 1.25 < _product_seconds("fp32", shape) else "fp32"
+
+
+def _product_seconds(precision: Precision, shape: tuple[int, int]) -> float:
+    """CPU seconds of a product on one thread: on a busy machine, wall time would measure the others."""
+    import time
+
+    import torch
+
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    rows, weight = torch.ones(512, shape[0], dtype=dtype), torch.ones(shape, dtype=dtype)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    times = []
+    try:
+        for _ in range(8):
+            began = time.process_time()
+            for _ in range(4):
+                rows @ weight
+            times.append(time.process_time() - began)
+    finally:
+        torch.set_num_threads(threads)
+    return min(times[1:])
+
+
+def _local(named: str) -> Path | None:
+    from training.data.prepare import base_path
+
+    path = Path(named).expanduser()
+    if path.exists():
+        return path
+    from fim_lsp.models.catalog import CATALOG
+
+    if named in CATALOG:
+        return base_path(named)
+    if path.suffix == ".gguf" or path.is_absolute() or named.count("/") != 1:
+        raise BaseModelError(
+            f"There is no base {named}.", "Give a GGUF, a folder with safetensors, or a name of the catalog."
+        )
+    return None
+
+
+def _fetch(named: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(named, allow_patterns=["*.json", "*.safetensors", "tokenizer*", "*.txt"])
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError, OSError) as error:
+        raise BaseModelError(
+            f"{named} is no file here and could not be fetched from the hub: {_first_line(error)}",
+            "Check the name and the network.",
+        ) from error
+
+
+def _default_cache() -> Path:
+    from fim_lsp.models.store import default_root
+
+    return default_root() / "converted"
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    """Write ``folder`` whole or not at all."""
+    from fim_lsp.models.gguf_header import check_model
+
+    architecture = check_model(gguf).architecture
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
+    try:
+        _save_converted(gguf, partial, architecture)
+        os.replace(partial, folder)
+    except OSError as error:
+        raise BaseModelError(
+            f"{gguf.name} can't be converted in {folder.parent}: {error.strerror or error}.",
+            "Free some room, or point FIM_LSP_MODELS at another disk.",
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _save_converted(gguf: Path, folder: Path, architecture: str) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    try:
+        with _quiet():
+            model = AutoModelForCausalLM.from_pretrained(
+                str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32, local_files_only=True
+            )
+    except (ValueError, KeyError, NotImplementedError) as error:
+        raise BaseModelError(
+            f"transformers can't read a GGUF of architecture {architecture}: {_first_line(error)}",
+            "Give the folder with the model's safetensors instead.",
+        ) from error
+    config = model.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    with _quiet():
+        fresh = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        fresh.load_state_dict(model.state_dict())
+        fresh.tie_weights()
+        fresh.save_pretrained(str(folder))
+
+
+def _four_bits() -> Any:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise BaseModelError("QLoRA needs a CUDA GPU, and there is none.", "Leave --qlora away.")
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise BaseModelError("QLoRA needs bitsandbytes.", "Run: pip install bitsandbytes.") from error
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+
+
+def _quiet() -> Any:
+    """Keep transformers' own progress bars out of ours."""
+    from contextlib import contextmanager
+
+    from transformers.utils import logging
+
+    @contextmanager
+    def quiet() -> Any:
+        shown = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            if shown:
+                logging.enable_progress_bar()
+
+    return quiet()
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _folder_sha256(folder: Path) -> str:
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise BaseModelError(f"{folder} holds no safetensors.", "Give a GGUF or a folder with safetensors.")
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.name} {_sha256(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
