@@ -25,7 +25,7 @@ from fim_lsp.engine.base import CancelToken
 from fim_lsp.engine.llama import LlamaEngine, open_llama
 from fim_lsp.models.store import ModelStore, default_root
 from fim_lsp.settings import ModelSettings
-from fim_lsp.types import Piece, Prompt, SamplingParams
+from fim_lsp.types import Prompt, SamplingParams, StreamedToken
 
 _PROMPT = "import json\nfrom pathlib import Path\n\n\ndef read_settings(path: Path) -> dict:\n    " * 8
 _SETTINGS = ModelSettings(context_tokens=1024, threads=1)
@@ -78,7 +78,7 @@ def _ours(engine: LlamaEngine, prompt: tuple[int, ...], tokens: int) -> Round:
         _prefill(engine, prompt)
         at: list[float] = []
 
-        def heard(piece: Piece) -> bool:
+        def heard(piece: StreamedToken) -> bool:
             at.append(piece.elapsed_ms)
             return True
 

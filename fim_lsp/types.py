@@ -237,8 +237,8 @@ class Prompt:
     """Applied to the model while it evaluates the prompt and answers."""
     draft: str = field(default="", repr=False)
     """Text that the answer may go along somewhere, with some of what stood before it. Only a guess: it costs
-    nothing to speak of and never changes the answer."""
-    place: str = ""
+    nothing to decode_stream of and never changes the answer."""
+    location: str = ""
     """Where in which document: prompts of one place follow each other in one sequence of the KV cache."""
 
 
@@ -253,7 +253,7 @@ class SamplingParams:
     seed: int = 0
     end_bias: float = 0.0
     """Nats by which an end token is lifted where greedy sampling would begin another line; never negative."""
-    other_than: str = field(default="", repr=False)
+    excluded_prefix: str = field(default="", repr=False)
     """Text that the answer must not begin like: the likeliest token that spells none of it comes first."""
 
 
@@ -271,7 +271,7 @@ class FinishReason(enum.Enum):
 
 
 @frozen
-class Piece:
+class StreamedToken:
     """Text that arrived with one token: never half a character, possibly empty while bytes are missing."""
 
     text: str
@@ -339,5 +339,5 @@ class Completion:
     """How many characters after the cursor (on its line) the text itself repeats and so replaces."""
     confidence: float = 1.0
     """Mean probability of the tokens, 0 to 1."""
-    others: tuple[Completion, ...] = ()
+    alternatives: tuple[Completion, ...] = ()
     """What else may be shown there, likeliest first; none of them has others itself."""

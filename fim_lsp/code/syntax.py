@@ -64,7 +64,7 @@ _OPENING_WORD = re.compile(r"\b(?:do|then|begin|else|repeat|of)$|\bdo\s*\|[^|]*\
 
 
 @frozen
-class _Place:
+class _CursorScope:
     """The cursor's scope, and whether it ends with the line."""
 
     scope: Scope
@@ -149,11 +149,11 @@ def syntax_errors(request: CompletionRequest, text: str, replaced: int = 0) -> i
 # --- The scope of the cursor
 
 
-def _place(request: CompletionRequest) -> _Place:
+def _place(request: CompletionRequest) -> _CursorScope:
     around = _from_top_level(surroundings(request, _BEFORE, _AFTER))
     language_id = request.document.language_id
     inside = scan(around.before, language_id).inside
-    scanned = _Place(inside.scope, inside.one_line) if inside else _Place(Scope.CODE)
+    scanned = _CursorScope(inside.scope, inside.one_line) if inside else _CursorScope(Scope.CODE)
     parser = parser_for(language_id)
     if parser is None:
         return scanned
@@ -182,18 +182,18 @@ _TOP_LEVEL = re.compile(
 )
 
 
-def _parsed_place(root: Node, cursor: int) -> _Place:
+def _parsed_place(root: Node, cursor: int) -> _CursorScope:
     # The byte before the cursor: a comment that ends at the cursor is still being written.
     node = root.descendant_for_byte_range(max(0, cursor - 1), cursor)
     while node is not None:
         if _INTERPOLATIONS.fullmatch(node.type) and node.start_byte < cursor < node.end_byte:
-            return _Place(Scope.CODE)
+            return _CursorScope(Scope.CODE)
         if _STRINGS.fullmatch(node.type) and node.start_byte < cursor < node.end_byte:
-            return _Place(Scope.STRING, _is_one_line(node))
+            return _CursorScope(Scope.STRING, _is_one_line(node))
         if _COMMENTS.fullmatch(node.type) and _is_in_comment(node, cursor):
-            return _Place(Scope.COMMENT, not _text(node).startswith("/*"))
+            return _CursorScope(Scope.COMMENT, not _text(node).startswith("/*"))
         node = node.parent
-    return _Place(Scope.CODE)
+    return _CursorScope(Scope.CODE)
 
 
 def _is_one_line(string: Node) -> bool:

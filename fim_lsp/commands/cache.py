@@ -12,12 +12,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Say what is there, and delete it where asked to; models and settings stay."""
-    from fim_lsp.engine.kv_state_store import clear_parked, parked_files, parking_folder
+    from fim_lsp.engine.kv_state_store import clear_kv_states, kv_state_files, kv_state_folder
 
-    root = parking_folder()
-    files = parked_files(root)
+    root = kv_state_folder()
+    files = kv_state_files(root)
     if parsed.clear:
-        clear_parked(root)
+        clear_kv_states(root)
     size = sum(stat.st_size for _, stat in files) / 1e6
     verb = "Deleted" if parsed.clear else f"In {root}:"
     print(f"{verb} {len(files)} evaluated state{'s' * (len(files) != 1)}, {size:,.0f} MB")

@@ -102,9 +102,9 @@ def run(parsed: argparse.Namespace) -> NoReturn:
 
 
 def _open_for_an_editor(settings: ModelSettings, on_loading: OnLoading) -> Engine:
-    from fim_lsp.engine.kv_state_store import parking_folder
+    from fim_lsp.engine.kv_state_store import kv_state_folder
 
-    return open_engine(settings, on_loading, parking_folder())
+    return open_engine(settings, on_loading, kv_state_folder())
 
 
 def claim_stdout() -> BinaryIO:

@@ -12,7 +12,7 @@ from fim_lsp.types import Completion, CompletionRequest, Trigger
 
 
 @frozen
-class Offer:
+class ShownSuggestion:
     """A suggestion, seen from after its acceptance."""
 
     accepted: CompletionRequest
@@ -26,29 +26,31 @@ class Offer:
         return self.accepted.document.uri
 
 
-class Offers:
+class ShownSuggestions:
     """The last suggestions of each document, those to choose from together; the latest of all last."""
 
     def __init__(self) -> None:
-        self._by_uri: dict[str, tuple[Offer, ...]] = {}
+        self._by_uri: dict[str, tuple[ShownSuggestion, ...]] = {}
 
     def put(self, request: CompletionRequest, completion: Completion, settings: Settings) -> None:
         """A completion, and its others, may be shown for a request."""
         self.drop(request.document.uri)
         self._by_uri[request.document.uri] = tuple(
-            Offer(after(request, one), settings) for one in (completion, *completion.others)
+            ShownSuggestion(after(request, one), settings) for one in (completion, *completion.alternatives)
         )
 
     def drop(self, uri: str) -> None:
         """Nothing is shown there any more."""
         self._by_uri.pop(uri, None)
 
-    def accepted_by_edit(self, uri: str, text: str | None) -> Offer | None:
+    def accepted_by_edit(self, uri: str, text: str | None) -> ShownSuggestion | None:
         """The offer that made a document what it now is, if one did."""
         offers = self._by_uri.get(uri, ())
         return next((offer for offer in offers if offer.accepted.document.text == text), None)
 
-    def accepted_by_command(self, uri: str | None, version: int | None, candidate: int = 0) -> Offer | None:
+    def accepted_by_command(
+        self, uri: str | None, version: int | None, candidate: int = 0
+    ) -> ShownSuggestion | None:
         """The offer that a client says was accepted in the document, or in any where it names none.
 
         None where the document, which is at ``version`` now, has moved on by more than the acceptance, or

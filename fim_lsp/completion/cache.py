@@ -17,7 +17,7 @@ _WINDOW = 4096
 
 
 @frozen
-class Surroundings:
+class CursorSnapshot:
     """A cursor and the text near it."""
 
     uri: str
@@ -26,7 +26,7 @@ class Surroundings:
     after: str = field(repr=False)
 
     @classmethod
-    def of(cls, request: CompletionRequest) -> Surroundings:
+    def of(cls, request: CompletionRequest) -> CursorSnapshot:
         """The surroundings of a request; what the popup would insert counts as typed."""
         text, offset = request.document.text, request.offset
         return cls(
@@ -37,7 +37,7 @@ class Surroundings:
         )
 
 
-def typed_since(then: Surroundings, now: Surroundings) -> str | None:
+def typed_since(then: CursorSnapshot, now: CursorSnapshot) -> str | None:
     """What was typed to come from ``then`` to ``now``; None if anything else happened between."""
     count = now.offset - then.offset
     if then.uri != now.uri or not 0 <= count < len(now.before) + 1:
@@ -64,13 +64,13 @@ class Suggestion:
     """Those that it was made under; under others it is of no use."""
     echo: str = field(default="", repr=False)
     """What it said before, which stood around the cursor already, so that it was asked again."""
-    others: tuple[Suggestion, ...] = field(default=(), repr=False)
+    alternatives: tuple[Suggestion, ...] = field(default=(), repr=False)
     """What the model said besides, likeliest first; none of them has others itself."""
 
     @property
     def all(self) -> tuple[Suggestion, ...]:
         """This one and the others."""
-        return (evolve(self, others=()), *self.others)
+        return (evolve(self, alternatives=()), *self.alternatives)
 
     def after(self, typed: str) -> Suggestion | None:
         """What is left of it once ``typed`` is typed; None if that is nothing, or something else was said."""
@@ -79,16 +79,16 @@ class Suggestion:
             for one in self.all
             if one.text.startswith(typed) and (typed != one.text or not typed)
         ]
-        return evolve(left[0], others=tuple(left[1:])) if left else None
+        return evolve(left[0], alternatives=tuple(left[1:])) if left else None
 
 
 class SuggestionCache:
     """The most recent suggestions of all documents."""
 
     def __init__(self, size: int) -> None:
-        self._entries: LRUCache[Surroundings, Suggestion] = LRUCache(maxsize=max(size, 0))
+        self._entries: LRUCache[CursorSnapshot, Suggestion] = LRUCache(maxsize=max(size, 0))
 
-    def put(self, where: Surroundings, suggestion: Suggestion) -> None:
+    def put(self, where: CursorSnapshot, suggestion: Suggestion) -> None:
         """Remember a suggestion, the empty one too: there is nothing to offer there."""
         if self._entries.maxsize:
             self._entries[where] = suggestion
@@ -100,7 +100,7 @@ class SuggestionCache:
 
         A suggestion made while typing does not answer an invoked request, which asks for more.
         """
-        now = Surroundings.of(request)
+        now = CursorSnapshot.of(request)
         # Newest first: the latest text was made from the latest context.
         for then in reversed(list(self._entries)):
             known = self._entries.get(then)

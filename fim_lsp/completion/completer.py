@@ -17,16 +17,16 @@ from pathlib import Path
 from attrs import evolve
 
 from fim_lsp.code.syntax import wants_multiline
-from fim_lsp.completion.acceptance import Offer, Offers
+from fim_lsp.completion.acceptance import ShownSuggestion, ShownSuggestions
 from fim_lsp.completion.cache import Suggestion, SuggestionCache
 from fim_lsp.completion.debounce import LatestWins, Rhythm, SupersededError, Turn, lost_ms
 from fim_lsp.completion.document_adapters import adapters_for, as_on_disk
-from fim_lsp.completion.enabled import is_wanted
+from fim_lsp.completion.enabled import is_enabled
 from fim_lsp.completion.explain import Explanation, Source
-from fim_lsp.completion.generation import Flight, OnRefused
-from fim_lsp.completion.idle_prefill import PAUSE_S, Background
-from fim_lsp.completion.open_documents import Folders, Neighbours
-from fim_lsp.completion.prefill_planner import Ahead
+from fim_lsp.completion.generation import InFlightGeneration, OnRefused
+from fim_lsp.completion.idle_prefill import PAUSE_S, IdlePrefill
+from fim_lsp.completion.open_documents import Folders, OpenDocuments
+from fim_lsp.completion.prefill_planner import PrefillPlanner
 from fim_lsp.completion.prompts import Prompts, candidates_for
 from fim_lsp.completion.ranking import judge, worth_showing
 from fim_lsp.completion.stopping import stop_rules
@@ -79,13 +79,13 @@ class Completer:
         self._turns = LatestWins()
         self._rhythm = Rhythm()
         self._cache = SuggestionCache(0)
-        self._flights: dict[str, Flight] = {}
+        self._flights: dict[str, InFlightGeneration] = {}
         self._versions: dict[str, int] = {}
-        self._offers = Offers()
+        self._offers = ShownSuggestions()
         self._prompts: Prompts | None = None
-        self._neighbours = Neighbours(folders)
-        self._background = Background(worker, pause_s)
-        self._ahead = Ahead(self._background, self._applicable)
+        self._neighbours = OpenDocuments(folders)
+        self._background = IdlePrefill(worker, pause_s)
+        self._ahead = PrefillPlanner(self._background, self._applicable)
         self.last = Explanation()
         """How the last answer came about."""
 
@@ -171,13 +171,13 @@ class Completer:
         self._background.stop()
 
     async def complete(self, request: CompletionRequest, settings: Settings) -> Completion | None:
-        """Offer a completion at the cursor, or None where there is nothing to offer.
+        """ShownSuggestion a completion at the cursor, or None where there is nothing to offer.
 
         Raises:
             SupersededError: a newer request for the same document came meanwhile.
             FimLspError: the engine failed.
         """
-        if not self.ready or not is_wanted(request, settings):
+        if not self.ready or not is_enabled(request, settings):
             return None
         uri = request.document.uri
         self._neighbours.used(uri)
@@ -197,7 +197,7 @@ class Completer:
             if landed is None:
                 return None
             self._note(flight, source, landed)
-            left = flight.remaining(landed, request) or evolve(landed, text="", others=())
+            left = flight.remaining(landed, request) or evolve(landed, text="", alternatives=())
             return self._offer(request, settings, left)
         finally:
             self._turns.release(uri, turn)
@@ -215,7 +215,9 @@ class Completer:
             self._refused.add(error.adapter.file)
             self._on_refused(error)
 
-    def _join(self, request: CompletionRequest, adapters: tuple[AppliedAdapter, ...]) -> Flight | None:
+    def _join(
+        self, request: CompletionRequest, adapters: tuple[AppliedAdapter, ...]
+    ) -> InFlightGeneration | None:
         """The document's running generation, if the user typed what it is producing; else it is aborted."""
         former = self._flights.get(request.document.uri)
         if former is not None and former.joins(request, adapters):
@@ -230,7 +232,7 @@ class Completer:
         settings: Settings,
         adapters: tuple[AppliedAdapter, ...],
         turn: Turn,
-    ) -> Flight:
+    ) -> InFlightGeneration:
         """Start a generation of one's own, after the debounce."""
         bounds = settings.completion
         automatic = request.trigger is Trigger.AUTOMATIC
@@ -242,7 +244,7 @@ class Completer:
 
     def _launch(
         self, request: CompletionRequest, settings: Settings, adapters: tuple[AppliedAdapter, ...]
-    ) -> Flight:
+    ) -> InFlightGeneration:
         if not self.ready or self._prompts is None:  # a reload began while this request waited
             raise SupersededError
         multiline = wants_multiline(request, settings.completion)
@@ -253,15 +255,15 @@ class Completer:
             draft=former.draft if former is not None else "",
         )
         rules = stop_rules(request, settings.completion, multiline=multiline)
-        flight = Flight(request, prompt, rules, candidates_for(request, settings))
+        flight = InFlightGeneration(request, prompt, rules, candidates_for(request, settings))
         flight.start(self._worker, self._prompts.sampling(request, settings), self._landed, self._refuse)
         self._flights[request.document.uri] = flight
         return flight
 
-    def _prefetch(self, offer: Offer) -> None:
+    def _prefetch(self, offer: ShownSuggestion) -> None:
         """Begin a generation that nobody waits for yet: a request joins it, or finds it in the cache."""
         request, settings = offer.accepted, offer.settings
-        if not (settings.completion.prefetch and self.ready and is_wanted(request, settings)):
+        if not (settings.completion.prefetch and self.ready and is_enabled(request, settings)):
             return
         adapters = self._applicable(request, settings)
         if self._cache.find(request, adapters) is not None or self._join(request, adapters) is not None:
@@ -269,7 +271,9 @@ class Completer:
         self._background.stop()
         self._launch(request, settings, adapters)
 
-    async def _wait(self, flight: Flight, turn: Turn, request: CompletionRequest) -> Suggestion | None:
+    async def _wait(
+        self, flight: InFlightGeneration, turn: Turn, request: CompletionRequest
+    ) -> Suggestion | None:
         """Wait for a flight; the last one to leave it turns off the light."""
         flight.waiting += 1
         grace_s = _GRACE_S
@@ -286,7 +290,7 @@ class Completer:
             if not flight.waiting and flight.running:
                 self._abandon(flight, grace_s)
 
-    def _abandon(self, flight: Flight, grace_s: float) -> None:
+    def _abandon(self, flight: InFlightGeneration, grace_s: float) -> None:
         """Abort a flight that nobody joins within the grace."""
         if not grace_s:
             flight.abort()
@@ -298,14 +302,16 @@ class Completer:
 
         asyncio.get_running_loop().call_later(grace_s, abort_if_unwanted)
 
-    def _landed(self, flight: Flight, generation: Generation, suggestion: Suggestion | None) -> None:
+    def _landed(
+        self, flight: InFlightGeneration, generation: Generation, suggestion: Suggestion | None
+    ) -> None:
         """Remember a suggestion and what it cost, whether or not somebody still waits."""
         wasted = generation.finish_reason is FinishReason.CANCELLED
         self._rhythm = self._rhythm.started(lost_ms(flight.prompt, generation.timings), wasted=wasted)
         if suggestion is not None:
             self._cache.put(flight.where, suggestion)
 
-    def _note(self, flight: Flight, source: Source, landed: Suggestion) -> None:
+    def _note(self, flight: InFlightGeneration, source: Source, landed: Suggestion) -> None:
         engine = self._worker.engine
         self.last = evolve(
             self.last,
@@ -336,13 +342,13 @@ class Completer:
             ended_by=first.suggestion.ended_by,
             steps=first.filtered.steps,
             offered=first.completion.text if shown else None,
-            others=tuple(one.completion.text for one in shown[1:]),
+            alternatives=tuple(one.completion.text for one in shown[1:]),
             dropped_because=first.dropped_because,
             confidence=first.suggestion.confidence,
         )
         if not shown:
             self._offers.drop(request.document.uri)
             return None
-        offered = evolve(first.completion, others=tuple(one.completion for one in shown[1:]))
+        offered = evolve(first.completion, alternatives=tuple(one.completion for one in shown[1:]))
         self._offers.put(request, offered, settings)
         return offered

@@ -8,15 +8,15 @@ from fim_lsp.settings import CompletionSettings, Settings
 from fim_lsp.types import CompletionRequest, DocumentSnapshot, Trigger
 
 
-def is_wanted(request: CompletionRequest, settings: Settings) -> bool:
+def is_enabled(request: CompletionRequest, settings: Settings) -> bool:
     """Whether a request is to be answered."""
     completion = settings.completion
-    if is_off(request.document, completion):
+    if is_disabled(request.document, completion):
         return False
     return completion.enabled and (completion.automatic or request.trigger is Trigger.INVOKED)
 
 
-def is_off(document: DocumentSnapshot, completion: CompletionSettings) -> bool:
+def is_disabled(document: DocumentSnapshot, completion: CompletionSettings) -> bool:
     """Whether a document has no completions; then no other document's prompt may show it either."""
     name = document.path.name
     return document.language_id in completion.disabled_languages or any(

@@ -42,7 +42,7 @@ class Explanation:
     steps: tuple[FilterStep, ...] = field(default=(), repr=False)
     """The filters that changed something, in order."""
     offered: str | None = field(default=None, repr=False)
-    others: tuple[str, ...] = field(default=(), repr=False)
+    alternatives: tuple[str, ...] = field(default=(), repr=False)
     """What was offered besides."""
     dropped_because: str = ""
     confidence: float = 0.0

@@ -11,23 +11,23 @@ from collections.abc import Callable, Sequence
 
 from attrs import define, evolve, field
 
-from fim_lsp.completion.cache import Suggestion, Surroundings, typed_since
-from fim_lsp.completion.retry import Departure
+from fim_lsp.completion.cache import CursorSnapshot, Suggestion, typed_since
+from fim_lsp.completion.retry import Retry
 from fim_lsp.completion.stopping import TAIL_TOKENS, Stop, StopRules, check, is_echo
-from fim_lsp.engine.base import AdapterError, CancelToken, OnPiece
+from fim_lsp.engine.base import AdapterError, CancelToken, OnToken
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.types import (
     AppliedAdapter,
     CompletionRequest,
     FinishReason,
     Generation,
-    Piece,
     Prompt,
     SamplingParams,
+    StreamedToken,
     Trigger,
 )
 
-_FIRST = Departure()
+_FIRST = Retry()
 """Nothing was said before."""
 _LINE = 120
 """Characters of the cursor's line that a draft has in front: enough to find where it goes on."""
@@ -35,17 +35,17 @@ _LINE = 120
 OnRefused = Callable[[AdapterError], None]
 """Told of each adapter that can't be applied, and is therefore left out."""
 
-OnLanded = Callable[["Flight", Generation, "Suggestion | None"], None]
+OnLanded = Callable[["InFlightGeneration", Generation, "Suggestion | None"], None]
 """Told of each generation that ends, whether or not somebody still waits, and of what came of it."""
 
 
 @define
-class _Candidate:
+class _CandidateStream:
     """What was said so far, one of the ways to go on."""
 
     kept: str = ""
     """What another one said before, and this one goes on from."""
-    pieces: list[Piece] = field(factory=list)
+    pieces: list[StreamedToken] = field(factory=list)
     stop: Stop | None = None
     text: str = field(init=False)
 
@@ -54,13 +54,13 @@ class _Candidate:
         return self.kept
 
 
-class Flight:
+class InFlightGeneration:
     """One generation for one cursor, and whoever waits for it."""
 
     def __init__(
         self, request: CompletionRequest, prompt: Prompt, rules: StopRules, candidates: int = 1
     ) -> None:
-        self.where = Surroundings.of(request)
+        self.where = CursorSnapshot.of(request)
         self.trigger = request.trigger
         self.prompt = prompt
         self.multiline = rules.multiline
@@ -68,7 +68,7 @@ class Flight:
         """Requests that wait for this flight."""
         self._rules = rules
         self._cancel = CancelToken()
-        self._candidates = tuple(_Candidate() for _ in range(candidates))
+        self._candidates = tuple(_CandidateStream() for _ in range(candidates))
         # Written by the event loop, read on the inference thread; one reference, so no lock is needed.
         self._typed = ""
         self.outcome: asyncio.Task[Suggestion | None]
@@ -103,7 +103,7 @@ class Flight:
             return False
         if adapters != self.prompt.adapters:
             return False
-        typed = typed_since(self.where, Surroundings.of(request))
+        typed = typed_since(self.where, CursorSnapshot.of(request))
         if typed is None or not any(_agree(one.text, typed) for one in self._candidates):
             return False
         self._typed = typed
@@ -111,7 +111,7 @@ class Flight:
 
     def remaining(self, landed: Suggestion, request: CompletionRequest) -> Suggestion | None:
         """The part of ``landed`` that ``request`` has not typed yet; None if it typed all, or otherwise."""
-        typed = typed_since(self.where, Surroundings.of(request))
+        typed = typed_since(self.where, CursorSnapshot.of(request))
         return None if typed is None else landed.after(typed)
 
     def abort(self) -> None:
@@ -143,8 +143,8 @@ class Flight:
         self, echo: Suggestion, worker: InferenceWorker, sampling: SamplingParams, on_refused: OnRefused
     ) -> Suggestion | None:
         """What the model says when it may not say that; the echo where it knows nothing else."""
-        departure = Departure.of(self._candidates[0].pieces)
-        self._candidates = (_Candidate(departure.kept),)
+        departure = Retry.of(self._candidates[0].pieces)
+        self._candidates = (_CandidateStream(departure.kept),)
         generations = await self._generate(worker, sampling, on_refused, departure)
         other = self._suggestion(generations) if generations is not None else None
         if other is None:
@@ -169,9 +169,9 @@ class Flight:
         if not said or generations[0].finish_reason is FinishReason.CANCELLED:
             return None
         others = sorted(said[1:], key=lambda one: one.confidence, reverse=True)
-        return evolve(said[0], others=tuple(others))
+        return evolve(said[0], alternatives=tuple(others))
 
-    def _said(self, candidate: _Candidate, generation: Generation) -> Suggestion:
+    def _said(self, candidate: _CandidateStream, generation: Generation) -> Suggestion:
         stop, text = candidate.stop, candidate.kept + generation.text
         return Suggestion(
             text=text if stop is None else text[: stop.keep],
@@ -187,7 +187,7 @@ class Flight:
         worker: InferenceWorker,
         sampling: SamplingParams,
         on_refused: OnRefused,
-        departure: Departure = _FIRST,
+        departure: Retry = _FIRST,
     ) -> tuple[Generation, ...] | None:
         """Ask the engine, again without each adapter that it refuses; None if a reload came between."""
         sampling = departure.sampling(sampling)
@@ -202,8 +202,8 @@ class Flight:
                 self.prompt = evolve(self.prompt, adapters=left)
         return None
 
-    def _listener(self, candidate: _Candidate) -> OnPiece:
-        def heard(piece: Piece) -> bool:
+    def _listener(self, candidate: _CandidateStream) -> OnToken:
+        def heard(piece: StreamedToken) -> bool:
             """On the inference thread, for every token: go on unless enough was said or the user differs."""
             candidate.text += piece.text
             candidate.pieces.append(piece)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
-from fim_lsp.completion.prompts import Preparation
+from fim_lsp.completion.prompts import PlannedPrefill
 from fim_lsp.engine.base import CancelToken, EngineError
 from fim_lsp.engine.worker import InferenceWorker
 
@@ -20,12 +20,12 @@ PAUSE_S = 0.2
 """How long nothing must happen before work begins: a burst of keystrokes leaves no time for it."""
 
 
-Find = Callable[[], Iterable[Preparation]]
+Find = Callable[[], Iterable[PlannedPrefill]]
 """Decides what to evaluate; called when there is time for it."""
-OnDone = Callable[[Preparation], None]
+OnDone = Callable[[PlannedPrefill], None]
 
 
-class Background:
+class IdlePrefill:
     """One queue of prompts, replaced as a whole with each event. Lives on one asyncio loop."""
 
     def __init__(self, worker: InferenceWorker, pause_s: float = PAUSE_S) -> None:

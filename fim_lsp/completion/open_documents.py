@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from attrs import evolve, field, frozen
 
 from fim_lsp.code.outline import outline
-from fim_lsp.completion.enabled import is_off
-from fim_lsp.prompt.snippets import Chunk, Neighbour, cut, is_readable
+from fim_lsp.completion.enabled import is_disabled
+from fim_lsp.prompt.snippets import Chunk, OtherDocument, cut, is_readable
 from fim_lsp.prompt.window import visible
 from fim_lsp.settings import CompletionSettings
 from fim_lsp.types import DocumentSnapshot
@@ -35,7 +35,7 @@ _ONE_PLACE = 400
 
 
 @frozen
-class Place:
+class WorkspaceLocation:
     """Where a document is in its workspace."""
 
     path: str
@@ -52,7 +52,7 @@ class _Known:
     """None until they are first asked for; empty for a text that must not be shown."""
 
 
-class Neighbours:
+class OpenDocuments:
     """Remembers the session's documents, their last edits, and which was used when."""
 
     def __init__(self, folders: Folders = tuple) -> None:
@@ -86,19 +86,19 @@ class Neighbours:
         """Never show these in this session: the user ignores them, which only the editor knows."""
         self._kept_out.update(uris)
 
-    def of(self, document: DocumentSnapshot, completion: CompletionSettings) -> tuple[Neighbour, ...]:
+    def of(self, document: DocumentSnapshot, completion: CompletionSettings) -> tuple[OtherDocument, ...]:
         """What may be shown of the other documents, the one used last first.
 
         Not of those kept out, without completions, outside of the workspace, too large, binary or minified.
         """
         folders = _normal(self._folders())
-        found: list[Neighbour] = []
+        found: list[OtherDocument] = []
         left = _CUT_AT_ONCE
         for uri, known in reversed(self._known.items()):
             if len(found) == _CONSIDERED:
                 break
             place = _place(known.document, folders)
-            kept_out = uri == document.uri or uri in self._kept_out or is_off(known.document, completion)
+            kept_out = uri == document.uri or uri in self._kept_out or is_disabled(known.document, completion)
             if kept_out or place is None or (known.chunks is None and not left):
                 continue
             left -= known.chunks is None
@@ -106,9 +106,9 @@ class Neighbours:
                 found.append(_neighbour(place, known, chunks))
         return tuple(found)
 
-    def place(self, document: DocumentSnapshot) -> Place:
+    def place(self, document: DocumentSnapshot) -> WorkspaceLocation:
         """Where a document is; one outside of the workspace has its name alone."""
-        return _place(document, _normal(self._folders())) or Place(document.path.name)
+        return _place(document, _normal(self._folders())) or WorkspaceLocation(document.path.name)
 
     def _use(self, known: _Known) -> None:
         self._known.pop(known.document.uri, None)
@@ -163,22 +163,22 @@ def _shared(left: str, right: str, most: int | None = None) -> int:
     return low
 
 
-def _neighbour(place: Place, known: _Known, chunks: tuple[Chunk, ...]) -> Neighbour:
+def _neighbour(place: WorkspaceLocation, known: _Known, chunks: tuple[Chunk, ...]) -> OtherDocument:
     text = known.document.text
     lines = tuple(text.count("\n", 0, offset) for offset in known.edited)
-    return Neighbour(place.path, visible(text), chunks, known.is_open, lines)
+    return OtherDocument(place.path, visible(text), chunks, known.is_open, lines)
 
 
-def _place(document: DocumentSnapshot, folders: Sequence[PurePath]) -> Place | None:
+def _place(document: DocumentSnapshot, folders: Sequence[PurePath]) -> WorkspaceLocation | None:
     """Where a file is in the innermost folder that holds it; None outside of all, and for what is no file."""
     if urlsplit(document.uri).scheme != "file":
         return None
     (path,) = _normal([document.path])
     holding = [folder for folder in folders if path.is_relative_to(folder)]
     if not holding:
-        return None if folders else Place(path.name)
+        return None if folders else WorkspaceLocation(path.name)
     folder = max(holding, key=lambda one: len(one.parts))
-    return Place(path.relative_to(folder).as_posix(), folder.name)
+    return WorkspaceLocation(path.relative_to(folder).as_posix(), folder.name)
 
 
 def _normal(paths: Iterable[PurePath]) -> tuple[PurePath, ...]:

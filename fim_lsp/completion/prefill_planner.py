@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterable, Iterator
 
 from attrs import evolve
 
-from fim_lsp.completion.enabled import is_wanted
-from fim_lsp.completion.idle_prefill import Background
-from fim_lsp.completion.prompts import Preparation, Prompts
+from fim_lsp.completion.enabled import is_enabled
+from fim_lsp.completion.idle_prefill import IdlePrefill
+from fim_lsp.completion.prompts import PlannedPrefill, Prompts
 from fim_lsp.settings import Settings
 from fim_lsp.types import AppliedAdapter, CompletionRequest, DocumentSnapshot, Trigger
 
 AdaptersFor = Callable[[CompletionRequest, Settings], tuple[AppliedAdapter, ...]]
 
 
-class Ahead:
+class PrefillPlanner:
     """Sets the background to work for one completer."""
 
-    def __init__(self, background: Background, adapters_for: AdaptersFor) -> None:
+    def __init__(self, background: IdlePrefill, adapters_for: AdaptersFor) -> None:
         self._background = background
         self._adapters_for = adapters_for
         self._opened: DocumentSnapshot | None = None
@@ -38,7 +38,7 @@ class Ahead:
         if prompts is None or document is None:
             return
         request = CompletionRequest(document, 0, Trigger.INVOKED)
-        if is_wanted(request, settings):
+        if is_enabled(request, settings):
             self._start(prompts, request, settings, lambda: prompts.opening(document, settings))
 
     def look(self, prompts: Prompts | None, request: CompletionRequest, settings: Settings) -> None:
@@ -51,14 +51,14 @@ class Ahead:
         prompts: Prompts,
         request: CompletionRequest,
         settings: Settings,
-        find: Callable[[], Iterable[Preparation]],
+        find: Callable[[], Iterable[PlannedPrefill]],
     ) -> None:
-        def adapted() -> Iterator[Preparation]:
+        def adapted() -> Iterator[PlannedPrefill]:
             adapters = self._adapters_for(request, settings)
             for one in find():
                 yield evolve(one, prompt=evolve(one.prompt, adapters=adapters))
 
-        def evaluated(preparation: Preparation) -> None:
+        def evaluated(preparation: PlannedPrefill) -> None:
             if preparation.basis is not None:
                 prompts.adopt(preparation.basis)
 

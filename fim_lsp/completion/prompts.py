@@ -14,12 +14,12 @@ from attrs import evolve, field, frozen
 from cachetools import LRUCache
 
 from fim_lsp.code.outline import outline
-from fim_lsp.completion.open_documents import Neighbours
+from fim_lsp.completion.open_documents import OpenDocuments
 from fim_lsp.engine.base import Engine
 from fim_lsp.prompt.anchor import Anchor, decided, is_ageing, next_anchor
 from fim_lsp.prompt.builder import build
 from fim_lsp.prompt.repository import knows_repositories
-from fim_lsp.prompt.snippets import Sight, choose
+from fim_lsp.prompt.snippets import SnippetQuery, choose
 from fim_lsp.prompt.templates import ChosenTemplate
 from fim_lsp.prompt.window import CHARS_PER_TOKEN
 from fim_lsp.settings import CompletionSettings, Settings
@@ -48,7 +48,7 @@ _CHARS_PER_TOKEN = 2.8
 
 
 @frozen
-class Basis:
+class PromptBase:
     """What all prompts of a document are built on, so that they begin alike."""
 
     anchor: Anchor
@@ -63,11 +63,11 @@ class Basis:
 
 
 @frozen
-class Preparation:
+class PlannedPrefill:
     """A prompt that will be asked for."""
 
     prompt: Prompt
-    basis: Basis | None = None
+    basis: PromptBase | None = None
     """What to build on once it is evaluated."""
 
 
@@ -77,8 +77,8 @@ class Prompts:
 
     engine: Engine = field(repr=False)
     chosen: ChosenTemplate
-    neighbours: Neighbours = field(factory=Neighbours, repr=False)
-    bases: LRUCache[str, Basis] = field(factory=lambda: LRUCache(_BASES), repr=False)
+    neighbours: OpenDocuments = field(factory=OpenDocuments, repr=False)
+    bases: LRUCache[str, PromptBase] = field(factory=lambda: LRUCache(_BASES), repr=False)
     """By document; they outlive a model, so that one loaded again finds the prompts that it knows."""
 
     def current(self, request: CompletionRequest, settings: Settings) -> Prompt:
@@ -88,11 +88,11 @@ class Prompts:
         last = before.anchor if before else None
         anchor = next_anchor(last, request, self.chosen.template, settings.prompt)
         snippets = before.snippets_under(settings) if before else ()
-        basis = Basis(anchor, settings.completion, () if self._without_snippets(settings) else snippets)
+        basis = PromptBase(anchor, settings.completion, () if self._without_snippets(settings) else snippets)
         self.adopt(basis)
         return self._build(request, settings, basis)
 
-    def ahead(self, request: CompletionRequest, settings: Settings) -> Iterator[Preparation]:
+    def ahead(self, request: CompletionRequest, settings: Settings) -> Iterator[PlannedPrefill]:
         """What will be asked for when the user goes on from a cursor whose prompt was just built."""
         settings = self._decided(settings)
         before = self.bases.get(request.document.uri)
@@ -103,7 +103,7 @@ class Prompts:
             anchor = next_anchor(None, request, self.chosen.template, settings.prompt)
             basis = evolve(basis, anchor=anchor)
         if basis != before:
-            yield Preparation(self._build(request, settings, basis), basis)
+            yield PlannedPrefill(self._build(request, settings, basis), basis)
         if not self._grows(settings):
             return
         now = self._build(request, settings, basis)
@@ -111,9 +111,9 @@ class Prompts:
         then = self._build(typed, settings, basis)
         moved = evolve(then, tail=then.tail.removesuffix(_AHEAD))
         if then.tail.endswith(_AHEAD) and (moved.head != now.head or moved.tail != now.tail):
-            yield Preparation(moved)
+            yield PlannedPrefill(moved)
 
-    def opening(self, document: DocumentSnapshot, settings: Settings) -> Iterator[Preparation]:
+    def opening(self, document: DocumentSnapshot, settings: Settings) -> Iterator[PlannedPrefill]:
         """What every prompt near the top of a document begins with; nothing where the suffix comes first.
 
         Nobody knows yet where the cursor will be.
@@ -126,10 +126,10 @@ class Prompts:
         top = evolve(document, text=document.text[:chars])
         request = CompletionRequest(top, len(top.text))
         anchor = next_anchor(None, request, template, settings.prompt)
-        prompt = self._build(request, settings, Basis(anchor, settings.completion))
-        yield Preparation(evolve(prompt, place=""))
+        prompt = self._build(request, settings, PromptBase(anchor, settings.completion))
+        yield PlannedPrefill(evolve(prompt, location=""))
 
-    def adopt(self, basis: Basis) -> None:
+    def adopt(self, basis: PromptBase) -> None:
         """Build on this from now on."""
         self.bases[basis.anchor.uri] = basis
 
@@ -166,7 +166,7 @@ class Prompts:
         imported = outline(document.language_id, document.text).imported
         tokens = int(self._room(request, settings) * prompt.snippet_share) - _HEADERS
         return choose(
-            Sight.of(request, prompt.max_tokens, imported),
+            SnippetQuery.of(request, prompt.max_tokens, imported),
             neighbours,
             current,
             most=prompt.max_snippets,
@@ -191,7 +191,7 @@ class Prompts:
         anchored = settings.prompt.layout == "anchored"
         return template is None or template.order == "suffix_first" or anchored
 
-    def _build(self, request: CompletionRequest, settings: Settings, basis: Basis) -> Prompt:
+    def _build(self, request: CompletionRequest, settings: Settings, basis: PromptBase) -> Prompt:
         place = self.neighbours.place(request.document)
         prompt = build(
             request,
@@ -207,7 +207,7 @@ class Prompts:
         shown = ", ".join(f"{one.path} ({one.source})" for one in reversed(prompt.snippets))
         return evolve(
             prompt,
-            place=f"{request.document.uri}@{basis.anchor.offset}",
+            location=f"{request.document.uri}@{basis.anchor.offset}",
             context=shown or self._without_snippets(settings) or "nothing of other files chosen yet",
         )
 

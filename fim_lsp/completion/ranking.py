@@ -14,7 +14,7 @@ from fim_lsp.types import Completion, CompletionRequest
 
 
 @frozen
-class Judgement:
+class RankedSuggestion:
     """A suggestion, what the filters made of it, and why it is not shown."""
 
     suggestion: Suggestion
@@ -23,7 +23,7 @@ class Judgement:
     dropped_because: str = ""
 
 
-def judge(suggestion: Suggestion, request: CompletionRequest, settings: Settings) -> Judgement:
+def judge(suggestion: Suggestion, request: CompletionRequest, settings: Settings) -> RankedSuggestion:
     """Filter what was said, and decide whether it is worth showing."""
     filtered = postprocess(suggestion.text, request)
     because = ""
@@ -34,22 +34,22 @@ def judge(suggestion: Suggestion, request: CompletionRequest, settings: Settings
     completion = Completion(
         request.selected_text + filtered.text, filtered.replace_suffix_chars, suggestion.confidence
     )
-    return Judgement(suggestion, filtered, completion, because)
+    return RankedSuggestion(suggestion, filtered, completion, because)
 
 
-def worth_showing(judged: Sequence[Judgement], request: CompletionRequest) -> list[Judgement]:
+def worth_showing(judged: Sequence[RankedSuggestion], request: CompletionRequest) -> list[RankedSuggestion]:
     """Those that were not dropped, each text once.
 
     What leaves fewer syntax errors around the cursor comes first; for the rest the order stays.
     """
-    shown: dict[str, Judgement] = {}
+    shown: dict[str, RankedSuggestion] = {}
     for one in judged:
         if not one.dropped_because:
             shown.setdefault(one.completion.text, one)
     if len(shown) < 2:
         return list(shown.values())
 
-    def errors(one: Judgement) -> int:
+    def errors(one: RankedSuggestion) -> int:
         return syntax_errors(request, one.filtered.text, one.filtered.replace_suffix_chars)
 
     return sorted(shown.values(), key=errors)

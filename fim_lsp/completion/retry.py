@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 from attrs import evolve, field, frozen
 
-from fim_lsp.types import Piece, Prompt, SamplingParams
+from fim_lsp.types import Prompt, SamplingParams, StreamedToken
 
 
 @frozen
-class Departure:
+class Retry:
     """Where the second answer leaves the first; as it stands for the first itself, which leaves nothing."""
 
     kept: str = field(default="", repr=False)
@@ -25,7 +25,7 @@ class Departure:
     """What the first goes on with, and the second must not."""
 
     @classmethod
-    def of(cls, pieces: Sequence[Piece]) -> Departure:
+    def of(cls, pieces: Sequence[StreamedToken]) -> Retry:
         """From an answer that said something: at the least sure token of its first line that isn't blank."""
         text = "".join(piece.text for piece in pieces)
         blank = len(text) - len(text.lstrip())
@@ -44,4 +44,4 @@ class Departure:
 
     def sampling(self, first: SamplingParams) -> SamplingParams:
         """How the second answer is sampled."""
-        return evolve(first, other_than=self.left)
+        return evolve(first, excluded_prefix=self.left)

@@ -23,9 +23,9 @@ from fim_lsp.types import (
     AppliedAdapter,
     Generation,
     ModelInfo,
-    Piece,
     Prompt,
     SamplingParams,
+    StreamedToken,
     Timings,
     Tokenizer,
 )
@@ -80,7 +80,7 @@ class CancelToken:
         return self.buffer[0] != b"\x00"
 
 
-OnPiece = Callable[[Piece], bool]
+OnToken = Callable[[StreamedToken], bool]
 """Called on the inference thread for every token; False ends the generation."""
 
 OnLoading = Callable[[float], bool]
@@ -99,9 +99,9 @@ class Engine(Protocol):
         """The model's tokenizer; safe from any thread while the engine is open."""
 
     def generate(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_token: OnToken
     ) -> Generation:
-        """Continue ``prompt`` until an end token, a limit, ``on_piece`` says False, or a cancel.
+        """Continue ``prompt`` until an end token, a limit, ``on_token`` says False, or a cancel.
 
         Returns normally when cancelled, with ``FinishReason.CANCELLED`` and the text so far; everything
         evaluated by then stays in the KV cache, so the next request pays only for the rest. What was
@@ -114,13 +114,13 @@ class Engine(Protocol):
         """
 
     def generate_candidates(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_pieces: Sequence[OnPiece]
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_tokens: Sequence[OnToken]
     ) -> tuple[Generation, ...]:
         """Continue ``prompt`` in several ways at once, each batch evaluating one token of each of them.
 
         The first says what :meth:`generate` would; the others begin with the next likeliest tokens that say
-        something, each with another one, and go on from there in the same way. Each has its own ``on_piece``
-        and ends by itself. There are at most as many as ``on_pieces``, and at least one. When cancelled, all
+        something, each with another one, and go on from there in the same way. Each has its own ``on_token``
+        and ends by itself. There are at most as many as ``on_tokens``, and at least one. When cancelled, all
         that had not ended say so. No other prompt's evaluated tokens are lost; of this one, the first
         candidate's stay.
 
@@ -140,7 +140,7 @@ class Engine(Protocol):
             PromptTooLongError, AdapterError, DecodeError: as :meth:`generate`.
         """
 
-    def park(self) -> Future[None] | None:
+    def save_one(self) -> Future[None] | None:
         """Begin to save one evaluated state that is not on the disk yet; done once it is there.
 
         Takes milliseconds, as the disk is written on another thread. None once all of them are saved, or
@@ -148,7 +148,7 @@ class Engine(Protocol):
         """
 
     def close(self) -> None:
-        """Save what :meth:`park` would, and free weights and context. Nothing may be called afterwards."""
+        """Save what :meth:`save_one` would, and free weights and context. Call nothing afterwards."""
 
 
 EngineFactory = Callable[[ModelSettings, OnLoading], Engine]

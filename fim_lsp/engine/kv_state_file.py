@@ -31,7 +31,7 @@ class DamagedError(ValueError):
 
 
 @frozen
-class ParkedState:
+class KvState:
     """What a file holds, but for the payload."""
 
     identity: str
@@ -55,7 +55,7 @@ class ParkedState:
         return _PREAMBLE.pack(_MAGIC, _digest(header), len(header)) + header
 
 
-def write_state(path: Path, state: ParkedState, payload: Payload) -> None:
+def write_state(path: Path, state: KvState, payload: Payload) -> None:
     """Write a file that nobody else may read; it appears under its name only when it is whole.
 
     Raises:
@@ -73,7 +73,7 @@ def write_state(path: Path, state: ParkedState, payload: Payload) -> None:
         raise
 
 
-def read_state(path: Path) -> ParkedState:
+def read_state(path: Path) -> KvState:
     """What a file says that it holds; the payload's length is checked, its content is not.
 
     Raises:
@@ -98,18 +98,18 @@ def read_payload(path: Path) -> bytes:
     return payload
 
 
-def _read(file: BinaryIO) -> tuple[ParkedState, str]:
+def _read(file: BinaryIO) -> tuple[KvState, str]:
     """State and the payload's digest; the file then stands at the payload."""
     try:
         magic, digest, length = _PREAMBLE.unpack(file.read(_PREAMBLE.size))
         header = file.read(length) if magic == _MAGIC and length <= _LONGEST_HEADER else b""
         if _digest(header) != digest:
-            raise DamagedError("not a parked state, or a damaged one")
+            raise DamagedError("not a saved state, or a damaged one")
         said = json.loads(header)
         adapters = tuple(
             AppliedAdapter(Path(path), scale, version) for path, scale, version in said["adapters"]
         )
-        state = ParkedState(said["identity"], tuple(said["tokens"]), adapters)
+        state = KvState(said["identity"], tuple(said["tokens"]), adapters)
         size, payload_digest = said["payload"]["bytes"], said["payload"]["digest"]
     except (struct.error, ValueError, KeyError, TypeError) as error:
         raise DamagedError(str(error)) from error

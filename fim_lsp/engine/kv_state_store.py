@@ -1,8 +1,8 @@
-"""Evaluated states outlive their place in the KV cache, and the process: they are parked in files.
+"""Evaluated states outlive their place in the KV cache, and the process: they are saved in files.
 
 Evaluating a thousand tokens takes seconds, reading them back some tens of milliseconds. What is evicted, and
 what is there when nobody types or the engine is closed, is copied on the inference thread (512 tokens take
-2 ms) and written on another. A prompt that shares much more with a parked state than with anything in the
+2 ms) and written on another. A prompt that shares much more with a saved state than with anything in the
 cache gets it back. Nothing here is an error to anybody: what can't be written or read is evaluated, as ever.
 """
 
@@ -21,38 +21,38 @@ from attrs import frozen
 
 from fim_lsp.engine.kv_state_file import (
     DamagedError,
-    ParkedState,
+    KvState,
     Payload,
     read_payload,
     read_state,
     write_state,
 )
-from fim_lsp.engine.mirror import Mirror, Seat
+from fim_lsp.engine.mirror import Mirror, Slot
 from fim_lsp.engine.sequence import common_prefix, count_shared
 from fim_lsp.types import AppliedAdapter, Prompt
 
 logger = logging.getLogger(__name__)
 
-WORTH_PARKING = 64
+WORTH_SAVING = 64
 """Tokens that must be saved; reading a state takes as long as evaluating a few of them."""
 _NEWS = 32
-"""Tokens by which a state must be ahead of a parked one to be written again."""
+"""Tokens by which a state must be ahead of a saved one to be written again."""
 _MOST_WAITING = 2
 """Copies that may wait for the disk: each holds tens of megabytes."""
 _ABANDONED_S = 3600.0
 """Age of a half written file whose process can be taken for dead."""
 
 
-def parking_folder() -> Path:
-    """Where states are parked: ``FIM_LSP_PARKING``, or ``parked`` in the user's cache folder."""
+def kv_state_folder() -> Path:
+    """Where states are saved: ``FIM_LSP_PARKING``, or ``saved`` in the user's cache folder."""
     import platformdirs
 
     chosen = os.environ.get("FIM_LSP_PARKING")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("fim-lsp") / "parked"
+    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("fim-lsp") / "saved"
 
 
-def parked_files(root: Path) -> list[tuple[Path, os.stat_result]]:
-    """All parked states of all models, the last used first."""
+def kv_state_files(root: Path) -> list[tuple[Path, os.stat_result]]:
+    """All saved states of all models, the last used first."""
     found = []
     for path in root.glob("*/*.kv"):
         with suppress(OSError):
@@ -60,8 +60,8 @@ def parked_files(root: Path) -> list[tuple[Path, os.stat_result]]:
     return sorted(found, key=lambda one: one[1].st_mtime_ns, reverse=True)
 
 
-def clear_parked(root: Path) -> None:
-    """Delete every parked state.
+def clear_kv_states(root: Path) -> None:
+    """Delete every saved state.
 
     Raises:
         OSError: one of them can't be deleted.
@@ -70,11 +70,11 @@ def clear_parked(root: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-class ParkingLot:
+class KvStateStore:
     """The files of one identity under a root that all share. Used on the inference thread; writes on its own.
 
     Args:
-        root: The folder of all parked states.
+        root: The folder of all saved states.
         identity: Of model, library and cache; a state under another one is of no use.
         limit_bytes: For all identities together; the least recently used files are dropped.
     """
@@ -84,11 +84,11 @@ class ParkingLot:
         self._identity = identity
         self._folder = root / hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
         self._limit_bytes = limit_bytes
-        self._known: dict[str, ParkedState] = {}
+        self._known: dict[str, KvState] = {}
         self._waiting: dict[str, tuple[Future[None], Payload]] = {}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fim-lsp-parking")
 
-    def find(self, prompt: Prompt, pieces: Sequence[bytes]) -> tuple[ParkedState, int] | None:
+    def find(self, prompt: Prompt, pieces: Sequence[bytes]) -> tuple[KvState, int] | None:
         """The state that serves a prompt best, and about how many of its tokens do."""
         self._look()
         shared = [
@@ -99,7 +99,7 @@ class ParkingLot:
         count, name = max(shared, default=(0, ""))
         return (self._known[name], count) if count else None
 
-    def load(self, state: ParkedState) -> Payload | None:
+    def load(self, state: KvState) -> Payload | None:
         """A state's payload; None where it is gone or damaged. It counts as used now."""
         if state.name in self._waiting:
             return self._waiting[state.name][1]
@@ -113,13 +113,13 @@ class ParkingLot:
             os.utime(path)
         return payload
 
-    def discard(self, state: ParkedState, reason: object) -> None:
+    def discard(self, state: KvState, reason: object) -> None:
         """Delete a file that is of no use."""
         self._known.pop(state.name, None)
         _delete(self._folder / state.name, reason)
 
     def holds(self, tokens: Sequence[int], adapters: tuple[AppliedAdapter, ...]) -> bool:
-        """Whether nearly all of this is parked, or about to be."""
+        """Whether nearly all of this is saved, or about to be."""
         return any(
             state.adapters == adapters and len(tokens) - common_prefix(state.tokens, tokens) < _NEWS
             for state in self._known.values()
@@ -133,7 +133,7 @@ class ParkingLot:
         payload = copy() if len(self._waiting) < _MOST_WAITING else None
         if payload is None or len(payload) > self._limit_bytes:
             return None
-        state = ParkedState(self._identity, tuple(tokens), adapters)
+        state = KvState(self._identity, tuple(tokens), adapters)
         former = [
             name
             for name, one in self._known.items()
@@ -170,14 +170,14 @@ class ParkingLot:
             else:
                 self._known[name] = state
 
-    def _write(self, state: ParkedState, payload: Payload, former: Sequence[str]) -> None:
+    def _write(self, state: KvState, payload: Payload, former: Sequence[str]) -> None:
         try:
             for folder in (self._root, self._folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 folder.chmod(0o700)
             write_state(self._folder / state.name, state, payload)
         except OSError as error:
-            logger.debug("A state could not be parked: %s", error)
+            logger.debug("A state could not be saved: %s", error)
             return
         for name in former:
             if name != state.name:
@@ -186,7 +186,7 @@ class ParkingLot:
 
     def _keep_within_limit(self) -> None:
         total = 0
-        for path, stat in parked_files(self._root):
+        for path, stat in kv_state_files(self._root):
             total += stat.st_size
             if total > self._limit_bytes:
                 _delete(path, "no room")
@@ -203,51 +203,51 @@ def _delete(path: Path, reason: object) -> None:
 
 
 @frozen
-class Parking:
+class KvStateSaver:
     """Between one engine's KV cache, as its mirror tells it, and a lot. Used on the inference thread."""
 
-    lot: ParkingLot
+    lot: KvStateStore
     mirror: Mirror
     copy: Callable[[int], Payload | None]
     """The bytes of a sequence."""
     restore: Callable[[int, Payload, int], bool]
     """Make a sequence hold these bytes, of so many tokens, and nothing else; if False, it holds nothing."""
 
-    def fetch(self, prompt: Prompt, seat: Seat, pieces: Sequence[bytes]) -> bool:
-        """Get back a state that serves a prompt much better than its seat; then it needs another seat."""
+    def fetch(self, prompt: Prompt, slot: Slot, pieces: Sequence[bytes]) -> bool:
+        """Get back a state that serves a prompt much better than its slot; then it needs another slot."""
         found = self.lot.find(prompt, pieces)
-        if found is None or found[1] - seat.plan.keep < WORTH_PARKING:
+        if found is None or found[1] - slot.plan.keep < WORTH_SAVING:
             return False
-        parked, _ = found
-        if max(parked.tokens) >= len(pieces) or (payload := self.lot.load(parked)) is None:
+        saved, _ = found
+        if max(saved.tokens) >= len(pieces) or (payload := self.lot.load(saved)) is None:
             return False
-        sequence = seat.choice.sequence
+        sequence = slot.choice.sequence
         self._leave(sequence, prompt, 0)
         state = self.mirror.states[sequence]
         state.tokens.clear()
-        state.place = ""
-        if not self.restore(sequence, payload, len(parked.tokens)):
-            self.lot.discard(parked, "llama.cpp refused it")
+        state.location = ""
+        if not self.restore(sequence, payload, len(saved.tokens)):
+            self.lot.discard(saved, "llama.cpp refused it")
             return False
-        state.tokens[:] = parked.tokens
-        state.adapters = parked.adapters
+        state.tokens[:] = saved.tokens
+        state.adapters = saved.adapters
         return True
 
-    def leave(self, seat: Seat, prompt: Prompt) -> None:
-        """Park what is lost when a prompt takes its seat, unless it was of the same place."""
-        keep = seat.plan.keep if seat.choice.source is None else 0
-        self._leave(seat.choice.sequence, prompt, keep)
+    def leave(self, slot: Slot, prompt: Prompt) -> None:
+        """Park what is lost when a prompt takes its slot, unless it was of the same place."""
+        keep = slot.plan.keep if slot.choice.source is None else 0
+        self._leave(slot.choice.sequence, prompt, keep)
 
     def _leave(self, sequence: int, prompt: Prompt, keep: int) -> None:
         state = self.mirror.states[sequence]
         of_the_place = (
-            bool(prompt.place) and state.place == prompt.place and state.adapters == prompt.adapters
+            bool(prompt.location) and state.location == prompt.location and state.adapters == prompt.adapters
         )
-        if not of_the_place and len(state.tokens) - keep >= WORTH_PARKING:
-            self._park(sequence)
+        if not of_the_place and len(state.tokens) - keep >= WORTH_SAVING:
+            self._save(sequence)
 
-    def park_one(self) -> Future[None] | None:
-        """Begin to write one sequence that is not parked; None once all are."""
+    def save_one(self) -> Future[None] | None:
+        """Begin to write one sequence that is not saved; None once all are."""
         return next(self._begun(), None)
 
     def close(self) -> None:
@@ -259,13 +259,13 @@ class Parking:
     def _begun(self) -> Iterator[Future[None]]:
         # The longest first: others may be no more than its beginning.
         for sequence in sorted(range(len(self.mirror.states)), key=self._held, reverse=True):
-            if self._held(sequence) >= WORTH_PARKING and (written := self._park(sequence)) is not None:
+            if self._held(sequence) >= WORTH_SAVING and (written := self._save(sequence)) is not None:
                 yield written
 
     def _held(self, sequence: int) -> int:
         return len(self.mirror.states[sequence].tokens)
 
-    def _park(self, sequence: int) -> Future[None] | None:
+    def _save(self, sequence: int) -> Future[None] | None:
         state = self.mirror.states[sequence]
         if self.lot.holds(state.tokens, state.adapters):
             return None

@@ -10,7 +10,14 @@ from collections.abc import Callable, Sequence
 
 from attrs import define, evolve, field, frozen
 
-from fim_lsp.engine.sequence import Candidate, Choice, Plan, choose_sequence, count_shared, plan_reuse
+from fim_lsp.engine.sequence import (
+    ReusePlan,
+    SequenceChoice,
+    SlotFit,
+    choose_sequence,
+    count_shared,
+    plan_reuse,
+)
 from fim_lsp.types import AppliedAdapter, Prompt
 
 
@@ -21,18 +28,18 @@ class SequenceState:
     tokens: list[int] = field(factory=list, repr=False)
     adapters: tuple[AppliedAdapter, ...] = ()
     """Those that the tokens were evaluated under; under others they are of no use."""
-    place: str = ""
-    """What it was last used for: :attr:`Prompt.place`."""
+    location: str = ""
+    """What it was last used for: :attr:`Prompt.location`."""
     last_used: int = 0
     """Counts requests; 0 for never."""
 
 
 @frozen
-class Seat:
+class Slot:
     """Where a prompt is evaluated, and what is left to evaluate there."""
 
-    choice: Choice
-    plan: Plan
+    choice: SequenceChoice
+    plan: ReusePlan
 
 
 @define
@@ -56,25 +63,25 @@ class Mirror:
         """What the current sequence holds."""
         return self.states[self.current].tokens
 
-    def find_seat(
+    def find_slot(
         self,
         prompt: Prompt,
         pieces: Sequence[bytes],
         encode: Callable[[str], tuple[int, ...]],
         *,
         background: bool = False,
-    ) -> Seat | None:
+    ) -> Slot | None:
         """The best sequence for a prompt.
 
         None for work in the background that has nothing to do, or that no sequence can be spared for.
         """
 
-        def plan_at(sequence: int) -> Plan:
+        def plan_at(sequence: int) -> ReusePlan:
             state = self.states[sequence]
             held = state.tokens if state.adapters == prompt.adapters else ()
             return plan_reuse(held, prompt.head, prompt.tail, pieces, encode, heal=prompt.heal)
 
-        candidates = [_candidate(state, prompt, pieces) for state in self.states]
+        candidates = [_slot_fit(state, prompt, pieces) for state in self.states]
         if background:
             best = max(range(len(candidates)), key=lambda at: candidates[at].kept)
             if _is_done(plan_at(best), self.states[best], prompt):
@@ -82,21 +89,21 @@ class Mirror:
         choice = choose_sequence(candidates, spare=self.foreground if background else None)
         if choice is None:
             return None
-        return Seat(choice, plan_at(choice.sequence if choice.source is None else choice.source))
+        return Slot(choice, plan_at(choice.sequence if choice.source is None else choice.source))
 
-    def take(self, seat: Seat, prompt: Prompt, *, background: bool = False) -> None:
-        """Note that ``prompt`` is about to be evaluated in its seat; drop what the plan does not keep."""
-        self.current = seat.choice.sequence
+    def take(self, slot: Slot, prompt: Prompt, *, background: bool = False) -> None:
+        """Note that ``prompt`` is about to be evaluated in its slot; drop what the plan does not keep."""
+        self.current = slot.choice.sequence
         state = self.states[self.current]
-        source = state if seat.choice.source is None else self.states[seat.choice.source]
-        state.tokens[:] = source.tokens[: seat.plan.keep]
-        state.adapters, state.place = prompt.adapters, prompt.place
+        source = state if slot.choice.source is None else self.states[slot.choice.source]
+        state.tokens[:] = source.tokens[: slot.plan.keep]
+        state.adapters, state.location = prompt.adapters, prompt.location
         self._clock += 1
         state.last_used = self._clock
         if not background:
             self.foreground = self.current
 
-    def drop_current(self, plan: Plan) -> Plan:
+    def drop_current(self, plan: ReusePlan) -> ReusePlan:
         """The plan if the current sequence holds nothing after all (a cache that can't drop a tail)."""
         kept = tuple(self.tokens)
         self.tokens.clear()
@@ -116,15 +123,15 @@ class Mirror:
             state.tokens.clear()
 
 
-def _candidate(state: SequenceState, prompt: Prompt, pieces: Sequence[bytes]) -> Candidate:
+def _slot_fit(state: SequenceState, prompt: Prompt, pieces: Sequence[bytes]) -> SlotFit:
     if state.adapters != prompt.adapters:
-        return Candidate(len(state.tokens), 0, state.last_used)
+        return SlotFit(len(state.tokens), 0, state.last_used)
     kept = count_shared(state.tokens, prompt.head, prompt.tail, pieces)
-    same_place = bool(prompt.place) and state.place == prompt.place
-    return Candidate(len(state.tokens), kept, state.last_used, same_place)
+    same_location = bool(prompt.location) and state.location == prompt.location
+    return SlotFit(len(state.tokens), kept, state.last_used, same_location)
 
 
-def _is_done(plan: Plan, state: SequenceState, prompt: Prompt) -> bool:
+def _is_done(plan: ReusePlan, state: SequenceState, prompt: Prompt) -> bool:
     """Whether only the last token is pending, and for its logits' sake alone."""
     last = tuple(state.tokens[plan.keep : plan.keep + 1])
     return state.adapters == prompt.adapters and plan.pending == last

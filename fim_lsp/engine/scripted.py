@@ -1,6 +1,6 @@
 """A deterministic engine without weights, shipped so that nobody has to patch anything in a test.
 
-It keeps a mirror of "evaluated" tokens and seats prompts exactly as the real engine does, so counts of
+It keeps a mirror of "evaluated" tokens and slots prompts exactly as the real engine does, so counts of
 evaluated and reused tokens mean the same. Tokens are bytes, with ids from 256 on for its special tokens.
 """
 
@@ -13,17 +13,17 @@ from pathlib import Path
 
 from attrs import define, evolve, field, frozen
 
-from fim_lsp.engine.base import AdapterError, CancelToken, OnPiece, PromptTooLongError
+from fim_lsp.engine.base import AdapterError, CancelToken, OnToken, PromptTooLongError
 from fim_lsp.engine.kv_state_file import Payload
-from fim_lsp.engine.kv_state_store import Parking, ParkingLot
-from fim_lsp.engine.mirror import Mirror, Seat
+from fim_lsp.engine.kv_state_store import KvStateSaver, KvStateStore
+from fim_lsp.engine.mirror import Mirror, Slot
 from fim_lsp.types import (
     FinishReason,
     Generation,
     ModelInfo,
-    Piece,
     Prompt,
     SamplingParams,
+    StreamedToken,
     Timings,
 )
 
@@ -73,7 +73,7 @@ class _Line:
     room: int
     stop_ids: frozenset[int]
     probability: float
-    on_piece: OnPiece
+    on_token: OnToken
     reason: FinishReason = FinishReason.CANCELLED
     text: str = ""
     count: int = 0
@@ -99,7 +99,7 @@ class _Line:
             self.reason = FinishReason.END
             return False
         self.text += (piece := self._decoder.decode(bytes([self.token])))
-        if not self.on_piece(Piece(piece, self.probability, float(self.count))):
+        if not self.on_token(StreamedToken(piece, self.probability, float(self.count))):
             self.reason = FinishReason.STOPPED
         elif self.count == self.room:
             self.reason = FinishReason.LENGTH
@@ -130,30 +130,30 @@ class ScriptedEngine:
     adapters: Mapping[Path, Script] = field(factory=dict, repr=False)
     """The adapters that it knows: from what it would say to what it says with one of them on."""
     mirror: Mirror = field(factory=lambda: Mirror.of(4), repr=False)
-    parking: Parking | None = field(default=None, repr=False)
+    saver: KvStateSaver | None = field(default=None, repr=False)
 
     def generate(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_token: OnToken
     ) -> Generation:
         """See :meth:`fim_lsp.engine.base.Engine.generate`."""
-        return self.generate_candidates(prompt, sampling, cancel, (on_piece,))[0]
+        return self.generate_candidates(prompt, sampling, cancel, (on_token,))[0]
 
     def generate_candidates(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_pieces: Sequence[OnPiece]
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_tokens: Sequence[OnToken]
     ) -> tuple[Generation, ...]:
         """See :meth:`fim_lsp.engine.base.Engine.generate_candidates`."""
-        seat = self._find_seat(prompt, background=False)
-        assert seat is not None  # only background work may go without
-        self._take(seat, prompt, background=False)
-        evaluated = self._evaluate(seat.plan.pending, cancel)
-        timings = Timings(evaluated_tokens=evaluated, reused_tokens=seat.plan.keep)
-        if evaluated < len(seat.plan.pending):
+        slot = self._find_slot(prompt, background=False)
+        assert slot is not None  # only background work may go without
+        self._take(slot, prompt, background=False)
+        evaluated = self._evaluate(slot.plan.pending, cancel)
+        timings = Timings(evaluated_tokens=evaluated, reused_tokens=slot.plan.keep)
+        if evaluated < len(slot.plan.pending):
             return (Generation("", FinishReason.CANCELLED, timings),)
         room = min(sampling.max_tokens, self.info.context - len(self.mirror.tokens))
-        says = self._says(prompt, sampling.other_than, len(on_pieces))
+        says = self._says(prompt, sampling.excluded_prefix, len(on_tokens))
         lines = [
-            _Line(said, room, prompt.stop_ids, self.probability, on_piece)
-            for said, on_piece in zip(says, on_pieces, strict=False)
+            _Line(said, room, prompt.stop_ids, self.probability, on_token)
+            for said, on_token in zip(says, on_tokens, strict=False)
         ]
         decodes = self._speak(lines, cancel)
         timings = evolve(timings, decodes=decodes, decode_ms=float(decodes))
@@ -161,30 +161,30 @@ class ScriptedEngine:
 
     def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
         """See :meth:`fim_lsp.engine.base.Engine.prefill`."""
-        seat = self._find_seat(prompt, background=True)
-        if seat is None:
+        slot = self._find_slot(prompt, background=True)
+        if slot is None:
             return Timings()
-        self._take(seat, prompt, background=True)
-        evaluated = self._evaluate(seat.plan.pending, cancel)
-        return Timings(evaluated_tokens=evaluated, reused_tokens=seat.plan.keep)
+        self._take(slot, prompt, background=True)
+        evaluated = self._evaluate(slot.plan.pending, cancel)
+        return Timings(evaluated_tokens=evaluated, reused_tokens=slot.plan.keep)
 
-    def _find_seat(self, prompt: Prompt, *, background: bool) -> Seat | None:
+    def _find_slot(self, prompt: Prompt, *, background: bool) -> Slot | None:
         for adapter in prompt.adapters:
             if adapter.path not in self.adapters:
                 raise AdapterError(adapter, f"There is no adapter {adapter.path}.")
         pieces, encode = self.tokenizer.pieces, self.tokenizer.encode
-        seat = self.mirror.find_seat(evolve(prompt, heal=False), pieces, encode, background=background)
-        if seat is not None and seat.plan.prompt_tokens >= self.info.context:
-            count = seat.plan.prompt_tokens
+        slot = self.mirror.find_slot(evolve(prompt, heal=False), pieces, encode, background=background)
+        if slot is not None and slot.plan.prompt_tokens >= self.info.context:
+            count = slot.plan.prompt_tokens
             raise PromptTooLongError(f"The prompt of {count} tokens fills the context window.")
-        if seat is not None and self.parking is not None and self.parking.fetch(prompt, seat, pieces):
-            return self.mirror.find_seat(evolve(prompt, heal=False), pieces, encode, background=background)
-        return seat
+        if slot is not None and self.saver is not None and self.saver.fetch(prompt, slot, pieces):
+            return self.mirror.find_slot(evolve(prompt, heal=False), pieces, encode, background=background)
+        return slot
 
-    def _take(self, seat: Seat, prompt: Prompt, *, background: bool) -> None:
-        if self.parking is not None:
-            self.parking.leave(seat, prompt)
-        self.mirror.take(seat, prompt, background=background)
+    def _take(self, slot: Slot, prompt: Prompt, *, background: bool) -> None:
+        if self.saver is not None:
+            self.saver.leave(slot, prompt)
+        self.mirror.take(slot, prompt, background=background)
 
     def _evaluate(self, tokens: Sequence[int], cancel: CancelToken) -> int:
         for count, token in enumerate(tokens):
@@ -194,16 +194,16 @@ class ScriptedEngine:
             self.mirror.tokens.append(token)
         return len(tokens)
 
-    def _says(self, prompt: Prompt, other_than: str, count: int) -> list[bytes]:
+    def _says(self, prompt: Prompt, excluded_prefix: str, count: int) -> list[bytes]:
         """What it says to a prompt, and up to ``count`` answers in all that begin differently."""
         asked = self.tokenizer.decode(prompt.head) + prompt.tail
-        further = self.alternatives(asked) if count > 1 or other_than else ()
+        further = self.alternatives(asked) if count > 1 or excluded_prefix else ()
         answers: dict[str, str] = {}
         for said in (self.script(asked), *further):
             for adapter in prompt.adapters:
                 said = self.adapters[adapter.path](said)
             answers.setdefault(said[:1], said)
-        wanted = [said for said in answers.values() if said[:1] != other_than[:1] or not said]
+        wanted = [said for said in answers.values() if said[:1] != excluded_prefix[:1] or not said]
         return [said.encode("utf-8", "replace") for said in wanted or answers.values()]
 
     def _speak(self, lines: Sequence[_Line], cancel: CancelToken) -> int:
@@ -220,8 +220,8 @@ class ScriptedEngine:
             running = [line for line in running if line.say()]
         return decodes
 
-    def parked_in(self, lot: ParkingLot) -> ScriptedEngine:
-        """The same engine with its states parked in a lot: tokens stand for what llama.cpp would save."""
+    def saves_in(self, lot: KvStateStore) -> ScriptedEngine:
+        """The same engine with its states saved in a lot: tokens stand for what llama.cpp would save."""
         states = self.mirror.states
 
         def copy(sequence: int) -> bytes:
@@ -230,14 +230,14 @@ class ScriptedEngine:
         def restore(_: int, payload: Payload, tokens: int) -> bool:
             return bytes(payload).count(b",") + 1 == tokens
 
-        return evolve(self, parking=Parking(lot, self.mirror, copy, restore))
+        return evolve(self, saver=KvStateSaver(lot, self.mirror, copy, restore))
 
-    def park(self) -> Future[None] | None:
-        """See :meth:`fim_lsp.engine.base.Engine.park`."""
-        return self.parking.park_one() if self.parking is not None else None
+    def save_one(self) -> Future[None] | None:
+        """See :meth:`fim_lsp.engine.base.Engine.save_one`."""
+        return self.saver.save_one() if self.saver is not None else None
 
     def close(self) -> None:
         """Park what was evaluated, where there is a lot, and forget it."""
-        if self.parking is not None:
-            self.parking.close()
+        if self.saver is not None:
+            self.saver.close()
         self.mirror.clear()

@@ -29,7 +29,7 @@ _WORTH_A_COPY = 32
 
 
 @frozen
-class Plan:
+class ReusePlan:
     """Keep ``keep`` mirrored tokens, drop the others, then evaluate ``pending`` (never empty)."""
 
     keep: int
@@ -44,7 +44,7 @@ class Plan:
 
 
 @frozen
-class Candidate:
+class SlotFit:
     """One sequence of the cache, seen by a prompt."""
 
     held: int
@@ -53,19 +53,19 @@ class Candidate:
     """Of those, about how many serve the prompt; 0 where they were evaluated under other adapters."""
     last_used: int
     """Counts requests; 0 for a sequence that was never used."""
-    same_place: bool = False
+    same_location: bool = False
     """Whether it was last used for the same place, under the same adapters: what is dropped was its own."""
 
 
 @frozen
-class Choice:
+class SequenceChoice:
     """Evaluate in ``sequence``, once it is a copy of ``source``, where one is named."""
 
     sequence: int
     source: int | None = None
 
 
-def choose_sequence(candidates: Sequence[Candidate], *, spare: int | None = None) -> Choice | None:
+def choose_sequence(candidates: Sequence[SlotFit], *, spare: int | None = None) -> SequenceChoice | None:
     """Decide where a prompt is evaluated.
 
     It goes on where it was, or in the sequence that it shares most with, unless more would be lost there than
@@ -85,7 +85,7 @@ def choose_sequence(candidates: Sequence[Candidate], *, spare: int | None = None
     def goes_on(at: int) -> bool:
         candidate = candidates[at]
         lost = candidate.held - candidate.kept
-        if candidate.same_place and at != spare:
+        if candidate.same_location and at != spare:
             return True
         return candidate.kept > 0 and lost <= (1 if spare is not None else candidate.kept)
 
@@ -95,12 +95,12 @@ def choose_sequence(candidates: Sequence[Candidate], *, spare: int | None = None
     best = max(indices, key=worth)
     chosen = max(filter(goes_on, indices), key=worth, default=None)
     if chosen is not None and candidates[best].kept - candidates[chosen].kept < _WORTH_A_COPY:
-        return Choice(chosen)
+        return SequenceChoice(chosen)
     source = best if candidates[best].kept >= _WORTH_A_COPY else None
     victims = [at for at in indices if at not in (source, spare)]
     if not victims:
-        return Choice(best) if spare is None else None
-    return Choice(min(victims, key=lambda at: candidates[at].last_used), source)
+        return SequenceChoice(best) if spare is None else None
+    return SequenceChoice(min(victims, key=lambda at: candidates[at].last_used), source)
 
 
 def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
@@ -127,7 +127,7 @@ def plan_reuse(
     encode: Callable[[str], tuple[int, ...]],
     *,
     heal: bool = False,
-) -> Plan:
+) -> ReusePlan:
     """Decide which evaluated tokens serve the prompt ``head`` + ``tail`` and what is left to evaluate.
 
     Args:
@@ -152,7 +152,7 @@ def plan_reuse(
     healed = b"".join(pieces[token] for token in target[cut:])
     target = target[:cut]
     keep = min(common_prefix(mirror, target), len(target) - 1)
-    return Plan(max(keep, 0), target[max(keep, 0) :], healed)
+    return ReusePlan(max(keep, 0), target[max(keep, 0) :], healed)
 
 
 def _continue_by_text(

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from attrs import define, evolve, field
 
-from fim_lsp.engine.base import DecodeError, OnPiece
+from fim_lsp.engine.base import DecodeError, OnToken
 from fim_lsp.engine.sampling import Logits, likeliest, probability_of, sample
 from fim_lsp.engine.vocabulary import Vocabulary
-from fim_lsp.types import FinishReason, Generation, Piece, SamplingParams, Timings
+from fim_lsp.types import FinishReason, Generation, SamplingParams, StreamedToken, Timings
 
 _NOT_NUMBERS = (
     "The model computed something that is no number.",
@@ -30,7 +30,7 @@ _FEW = 16
 
 
 @define
-class Speech:
+class TokenStream:
     """An answer that grows. ``reason`` says why it is over, once it is."""
 
     vocabulary: Vocabulary = field(repr=False)
@@ -39,7 +39,7 @@ class Speech:
     sampling: SamplingParams
     room: int
     """Most tokens to sample."""
-    on_piece: OnPiece
+    on_token: OnToken
     healing: bytes = b""
     """What the next tokens must spell before they are free: the word that the cursor cut in half."""
     reason: FinishReason | None = None
@@ -108,7 +108,7 @@ class Speech:
     def _unwanted(self, token: int) -> bool:
         """Whether a token would begin the answer like the text that it is not to begin like."""
         piece = self.vocabulary.pieces[token][len(self.healing) :]
-        return self.silent and bool(piece) and self.sampling.other_than.encode().startswith(piece)
+        return self.silent and bool(piece) and self.sampling.excluded_prefix.encode().startswith(piece)
 
     def _instead_of(self, token: int, probability: float, logits: Logits) -> int | None:
         """What is taken instead of the token that sampling chose, in three places.
@@ -120,7 +120,7 @@ class Speech:
         likeliest of them and yet unlikely: it is taken where it is likelier than all others together. Later
         a small model goes on with another line too often; the end bias says by how much.
         """
-        if self.sampling.other_than and self._unwanted(token):
+        if self.sampling.excluded_prefix and self._unwanted(token):
             return self._next_best(logits, {token})
         if self.sampling.temperature > 0:
             return None
@@ -131,7 +131,7 @@ class Speech:
         end = int(self._end_ids[logits[self._end_ids].argmax()])
         return end if logits[end] + self.sampling.end_bias > logits[token] else None
 
-    def branch_off(self, other: Speech) -> None:
+    def branch_off(self, other: TokenStream) -> None:
         """Begin where ``other`` is: behind the tokens that it has sampled, which said nothing yet."""
         self.healing, self.room = other.healing, other.room - other.count
 
@@ -157,7 +157,7 @@ class Speech:
         piece = self.vocabulary.pieces[token]
         piece, self.healing = piece[len(self.healing) :], self.healing[len(piece) :]
         self._text.append(self._decoder.decode(piece))
-        if not self.on_piece(Piece(self._text[-1], probability, self._elapsed_ms())):
+        if not self.on_token(StreamedToken(self._text[-1], probability, self._elapsed_ms())):
             self.reason = FinishReason.STOPPED
         elif self.count == self.room:
             self.reason = FinishReason.LENGTH

@@ -23,7 +23,7 @@ from fim_lsp.engine.base import (
     Engine,
     EngineError,
     EngineFactory,
-    OnPiece,
+    OnToken,
     OvertakenError,
 )
 from fim_lsp.settings import ModelSettings
@@ -121,7 +121,7 @@ class InferenceWorker:
         await self._submit(self._close_engine)
 
     async def generate(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_token: OnToken
     ) -> Generation:
         """Run one generation; cancelling the await sets ``cancel``, and what was evaluated is kept.
 
@@ -130,20 +130,20 @@ class InferenceWorker:
         Raises:
             EngineError: no model is loaded, or the engine refused the prompt.
         """
-        alone = await self.generate_candidates(prompt, sampling, cancel, [on_piece])
+        alone = await self.generate_candidates(prompt, sampling, cancel, [on_token])
         return alone[0]
 
     async def generate_candidates(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_pieces: Sequence[OnPiece]
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_tokens: Sequence[OnToken]
     ) -> tuple[Generation, ...]:
-        """Run one generation of several candidates, one for each ``on_piece``; else as :meth:`generate`."""
+        """Run one generation of several candidates, one for each ``on_token``; else as :meth:`generate`."""
         self._background.cancel()
         asked = time.perf_counter()
 
         def say(engine: Engine) -> tuple[Generation, ...]:
-            if len(on_pieces) == 1:
-                return (engine.generate(prompt, sampling, cancel, on_pieces[0]),)
-            return engine.generate_candidates(prompt, sampling, cancel, on_pieces)
+            if len(on_tokens) == 1:
+                return (engine.generate(prompt, sampling, cancel, on_tokens[0]),)
+            return engine.generate_candidates(prompt, sampling, cancel, on_tokens)
 
         def generate(engine: Engine) -> tuple[Generation, ...]:
             queued_ms = (time.perf_counter() - asked) * 1000
@@ -162,11 +162,11 @@ class InferenceWorker:
         self._background = cancel
         return await self._on_engine(lambda engine: engine.prefill(prompt, cancel), cancel, Timings())
 
-    async def park(self) -> bool:
+    async def save_one(self) -> bool:
         """Save one evaluated state that is not on the disk yet; False once there is none."""
         if self.engine is None:
             return False
-        written = await self._on_engine(lambda engine: engine.park(), CancelToken(), None)
+        written = await self._on_engine(lambda engine: engine.save_one(), CancelToken(), None)
         if written is None:
             return False
         await asyncio.wrap_future(written)

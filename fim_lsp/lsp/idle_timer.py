@@ -14,7 +14,7 @@ from contextlib import contextmanager
 logger = logging.getLogger(__name__)
 
 
-class Rest:
+class IdleTimer:
     """Does something once nothing was used for a while. Lives on one asyncio loop; starts disarmed.
 
     Args:

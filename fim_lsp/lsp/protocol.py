@@ -54,7 +54,7 @@ def to_inline_items(
     """The answer to an inline completion request; no items where there is nothing to offer."""
     if completion is None:
         return types.InlineCompletionList(items=[])
-    candidates = (completion, *completion.others)
+    candidates = (completion, *completion.alternatives)
     return types.InlineCompletionList(
         items=[_inline_item(one, at, params, request, encoding) for at, one in enumerate(candidates)]
     )

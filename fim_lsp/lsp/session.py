@@ -17,7 +17,7 @@ from pygls.lsp.server import LanguageServer
 
 from fim_lsp import __version__
 from fim_lsp.completion.completer import Completer
-from fim_lsp.completion.enabled import is_wanted
+from fim_lsp.completion.enabled import is_enabled
 from fim_lsp.completion.explain import Explanation
 from fim_lsp.engine.base import AdapterError, EngineFactory, OvertakenError
 from fim_lsp.engine.worker import InferenceWorker, WorkerState
@@ -25,7 +25,7 @@ from fim_lsp.errors import FimLspError
 from fim_lsp.feedback.events import Origin
 from fim_lsp.feedback.recorder import FeedbackRecorder
 from fim_lsp.feedback.writer import FeedbackWriter
-from fim_lsp.lsp.idle_timer import Rest
+from fim_lsp.lsp.idle_timer import IdleTimer
 from fim_lsp.lsp.status import LoadProgress, StatusLine
 from fim_lsp.settings import ModelSettings, Settings, SettingsError, from_wire, merge
 from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, Trigger, path_of
@@ -36,7 +36,7 @@ SECTION = "fimLsp"
 ReadLayer = Callable[[], Mapping[str, Any]]
 """Reads a layer of settings, or raises SettingsError."""
 _WATCH_S = 2.0
-"""How often the user's settings are looked at; a small file, so this costs nothing to speak of."""
+"""How often the user's settings are looked at; a small file, so this costs nothing to decode_stream of."""
 _PATIENCE_S = 10.0
 """How long a request waits for a model that comes back; clients give up on much longer ones."""
 _PARK_AFTER_S = 60.0
@@ -67,8 +67,8 @@ class Session:
         self.worker = InferenceWorker(factory)
         self.completer = Completer(self.worker, on_refused=self._refused, folders=self._folders)
         self.feedback = FeedbackRecorder(FeedbackWriter())
-        self._rest = Rest(self._sleep, busy=lambda: not self.worker.idle)
-        self._pause = Rest(self._park, busy=lambda: not self.worker.idle)
+        self._rest = IdleTimer(self._sleep, busy=lambda: not self.worker.idle)
+        self._pause = IdleTimer(self._save, busy=lambda: not self.worker.idle)
 
     def _folders(self) -> Sequence[PurePath]:
         """The folders that the client names, as they are now."""
@@ -155,9 +155,9 @@ class Session:
         logger.info("Unloaded the model, which nobody needed")
         self.show_state()
 
-    async def _park(self) -> None:
+    async def _save(self) -> None:
         """Save what was evaluated, one state after the other, and give way to whoever comes."""
-        while self.worker.idle and await self.worker.park():
+        while self.worker.idle and await self.worker.save_one():
             pass
 
     async def _wake(self) -> None:
@@ -178,14 +178,14 @@ class Session:
             SupersededError, FimLspError: as :meth:`Completer.complete`.
         """
         with self._rest.used(), self._pause.used():
-            if is_wanted(request, self.settings):
+            if is_enabled(request, self.settings):
                 await self._wake()
             return await self.completer.complete(request, self.settings)
 
     def opened(self, document: DocumentSnapshot) -> None:
         """Evaluate what is known of a document, and load the model that it will soon need."""
         self.completer.opened(document, self.settings)
-        if is_wanted(CompletionRequest(document, 0, Trigger.INVOKED), self.settings):
+        if is_enabled(CompletionRequest(document, 0, Trigger.INVOKED), self.settings):
             self._begin_to_wake()
 
     async def _load(self, *, returning: bool = False) -> None:
@@ -276,7 +276,7 @@ class Session:
             completion.replace_suffix_chars,
             origin=Origin(__version__, engine.info.name, _label(self.completer.last), document.language_id),
             latency_ms=latency_ms,
-            others=[(one.text, one.replace_suffix_chars) for one in completion.others],
+            others=[(one.text, one.replace_suffix_chars) for one in completion.alternatives],
         )
 
     async def close(self) -> None:

@@ -45,7 +45,7 @@ _KINDS = {
 }
 _NO_DECODERS = {
     "clip": "an image encoder",
-    "whisper": "a speech recogniser",
+    "whisper": "a stream recogniser",
     "wavtokenizer-dec": "an audio decoder",
     "t5": "an encoder-decoder",
     "t5encoder": "a text encoder",

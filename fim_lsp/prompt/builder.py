@@ -24,7 +24,7 @@ from fim_lsp.prompt.anchor import Anchor, next_anchor
 from fim_lsp.prompt.families import FAMILIES
 from fim_lsp.prompt.languages import language_name
 from fim_lsp.prompt.markers import split_markers, stop_ids
-from fim_lsp.prompt.repository import CurrentFile, Piece, Repository, render
+from fim_lsp.prompt.repository import CurrentFile, Repository, RepositoryPart, render
 from fim_lsp.prompt.window import (
     CHARS_PER_TOKEN,
     Encode,
@@ -79,7 +79,7 @@ def build(
     claimed = min(share, quantised(context.tokens, max(1, share // 4)))
     texts = _texts(request, template, tokenizer.encode, settings, anchor, room - claimed)
     head = _merged(_arranged(frame, texts, context, template), tokenizer.encode)
-    tail = Piece(texts.tail_kind, texts.tail.text, texts.tail.ids)
+    tail = RepositoryPart(texts.tail_kind, texts.tail.text, texts.tail.ids)
     return Prompt(
         head=tuple(token for piece in head for token in piece.ids),
         tail=tail.text,
@@ -95,23 +95,23 @@ def build(
 class _Frame:
     """What a template puts around the user's text."""
 
-    bos: tuple[Piece, ...] = ()
-    opening: tuple[Piece, ...] = ()
+    bos: tuple[RepositoryPart, ...] = ()
+    opening: tuple[RepositoryPart, ...] = ()
     """The preamble's first line; CodeGeeX4's references follow it."""
-    preamble: tuple[Piece, ...] = ()
-    prefix: tuple[Piece, ...] = ()
-    suffix: tuple[Piece, ...] = ()
-    middle: tuple[Piece, ...] = ()
+    preamble: tuple[RepositoryPart, ...] = ()
+    prefix: tuple[RepositoryPart, ...] = ()
+    suffix: tuple[RepositoryPart, ...] = ()
+    middle: tuple[RepositoryPart, ...] = ()
     """The middle marker and the epilogue."""
 
     @classmethod
     def of(cls, template: FimTemplate | None, tokenizer: Tokenizer, file: CurrentFile) -> _Frame:
         bos = () if tokenizer.bos is None else (tokenizer.bos,)
-        bos_piece = tuple(Piece("bos", tokenizer.decode((token,)), (token,)) for token in bos)
+        bos_piece = tuple(RepositoryPart("bos", tokenizer.decode((token,)), (token,)) for token in bos)
         if template is None:
             return cls(bos_piece)
 
-        def pieces(text: str) -> tuple[Piece, ...]:
+        def pieces(text: str) -> tuple[RepositoryPart, ...]:
             return tuple(_fixed(template, text, tokenizer, file))
 
         first, newline, rest = template.preamble.partition("\n")
@@ -131,13 +131,15 @@ class _Frame:
         return sum(len(piece.ids) for part in parts for piece in part)
 
 
-def _fixed(template: FimTemplate, text: str, tokenizer: Tokenizer, file: CurrentFile) -> Iterable[Piece]:
+def _fixed(
+    template: FimTemplate, text: str, tokenizer: Tokenizer, file: CurrentFile
+) -> Iterable[RepositoryPart]:
     for piece in split_markers(template, text, tokenizer):
         if isinstance(piece, int):
-            yield Piece("marker", tokenizer.decode((piece,)), (piece,))
+            yield RepositoryPart("marker", tokenizer.decode((piece,)), (piece,))
         else:
             filled = visible(piece.format(path=file.path, language=language_name(file.language_id)))
-            yield Piece("text", filled, tokenizer.encode(filled))
+            yield RepositoryPart("text", filled, tokenizer.encode(filled))
 
 
 @frozen
@@ -211,16 +213,16 @@ def _plain(text: str, cursor: int, encode: Encode, settings: PromptSettings, roo
 
 def _arranged(
     frame: _Frame, texts: _Texts, context: Repository, template: FimTemplate | None
-) -> tuple[Piece, ...]:
+) -> tuple[RepositoryPart, ...]:
     """The head's pieces in the template's order."""
-    at = {context.place: context.pieces}
+    at = {context.position: context.pieces}
     prefix = (
         *frame.prefix,
         *at.get("prefix", ()),
         *context.inside,
-        Piece("prefix", texts.prefix.text, texts.prefix.ids),
+        RepositoryPart("prefix", texts.prefix.text, texts.prefix.ids),
     )
-    suffix = (*frame.suffix, Piece("suffix", texts.suffix.text, texts.suffix.ids))
+    suffix = (*frame.suffix, RepositoryPart("suffix", texts.suffix.text, texts.suffix.ids))
     opening = (*frame.bos, *at.get("front", ()), *frame.opening, *at.get("preamble", ()), *frame.preamble)
     prefix_leads = (
         template is None
@@ -231,14 +233,14 @@ def _arranged(
     return (*opening, *body, *frame.middle)
 
 
-def _merged(pieces: Sequence[Piece], encode: Encode) -> tuple[Piece, ...]:
+def _merged(pieces: Sequence[RepositoryPart], encode: Encode) -> tuple[RepositoryPart, ...]:
     """Give a template's space (Code Llama's after ``<PRE>``) to the text after it, as one to tokenise."""
-    merged: list[Piece] = []
+    merged: list[RepositoryPart] = []
     for piece in pieces:
         before = merged[-1] if merged else None
         if piece.ids and piece.kind != "marker" and before and before.kind == "text" and before.text == " ":
             merged.pop()
-            piece = Piece(piece.kind, " " + piece.text, encode(" " + piece.text))
+            piece = RepositoryPart(piece.kind, " " + piece.text, encode(" " + piece.text))
         if piece.ids:
             merged.append(piece)
     return tuple(merged)

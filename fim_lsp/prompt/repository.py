@@ -20,7 +20,7 @@ from fim_lsp.types import FimTemplate, ModelInfo, Snippet, Tokenizer
 CONTEXT_KEY = "fim_lsp.repository_context"
 """GGUF metadata key of ours: whether the model was trained on holes that see snippets of other files."""
 
-Place = Literal["front", "preamble", "prefix"]
+SnippetPosition = Literal["front", "preamble", "prefix"]
 """Where snippets go: before all markers, after the preamble's first line, or after the prefix marker."""
 
 _LONGEST_TOKEN = 64
@@ -28,7 +28,7 @@ _LONGEST_TOKEN = 64
 
 
 @frozen
-class Piece:
+class RepositoryPart:
     """A piece of the prompt: what it is, its text, and the ids that stand for it."""
 
     kind: str
@@ -40,9 +40,9 @@ class Piece:
 class Repository:
     """What of the repository goes into the prompt."""
 
-    place: Place = "front"
-    pieces: tuple[Piece, ...] = ()
-    inside: tuple[Piece, ...] = ()
+    position: SnippetPosition = "front"
+    pieces: tuple[RepositoryPart, ...] = ()
+    inside: tuple[RepositoryPart, ...] = ()
     """What follows the prefix marker in any case: StarCoder writes the current path there."""
     snippets: tuple[Snippet, ...] = ()
     """Those that found room."""
@@ -69,7 +69,7 @@ class _Style:
     opening: str
     file: str
     current: str
-    place: Place = "front"
+    position: SnippetPosition = "front"
     inside: str = ""
     is_known: bool = True
     """Whether every model of the family was trained with it; otherwise its file must say so."""
@@ -83,9 +83,9 @@ _STARCODER = _Style("{repo}{name}", "{sep}{path}\n{code}\n", "{sep}", inside="{p
 _SMOLLM2 = _Style("{repo}{name}", "{sep}{path}\n{code}\n", "{sep}{path}\n", is_known=False)
 # CodeGemma (arXiv 2406.11409): the separator stands between files.
 _CODEGEMMA = _Style("", "{path}\n{code}\n{sep}", "{path}\n")
-_CODESTRAL = _Style("", "+++++ {path}\n{code}\n\n", "+++++ {path}\n", place="prefix")
+_CODESTRAL = _Style("", "+++++ {path}\n{code}\n\n", "+++++ {path}\n", position="prefix")
 # CodeGeeX4's infilling guideline; its preamble names the current file.
-_CODEGEEX4 = _Style("", "###REFERENCE:\n###PATH:{path}\n{code}\n", "", place="preamble")
+_CODEGEEX4 = _Style("", "###REFERENCE:\n###PATH:{path}\n{code}\n", "", position="preamble")
 _STYLES: Mapping[str, _Style] = MappingProxyType(
     {
         "starcoder": _STARCODER,
@@ -115,7 +115,7 @@ def render(
     writer = _Writer(template, tokenizer, file)
     opening, current, inside = writer.opening(), writer.current(), writer.inside()
     room = budget - _count((*opening, *current, *inside))
-    kept: list[tuple[Snippet, tuple[Piece, ...]]] = []
+    kept: list[tuple[Snippet, tuple[RepositoryPart, ...]]] = []
     for snippet in reversed(snippets):
         if len(snippet.text) > room * _LONGEST_TOKEN:
             continue
@@ -128,7 +128,7 @@ def render(
     kept.reverse()
     files = tuple(piece for _, pieces in kept for piece in pieces)
     written = tuple(snippet for snippet, _ in kept)
-    return Repository(writer.place, (*opening, *files, *current), inside, written)
+    return Repository(writer.position, (*opening, *files, *current), inside, written)
 
 
 def knows_repositories(template: FimTemplate | None, tokenizer: Tokenizer, info: ModelInfo) -> bool:
@@ -161,44 +161,44 @@ class _Writer:
         self._separator = template.file_separator if template else ""
         self._repo_name = template.repo_name if template else ""
         self._style = _style(template, tokenizer)
-        self.place: Place = self._style.place if self._style else "prefix"
+        self.position: SnippetPosition = self._style.position if self._style else "prefix"
 
-    def opening(self) -> tuple[Piece, ...]:
+    def opening(self) -> tuple[RepositoryPart, ...]:
         if self._style is None or not self._file.repository or not self._marker(self._repo_name):
             return ()
         return self._fill("repository", self._style.opening, name=self._file.repository)
 
-    def snippet(self, snippet: Snippet) -> tuple[Piece, ...]:
+    def snippet(self, snippet: Snippet) -> tuple[RepositoryPart, ...]:
         code = visible(snippet.text).rstrip("\n")
         if self._style is None:
             return self._comment("snippet", f"Path: {snippet.path}\n{code}")
         return self._fill("snippet", self._style.file, path=snippet.path, code=code)
 
-    def current(self) -> tuple[Piece, ...]:
+    def current(self) -> tuple[RepositoryPart, ...]:
         if self._style is None:
             return self._comment("path", f"Path: {self._file.path}")
         return self._fill("path", self._style.current, path=self._file.path)
 
-    def inside(self) -> tuple[Piece, ...]:
+    def inside(self) -> tuple[RepositoryPart, ...]:
         return self._fill("path", self._style.inside, path=self._file.path) if self._style else ()
 
-    def _comment(self, kind: str, text: str) -> tuple[Piece, ...]:
+    def _comment(self, kind: str, text: str) -> tuple[RepositoryPart, ...]:
         comment = visible(commented(text, self._file.language_id))
-        return (Piece(kind, comment, self._tokenizer.encode(comment)),)
+        return (RepositoryPart(kind, comment, self._tokenizer.encode(comment)),)
 
-    def _fill(self, kind: str, form: str, **values: str) -> tuple[Piece, ...]:
+    def _fill(self, kind: str, form: str, **values: str) -> tuple[RepositoryPart, ...]:
         """Fill a form: markers become ids, and what is filled in never does."""
-        pieces: list[Piece] = []
+        pieces: list[RepositoryPart] = []
         for slot, marker in (("{repo}", self._repo_name), ("{sep}", self._separator)):
             if form.startswith(slot):
-                pieces.append(Piece("marker", marker, self._marker(marker)))
+                pieces.append(RepositoryPart("marker", marker, self._marker(marker)))
                 form = form[len(slot) :]
         closing = form.endswith("{sep}")
         text = visible(form.removesuffix("{sep}").format_map(values))
         if text:
-            pieces.append(Piece(kind, text, self._tokenizer.encode(text)))
+            pieces.append(RepositoryPart(kind, text, self._tokenizer.encode(text)))
         if closing:
-            pieces.append(Piece("marker", self._separator, self._marker(self._separator)))
+            pieces.append(RepositoryPart("marker", self._separator, self._marker(self._separator)))
         return tuple(pieces)
 
     def _marker(self, marker: str) -> tuple[int, ...]:
@@ -206,5 +206,5 @@ class _Writer:
         return () if token is None else (token,)
 
 
-def _count(pieces: Sequence[Piece]) -> int:
+def _count(pieces: Sequence[RepositoryPart]) -> int:
     return sum(len(piece.ids) for piece in pieces)

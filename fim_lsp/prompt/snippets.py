@@ -79,7 +79,7 @@ class Chunk:
 
 
 @frozen
-class Neighbour:
+class OtherDocument:
     """Another document of the session, cut into chunks."""
 
     path: str
@@ -91,7 +91,7 @@ class Neighbour:
 
 
 @frozen
-class Sight:
+class SnippetQuery:
     """What is seen from a cursor."""
 
     around: str = field(repr=False)
@@ -102,7 +102,9 @@ class Sight:
     """Every word of the document's imports."""
 
     @classmethod
-    def of(cls, request: CompletionRequest, max_tokens: int, imported: frozenset[str] = frozenset()) -> Sight:
+    def of(
+        cls, request: CompletionRequest, max_tokens: int, imported: frozenset[str] = frozenset()
+    ) -> SnippetQuery:
         """What is seen where a prompt may have ``max_tokens``."""
         text, cursor = typed_text(request)
         reach = int(max_tokens * CHARS_PER_TOKEN)
@@ -173,8 +175,8 @@ def similarities(wanted: Iterable[str], chunks: Sequence[Chunk]) -> list[float]:
 
 
 def choose(
-    sight: Sight,
-    neighbours: Sequence[Neighbour],
+    sight: SnippetQuery,
+    neighbours: Sequence[OtherDocument],
     current: tuple[Snippet, ...] = (),
     *,
     most: int,
@@ -200,7 +202,7 @@ def choose(
 
 
 def _rated(
-    sight: Sight, neighbours: Sequence[Neighbour], current: Sequence[Snippet]
+    sight: SnippetQuery, neighbours: Sequence[OtherDocument], current: Sequence[Snippet]
 ) -> Iterator[tuple[Snippet, Chunk]]:
     """All that could be chosen, with its score."""
     places = [
@@ -221,7 +223,7 @@ def _rated(
             yield snippet, chunk
 
 
-def _moved(neighbour: Neighbour, current: Iterable[Snippet]) -> Iterable[Chunk]:
+def _moved(neighbour: OtherDocument, current: Iterable[Snippet]) -> Iterable[Chunk]:
     """The snippets of a document that are still in it, though its chunks now begin at other lines."""
     cut_now = {chunk.text for chunk in neighbour.chunks}
     for snippet in current:
@@ -232,14 +234,14 @@ def _moved(neighbour: Neighbour, current: Iterable[Snippet]) -> Iterable[Chunk]:
                 yield Chunk.of(snippet.text, (first, first + snippet.text.count("\n") + 1))
 
 
-def _wants(sight: Sight, seen: frozenset[str], neighbour: Neighbour, chunk: Chunk) -> bool:
+def _wants(sight: SnippetQuery, seen: frozenset[str], neighbour: OtherDocument, chunk: Chunk) -> bool:
     """Whether a chunk defines a name that is in sight and imported, by itself or with its whole file."""
     if chunk.defines not in seen:
         return False
     return chunk.defines in sight.imported or PurePosixPath(neighbour.path).stem in sight.imported
 
 
-def _snippet(neighbour: Neighbour, chunk: Chunk, similarity: float, wanted: bool) -> Snippet:
+def _snippet(neighbour: OtherDocument, chunk: Chunk, similarity: float, wanted: bool) -> Snippet:
     edited = any(chunk.lines[0] <= line < chunk.lines[1] for line in neighbour.edited)
     source = "recent" if edited else "open" if neighbour.is_open else "similar"
     score = similarity * _WEIGHTS[source]

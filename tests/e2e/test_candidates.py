@@ -27,7 +27,7 @@ async def test_a_key_is_offered_several_for_one_prefill_and_a_decode_a_token():
         assert len({item.insert_text for item in items}) == len(items)
         explained = await editor.explain()
         assert explained.timings.evaluatedTokens <= 1
-        assert len(explained.others) == len(items) - 1
+        assert len(explained.alternatives) == len(items) - 1
         # Each round is one batch, and no candidate is longer than the most tokens.
         assert 0 < explained.timings.decodes < 160
         assert all(item.range == only.range for item in items)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fim_lsp.engine.kv_state_store import parked_files
+from fim_lsp.engine.kv_state_store import kv_state_files
 from tests.e2e.conftest import Editor, start
 
 pytestmark = pytest.mark.model
@@ -42,7 +42,7 @@ async def asked_once(options: dict) -> tuple[int, str]:
 async def test_the_first_request_after_a_restart_evaluates_a_few_tokens(nothing_parked_before: Path):
     cold, said = await asked_once(ALONE)
     assert cold > 100
-    assert parked_files(nothing_parked_before)
+    assert kv_state_files(nothing_parked_before)
     warm, again = await asked_once(ALONE)
     assert warm <= 2
     assert again == said
@@ -66,7 +66,7 @@ async def test_it_resumes_where_typing_had_led(nothing_parked_before: Path):
 async def test_nothing_is_kept_where_parking_is_off(nothing_parked_before: Path):
     off = {**ALONE, "model": {"parkingMb": 0}}
     cold, _ = await asked_once(off)
-    assert parked_files(nothing_parked_before) == []
+    assert kv_state_files(nothing_parked_before) == []
     assert (await asked_once(off))[0] == cold
 
 
@@ -75,7 +75,7 @@ async def test_nothing_is_kept_of_a_document_without_completions(nothing_parked_
         await editor.ready()
         editor.open(CODE, uri="file:///project/credentials.py")
         assert not await editor.items(invoked=True)
-    assert parked_files(nothing_parked_before) == []
+    assert kv_state_files(nothing_parked_before) == []
 
 
 async def test_a_model_that_slept_resumes_warm():
@@ -101,5 +101,5 @@ async def test_the_command_says_what_is_kept_and_deletes_it(nothing_parked_befor
 
     assert cache().startswith(f"In {nothing_parked_before}: 1 evaluated state, ")
     assert cache("--clear").startswith("Deleted 1 ")
-    assert parked_files(nothing_parked_before) == []
+    assert kv_state_files(nothing_parked_before) == []
     assert (await asked_once(ALONE))[0] > 100

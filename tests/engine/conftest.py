@@ -11,7 +11,7 @@ from attrs import frozen
 from fim_lsp.engine.base import CancelToken, Engine
 from fim_lsp.engine.scripted import Script, ScriptedEngine
 from fim_lsp.settings import ModelSettings
-from fim_lsp.types import AppliedAdapter, Generation, Piece, Prompt, SamplingParams, Timings
+from fim_lsp.types import AppliedAdapter, Generation, Prompt, SamplingParams, StreamedToken, Timings
 from tests.lora_file import write_lora
 
 CONTEXT = 1024
@@ -43,21 +43,21 @@ class Bench:
         *,
         max_tokens: int = 8,
         cancel: CancelToken | None = None,
-        on_piece: Callable[[Piece], bool] = lambda _: True,
+        on_token: Callable[[StreamedToken], bool] = lambda _: True,
     ) -> Generation:
         return self.engine.generate(
-            prompt, SamplingParams(max_tokens=max_tokens), cancel or CancelToken(), on_piece
+            prompt, SamplingParams(max_tokens=max_tokens), cancel or CancelToken(), on_token
         )
 
     def run_candidates(
         self,
         prompt: Prompt,
-        *on_pieces: Callable[[Piece], bool],
+        *on_tokens: Callable[[StreamedToken], bool],
         max_tokens: int = 8,
         cancel: CancelToken | None = None,
     ) -> tuple[Generation, ...]:
         """Three candidates, unless there is a listener for each of another number."""
-        listeners = on_pieces or (lambda _: True,) * 3
+        listeners = on_tokens or (lambda _: True,) * 3
         sampling = SamplingParams(max_tokens=max_tokens)
         return self.engine.generate_candidates(prompt, sampling, cancel or CancelToken(), listeners)
 

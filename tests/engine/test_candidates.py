@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from fim_lsp.engine.base import CancelToken
-from fim_lsp.types import FinishReason, Piece, SamplingParams
+from fim_lsp.types import FinishReason, SamplingParams, StreamedToken
 
 ONE = "import os\n\n\ndef add(first, second):\n    return first + second\n\n\ndef double(value):\n    return"
 OTHERS = ["class Stack:\n    def push(self):\n" * 3, "for item in items:\n    print(" * 3, "x = 1\n" * 9]
@@ -45,7 +45,7 @@ def test_a_single_generation_decodes_once_a_token_that_no_draft_foresaw(bench):
 
 @pytest.mark.parametrize("mosts", [(2, 5, 3), (5, 2, 4), (1, 1, 4), (3, 1, 1)])
 def test_each_candidate_ends_by_itself(bench, mosts):
-    heard: list[list[Piece]] = [[], [], []]
+    heard: list[list[StreamedToken]] = [[], [], []]
 
     def listener(at: int, most: int):
         return lambda piece: heard[at].append(piece) or len(heard[at]) < most
@@ -85,15 +85,15 @@ def test_the_mirror_claims_what_the_first_candidate_left(bench):
 def test_a_cancel_ends_all_and_loses_nothing(bench):
     expected = [bench.run(bench.prompt(text)).text for text in OTHERS]
     cancel = CancelToken()
-    heard: list[Piece] = []
+    heard: list[StreamedToken] = []
 
-    def stop(piece: Piece) -> bool:
+    def stop(piece: StreamedToken) -> bool:
         heard.append(piece)
         if len(heard) == 3:
             cancel.cancel()
         return True
 
-    def listen(_: Piece) -> bool:
+    def listen(_: StreamedToken) -> bool:
         return True
 
     said = bench.run_candidates(bench.prompt(ONE), stop, listen, listen, max_tokens=20, cancel=cancel)
@@ -123,8 +123,8 @@ def test_stop_ids_end_a_candidate_and_begin_none(bench):
 
 def test_another_answer_can_be_asked_for_and_costs_what_it_says(bench):
     first = bench.run(bench.prompt(ONE), max_tokens=6)
-    sampling = SamplingParams(max_tokens=6, other_than=first.text)
-    heard: list[Piece] = []
+    sampling = SamplingParams(max_tokens=6, excluded_prefix=first.text)
+    heard: list[StreamedToken] = []
     other = bench.engine.generate(
         bench.prompt(ONE), sampling, CancelToken(), lambda piece: heard.append(piece) or True
     )

@@ -76,11 +76,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
     return base, [write_lora(folder / f"{seed}.gguf", base, seed=seed) for seed in range(2)]
 
 
-@pytest.fixture(scope="module", params=["in memory", "parked"])
+@pytest.fixture(scope="module", params=["in memory", "saved"])
 def engines(
     request: pytest.FixtureRequest, files: tuple[Path, list[Path]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[LlamaEngine, LlamaEngine]]:
-    folder = tmp_path_factory.mktemp("parked") if request.param == "parked" else None
+    folder = tmp_path_factory.mktemp("saved") if request.param == "saved" else None
     warm = open_llama(files[0], evolve(SMALL, speculation="on"), parking=folder)
     cold = open_llama(files[0], evolve(SMALL, speculation="off"))
     yield warm, cold
@@ -135,7 +135,7 @@ def test_the_cache_never_changes_what_the_model_computes(engines, files, steps: 
         texts[step.document] = text = (text[: max(0, len(text) - step.cut)] + step.typed)[-200:]
         head = warm.tokenizer.encode(step.suffix) or (0,)
         adapters = loras[: step.adapters]
-        prompt = Prompt(head, text, adapters=adapters, place=str(step.document))
+        prompt = Prompt(head, text, adapters=adapters, location=str(step.document))
         run(warm, step, prompt)
         for sequence, state in enumerate(warm.mirror.states):
             in_cache = llama_cpp.llama_memory_seq_pos_max(warm._cache.memory, sequence) + 1
@@ -187,7 +187,7 @@ def test_each_candidate_is_what_a_cold_model_says(engines, texts: list[str], at:
     warm.mirror.clear()
     sampling = SamplingParams(max_tokens=6)
     # Different heads, so that no prompt is a beginning of another one.
-    prompts = [Prompt((head,), text, place=str(head)) for head, text in enumerate(texts)]
+    prompts = [Prompt((head,), text, location=str(head)) for head, text in enumerate(texts)]
     for prompt in prompts:
         warm.generate(prompt, sampling, CancelToken(), lambda _: True)
     said = warm.generate_candidates(prompts[at], sampling, CancelToken(), [lambda _: True] * 3)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from fim_lsp.engine.base import CancelToken, PromptTooLongError
-from fim_lsp.types import FinishReason, Piece, Prompt
+from fim_lsp.types import FinishReason, Prompt, StreamedToken
 
 CODE = "import os\n\n\ndef add(a, b):\n    return a + b\n\n\ndef multiply(a, b):\n    return a"
 
@@ -56,13 +56,13 @@ def test_the_mirror_never_claims_more_than_was_evaluated(bench):
 
 
 def test_on_piece_ends_the_generation(bench):
-    heard: list[Piece] = []
+    heard: list[StreamedToken] = []
 
-    def enough(piece: Piece) -> bool:
+    def enough(piece: StreamedToken) -> bool:
         heard.append(piece)
         return len(heard) < 3
 
-    generation = bench.run(bench.prompt(CODE), max_tokens=20, on_piece=enough)
+    generation = bench.run(bench.prompt(CODE), max_tokens=20, on_token=enough)
     assert generation.finish_reason is FinishReason.STOPPED
     assert generation.timings.generated_tokens == 3
     assert "".join(piece.text for piece in heard) == generation.text
@@ -87,11 +87,11 @@ def test_a_cancel_before_the_start_evaluates_nothing(bench):
 def test_a_cancel_while_decoding_keeps_the_text_so_far(bench):
     cancel = CancelToken()
 
-    def stop(_: Piece) -> bool:
+    def stop(_: StreamedToken) -> bool:
         cancel.cancel()
         return True
 
-    generation = bench.run(bench.prompt(CODE), cancel=cancel, on_piece=stop)
+    generation = bench.run(bench.prompt(CODE), cancel=cancel, on_token=stop)
     assert generation.finish_reason is FinishReason.CANCELLED
     assert generation.timings.generated_tokens == 1
 
@@ -113,7 +113,7 @@ def test_generation_ends_with_the_context(bench):
 def test_text_arrives_in_whole_characters(bench):
     prompt = bench.prompt('greeting = "日本語 😀 ')
     pieces: list[str] = []
-    generation = bench.run(prompt, max_tokens=12, on_piece=lambda piece: pieces.append(piece.text) or True)
+    generation = bench.run(prompt, max_tokens=12, on_token=lambda piece: pieces.append(piece.text) or True)
     assert "".join(pieces) == generation.text
     generation.text.encode("utf-8")
 

@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from fim_lsp.engine.base import CancelToken, Engine
-from fim_lsp.engine.kv_state_store import ParkingLot, parked_files
+from fim_lsp.engine.kv_state_store import KvStateStore, kv_state_files
 from fim_lsp.engine.llama import open_llama
 from fim_lsp.engine.scripted import ScriptedEngine
 from fim_lsp.settings import ModelSettings
@@ -29,22 +29,22 @@ Open = Callable[..., Engine]
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_random_llama(tmp_path_factory.mktemp("parking") / "tiny.gguf")
+    return write_random_llama(tmp_path_factory.mktemp("kv_states") / "tiny.gguf")
 
 
 @pytest.fixture(params=["scripted", "llama"])
 def reopen(request: pytest.FixtureRequest, tiny: Path, tmp_path: Path) -> Iterator[Open]:
-    """Opens an engine on the same parking lot, as a new process would."""
+    """Opens an engine on the same saver lot, as a new process would."""
     opened: list[Engine] = []
 
     def scripted(megabytes: int = 100) -> Engine:
         from fim_lsp.engine.mirror import Mirror
 
         engine = ScriptedEngine(lambda _: "A.B", mirror=Mirror.of(2), adapters={Path("a"): str.upper})
-        return engine.parked_in(ParkingLot(tmp_path / "parked", "scripted", megabytes * 1_000_000))
+        return engine.saves_in(KvStateStore(tmp_path / "saved", "scripted", megabytes * 1_000_000))
 
     def llama(megabytes: int = 100) -> Engine:
-        return open_llama(tiny, evolve(SMALL, parking_mb=megabytes), parking=tmp_path / "parked")
+        return open_llama(tiny, evolve(SMALL, parking_mb=megabytes), parking=tmp_path / "saved")
 
     def open_one(megabytes: int = 100) -> Engine:
         opened.append((scripted if request.param == "scripted" else llama)(megabytes))
@@ -62,13 +62,13 @@ def run(engine: Engine, text: str, **options: object) -> Generation:
 
 
 def files(tmp_path: Path) -> list[Path]:
-    return [path for path, _ in parked_files(tmp_path / "parked")]
+    return [path for path, _ in kv_state_files(tmp_path / "saved")]
 
 
-def park(engine: Engine) -> int:
+def save_one(engine: Engine) -> int:
     """Park all that there is; how many states that was."""
     count = 0
-    while (written := engine.park()) is not None:
+    while (written := engine.save_one()) is not None:
         written.result()
         count += 1
     return count
@@ -88,19 +88,19 @@ def test_after_a_restart_the_same_prompt_evaluates_one_token(reopen):
 def test_an_evicted_state_comes_back(reopen):
     engine = reopen()
     for text in (ONE, OTHER, THIRD):
-        assert run(engine, text, place=text).timings.evaluated_tokens > 64
-    assert run(engine, ONE, place=ONE).timings.evaluated_tokens == 1
+        assert run(engine, text, location=text).timings.evaluated_tokens > 64
+    assert run(engine, ONE, location=ONE).timings.evaluated_tokens == 1
 
 
 def test_what_is_parked_is_not_parked_again_until_there_is_news(reopen, tmp_path):
     engine = reopen()
     run(engine, ONE)
-    assert park(engine) == 1
-    assert park(engine) == 0
+    assert save_one(engine) == 1
+    assert save_one(engine) == 0
     run(engine, ONE + "A")
-    assert park(engine) == 0
+    assert save_one(engine) == 0
     run(engine, ONE + "B.C = D\n" * 6)
-    assert park(engine) == 1
+    assert save_one(engine) == 1
     # The longer one stands for both.
     assert len(files(tmp_path)) == 1
 
@@ -108,7 +108,7 @@ def test_what_is_parked_is_not_parked_again_until_there_is_news(reopen, tmp_path
 def test_little_is_not_worth_a_file(reopen, tmp_path):
     engine = reopen()
     run(engine, "A = B\n")
-    assert park(engine) == 0
+    assert save_one(engine) == 0
     engine.close()
     assert files(tmp_path) == []
 
@@ -116,7 +116,7 @@ def test_little_is_not_worth_a_file(reopen, tmp_path):
 def test_a_prompt_in_memory_is_not_read_from_the_disk(reopen, tmp_path):
     engine = reopen()
     run(engine, ONE)
-    park(engine)
+    save_one(engine)
     (path,) = files(tmp_path)
     path.write_bytes(b"")
     assert run(engine, ONE + "A").timings.evaluated_tokens < 8
@@ -135,22 +135,22 @@ def test_a_background_prompt_uses_what_is_parked_too(reopen):
 def test_the_disk_is_bounded_and_the_last_used_stays(reopen, tmp_path):
     engine = reopen()
     run(engine, ONE)
-    park(engine)
+    save_one(engine)
     size = sum(path.stat().st_size for path in files(tmp_path))
     engine.close()
     small = reopen()
     small_lot = _lot(small)
     small_lot._limit_bytes = size + size // 2
     run(small, OTHER)
-    assert park(small) == 1
+    assert save_one(small) == 1
     assert len(files(tmp_path)) == 1
     small.close()
     assert run(reopen(), OTHER).timings.evaluated_tokens == 1
 
 
-def _lot(engine: Engine) -> ParkingLot:
-    parking = engine.parking if isinstance(engine, ScriptedEngine) else engine._parking
-    return parking.lot
+def _lot(engine: Engine) -> KvStateStore:
+    saver = engine.saver if isinstance(engine, ScriptedEngine) else engine._kv_states
+    return saver.lot
 
 
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "longer", "header", "empty", "garbage", "magic"])
@@ -201,10 +201,10 @@ def test_nobody_else_may_read_it(reopen, tmp_path):
 
 
 def test_a_disk_that_takes_nothing_is_no_error(reopen, tmp_path):
-    (tmp_path / "parked").write_text("a file where the folder should be")
+    (tmp_path / "saved").write_text("a file where the folder should be")
     engine = reopen()
     said = run(engine, ONE)
-    park_once = engine.park()
+    park_once = engine.save_one()
     assert park_once is not None
     park_once.result()
     assert run(engine, ONE).text == said.text
@@ -213,10 +213,10 @@ def test_a_disk_that_takes_nothing_is_no_error(reopen, tmp_path):
 
 def test_states_are_never_used_under_other_adapters(tiny, tmp_path):
     loras = [AppliedAdapter(write_lora(tmp_path / f"{seed}.gguf", tiny, seed=seed)) for seed in range(2)]
-    first = open_llama(tiny, SMALL, parking=tmp_path / "parked")
+    first = open_llama(tiny, SMALL, parking=tmp_path / "saved")
     run(first, ONE, adapters=(loras[0],))
     first.close()
-    second = open_llama(tiny, SMALL, parking=tmp_path / "parked")
+    second = open_llama(tiny, SMALL, parking=tmp_path / "saved")
     for adapters in ((), (loras[1],), (evolve(loras[0], scale=0.5),), (evolve(loras[0], version=2),)):
         assert run(second, ONE, adapters=adapters).timings.evaluated_tokens > 64
     assert run(second, ONE, adapters=(loras[0],)).timings.evaluated_tokens == 1
@@ -226,7 +226,7 @@ def test_states_are_never_used_under_other_adapters(tiny, tmp_path):
 @pytest.mark.parametrize("change", ["file", "kv type", "sequences", "context"])
 def test_states_are_never_used_by_another_model_or_cache(tmp_path, change):
     model = write_random_llama(tmp_path / "model.gguf")
-    first = open_llama(model, SMALL, parking=tmp_path / "parked")
+    first = open_llama(model, SMALL, parking=tmp_path / "saved")
     run(first, ONE)
     first.close()
     settings = SMALL
@@ -238,23 +238,23 @@ def test_states_are_never_used_by_another_model_or_cache(tmp_path, change):
         settings = evolve(SMALL, sequences=3)
     else:
         settings = evolve(SMALL, context_tokens=256)
-    second = open_llama(model, settings, parking=tmp_path / "parked")
+    second = open_llama(model, settings, parking=tmp_path / "saved")
     assert run(second, ONE).timings.evaluated_tokens > 64
     second.close()
 
 
 def test_logits_after_a_restart_are_those_of_a_cold_evaluation(tiny, tmp_path):
-    first = open_llama(tiny, SMALL, parking=tmp_path / "parked")
+    first = open_llama(tiny, SMALL, parking=tmp_path / "saved")
     for text in (ONE, OTHER, THIRD):
-        run(first, text, place=text)
+        run(first, text, location=text)
     first.close()
-    warm = open_llama(tiny, SMALL, parking=tmp_path / "parked")
+    warm = open_llama(tiny, SMALL, parking=tmp_path / "saved")
     cold = open_llama(tiny, SMALL)
     for text in (THIRD + "A", OTHER + "B.C", ONE[:-9] + "D", ONE, THIRD):
-        served = logits_of(warm, Prompt((), text, place=text))
+        served = logits_of(warm, Prompt((), text, location=text))
         expected = cold_logits(cold, tuple(warm.mirror.tokens), ())
         np.testing.assert_allclose(served, expected, atol=TOLERANCE)
-    assert run(warm, ONE, place=ONE).timings.evaluated_tokens == 1
+    assert run(warm, ONE, location=ONE).timings.evaluated_tokens == 1
     warm.close()
     cold.close()
 
@@ -262,12 +262,12 @@ def test_logits_after_a_restart_are_those_of_a_cold_evaluation(tiny, tmp_path):
 def test_a_state_that_llama_cpp_refuses_leaves_an_empty_sequence(tiny, tmp_path):
     import llama_cpp
 
-    engine = open_llama(tiny, SMALL, parking=tmp_path / "parked")
+    engine = open_llama(tiny, SMALL, parking=tmp_path / "saved")
     run(engine, ONE)
-    parking = engine._parking
-    payload = bytes(parking.copy(0))
+    saver = engine._kv_states
+    payload = bytes(saver.copy(0))
     for broken, tokens in ((payload[: len(payload) // 2], 160), (b"", 160), (payload, 3)):
-        assert not parking.restore(1, broken, tokens)
+        assert not saver.restore(1, broken, tokens)
         assert llama_cpp.llama_memory_seq_pos_max(engine._cache.memory, 1) == -1
-    assert parking.restore(1, payload, len(engine.mirror.tokens))
+    assert saver.restore(1, payload, len(engine.mirror.tokens))
     engine.close()

@@ -44,7 +44,7 @@ def test_an_abort_in_one_sequence_leaves_the_others_alone(bench):
         cancel.cancel()
         return True
 
-    aborted = bench.run(bench.prompt(OTHER), cancel=cancel, on_piece=stop)
+    aborted = bench.run(bench.prompt(OTHER), cancel=cancel, on_token=stop)
     assert aborted.finish_reason is FinishReason.CANCELLED
     again = bench.run(bench.prompt(ONE))
     assert (again.text, again.timings.evaluated_tokens) == (expected, 1)
@@ -75,7 +75,7 @@ def test_a_prefill_of_what_is_there_evaluates_nothing(bench):
 
 
 def test_a_prefill_for_the_same_place_does_not_touch_the_sequence_in_use(bench):
-    prompt = bench.prompt(ONE + OTHER, place="a.py:0")
+    prompt = bench.prompt(ONE + OTHER, location="a.py:0")
     bench.run(prompt)
     bench.prefill(evolve(prompt, tail=ONE + ONE))
     assert bench.run(prompt).timings.evaluated_tokens == 1

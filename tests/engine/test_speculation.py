@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fim_lsp.engine.base import CancelToken
 from fim_lsp.engine.llama import LlamaEngine, open_llama
-from fim_lsp.types import FinishReason, Generation, Piece, Prompt, SamplingParams
+from fim_lsp.types import FinishReason, Generation, Prompt, SamplingParams, StreamedToken
 from tests.engine.test_cold_equality import SMALL, TOLERANCE, cold_logits, likeliest_so_far
 from tests.engine.tiny_model import ALPHABET, write_random_llama
 
@@ -21,8 +21,8 @@ TIE = 0.5
 REPEATED = "def first(a, b):\n    return compute(a, b)\n\n\ndef second(a, b):\n    return compute(a, b)\n\n\n"
 
 
-def ask(engine: LlamaEngine, prompt: Prompt, *, tokens: int = 40, on_piece=lambda _: True) -> Generation:
-    return engine.generate(prompt, SamplingParams(max_tokens=tokens), CancelToken(), on_piece)
+def ask(engine: LlamaEngine, prompt: Prompt, *, tokens: int = 40, on_token=lambda _: True) -> Generation:
+    return engine.generate(prompt, SamplingParams(max_tokens=tokens), CancelToken(), on_token)
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +85,10 @@ def test_an_answer_that_was_said_before_is_drafted_from_it(tiny):
 def test_a_listener_ends_the_answer_in_the_middle_of_a_draft(tiny, most):
     drafting, _ = tiny
     prompt = Prompt((0,), "A = (B)\n" * 6)
-    heard: list[Piece] = []
+    heard: list[StreamedToken] = []
     whole = ask(drafting, prompt, tokens=12).text
     drafting.mirror.clear()
-    said = ask(drafting, prompt, on_piece=lambda piece: heard.append(piece) or len(heard) < most)
+    said = ask(drafting, prompt, on_token=lambda piece: heard.append(piece) or len(heard) < most)
     assert said.finish_reason is FinishReason.STOPPED
     assert said.timings.generated_tokens == len(heard) == most
     assert whole.startswith(said.text)
@@ -100,9 +100,9 @@ def test_a_listener_ends_the_answer_in_the_middle_of_a_draft(tiny, most):
 def test_a_cancel_ends_it_too(tiny, most):
     drafting, _ = tiny
     cancel = CancelToken()
-    heard: list[Piece] = []
+    heard: list[StreamedToken] = []
 
-    def listen(piece: Piece) -> bool:
+    def listen(piece: StreamedToken) -> bool:
         heard.append(piece)
         if len(heard) == most:
             cancel.cancel()

@@ -109,7 +109,7 @@ class LlamaScorer:
 
         engine = self._engine
         given = Prompt(head=tuple(ids[:start]), tail="", adapters=engine._adapters.applied)
-        plan = engine._take(engine._find_seat(given, background=False), given, background=False)
+        plan = engine._take(engine._find_slot(given, background=False), given, background=False)
         # The last one given is evaluated with the answer: its logits are the first that count.
         engine._evaluate(plan.pending[:-1], CancelToken())
         text, end = 0.0, 0.0

@@ -25,7 +25,7 @@ from training.evaluate.metrics import (
 )
 from training.evaluate.records import Record
 
-Judgement = Mapping[str, Judged]
+RankedSuggestion = Mapping[str, Judged]
 """What is known of one answer, by metric."""
 
 
@@ -92,7 +92,7 @@ class Results:
     plain: tuple[tuple[float, float], ...] = field(default=(), repr=False)
     """Left-to-right NLL and tokens of each plain text."""
 
-    def judgements(self, text: Text | None = None) -> tuple[Judgement, ...]:
+    def judgements(self, text: Text | None = None) -> tuple[RankedSuggestion, ...]:
         """Each hole's, judged by one of its texts; by the arm's own where none is named."""
         which = text or self.arm.text
         return tuple(
@@ -114,7 +114,7 @@ def _program(hole: Hole, record: Record, which: Text) -> str | None:
     return None if text is None else hole.program(text, record.replaced if which == "shown" else 0)
 
 
-def judge_text(hole: Hole, record: Record, which: Text, passes: Mapping[str, bool]) -> Judgement:
+def judge_text(hole: Hole, record: Record, which: Text, passes: Mapping[str, bool]) -> RankedSuggestion:
     """Judge one text of an answer; nothing where the arm gave none."""
     text = record.text(which)
     if text is None:
@@ -138,7 +138,7 @@ def judge_text(hole: Hole, record: Record, which: Text, passes: Mapping[str, boo
     }
 
 
-def judge_answer(hole: Hole, record: Record) -> Judgement:
+def judge_answer(hole: Hole, record: Record) -> RankedSuggestion:
     """Judge what does not depend on a text."""
     judged: dict[str, Judged] = {}
     if record.written is not None:
@@ -177,7 +177,7 @@ def arm_figures(results: Results, seed: int) -> dict[str, Any]:
     }
 
 
-def figures(judgements: Sequence[Judgement], metrics: Sequence[Metric], seed: int) -> dict[str, Any]:
+def figures(judgements: Sequence[RankedSuggestion], metrics: Sequence[Metric], seed: int) -> dict[str, Any]:
     """Each metric over the holes that have it."""
     return {
         metric.name: _plain(interval([one[metric.name] for one in judgements if metric.name in one], seed))
@@ -198,9 +198,9 @@ def paired_figures(arm: Results, base: Results, seed: int) -> dict[str, Any]:
 
 
 def _by(
-    name: str, holes: Sequence[Hole], judgements: Sequence[Judgement], seed: int
+    name: str, holes: Sequence[Hole], judgements: Sequence[RankedSuggestion], seed: int
 ) -> dict[str, dict[str, Any]]:
-    members: dict[str, list[Judgement]] = {}
+    members: dict[str, list[RankedSuggestion]] = {}
     for hole, judgement in zip(holes, judgements, strict=True):
         for group in GROUPS[name](hole):
             members.setdefault(group, []).append(judgement)

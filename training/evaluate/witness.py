@@ -12,15 +12,15 @@ from collections.abc import Sequence
 
 from attrs import field, frozen
 
-from fim_lsp.engine.base import CancelToken, Engine, OnPiece
+from fim_lsp.engine.base import CancelToken, Engine, OnToken
 from fim_lsp.engine.mirror import Mirror
 from fim_lsp.types import (
     FinishReason,
     Generation,
     ModelInfo,
-    Piece,
     Prompt,
     SamplingParams,
+    StreamedToken,
     Timings,
     Tokenizer,
 )
@@ -65,25 +65,25 @@ class WitnessEngine:
         return self._engine.tokenizer
 
     def generate(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_token: OnToken
     ) -> Generation:
         """Generate on a cold cache, past what the listener wants, and return what it heard."""
-        return self.generate_candidates(prompt, sampling, cancel, (on_piece,))[0]
+        return self.generate_candidates(prompt, sampling, cancel, (on_token,))[0]
 
     def generate_candidates(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_pieces: Sequence[OnPiece]
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_tokens: Sequence[OnToken]
     ) -> tuple[Generation, ...]:
         """The same with several answers, of which the first is seen to its end: it is the model's own.
 
         Another one may be shown all the same, where the server thinks nothing of the first.
         """
-        if sampling.other_than:  # the server's second try, which goes on where the first left
-            return self._engine.generate_candidates(prompt, sampling, cancel, on_pieces)
+        if sampling.excluded_prefix:  # the server's second try, which goes on where the first left
+            return self._engine.generate_candidates(prompt, sampling, cancel, on_tokens)
         mirror: Mirror | None = getattr(self._engine, "mirror", None)
         if mirror is not None:
             mirror.clear()
-        listener = _Listener(on_pieces[0], self._overrun)
-        listeners = (listener.hear, *on_pieces[1:])
+        listener = _Listener(on_tokens[0], self._overrun)
+        listeners = (listener.hear, *on_tokens[1:])
         whole, *others = self._engine.generate_candidates(prompt, sampling, cancel, listeners)
         ended_at = time.perf_counter()
         score = middle_score(prompt, self.middle, self._scorer) if self._scorer else None
@@ -98,7 +98,7 @@ class WitnessEngine:
         """Evaluate nothing ahead: every generation is to begin cold."""
         return Timings()
 
-    def park(self) -> None:
+    def save_one(self) -> None:
         """Save nothing, for the same reason."""
 
     def close(self) -> None:
@@ -109,14 +109,14 @@ class WitnessEngine:
 class _Listener:
     """Passes pieces on until the completer has heard enough, then counts."""
 
-    def __init__(self, on_piece: OnPiece, overrun: int) -> None:
-        self._on_piece = on_piece
+    def __init__(self, on_token: OnToken, overrun: int) -> None:
+        self._on_piece = on_token
         self._left = overrun
-        self._pieces: list[Piece] = []
+        self._pieces: list[StreamedToken] = []
         self.first_at: float | None = None
         self.enough_at: float | None = None
 
-    def hear(self, piece: Piece) -> bool:
+    def hear(self, piece: StreamedToken) -> bool:
         if self.first_at is None:
             self.first_at = time.perf_counter()
         if self.enough_at is not None:

@@ -18,13 +18,13 @@ from attrs import evolve
 from fim_lsp.engine.base import CancelToken
 from fim_lsp.engine.llama.cache import KvCache
 from fim_lsp.engine.speculation import Drafter
-from fim_lsp.engine.token_stream import Speech
+from fim_lsp.engine.token_stream import TokenStream
 from fim_lsp.types import Timings
 
 
-def speak(
+def decode_stream(
     cache: KvCache,
-    speech: Speech,
+    stream: TokenStream,
     cancel: CancelToken,
     drafter: Drafter | None = None,
     on_decoded: Callable[[float], None] = lambda ms: None,
@@ -37,42 +37,42 @@ def speak(
     known, cost = len(cache.mirror.tokens), Timings()
     draft: tuple[int, ...] = ()
     while True:
-        said = _hear(cache, speech, draft, cancel)
+        said = _hear(cache, stream, draft, cancel)
         if drafter is not None and draft:
             accepted = cost.accepted_tokens + drafter.judged(draft, said)
             drafted = cost.drafted_tokens + len(draft)
             cost = evolve(cost, drafted_tokens=drafted, accepted_tokens=accepted)
-        cache.drop_beyond(known + speech.count - 1)
-        if speech.reason is not None or cancel.cancelled:
+        cache.drop_beyond(known + stream.count - 1)
+        if stream.reason is not None or cancel.cancelled:
             return cost
-        draft = drafter.draft(said, speech.left - 1) if drafter is not None and not speech.healing else ()
+        draft = drafter.draft(said, stream.left - 1) if drafter is not None and not stream.healing else ()
         started = time.perf_counter()
         if not cache.decode((said[-1], *draft), logits=1 + len(draft)):
-            cache.drop_beyond(known + speech.count - 1)
+            cache.drop_beyond(known + stream.count - 1)
             return cost
         if not draft:
             on_decoded((time.perf_counter() - started) * 1000)
         cost = evolve(cost, decodes=cost.decodes + 1)
 
 
-def _hear(cache: KvCache, speech: Speech, draft: Sequence[int], cancel: CancelToken) -> list[int]:
-    """Sample behind a token and its draft for as long as the draft is right and the speech goes on."""
+def _hear(cache: KvCache, stream: TokenStream, draft: Sequence[int], cancel: CancelToken) -> list[int]:
+    """Sample behind a token and its draft for as long as the draft is right and the stream goes on."""
     said: list[int] = []
     for row, foreseen in enumerate((*draft, None), -1 - len(draft)):
-        said.append(speech.sample(cache.logits(row)))
-        if said[-1] != foreseen or speech.reason is not None or cancel.cancelled:
+        said.append(stream.sample(cache.logits(row)))
+        if said[-1] != foreseen or stream.reason is not None or cancel.cancelled:
             break
     return said
 
 
-def speak_side_by_side(cache: KvCache, speeches: Sequence[Speech], cancel: CancelToken) -> Timings:
+def decode_streams(cache: KvCache, streams: Sequence[TokenStream], cancel: CancelToken) -> Timings:
     """Sample several answers, a token of each in one batch; what that cost.
 
     The first goes on in the current sequence and begins as it would alone. The others branch off where it
-    first says something: a healed word can be spelled in several ways, which all say the same. A speech that
+    first says something: a healed word can be spelled in several ways, which all say the same. A stream that
     found no token of its own to begin with samples nothing, and one without a sequence ends there.
     """
-    first, *others = speeches
+    first, *others = streams
     begun, alone = _begin(cache, first, others, cancel)
     if begun is None:
         return Timings(decodes=alone)
@@ -82,14 +82,14 @@ def speak_side_by_side(cache: KvCache, speeches: Sequence[Speech], cancel: Cance
         if token is not None:
             tokens.append((other, token))
     with cache.forked(cache.mirror.window(len(tokens))) as copies:
-        seats = (cache.mirror.current, *copies)
-        running = [(at, *one) for at, one in zip(seats, tokens, strict=False) if one[0].reason is None]
-        running.sort(key=lambda seat: seat[0])
+        slots = (cache.mirror.current, *copies)
+        running = [(at, *one) for at, one in zip(slots, tokens, strict=False) if one[0].reason is None]
+        running.sort(key=lambda slot: slot[0])
         return Timings(decodes=alone + _go_on(cache, running, cancel))
 
 
 def _begin(
-    cache: KvCache, first: Speech, others: Sequence[Speech], cancel: CancelToken
+    cache: KvCache, first: TokenStream, others: Sequence[TokenStream], cancel: CancelToken
 ) -> tuple[int | None, int]:
     """Sample until ``first`` says something, with ``others`` just before that.
 
@@ -110,16 +110,16 @@ def _begin(
         decodes += 1
 
 
-def _go_on(cache: KvCache, running: list[tuple[int, Speech, int]], cancel: CancelToken) -> int:
-    """Decode a token of each speech that goes on, by ascending sequence, until none does."""
+def _go_on(cache: KvCache, running: list[tuple[int, TokenStream, int]], cancel: CancelToken) -> int:
+    """Decode a token of each stream that goes on, by ascending sequence, until none does."""
     decodes = 0
     while running and not cancel.cancelled:
         if not cache.decode_side_by_side([(sequence, token) for sequence, _, token in running]):
             break
         decodes += 1
         spoken = [
-            (sequence, speech, speech.sample(cache.logits(row)))
-            for row, (sequence, speech, _) in enumerate(running)
+            (sequence, stream, stream.sample(cache.logits(row)))
+            for row, (sequence, stream, _) in enumerate(running)
         ]
         running = [one for one in spoken if one[1].reason is None]
     return decodes

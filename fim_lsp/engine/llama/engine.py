@@ -13,20 +13,20 @@ from typing import Any
 import llama_cpp
 from attrs import evolve, field, frozen
 
-from fim_lsp.engine.base import CancelToken, OnPiece, PromptTooLongError
-from fim_lsp.engine.kv_state_store import Parking
+from fim_lsp.engine.base import CancelToken, OnToken, PromptTooLongError
+from fim_lsp.engine.kv_state_store import KvStateSaver
 from fim_lsp.engine.llama.adapters import LoadedAdapters
 from fim_lsp.engine.llama.batch import Batch
 from fim_lsp.engine.llama.cache import KvCache
-from fim_lsp.engine.llama.decoding import speak, speak_side_by_side
+from fim_lsp.engine.llama.decoding import decode_stream, decode_streams
 from fim_lsp.engine.llama.draft_cost import can_drop, draft_cost
 from fim_lsp.engine.llama.threads import Threads
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
-from fim_lsp.engine.mirror import Mirror, Seat
+from fim_lsp.engine.mirror import Mirror, Slot
 from fim_lsp.engine.sampling import Logits
-from fim_lsp.engine.sequence import Plan
+from fim_lsp.engine.sequence import ReusePlan
 from fim_lsp.engine.speculation import DRAFT_TOKENS, Drafter, Speculator, decide
-from fim_lsp.engine.token_stream import Speech
+from fim_lsp.engine.token_stream import TokenStream
 from fim_lsp.engine.vocabulary import Vocabulary
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import (
@@ -60,7 +60,7 @@ class LlamaEngine:
     mirror: Mirror = field(repr=False)
     """What the KV cache holds, as far as we know."""
     threads: Threads = field(repr=False)
-    _parking: Parking | None = field(default=None, repr=False)
+    _kv_states: KvStateSaver | None = field(default=None, repr=False)
     _strlen: Any = field(factory=_strlen, repr=False)
     _cache: KvCache = field(repr=False)
 
@@ -76,26 +76,26 @@ class LlamaEngine:
         return KvCache(self._context, self.mirror, batch, len(self._vocabulary.pieces))
 
     def generate(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_piece: OnPiece
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_token: OnToken
     ) -> Generation:
         """See :meth:`fim_lsp.engine.base.Engine.generate`."""
-        return self._generate(prompt, sampling, cancel, (on_piece,))[0]
+        return self._generate(prompt, sampling, cancel, (on_token,))[0]
 
     def generate_candidates(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_pieces: Sequence[OnPiece]
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_tokens: Sequence[OnToken]
     ) -> tuple[Generation, ...]:
         """See :meth:`fim_lsp.engine.base.Engine.generate_candidates`; no more than there are sequences."""
         most = min(len(self.mirror.states), self._settings.batch_tokens)
-        return self._generate(prompt, sampling, cancel, on_pieces[:most])
+        return self._generate(prompt, sampling, cancel, on_tokens[:most])
 
     def _generate(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_pieces: Sequence[OnPiece]
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_tokens: Sequence[OnToken]
     ) -> tuple[Generation, ...]:
         started = time.perf_counter()
-        seat = self._find_seat(prompt, background=False)
-        assert seat is not None  # only background work may go without
+        slot = self._find_slot(prompt, background=False)
+        assert slot is not None  # only background work may go without
         with self._abortable(cancel):
-            plan = self._take(seat, prompt, background=False)
+            plan = self._take(slot, prompt, background=False)
             before = len(self.mirror.tokens)
             ready = self._evaluate(plan.pending, cancel)
             timings = Timings(
@@ -105,12 +105,12 @@ class LlamaEngine:
             )
             if not ready:
                 return (Generation("", FinishReason.CANCELLED, timings),)
-            speeches = [self._speech(prompt, plan, sampling, on_piece) for on_piece in on_pieces]
-            if len(speeches) == 1:
+            streams = [self._token_stream(prompt, plan, sampling, on_token) for on_token in on_tokens]
+            if len(streams) == 1:
                 drafter = self._drafter(prompt, sampling)
-                cost = speak(self._cache, speeches[0], cancel, drafter, self.threads.decoded)
+                cost = decode_stream(self._cache, streams[0], cancel, drafter, self.threads.decoded)
             else:
-                cost = speak_side_by_side(self._cache, speeches, cancel)
+                cost = decode_streams(self._cache, streams, cancel)
             timings = evolve(
                 timings,
                 decodes=cost.decodes,
@@ -118,7 +118,7 @@ class LlamaEngine:
                 accepted_tokens=cost.accepted_tokens,
                 threads=self.threads.count,
             )
-            return tuple(speech.generation(timings) for speech in speeches if speech.count)
+            return tuple(stream.generation(timings) for stream in streams if stream.count)
 
     def _drafter(self, prompt: Prompt, sampling: SamplingParams) -> Drafter | None:
         """Drafts, where they pay; what is drawn can't be foreseen by them."""
@@ -126,19 +126,21 @@ class LlamaEngine:
             return None
         return self._speculator.begin(self.mirror.tokens, self.tokenizer.encode(prompt.draft))
 
-    def _speech(self, prompt: Prompt, plan: Plan, sampling: SamplingParams, on_piece: OnPiece) -> Speech:
+    def _token_stream(
+        self, prompt: Prompt, plan: ReusePlan, sampling: SamplingParams, on_token: OnToken
+    ) -> TokenStream:
         ends = self._vocabulary.ends | prompt.stop_ids
         room = min(sampling.max_tokens, self.info.context - len(self.mirror.tokens))
-        return Speech(self._vocabulary, ends, sampling, room, on_piece, plan.healed)
+        return TokenStream(self._vocabulary, ends, sampling, room, on_token, plan.healed)
 
     def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
         """See :meth:`fim_lsp.engine.base.Engine.prefill`."""
         started = time.perf_counter()
-        seat = self._find_seat(prompt, background=True)
-        if seat is None:
+        slot = self._find_slot(prompt, background=True)
+        if slot is None:
             return Timings()
         with self._abortable(cancel):
-            plan = self._take(seat, prompt, background=True)
+            plan = self._take(slot, prompt, background=True)
             before = len(self.mirror.tokens)
             self._evaluate(plan.pending, cancel)
             evaluated = len(self.mirror.tokens) - before
@@ -171,38 +173,38 @@ class LlamaEngine:
             # The buffer may be freed once the request is gone; llama.cpp must not read it then.
             llama_cpp.llama_set_abort_callback(self._context, llama_cpp.ggml_abort_callback(0), None)
 
-    def _find_seat(self, prompt: Prompt, *, background: bool) -> Seat | None:
+    def _find_slot(self, prompt: Prompt, *, background: bool) -> Slot | None:
         """Choose a sequence, and refuse the prompt while nothing is touched yet."""
         self._adapters.load(prompt.adapters)
         pieces, encode = self._vocabulary.pieces, self.tokenizer.encode
-        seat = self.mirror.find_seat(prompt, pieces, encode, background=background)
-        if seat is not None and seat.plan.prompt_tokens >= self.info.context:
+        slot = self.mirror.find_slot(prompt, pieces, encode, background=background)
+        if slot is not None and slot.plan.prompt_tokens >= self.info.context:
             raise PromptTooLongError(
-                f"The prompt of {seat.plan.prompt_tokens} tokens fills the context window of "
+                f"The prompt of {slot.plan.prompt_tokens} tokens fills the context window of "
                 f"{self.info.context}.",
                 "Raise model.contextTokens or lower prompt.maxTokens.",
             )
-        if seat is not None and self._parking is not None and self._parking.fetch(prompt, seat, pieces):
-            return self.mirror.find_seat(prompt, pieces, encode, background=background)
-        return seat
+        if slot is not None and self._kv_states is not None and self._kv_states.fetch(prompt, slot, pieces):
+            return self.mirror.find_slot(prompt, pieces, encode, background=background)
+        return slot
 
-    def _take(self, seat: Seat, prompt: Prompt, *, background: bool) -> Plan:
+    def _take(self, slot: Slot, prompt: Prompt, *, background: bool) -> ReusePlan:
         """Make the sequence hold what the plan keeps and nothing else."""
         if prompt.adapters != self._adapters.applied:
             self._adapters.apply(prompt.adapters)
-        if self._parking is not None:
-            self._parking.leave(seat, prompt)
-        self.mirror.take(seat, prompt, background=background)
-        sequence, source = seat.choice.sequence, seat.choice.source
+        if self._kv_states is not None:
+            self._kv_states.leave(slot, prompt)
+        self.mirror.take(slot, prompt, background=background)
+        sequence, source = slot.choice.sequence, slot.choice.source
         if source is not None:
             # Whole: llama.cpp can't copy a part from one stream of its cache to another (0.3.36).
             llama_cpp.llama_memory_seq_rm(self._cache.memory, sequence, -1, -1)
             llama_cpp.llama_memory_seq_cp(self._cache.memory, source, sequence, -1, -1)
-        if llama_cpp.llama_memory_seq_rm(self._cache.memory, sequence, seat.plan.keep, -1):
-            return seat.plan
+        if llama_cpp.llama_memory_seq_rm(self._cache.memory, sequence, slot.plan.keep, -1):
+            return slot.plan
         # Recurrent models can only drop everything.
         llama_cpp.llama_memory_seq_rm(self._cache.memory, sequence, -1, -1)
-        return self.mirror.drop_current(seat.plan)
+        return self.mirror.drop_current(slot.plan)
 
     def _evaluate(self, tokens: Sequence[int], cancel: CancelToken) -> bool:
         """Evaluate in batches; False when cancelled. What was evaluated stays, in cache and mirror alike."""
@@ -218,14 +220,14 @@ class LlamaEngine:
     def _logits(self) -> Logits:
         return self._cache.logits()
 
-    def park(self) -> Future[None] | None:
-        """See :meth:`fim_lsp.engine.base.Engine.park`."""
-        return self._parking.park_one() if self._parking is not None else None
+    def save_one(self) -> Future[None] | None:
+        """See :meth:`fim_lsp.engine.base.Engine.save_one`."""
+        return self._kv_states.save_one() if self._kv_states is not None else None
 
     def close(self) -> None:
         """Park what was evaluated, then free adapters, context and weights, in that order."""
-        if self._parking is not None:
-            self._parking.close()
+        if self._kv_states is not None:
+            self._kv_states.close()
         self.mirror.clear()
         self.tokenizer.close()
         self._cache.batch.free()

@@ -12,7 +12,7 @@ import llama_cpp
 import numpy as np
 
 from fim_lsp.engine.kv_state_file import Payload
-from fim_lsp.engine.kv_state_store import Parking, ParkingLot
+from fim_lsp.engine.kv_state_store import KvStateSaver, KvStateStore
 from fim_lsp.engine.mirror import Mirror
 from fim_lsp.settings import ModelSettings
 
@@ -39,8 +39,8 @@ def identity_of(path: Path, settings: ModelSettings) -> Callable[[Mirror], str]:
     return lambda mirror: "\n".join(map(str, (*parts, len(mirror.states))))
 
 
-def park_in(lot: ParkingLot, context: Any, mirror: Mirror) -> Parking:
-    """Parking for the sequences of a context."""
+def make_saver(lot: KvStateStore, context: Any, mirror: Mirror) -> KvStateSaver:
+    """KvStateSaver for the sequences of a context."""
     memory = llama_cpp.llama_get_memory(context)
 
     def copy(sequence: int) -> memoryview | None:
@@ -61,7 +61,7 @@ def park_in(lot: ParkingLot, context: Any, mirror: Mirror) -> Parking:
         llama_cpp.llama_memory_seq_rm(memory, sequence, -1, -1)
         return False
 
-    return Parking(lot, mirror, copy, restore)
+    return KvStateSaver(lot, mirror, copy, restore)
 
 
 def _held(memory: Any, sequence: int) -> int:

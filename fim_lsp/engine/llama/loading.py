@@ -12,10 +12,10 @@ import llama_cpp
 from attrs import evolve
 
 from fim_lsp.engine.base import ModelLoadError, OnLoading
-from fim_lsp.engine.kv_state_store import ParkingLot
+from fim_lsp.engine.kv_state_store import KvStateStore
 from fim_lsp.engine.llama.adapters import CheckAdapter, LoadedAdapters
 from fim_lsp.engine.llama.engine import LlamaEngine
-from fim_lsp.engine.llama.kv_state import identity_of, park_in
+from fim_lsp.engine.llama.kv_state import identity_of, make_saver
 from fim_lsp.engine.llama.log import LastErrors, follow_log
 from fim_lsp.engine.llama.threads import Threads, default_threads
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
@@ -56,7 +56,7 @@ def open_llama(
     """Load weights and open a context.
 
     ``name``, ``template_hint`` and ``notice`` are what the catalog knows beyond the file itself;
-    ``check_adapter`` looks at each adapter before llama.cpp does. Evaluated states are parked in the folder
+    ``check_adapter`` looks at each adapter before llama.cpp does. Evaluated states are saved in the folder
     ``parking``, where one is given.
 
     Check the file with :func:`fim_lsp.models.gguf_header.check_model` before: llama.cpp aborts the whole
@@ -75,7 +75,7 @@ def open_llama(
     info = evolve(info, name=name or info.name, template_hint=template_hint, notice=notice)
     adapters = LoadedAdapters(model, context, check_adapter)
     mirror = Mirror.of(sequences)
-    lot = ParkingLot(parking, identity(mirror), settings.parking_mb * 1_000_000) if parking else None
+    lot = KvStateStore(parking, identity(mirror), settings.parking_mb * 1_000_000) if parking else None
     # Given by hand they are a command; and where a GPU computes, they hardly matter.
     steady = settings.threads is not None or settings.gpu_layers != 0
     engine = LlamaEngine(
@@ -88,7 +88,7 @@ def open_llama(
         adapters,
         mirror,
         threads=Threads(context, None if steady else Pace(default_threads())),
-        parking=park_in(lot, context, mirror) if lot is not None else None,
+        kv_states=make_saver(lot, context, mirror) if lot is not None else None,
     )
     engine.warm_up()
     speculation = engine.decide_speculation()

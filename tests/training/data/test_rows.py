@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from repositories import module
 
-from fim_lsp.completion.open_documents import Neighbours
+from fim_lsp.completion.open_documents import OpenDocuments
 from fim_lsp.completion.prompts import Prompts
 from fim_lsp.prompt.builder import build
 from fim_lsp.prompt.templates import ChosenTemplate
@@ -177,7 +177,7 @@ def test_a_row_with_snippets_begins_with_the_prompt_that_is_served(
         "prefixShare": _SETTINGS.prefix_share,
     }
     served_under = from_wire({"prompt": wire, "sampling": {"maxTokens": 1, "invokedMaxTokens": 1}})
-    neighbours = Neighbours(lambda: [PurePath("/code/shop")])
+    neighbours = OpenDocuments(lambda: [PurePath("/code/shop")])
     prompts = Prompts(_Engine(ModelInfo("x", context=room + 2), base.tokenizer), _chosen(base), neighbours)
     document = DocumentSnapshot("file:///code/shop/src/apple.py", "python", 1, hole.prefix + hole.suffix)
     before = CompletionRequest(document, len(hole.prefix))

@@ -31,7 +31,7 @@ def _one_by_one(scorer: LlamaScorer, given: tuple[int, ...], answer: tuple[int, 
     engine = scorer._engine
     engine.mirror.clear()
     prompt = Prompt(head=given, tail="")
-    engine._take(engine._find_seat(prompt, background=False), prompt, background=False)
+    engine._take(engine._find_slot(prompt, background=False), prompt, background=False)
     total = 0.0
     for end in range(len(given), len(given) + len(answer)):
         tokens = (given + answer)[len(engine.mirror.tokens) : end]

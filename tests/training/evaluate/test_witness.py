@@ -4,20 +4,20 @@ import pytest
 
 from fim_lsp.engine.base import CancelToken
 from fim_lsp.engine.scripted import END, ScriptedEngine
-from fim_lsp.types import FinishReason, Generation, Piece, Prompt, SamplingParams
+from fim_lsp.types import FinishReason, Generation, Prompt, SamplingParams, StreamedToken
 from training.evaluate.witness import WitnessEngine
 
 
 def _ask(said: str, enough: str, overrun: int, max_tokens: int = 64) -> tuple[WitnessEngine, Generation]:
     heard: list[str] = []
 
-    def on_piece(piece: Piece) -> bool:
+    def on_token(piece: StreamedToken) -> bool:
         heard.append(piece.text)
         return "".join(heard) != enough
 
     witness = WitnessEngine(ScriptedEngine(lambda _: said), overrun)
     prompt = Prompt(head=(), tail="x = ")
-    generation = witness.generate(prompt, SamplingParams(max_tokens), CancelToken(), on_piece)
+    generation = witness.generate(prompt, SamplingParams(max_tokens), CancelToken(), on_token)
     assert "".join(heard) == generation.text
     return witness, generation
 
@@ -60,7 +60,7 @@ def test_a_second_try_goes_on_where_the_first_left_and_is_not_what_is_seen() -> 
     witness = WitnessEngine(ScriptedEngine(lambda _: "a" + END, alternatives=lambda _: ("b" + END,)), 0)
     prompt, listen = Prompt((), "same"), lambda _: True
     witness.generate(prompt, SamplingParams(), CancelToken(), listen)
-    other = witness.generate(prompt, SamplingParams(other_than="a"), CancelToken(), listen)
+    other = witness.generate(prompt, SamplingParams(excluded_prefix="a"), CancelToken(), listen)
     assert (other.text, other.timings.evaluated_tokens) == ("b", 1)
     assert witness.seen is not None
     assert witness.seen.written == "a"
@@ -71,7 +71,7 @@ def test_other_answers_come_through_and_the_first_is_seen_to_its_end() -> None:
     witness = WitnessEngine(engine, overrun=9)
     heard: list[str] = []
 
-    def enough(piece: Piece) -> bool:
+    def enough(piece: StreamedToken) -> bool:
         heard.append(piece.text)
         return len(heard) < 2
 

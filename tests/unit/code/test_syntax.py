@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from fim_lsp.code.syntax import Scope, cursor_scope, syntax_errors, wants_multiline
 from fim_lsp.settings import CompletionSettings
 from fim_lsp.types import CompletionRequest, DocumentSnapshot, Trigger
-
-from .golden_cases import CURSOR, cases, request_at
+from tests.golden.cases import CURSOR, cases, request_at
 
 GRAMMARS = ["python", "javascript", "typescript", "typescriptreact", "go", "rust", "java", "c", "cpp"]
 

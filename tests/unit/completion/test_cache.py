@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fim_lsp.completion.cache import Suggestion, SuggestionCache, Surroundings, typed_since
+from fim_lsp.completion.cache import CursorSnapshot, Suggestion, SuggestionCache, typed_since
 from fim_lsp.types import Trigger
 from tests.unit.completion.conftest import request
 
 
 def _cache(marked: str, text: str, **options: object) -> SuggestionCache:
     cache = SuggestionCache(8)
-    cache.put(Surroundings.of(request(marked)), Suggestion(text, **options))
+    cache.put(CursorSnapshot.of(request(marked)), Suggestion(text, **options))
     return cache
 
 
@@ -68,21 +68,21 @@ def test_an_invoked_suggestion_answers_both_triggers():
 def test_the_oldest_is_forgotten_first():
     cache = SuggestionCache(2)
     for name in "abc":
-        cache.put(Surroundings.of(request(f"{name}█")), Suggestion("1"))
+        cache.put(CursorSnapshot.of(request(f"{name}█")), Suggestion("1"))
     assert cache.find(request("a█")) is None
     assert cache.find(request("c█")) is not None
 
 
 def test_a_cache_of_no_size_remembers_nothing():
     cache = SuggestionCache(0)
-    cache.put(Surroundings.of(request("█")), Suggestion("1"))
+    cache.put(CursorSnapshot.of(request("█")), Suggestion("1"))
     assert cache.find(request("█")) is None
 
 
 def test_a_change_beyond_the_window_does_not_matter():
     far = "x" * 5000
     then, now = request(f"{far}\n█"), request(f"{'y' + far[1:]}\nab█")
-    assert typed_since(Surroundings.of(then), Surroundings.of(now)) == "ab"
+    assert typed_since(CursorSnapshot.of(then), CursorSnapshot.of(now)) == "ab"
 
 
 @given(
@@ -93,4 +93,4 @@ def test_a_change_beyond_the_window_does_not_matter():
 def test_what_was_typed_is_found_again(before: str, typed: str, after: str):
     before, after = before.replace("█", ""), after.replace("█", "")
     then, now = request(f"{before}█{after}"), request(f"{before}{typed}█{after}")
-    assert typed_since(Surroundings.of(then), Surroundings.of(now)) == typed
+    assert typed_since(CursorSnapshot.of(then), CursorSnapshot.of(now)) == typed

@@ -29,14 +29,14 @@ async def choosing(make_desk, *said: str, **wire: object) -> Desk:
 
 async def texts(desk: Desk, asked: CompletionRequest) -> list[str]:
     offered = await desk.completer.complete(asked, desk.settings)
-    return [one.text for one in (offered, *offered.others)] if offered is not None else []
+    return [one.text for one in (offered, *offered.alternatives)] if offered is not None else []
 
 
 async def test_an_invoked_request_is_offered_three(make_desk):
     desk = await choosing(make_desk)
     assert await texts(desk, invoked()) == list(SAID[:3])
     assert desk.generations == 1
-    assert desk.completer.last.others == SAID[1:3]
+    assert desk.completer.last.alternatives == SAID[1:3]
     assert desk.completer.last.timings.decodes == 8
 
 
@@ -46,7 +46,7 @@ async def test_an_automatic_request_is_offered_one_and_pays_for_one(make_desk):
     assert await texts(desk, asked) == ["return 1"]
     timings = desk.completer.last.timings
     assert len(desk.evaluated) == timings.evaluated_tokens + timings.generated_tokens
-    assert desk.completer.last.others == ()
+    assert desk.completer.last.alternatives == ()
 
 
 async def test_candidates_can_be_turned_off(make_desk):
@@ -125,12 +125,12 @@ async def test_typing_what_the_second_candidate_says_joins_it(make_desk):
     typed = request(CODE.replace("█", "yi█"), version=2)
     offered = await desk.complete_after(invoked(), typed)
     assert offered is not None
-    assert (offered.text, offered.others) == ("eld 22", ())
+    assert (offered.text, offered.alternatives) == ("eld 22", ())
     assert (desk.generations, desk.completer.last.source) == (1, "joined")
 
 
 def test_what_is_left_after_typing_is_of_those_that_begin_so():
-    suggestion = Suggestion("return 1", others=(Suggestion("repeat"), Suggestion("x")))
+    suggestion = Suggestion("return 1", alternatives=(Suggestion("repeat"), Suggestion("x")))
     left = suggestion.after("re")
     assert left is not None
     assert [one.text for one in left.all] == ["turn 1", "peat"]

@@ -11,8 +11,7 @@ from fim_lsp.code.cursor import WINDOW, surroundings
 from fim_lsp.code.lexical import Scope, scan
 from fim_lsp.completion.filters import FILTERS, FilterStep, postprocess
 from fim_lsp.types import CompletionRequest, DocumentSnapshot
-
-from .golden_cases import CURSOR, cases, request_at
+from tests.golden.cases import CURSOR, cases, request_at
 
 LANGUAGES = ["python", "javascript", "go", "rust", "c", "shellscript", "markdown", "gleam"]
 IDEMPOTENT = {"newlines", "blank", "suffix_lines", "brackets", "trim"}

@@ -9,7 +9,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fim_lsp.completion.open_documents import Neighbours, Place, places_after
+from fim_lsp.completion.open_documents import OpenDocuments, WorkspaceLocation, places_after
 from fim_lsp.settings import CompletionSettings
 from fim_lsp.types import DocumentSnapshot
 
@@ -22,14 +22,14 @@ def _document(name: str = "other.py", text: str = "y = 2\n", language: str = "py
     return DocumentSnapshot(uri, language, 1, text)
 
 
-def _among(*documents: DocumentSnapshot, folders: tuple[str, ...] = ()) -> Neighbours:
-    neighbours = Neighbours(lambda: [PurePath(folder) for folder in folders])
+def _among(*documents: DocumentSnapshot, folders: tuple[str, ...] = ()) -> OpenDocuments:
+    neighbours = OpenDocuments(lambda: [PurePath(folder) for folder in folders])
     for document in documents:
         neighbours.opened(document)
     return neighbours
 
 
-def _paths(neighbours: Neighbours, completion: CompletionSettings = _ON) -> list[str]:
+def _paths(neighbours: OpenDocuments, completion: CompletionSettings = _ON) -> list[str]:
     return [one.path for one in neighbours.of(_HERE, completion)]
 
 
@@ -84,14 +84,14 @@ def test_nor_what_the_editor_says_is_ignored_even_once_it_is_closed():
 def test_without_folders_a_file_has_its_name_alone():
     neighbours = _among(_document("src/a.py"), _document("untitled:Untitled-1"))
     assert _paths(neighbours) == ["a.py"]
-    assert neighbours.place(_HERE) == Place("here.py")
+    assert neighbours.place(_HERE) == WorkspaceLocation("here.py")
 
 
 def test_a_document_is_named_in_the_innermost_folder():
     neighbours = _among(folders=("/project", "/project/part"))
-    assert neighbours.place(_document("part/src/a.py")) == Place("src/a.py", "part")
-    assert neighbours.place(_HERE) == Place("here.py", "project")
-    assert neighbours.place(_document("file:///elsewhere/a.py")) == Place("a.py")
+    assert neighbours.place(_document("part/src/a.py")) == WorkspaceLocation("src/a.py", "part")
+    assert neighbours.place(_HERE) == WorkspaceLocation("here.py", "project")
+    assert neighbours.place(_document("file:///elsewhere/a.py")) == WorkspaceLocation("a.py")
 
 
 def test_closed_documents_are_remembered_for_a_while_and_open_ones_always():

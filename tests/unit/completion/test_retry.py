@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from fim_lsp.completion.retry import Departure
+from fim_lsp.completion.retry import Retry
 from fim_lsp.completion.stopping import is_echo, stop_rules
 from fim_lsp.settings import CompletionSettings
-from fim_lsp.types import Piece, Prompt, SamplingParams, Timings
+from fim_lsp.types import Prompt, SamplingParams, StreamedToken, Timings
 from tests.unit.completion.conftest import Desk, request
 
 CODE = "import os\n█\nimport sys\n\nprint(os, sys)\n"
 
 
-def pieces(*said: tuple[str, float]) -> list[Piece]:
-    return [Piece(text, probability, 0.0) for text, probability in said]
+def pieces(*said: tuple[str, float]) -> list[StreamedToken]:
+    return [StreamedToken(text, probability, 0.0) for text, probability in said]
 
 
 @pytest.mark.parametrize(
@@ -31,17 +31,17 @@ def pieces(*said: tuple[str, float]) -> list[Piece]:
     ids=["unsure", "at once", "its first line", "blank lines", "half a character", "a tie", "nothing"],
 )
 def test_the_second_answer_leaves_the_first_where_the_model_was_least_sure(said, kept, left):
-    departure = Departure.of(pieces(*said))
+    departure = Retry.of(pieces(*said))
     assert (departure.kept, departure.left) == (kept, left)
 
 
 def test_it_goes_on_behind_what_is_kept():
-    departure = Departure("import", " sys")
+    departure = Retry("import", " sys")
     prompt = Prompt((1, 2), "import os\n", heal=True)
     assert (departure.prompt(prompt).tail, departure.prompt(prompt).heal) == ("import os\nimport", False)
-    assert departure.sampling(SamplingParams(7)) == SamplingParams(7, other_than=" sys")
-    assert Departure("", "x").prompt(prompt).heal
-    assert Departure().prompt(prompt) == prompt
+    assert departure.sampling(SamplingParams(7)) == SamplingParams(7, excluded_prefix=" sys")
+    assert Retry("", "x").prompt(prompt).heal
+    assert Retry().prompt(prompt) == prompt
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from fim_lsp.completion.stopping import TAIL_TOKENS, Stop, StopRules, check, stop_rules
 from fim_lsp.settings import CompletionSettings
-
-from .golden_cases import CURSOR, cases, request_at
+from tests.golden.cases import CURSOR, cases, request_at
 
 lines = st.lists(
     st.sampled_from(

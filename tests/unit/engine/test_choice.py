@@ -6,81 +6,81 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fim_lsp.engine.sequence import Candidate, Choice, choose_sequence
+from fim_lsp.engine.sequence import SequenceChoice, SlotFit, choose_sequence
 
-FREE = Candidate(0, 0, 0)
+FREE = SlotFit(0, 0, 0)
 
 
 @pytest.mark.parametrize(
     ("why", "candidates", "choice"),
     [
-        ("all free: any one", [FREE, FREE], Choice(0)),
-        ("typing on goes on where it was", [Candidate(500, 499, 3), FREE], Choice(0)),
-        ("the longest prefix wins", [Candidate(500, 300, 9), Candidate(500, 480, 1)], Choice(1)),
-        ("of equals the latest", [Candidate(500, 400, 1), Candidate(500, 400, 2)], Choice(1)),
-        ("another document takes a free one", [Candidate(500, 3, 9), FREE], Choice(1)),
-        ("else the least recently used", [Candidate(500, 3, 9), Candidate(500, 3, 4)], Choice(1)),
-        ("a shared head is copied", [Candidate(900, 200, 9), FREE], Choice(1, source=0)),
+        ("all free: any one", [FREE, FREE], SequenceChoice(0)),
+        ("typing on goes on where it was", [SlotFit(500, 499, 3), FREE], SequenceChoice(0)),
+        ("the longest prefix wins", [SlotFit(500, 300, 9), SlotFit(500, 480, 1)], SequenceChoice(1)),
+        ("of equals the latest", [SlotFit(500, 400, 1), SlotFit(500, 400, 2)], SequenceChoice(1)),
+        ("another document takes a free one", [SlotFit(500, 3, 9), FREE], SequenceChoice(1)),
+        ("else the least recently used", [SlotFit(500, 3, 9), SlotFit(500, 3, 4)], SequenceChoice(1)),
+        ("a shared head is copied", [SlotFit(900, 200, 9), FREE], SequenceChoice(1, source=0)),
         (
             "though not over what it is copied from",
-            [Candidate(900, 200, 1), Candidate(900, 0, 2)],
-            Choice(1, source=0),
+            [SlotFit(900, 200, 1), SlotFit(900, 0, 2)],
+            SequenceChoice(1, source=0),
         ),
-        ("a few tokens are not worth a copy", [Candidate(900, 20, 9), FREE], Choice(1)),
+        ("a few tokens are not worth a copy", [SlotFit(900, 20, 9), FREE], SequenceChoice(1)),
         (
             "nor are a few more of them",
-            [Candidate(900, 110, 9), Candidate(100, 100, 1)],
-            Choice(1),
+            [SlotFit(900, 110, 9), SlotFit(100, 100, 1)],
+            SequenceChoice(1),
         ),
         (
             "a place drops what is its own",
-            [Candidate(900, 200, 9, same_place=True), FREE],
-            Choice(0),
+            [SlotFit(900, 200, 9, same_location=True), FREE],
+            SequenceChoice(0),
         ),
-        ("one sequence has to do for everything", [Candidate(900, 200, 9)], Choice(0)),
+        ("one sequence has to do for everything", [SlotFit(900, 200, 9)], SequenceChoice(0)),
     ],
 )
-def test_the_user_waits_as_little_as_possible(why: str, candidates: list[Candidate], choice: Choice):
+def test_the_user_waits_as_little_as_possible(why: str, candidates: list[SlotFit], choice: SequenceChoice):
     assert choose_sequence(candidates) == choice, why
 
 
 @pytest.mark.parametrize(
     ("why", "candidates", "choice"),
     [
-        ("the user's own is copied", [Candidate(900, 800, 9), FREE], Choice(1, source=0)),
+        ("the user's own is copied", [SlotFit(900, 800, 9), FREE], SequenceChoice(1, source=0)),
         (
             "even for the same place",
-            [Candidate(900, 800, 9, same_place=True), FREE],
-            Choice(1, source=0),
+            [SlotFit(900, 800, 9, same_location=True), FREE],
+            SequenceChoice(1, source=0),
         ),
-        ("a mere continuation costs it nothing", [Candidate(900, 900, 9), FREE], Choice(0)),
+        ("a mere continuation costs it nothing", [SlotFit(900, 900, 9), FREE], SequenceChoice(0)),
         (
             "a shadow is brought up to date where it is",
-            [Candidate(900, 800, 9), Candidate(700, 500, 8, same_place=True), FREE],
-            Choice(2, source=0),
+            [SlotFit(900, 800, 9), SlotFit(700, 500, 8, same_location=True), FREE],
+            SequenceChoice(2, source=0),
         ),
         (
             "if that saves anything",
-            [Candidate(900, 500, 9), Candidate(700, 500, 8, same_place=True), FREE],
-            Choice(1),
+            [SlotFit(900, 500, 9), SlotFit(700, 500, 8, same_location=True), FREE],
+            SequenceChoice(1),
         ),
         (
             "another place is not cut short",
-            [Candidate(900, 0, 9), Candidate(700, 500, 8), FREE],
-            Choice(2, source=1),
+            [SlotFit(900, 0, 9), SlotFit(700, 500, 8), FREE],
+            SequenceChoice(2, source=1),
         ),
-        ("the user's own is never given away", [Candidate(900, 800, 1)], None),
-        ("not even where it is the oldest", [Candidate(900, 0, 1), Candidate(900, 0, 2)], Choice(1)),
+        ("the user's own is never given away", [SlotFit(900, 800, 1)], None),
+        ("not even where it is the oldest", [SlotFit(900, 0, 1), SlotFit(900, 0, 2)], SequenceChoice(1)),
     ],
 )
 def test_work_in_the_background_costs_the_user_nothing(
-    why: str, candidates: list[Candidate], choice: Choice | None
+    why: str, candidates: list[SlotFit], choice: SequenceChoice | None
 ):
     assert choose_sequence(candidates, spare=0) == choice, why
 
 
 _candidates = st.builds(
-    lambda held, kept, used, same: Candidate(held, min(held, kept), used, same),
+    lambda held, kept, used, same: SlotFit(held, min(held, kept), used, same),
     st.integers(0, 1000),
     st.integers(0, 1000),
     st.integers(0, 20),
@@ -89,7 +89,7 @@ _candidates = st.builds(
 
 
 @given(st.lists(_candidates, min_size=1, max_size=5), st.booleans())
-def test_a_choice_never_reuses_less_than_a_copy_is_worth(candidates: list[Candidate], background: bool):
+def test_a_choice_never_reuses_less_than_a_copy_is_worth(candidates: list[SlotFit], background: bool):
     choice = choose_sequence(candidates, spare=0 if background else None)
     if choice is None:
         assert len(candidates) <= 2

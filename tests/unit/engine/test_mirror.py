@@ -19,14 +19,14 @@ ADAPTED = (AppliedAdapter(Path("style.gguf")),)
 
 def evaluate(mirror: Mirror, prompt: Prompt, *, background: bool = False) -> int | None:
     """Evaluate a prompt whole; how many tokens that took, or None where there was nothing to do."""
-    seat = mirror.find_seat(prompt, TOKENIZER.pieces, TOKENIZER.encode, background=background)
-    if seat is None:
+    slot = mirror.find_slot(prompt, TOKENIZER.pieces, TOKENIZER.encode, background=background)
+    if slot is None:
         return None
-    mirror.take(seat, prompt, background=background)
-    assert len(mirror.tokens) == seat.plan.keep
-    mirror.tokens.extend(seat.plan.pending)
+    mirror.take(slot, prompt, background=background)
+    assert len(mirror.tokens) == slot.plan.keep
+    mirror.tokens.extend(slot.plan.pending)
     assert TOKENIZER.decode(mirror.tokens) == prompt.tail
-    return len(seat.plan.pending)
+    return len(slot.plan.pending)
 
 
 @pytest.fixture
@@ -58,12 +58,12 @@ def test_what_two_prompts_share_is_evaluated_once(mirror: Mirror):
 def test_a_place_stays_in_its_sequence_however_it_changes(mirror: Mirror):
     evaluate(mirror, Prompt((), OTHER))
     for changed in (ONE, "x" + ONE, "y" + ONE, "z" + ONE, "q" + ONE):
-        evaluate(mirror, Prompt((), changed, place="a.py:0"))
+        evaluate(mirror, Prompt((), changed, location="a.py:0"))
     assert evaluate(mirror, Prompt((), OTHER)) == 1
 
 
 def test_adapters_have_sequences_of_their_own(mirror: Mirror):
-    plain, adapted = Prompt((), ONE, place="a"), Prompt((), ONE, place="a", adapters=ADAPTED)
+    plain, adapted = Prompt((), ONE, location="a"), Prompt((), ONE, location="a", adapters=ADAPTED)
     evaluate(mirror, plain)
     assert evaluate(mirror, adapted) == len(ONE)
     assert evaluate(mirror, plain) == 1
@@ -71,10 +71,10 @@ def test_adapters_have_sequences_of_their_own(mirror: Mirror):
 
 
 def test_work_in_the_background_leaves_the_foreground_as_it_is(mirror: Mirror):
-    evaluate(mirror, Prompt((), ONE + OTHER, place="a"))
+    evaluate(mirror, Prompt((), ONE + OTHER, location="a"))
     for ahead in (ONE + "x" * 40, ONE + "y" * 40, ONE + "z" * 40):
-        assert evaluate(mirror, Prompt((), ahead, place="a"), background=True) == 40
-    assert evaluate(mirror, Prompt((), ONE + OTHER, place="a")) == 1
+        assert evaluate(mirror, Prompt((), ahead, location="a"), background=True) == 40
+    assert evaluate(mirror, Prompt((), ONE + OTHER, location="a")) == 1
 
 
 def test_what_was_prepared_costs_one_token_when_it_is_asked_for(mirror: Mirror):
@@ -95,10 +95,10 @@ def test_one_sequence_has_no_room_for_work_in_the_background():
 def test_a_cache_that_can_not_drop_a_tail_evaluates_what_it_lost(mirror: Mirror):
     evaluate(mirror, Prompt((), ONE))
     prompt = Prompt((), ONE[:-3])
-    seat = mirror.find_seat(prompt, TOKENIZER.pieces, TOKENIZER.encode)
-    assert seat is not None
-    mirror.take(seat, prompt)
-    plan = mirror.drop_current(seat.plan)
+    slot = mirror.find_slot(prompt, TOKENIZER.pieces, TOKENIZER.encode)
+    assert slot is not None
+    mirror.take(slot, prompt)
+    plan = mirror.drop_current(slot.plan)
     assert mirror.tokens == []
     assert plan.keep == 0
     assert plan.pending == TOKENIZER.encode(prompt.tail)

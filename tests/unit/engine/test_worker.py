@@ -8,7 +8,7 @@ import pytest
 from attrs import frozen
 
 from fim_lsp.engine.base import CancelToken, EngineError, ModelLoadError, OnLoading, OvertakenError
-from fim_lsp.engine.kv_state_store import ParkingLot, parked_files
+from fim_lsp.engine.kv_state_store import KvStateStore, kv_state_files
 from fim_lsp.engine.scripted import ScriptedEngine
 from fim_lsp.engine.worker import InferenceWorker, WorkerState
 from fim_lsp.settings import ModelSettings
@@ -238,29 +238,29 @@ async def test_there_is_nothing_to_unload_without_a_model_or_while_one_loads():
 
 
 async def test_states_are_parked_one_by_one_until_all_are(tmp_path):
-    lot = ParkingLot(tmp_path, "scripted", 1_000_000)
-    worker = await _loaded(ScriptedEngine(lambda _: "1").parked_in(lot))
+    lot = KvStateStore(tmp_path, "scripted", 1_000_000)
+    worker = await _loaded(ScriptedEngine(lambda _: "1").saves_in(lot))
     for text in ("a = 1\n" * 20, "b = 2\n" * 20):
         await worker.generate(Prompt((), text), SamplingParams(), CancelToken(), lambda _: True)
     for expected in (1, 2):
-        assert await worker.park()
-        assert len(parked_files(tmp_path)) == expected
-    assert not await worker.park()
+        assert await worker.save_one()
+        assert len(kv_state_files(tmp_path)) == expected
+    assert not await worker.save_one()
     await worker.close()
 
 
 async def test_there_is_nothing_to_park_without_a_model_or_a_lot():
     worker = InferenceWorker(lambda *_: ScriptedEngine(lambda _: "1"))
-    assert not await worker.park()
+    assert not await worker.save_one()
     worker = await _loaded(ScriptedEngine(lambda _: "1"))
     await worker.generate(Prompt((), "a = 1\n" * 20), SamplingParams(), CancelToken(), lambda _: True)
-    assert not await worker.park()
+    assert not await worker.save_one()
     await worker.close()
 
 
 async def test_a_close_parks_what_was_evaluated(tmp_path):
-    lot = ParkingLot(tmp_path, "scripted", 1_000_000)
-    worker = await _loaded(ScriptedEngine(lambda _: "1").parked_in(lot))
+    lot = KvStateStore(tmp_path, "scripted", 1_000_000)
+    worker = await _loaded(ScriptedEngine(lambda _: "1").saves_in(lot))
     await worker.generate(Prompt((), "a = 1\n" * 20), SamplingParams(), CancelToken(), lambda _: True)
     await worker.close()
-    assert len(parked_files(tmp_path)) == 1
+    assert len(kv_state_files(tmp_path)) == 1

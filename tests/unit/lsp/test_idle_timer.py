@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fim_lsp.lsp.idle_timer import Rest
+from fim_lsp.lsp.idle_timer import IdleTimer
 
 SOON = 0.001
 
@@ -26,7 +26,7 @@ async def turns_of_the_loop(count: int = 20) -> None:
 
 async def test_rest_comes_once():
     acted = Acted()
-    Rest(acted, busy=lambda: False).arm(SOON)
+    IdleTimer(acted, busy=lambda: False).arm(SOON)
     await asyncio.wait_for(acted.now.wait(), 5)
     await turns_of_the_loop()
     assert acted.times == 1
@@ -34,7 +34,7 @@ async def test_rest_comes_once():
 
 async def test_no_rest_while_it_is_used_and_rest_after_the_last_user():
     acted = Acted()
-    rest = Rest(acted, busy=lambda: False)
+    rest = IdleTimer(acted, busy=lambda: False)
     rest.arm(SOON)
     with rest.used():
         with rest.used():
@@ -46,7 +46,7 @@ async def test_no_rest_while_it_is_used_and_rest_after_the_last_user():
 
 async def test_rest_comes_again_after_each_use():
     acted = Acted()
-    rest = Rest(acted, busy=lambda: False)
+    rest = IdleTimer(acted, busy=lambda: False)
     rest.arm(SOON)
     for expected in (1, 2):
         acted.now.clear()
@@ -59,14 +59,14 @@ async def test_rest_comes_again_after_each_use():
 async def test_work_that_nobody_waits_for_puts_rest_off():
     acted = Acted()
     work = iter([True, True, True, False])
-    Rest(acted, busy=lambda: next(work)).arm(SOON)
+    IdleTimer(acted, busy=lambda: next(work)).arm(SOON)
     await asyncio.wait_for(acted.now.wait(), 5)
     assert next(work, None) is None
 
 
 async def test_never_means_never():
     acted = Acted()
-    rest = Rest(acted, busy=lambda: False)
+    rest = IdleTimer(acted, busy=lambda: False)
     for after_s in (SOON, None, SOON, 0):
         rest.arm(after_s)
     with rest.used():
@@ -86,7 +86,7 @@ async def test_a_failure_at_rest_is_logged_and_the_next_rest_comes(caplog):
         if acted.times == 1:
             raise OSError("no")
 
-    rest = Rest(fail_first, busy=lambda: False)
+    rest = IdleTimer(fail_first, busy=lambda: False)
     rest.arm(SOON)
     await asyncio.wait_for(acted.now.wait(), 5)
     acted.now.clear()

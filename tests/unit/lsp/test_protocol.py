@@ -119,7 +119,7 @@ def test_a_carriage_return_is_not_part_of_the_line():
 
 
 def test_each_of_several_suggestions_is_an_item_whose_command_says_which():
-    completion = Completion("rn 1", others=(Completion("rn x"), Completion("ry:")))
+    completion = Completion("rn 1", alternatives=(Completion("rn x"), Completion("ry:")))
     params, document = _place("x\n    retu█", trigger_kind=1)
     request = protocol.to_request(params, document)
     items = protocol.to_inline_items(completion, params, request, UTF16).items

@@ -167,7 +167,7 @@ def test_cut_weights_are_refused_with_what_is_missing(tmp_path: Path) -> None:
         ({"general.type": "imatrix"}, "importance matrix"),
         ({"general.architecture": "clip"}, "image encoder"),
         ({"general.architecture": "nomic-bert"}, "text encoder"),
-        ({"general.architecture": "whisper"}, "speech"),
+        ({"general.architecture": "whisper"}, "stream"),
         ({"general.architecture": "t5encoder"}, "text encoder"),
         ({"general.architecture": ""}, "doesn't name the architecture"),
     ],

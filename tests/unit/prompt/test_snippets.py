@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from fim_lsp.prompt.snippets import (
     CHUNK_LINES,
     Definition,
-    Neighbour,
-    Sight,
+    OtherDocument,
+    SnippetQuery,
     choose,
     cut,
     is_readable,
@@ -31,17 +31,17 @@ _WEATHER = "".join(f"def wind_{n}(storm):\n    return storm.gust * {n}\n" for n 
 _INVOICE = "from cart import Cart\n\n\ndef invoice(cart: Cart):\n    cart.total_price, cart.entries, █\n"
 
 
-def _neighbour(path: str, text: str, *names: str, **options: object) -> Neighbour:
+def _neighbour(path: str, text: str, *names: str, **options: object) -> OtherDocument:
     lines = text.split("\n")
     definitions = [
         Definition(name, (next(n for n, line in enumerate(lines) if name in line), len(lines)))
         for name in names
     ]
-    return Neighbour(path, text, cut(text, definitions), **options)
+    return OtherDocument(path, text, cut(text, definitions), **options)
 
 
-def _sight(marked: str = _INVOICE, imported: str = "") -> Sight:
-    return Sight.of(request_at(marked), 1024, frozenset(imported.split()))
+def _sight(marked: str = _INVOICE, imported: str = "") -> SnippetQuery:
+    return SnippetQuery.of(request_at(marked), 1024, frozenset(imported.split()))
 
 
 def _choose(sight, neighbours, current=(), most=3, chars=2000):
