@@ -54,11 +54,11 @@ def moving(canvas: Canvas, frames: Sequence[Frame], *, last_s: float, resting: i
     always = groups.pop(tuple(range(len(frames))), [])
     styles, bodies = [_FONTS], [*map(_element, _boxes(always))]
     starts = [frame.at_s for frame in frames]
-    for number, indexes in enumerate(groups):
+    for number, group in enumerate(groups):
         styles.append(
-            f".g{number}{{opacity:{int(resting in indexes)};"
+            f".g{number}{{opacity:{int(resting in group)};"
             f"animation:a{number} {whole_s:.2f}s step-end infinite}}"
-            f"@keyframes a{number}{{{_keyframes(starts, whole_s, indexes)}}}"
+            f"@keyframes a{number}{{{_keyframes(starts, whole_s, group)}}}"
         )
     styles.append("@media(prefers-reduced-motion:reduce){g{animation:none!important}}")
     # Boxes below words in all groups: the box of one moment must not hide a word of all of them.

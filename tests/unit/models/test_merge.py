@@ -128,22 +128,6 @@ def test_a_file_type_is_one_of_matrices(
     assert kinds["blk.0.attn_norm.weight"] == "F32"
 
 
-def test_llama_cpp_loads_the_result(base: Path, adapter: Adapter, tmp_path: Path) -> None:
-    from fim_lsp.engine.llama import open_llama
-    from fim_lsp.prompt.templates import choose_template
-    from fim_lsp.settings import ModelSettings
-
-    merge(base, adapter, tmp_path / "merged.gguf")
-    engine = open_llama(tmp_path / "merged.gguf", ModelSettings(context_tokens=256))
-    try:
-        chosen = choose_template(engine.info, engine.tokenizer, None)
-        assert chosen.template is not None
-        assert chosen.template.name == "fim-lsp"
-        assert chosen.template.order == "suffix_first"
-    finally:
-        engine.close()
-
-
 def test_another_base_is_refused(base: Path, adapter: Adapter, tmp_path: Path) -> None:
     other = write_base(tmp_path / "other.gguf")
     with pytest.raises(ModelError, match=r"made for base\.gguf.*other\.gguf is another file"):

@@ -1,4 +1,4 @@
-"""The developers' programs: which requirements are installed, and from where llama.cpp comes."""
+"""Where llama-cpp-python comes from: an index of wheels that answers, or a compiler."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import ClassVar
 import pytest
 
 from tools.install_llama_cpp import find_index, has_wheel, pinned_version, read_page
-from tools.requirements import package_of, read_project, requirements
 
 PAGE = '<a href="https://host/v0.3.36/llama_cpp_python-0.3.36-py3-none-linux_x86_64.whl">wheel</a>'
 
@@ -38,33 +37,6 @@ def index() -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/whl"
         server.shutdown()
-
-
-@pytest.mark.parametrize(
-    ("requirement", "package"),
-    [
-        ("llama_cpp_python>=0.3.36,<0.4", "llama-cpp-python"),
-        ("tomli>=2.0; python_version < '3.11'", "tomli"),
-        ("fim-lsp[plot]", "fim-lsp"),
-    ],
-)
-def test_a_requirement_names_its_package(requirement: str, package: str) -> None:
-    assert package_of(requirement) == package
-
-
-def test_an_extra_brings_those_that_it_names() -> None:
-    project = {
-        "dependencies": ["attrs>=24", "llama-cpp-python>=0.3"],
-        "optional-dependencies": {"plot": ["matplotlib"], "dev": ["fim-lsp[plot]", "ruff"]},
-    }
-    found = list(requirements(project, ["dev"], {"llama-cpp-python"}))
-    assert found == ["attrs>=24", "matplotlib", "ruff"]
-
-
-def test_the_unit_tests_are_set_up_without_llama_cpp_and_torch() -> None:
-    packages = {package_of(line) for line in requirements(read_project(), ["dev"], {"llama-cpp-python"})}
-    assert {"pytest", "ruff", "mypy", "pygls", "matplotlib"} <= packages
-    assert packages.isdisjoint({"llama-cpp-python", "torch", "fim-lsp"})
 
 
 def test_the_pinned_version_is_read_from_the_constraints() -> None:
