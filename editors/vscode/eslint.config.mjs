@@ -15,7 +15,12 @@ export default tseslint.config(
     },
   },
   {
-    // node:test wants no promise of `test` awaited; bodies of describe-like functions may be long.
+    // What is in src/pure is tested without an editor.
+    files: ["src/pure/**"],
+    rules: { "no-restricted-imports": ["error", { patterns: ["vscode", "vscode-*", "node:*"] }] },
+  },
+  {
+    // Promises of node:test's `test` need not be awaited; a test may be long.
     files: ["test/**"],
     rules: { "@typescript-eslint/no-floating-promises": "off", "max-lines-per-function": "off" },
   },

@@ -1,7 +1,8 @@
-// Picking LoRA adapters; the server swaps them without a restart.
+// The picker for LoRA adapters. The server applies a change without a restart.
 import path from "node:path";
-import { ConfigurationTarget, type QuickPickItem, window, workspace } from "vscode";
-import { type Adapter, added, isOn, switched } from "./pure/adapterList";
+import { type QuickPickItem, window, workspace } from "vscode";
+import { type Adapter, addAdapter, isOn, turnOnOnly } from "./pure/adapterList";
+import { updateSetting } from "./settings";
 
 interface Entry extends QuickPickItem {
   readonly adapter?: Adapter;
@@ -9,10 +10,10 @@ interface Entry extends QuickPickItem {
 
 const ADD: Entry = { label: "$(add) Add a LoRA file…" };
 
-/** Let the user switch adapters on and off, or add one. */
+/** Let the user turn adapters on and off, or add one. */
 export async function pickAdapters(): Promise<void> {
   const adapters = workspace.getConfiguration("fimLsp").get<Adapter[]>("adapters", []);
-  if (adapters.length === 0) return add(adapters);
+  if (adapters.length === 0) return pickFile(adapters);
   const entries = adapters.map((adapter): Entry => ({
     label: path.basename(adapter.path),
     description: adapter.scale === undefined || !isOn(adapter) ? "" : `scale ${adapter.scale}`,
@@ -23,30 +24,24 @@ export async function pickAdapters(): Promise<void> {
   const options = { canPickMany: true as const, title: "Adapters to apply", placeHolder: "Name" };
   const picked = await window.showQuickPick<Entry>([...entries, ADD], options);
   if (!picked) return;
-  const on = picked.flatMap(({ adapter }) => (adapter ? [adapter.path] : []));
-  const chosen = switched(adapters, on);
-  await (picked.includes(ADD) ? add(chosen) : save(chosen));
+  const pickedPaths = picked.flatMap(({ adapter }) => (adapter ? [adapter.path] : []));
+  const changed = turnOnOnly(adapters, pickedPaths);
+  await (picked.includes(ADD) ? pickFile(changed) : save(changed));
 }
 
-async function add(adapters: readonly Adapter[]): Promise<void> {
+async function pickFile(adapters: readonly Adapter[]): Promise<void> {
   const files = await window.showOpenDialog({
     filters: { "LoRA adapters": ["gguf"] },
     title: "LoRA Adapter",
     openLabel: "Use This Adapter",
   });
   const file = files?.[0]?.fsPath;
-  await save(file ? added(adapters, file) : adapters);
+  await save(file ? addAdapter(adapters, file) : adapters);
 }
 
-/** Adapters are trained on a project, so they belong to its workspace, where there is one. */
+/** Save to the workspace if there is one, because an adapter is trained on a project. */
 async function save(adapters: readonly Adapter[]): Promise<void> {
-  const section = workspace.getConfiguration("fimLsp");
-  const set = section.inspect("adapters");
-  const forUser =
-    !workspace.workspaceFolders || (set?.globalValue !== undefined && set.workspaceValue === undefined);
-  await section.update(
-    "adapters",
-    adapters,
-    forUser ? ConfigurationTarget.Global : ConfigurationTarget.Workspace,
-  );
+  const values = workspace.getConfiguration("fimLsp").inspect("adapters");
+  const onlyUserValue = values?.globalValue !== undefined && values.workspaceValue === undefined;
+  await updateSetting("adapters", adapters, { workspace: !onlyUserValue });
 }

@@ -1,14 +1,14 @@
-// Every command of the extension.
+// All commands of the extension.
 import { type Disposable, type LogOutputChannel, commands, window } from "vscode";
 import { pickAdapters } from "./adapterPicker";
+import type { Gate } from "./gate";
 import { showMenu } from "./menu";
 import { fetchModel, offerModel, pickModel } from "./modelPicker";
 import type { Pages } from "./pages";
-import type { Gate } from "./gate";
 import type { Server } from "./server";
 import type { StatusBar } from "./statusBar";
 
-/** The editor's own commands under names that users find in the palette. */
+/** VS Code's own commands, under names that users find in the command palette. */
 const EDITOR_COMMANDS = {
   "fimLsp.trigger": "editor.action.inlineSuggest.trigger",
   "fimLsp.acceptAll": "editor.action.inlineSuggest.commit",
@@ -18,6 +18,7 @@ const EDITOR_COMMANDS = {
   "fimLsp.showPrevious": "editor.action.inlineSuggest.showPrevious",
 };
 
+/** Register every command. */
 export function registerCommands(
   server: Server,
   status: StatusBar,
@@ -32,7 +33,7 @@ export function registerCommands(
     "fimLsp.toggleLanguage": () => gate.toggleLanguage(window.activeTextEditor?.document.languageId ?? ""),
     "fimLsp.pickModel": () => pickModel(server, status),
     "fimLsp.fetchModel": (name?: string) => (name ? fetchModel(server, name) : pickModel(server, status)),
-    // Not in the palette: the server's own word leads here.
+    // Not in the command palette: run when the server reports a missing model.
     "fimLsp.offerModel": (name: string) => offerModel(server, status, name),
     "fimLsp.pickAdapters": () => pickAdapters(),
     "fimLsp.why": () => pages.explain(),

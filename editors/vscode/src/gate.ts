@@ -1,14 +1,8 @@
-// The gate with its switches: the session's, and those in the settings.
-import {
-  ConfigurationTarget,
-  type Disposable,
-  type TextDocument,
-  type TextEditor,
-  window,
-  workspace,
-} from "vscode";
-import { type Permissions, type Place, agree, whyOff, withLanguage } from "./pure/gateRules";
+// Decides whether the server is asked, from the switches in the session and the settings.
+import { type Disposable, type TextDocument, type TextEditor, window, workspace } from "vscode";
 import { IgnoredFiles } from "./ignoredFiles";
+import { type CursorLine, type Switches, disabledReason, haveSameLine, setDisabled } from "./pure/gateRules";
+import { updateSetting } from "./settings";
 import type { StatusBar } from "./statusBar";
 
 export class Gate implements Disposable {
@@ -25,7 +19,7 @@ export class Gate implements Disposable {
     refresh();
   }
 
-  get permissions(): Permissions {
+  get switches(): Switches {
     const completion = workspace.getConfiguration("fimLsp.completion");
     return {
       session: this.session,
@@ -34,14 +28,14 @@ export class Gate implements Disposable {
     };
   }
 
-  /** Whether the server may be asked about this document, by all cursors in it. */
+  /** Return whether the server may be asked about a document, for all cursors in it. */
   async allows(document: TextDocument): Promise<boolean> {
-    const off = whyOff(this.permissions, document.languageId, await this.ignored.has(document));
+    const reason = disabledReason(this.switches, document.languageId, await this.ignored.has(document));
     const editor = window.activeTextEditor;
-    return off === undefined && (editor?.document !== document || agree(places(editor)));
+    return reason === undefined && (editor?.document !== document || haveSameLine(cursorLines(editor)));
   }
 
-  /** Open documents that the user keeps out: no other one's prompt may show them either. */
+  /** List the open documents that are ignored. The server must not show them in the prompts of others. */
   async ignoredDocuments(): Promise<TextDocument[]> {
     const documents = workspace.textDocuments;
     const ignored = await Promise.all(documents.map((document) => this.ignored.has(document)));
@@ -54,13 +48,13 @@ export class Gate implements Disposable {
   }
 
   async toggleLanguage(language: string): Promise<void> {
-    const { disabledLanguages } = this.permissions;
-    const off = !disabledLanguages.includes(language);
-    await set("disabledLanguages", withLanguage(disabledLanguages, language, off));
+    const { disabledLanguages } = this.switches;
+    const disable = !disabledLanguages.includes(language);
+    await updateSetting("completion.disabledLanguages", setDisabled(disabledLanguages, language, disable));
   }
 
   async toggleWorkspace(): Promise<void> {
-    await set("enabled", !this.permissions.enabled, workspace.workspaceFolders !== undefined);
+    await updateSetting("completion.enabled", !this.switches.enabled, { workspace: true });
   }
 
   dispose(): void {
@@ -71,19 +65,13 @@ export class Gate implements Disposable {
   private async refresh(): Promise<void> {
     const document = window.activeTextEditor?.document;
     const ignored = document !== undefined && (await this.ignored.has(document));
-    if (document !== window.activeTextEditor?.document) return; // another refresh is on its way
-    this.status.update({ off: whyOff(this.permissions, document?.languageId ?? "", ignored) });
+    if (document !== window.activeTextEditor?.document) return; // a later refresh shows the other document
+    const reason = disabledReason(this.switches, document?.languageId ?? "", ignored);
+    this.status.update({ disabledReason: reason });
   }
 }
 
-/** Write a setting where it is already set, else for the workspace or the user. */
-async function set(key: string, value: unknown, here = false): Promise<void> {
-  const section = workspace.getConfiguration("fimLsp.completion");
-  const inWorkspace = here || section.inspect(key)?.workspaceValue !== undefined;
-  await section.update(key, value, inWorkspace ? ConfigurationTarget.Workspace : ConfigurationTarget.Global);
-}
-
-function places(editor: TextEditor): Place[] {
+function cursorLines(editor: TextEditor): CursorLine[] {
   return editor.selections.map(({ active }) => {
     const { text } = editor.document.lineAt(active.line);
     return { before: text.slice(0, active.character), after: text.slice(active.character) };

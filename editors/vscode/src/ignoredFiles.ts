@@ -1,30 +1,31 @@
-// Files that the user keeps out: ignored by git, or listed in a `.fimignore` of the same syntax.
+// Files that get no suggestions: ignored by git, or listed in a `.fimignore`, which has the syntax of .gitignore.
 import { homedir } from "node:os";
 import path from "node:path";
 import ignore from "ignore";
 import { type Disposable, type TextDocument, Uri, workspace } from "vscode";
 import { run } from "./processes";
 
-/** Remembers the answer for each file until an ignore file changes. */
+/** Caches the answer for each file until an ignore file changes. */
 export class IgnoredFiles implements Disposable {
   private readonly answers = new Map<string, Promise<boolean>>();
   private readonly watcher = workspace.createFileSystemWatcher("**/{.gitignore,.fimignore}");
 
   constructor() {
-    const forget = () => {
+    const clear = () => {
       this.answers.clear();
     };
-    this.watcher.onDidChange(forget);
-    this.watcher.onDidCreate(forget);
-    this.watcher.onDidDelete(forget);
+    this.watcher.onDidChange(clear);
+    this.watcher.onDidCreate(clear);
+    this.watcher.onDidDelete(clear);
   }
 
+  /** Return whether a document is ignored. */
   has(document: TextDocument): Promise<boolean> {
     if (document.uri.scheme !== "file") return Promise.resolve(false);
     const key = document.uri.toString();
-    const known = this.answers.get(key) ?? isIgnored(document.uri);
-    this.answers.set(key, known);
-    return known;
+    const answer = this.answers.get(key) ?? isIgnored(document.uri);
+    this.answers.set(key, answer);
+    return answer;
   }
 
   dispose(): void {
@@ -33,10 +34,10 @@ export class IgnoredFiles implements Disposable {
 }
 
 async function isIgnored(uri: Uri): Promise<boolean> {
-  return (await listedByUser(uri)) || (await ignoredByGit(uri.fsPath));
+  return (await isInFimignore(uri)) || (await isIgnoredByGit(uri.fsPath));
 }
 
-async function listedByUser(uri: Uri): Promise<boolean> {
+async function isInFimignore(uri: Uri): Promise<boolean> {
   const folder = workspace.getWorkspaceFolder(uri);
   if (!folder) return false;
   try {
@@ -48,12 +49,12 @@ async function listedByUser(uri: Uri): Promise<boolean> {
   }
 }
 
-/** Outside a repository, and without git, nothing is ignored. */
-async function ignoredByGit(file: string): Promise<boolean> {
-  // Git runs programs that a repository's own configuration names; check-ignore may run its fsmonitor.
+/** Ask git; false outside a repository, and if git is not installed. */
+async function isIgnoredByGit(file: string): Promise<boolean> {
+  // A repository's own configuration may name programs; check-ignore would run its fsmonitor.
   if (!workspace.isTrusted) return false;
   const folder = ["-C", path.dirname(file), "--no-pager", "-c", "core.fsmonitor=false"];
   const args = [...folder, "check-ignore", "--quiet", "--", file];
-  // Not run inside the workspace: Windows would take a git.exe that lies there.
+  // Run outside the workspace: Windows would run a git.exe that lies in the current folder.
   return (await run({ command: "git", args }, { cwd: homedir() })).code === 0;
 }

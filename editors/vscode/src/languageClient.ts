@@ -1,4 +1,4 @@
-// The language client: what it tells the server, and what it hears.
+// Makes the language client: what is sent to the server, and what is done with its answers and notifications.
 import { setTimeout as sleep } from "node:timers/promises";
 import { InlineCompletionItem, type LogOutputChannel, Range, type TextDocument, window } from "vscode";
 import {
@@ -14,31 +14,31 @@ import {
   RevealOutputChannelOn,
   ShowMessageNotification,
 } from "vscode-languageclient/node";
-import type { ServerStatus } from "./pure/statusAppearance";
-import { recent, restartDelay } from "./pure/restartDelay";
-import { showServerMessage } from "./serverMessages";
 import type { Gate } from "./gate";
-import { leftOut } from "./pure/itemRange";
-import { explicitSettings } from "./settings";
+import { unitsToCut } from "./pure/itemRange";
+import { recentCrashes, restartDelay } from "./pure/restartDelay";
+import type { ServerStatus } from "./pure/serverStatus";
+import { showServerMessage } from "./serverMessages";
+import { userSettings } from "./settings";
 import type { StatusBar } from "./statusBar";
 
-/** What a client is made of. */
+/** The parts of the extension that a client needs. */
 export interface Parts {
   readonly log: LogOutputChannel;
   readonly status: StatusBar;
   readonly gate: Gate;
-  /** The server's settings, by their paths. */
+  /** The paths of the server's settings. */
   readonly keys: readonly string[];
 }
 
-/** A client for one server, not started yet. */
+/** Make a client for a server. It is not started yet. */
 export function makeClient(executable: Executable, parts: Parts): LanguageClient {
   const options: LanguageClientOptions = {
     documentSelector: ["file", "untitled", "vscode-notebook-cell"].map((scheme) => ({ scheme })),
     initializationOptions: { status: true },
     outputChannel: parts.log,
     revealOutputChannelOn: RevealOutputChannelOn.Never,
-    middleware: middleware(parts, async () => tellIgnored(client, parts.gate)),
+    middleware: middleware(parts, async () => sendIgnored(client, parts.gate)),
     errorHandler: {
       error: () => ({ action: ErrorAction.Continue, handled: true }),
       closed: closedHandler(parts),
@@ -49,55 +49,59 @@ export function makeClient(executable: Executable, parts: Parts): LanguageClient
     parts.status.update({ server: "running", status });
   });
   client.onNotification(ShowMessageNotification.type, (message) => {
-    showServerMessage(message, parts.log);
+    showServerMessage(message, parts.status.facts.status, parts.log);
   });
   return client;
 }
 
-function middleware({ gate, status, keys }: Parts, beforeAsking: () => Promise<void>): Middleware {
+function middleware({ gate, status, keys }: Parts, beforeRequest: () => Promise<void>): Middleware {
   return {
     provideInlineCompletionItems: async (document, position, context, token, next) => {
       const { version } = document;
       if (status.facts.server !== "running" || !(await gate.allows(document))) return undefined;
-      await beforeAsking();
+      await beforeRequest();
       if (token.isCancellationRequested || document.version !== version) return undefined;
-      const answer = await status.during(Promise.resolve(next(document, position, context, token)));
+      const request = Promise.resolve(next(document, position, context, token));
+      const answer = await status.whilePending(request);
       const items = Array.isArray(answer) ? answer : answer?.items;
-      return items?.map((item) => shown(item, document));
+      return items?.map((item) => withShowableRange(item, document));
     },
     sendRequest: (type, params, token, next) => {
       const method = typeof type === "string" ? type : type.method;
       return next(type, method === InlineCompletionRequest.method ? withFormatting(params) : params, token);
     },
     handleWorkDoneProgress: (_token, params) => {
-      // Shown in our own item, and so not handed on.
+      // The status bar item shows the progress, so it is not passed on to VS Code.
       if (params.kind === "report") status.update({ percent: params.percentage });
     },
     workspace: {
       configuration: ({ items }) =>
-        items.map(({ section }) => (section === "fimLsp" ? explicitSettings(keys) : null)),
+        items.map(({ section }) => (section === "fimLsp" ? userSettings(keys) : null)),
     },
   };
 }
 
-/** Only the editor knows what is ignored; each time, as a server that was restarted has forgotten it. */
-async function tellIgnored(client: LanguageClient, gate: Gate): Promise<void> {
+/** Send the list of ignored documents. Sent before each request, because a restarted server has lost it. */
+async function sendIgnored(client: LanguageClient, gate: Gate): Promise<void> {
   const documents = await gate.ignoredDocuments();
   if (documents.length === 0) return;
   const uris = documents.map(({ uri }) => client.code2ProtocolConverter.asUri(uri));
   await client.sendNotification("fimLsp/ignored", { uris });
 }
 
-/** The item with a range that VS Code can show. */
-function shown(item: InlineCompletionItem, document: TextDocument): InlineCompletionItem {
+/** Cut an item's range to one that VS Code can show; see pure/itemRange.ts. */
+function withShowableRange(item: InlineCompletionItem, document: TextDocument): InlineCompletionItem {
   if (!item.range || typeof item.insertText !== "string") return item;
   const { start, end } = item.range;
-  const units = leftOut(document.getText(item.range), item.insertText);
+  const units = unitsToCut(document.getText(item.range), item.insertText);
   const range = new Range(start.translate(0, units), end);
   return new InlineCompletionItem(item.insertText.slice(units), range, item.command);
 }
 
-/** How the editor indents this document: beyond the standard, and worth a lot in a file without an indented line. */
+/**
+ * Add how the editor indents the document. The specification has no such field; the server uses it where the
+ * file has no indented line to learn from.
+ */
 function withFormatting<P>(params: P): P {
   const { uri } = (params as InlineCompletionParams).textDocument;
   const shows = ({ document }: { document: TextDocument }) => document.uri.toString() === uri;
@@ -107,11 +111,11 @@ function withFormatting<P>(params: P): P {
   return { ...params, formattingOptions };
 }
 
-/** Start a server that died again, unless it can't live. */
+/** Make the handler that restarts a server that died, until it dies too often. */
 function closedHandler({ log, status }: Parts): () => Promise<CloseHandlerResult> {
   let crashes: number[] = [];
   return async () => {
-    crashes = recent([...crashes, Date.now()], Date.now());
+    crashes = recentCrashes([...crashes, Date.now()], Date.now());
     const delay = restartDelay(crashes.length);
     if (delay === undefined) {
       status.update({ server: "failed", problem: `The server died ${crashes.length} times; see the log.` });

@@ -1,7 +1,8 @@
 // The menu behind the status bar item.
 import { type QuickPickItem, QuickPickItemKind, commands, window, workspace } from "vscode";
-import { appearance } from "./pure/statusAppearance";
 import type { Gate } from "./gate";
+import { missingModel } from "./pure/serverStatus";
+import { appearance } from "./pure/statusAppearance";
 import type { StatusBar } from "./statusBar";
 
 interface Entry extends QuickPickItem {
@@ -15,7 +16,7 @@ const SETTINGS: Entry = {
   command: ["workbench.action.openSettings", "@ext:fim-lsp.fim-lsp"],
 };
 
-/** Show the menu: what is wrong first, then the switches, then the rest. */
+/** Show the menu: a remedy for a problem first, then the switches, then the tools. */
 export async function showMenu(status: StatusBar, gate: Gate): Promise<void> {
   const { server } = status.facts;
   const entries =
@@ -30,43 +31,36 @@ export async function showMenu(status: StatusBar, gate: Gate): Promise<void> {
 }
 
 function withoutServer(server: "missing" | "installing"): Entry[] {
-  const search: Entry[] = [
+  const install: Entry[] = [
     { label: "$(desktop-download) Install the server…", command: ["fimLsp.install"] },
     { label: "$(refresh) Look for the server again", command: ["fimLsp.restart"] },
     SEPARATOR,
   ];
-  return [...(server === "missing" ? search : []), LOG, SETTINGS];
+  return [...(server === "missing" ? install : []), LOG, SETTINGS];
 }
 
-function remedies({ facts: { missingModel } }: StatusBar): Entry[] {
-  if (!missingModel) return [];
-  return [
-    {
-      label: `$(cloud-download) Fetch the model ${missingModel}`,
-      command: ["fimLsp.fetchModel", missingModel],
-    },
-  ];
+function remedies({ facts }: StatusBar): Entry[] {
+  const model = missingModel(facts.status);
+  if (!model) return [];
+  return [{ label: `$(cloud-download) Fetch the model ${model}`, command: ["fimLsp.fetchModel", model] }];
 }
 
-function switches({ permissions }: Gate): Entry[] {
+function switches({ switches: { session, enabled, disabledLanguages } }: Gate): Entry[] {
   const language = window.activeTextEditor?.document.languageId;
-  const here = workspace.workspaceFolders ? "in this workspace" : "everywhere";
+  const scope = workspace.workspaceFolders ? "in this workspace" : "everywhere";
+  const languageSwitch: Entry[] = language
+    ? [switchEntry(!disabledLanguages.includes(language), `for ${language}`, "fimLsp.toggleLanguage")]
+    : [];
   return [
-    { label: turn(permissions.enabled, here), command: ["fimLsp.toggleWorkspace"] },
-    ...(language
-      ? [
-          {
-            label: turn(!permissions.disabledLanguages.includes(language), `for ${language}`),
-            command: ["fimLsp.toggleLanguage"] as const,
-          },
-        ]
-      : []),
-    { label: turn(permissions.session, "until this window closes"), command: ["fimLsp.toggleSession"] },
+    switchEntry(enabled, scope, "fimLsp.toggleWorkspace"),
+    ...languageSwitch,
+    switchEntry(session, "until this window closes", "fimLsp.toggleSession"),
   ];
 }
 
-function turn(on: boolean, where: string): string {
-  return on ? `$(circle-slash) Turn off ${where}` : `$(sparkle) Turn on again ${where}`;
+function switchEntry(on: boolean, scope: string, command: string): Entry {
+  const label = on ? `$(circle-slash) Turn off ${scope}` : `$(sparkle) Turn on again ${scope}`;
+  return { label, command: [command] };
 }
 
 function tools(): Entry[] {

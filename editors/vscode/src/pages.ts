@@ -1,7 +1,8 @@
-// Read-only pages that the extension shows: the doctor's report, why this suggestion.
+// Read-only pages: the doctor's report, and the explanation of the last suggestion.
 import { type Disposable, EventEmitter, ProgressLocation, Uri, languages, window, workspace } from "vscode";
 import { type Explanation, explanationPage } from "./pure/explanationPage";
 import type { Server } from "./server";
+import { userModel } from "./settings";
 
 const SCHEME = "fim-lsp";
 
@@ -15,21 +16,19 @@ export class Pages implements Disposable {
 
   constructor(private readonly server: Server) {}
 
+  /** Show why the last suggestion is what it is. */
   async explain(): Promise<void> {
-    const last = await this.server.execute<Explanation>("fimLsp.explain");
-    await this.show(
-      "Why this suggestion",
-      last ? explanationPage(last) : "No server is running.",
-      "markdown",
-    );
+    const explanation = await this.server.execute<Explanation>("fimLsp.explain");
+    const text = explanation ? explanationPage(explanation) : "No server is running.";
+    await this.show("Why this suggestion", text, "markdown");
   }
 
+  /** Run the doctor and show its report. */
   async doctor(): Promise<void> {
-    const model = workspace.getConfiguration("fimLsp").inspect<string>("model.name");
-    const name = model?.workspaceValue ?? model?.globalValue;
+    const name = userModel();
     const progress = { location: ProgressLocation.Notification, title: "fim-lsp: examining this machine" };
     const outcome = await window.withProgress(progress, () =>
-      this.server.verb(["doctor", ...(name ? ["--model", name] : [])]),
+      this.server.runCommand(["doctor", ...(name ? ["--model", name] : [])]),
     );
     await this.show("Doctor", outcome?.output ?? "fim-lsp is not installed.", "plaintext");
   }

@@ -1,9 +1,8 @@
-// Child processes: started without a shell, in a folder of our own, read line by line, and ended with all
-// that they started.
+// Child processes: started without a shell, read line by line, and ended together with their own children.
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
-/** A program and its arguments; no shell ever sees them. */
+/** A program and its arguments. They are never passed through a shell. */
 export interface CommandLine {
   readonly command: string;
   readonly args: readonly string[];
@@ -11,29 +10,29 @@ export interface CommandLine {
 
 export interface RunOptions {
   /**
-   * Where to run. Python puts this folder first on its module path with `-m`, so it must never be a
-   * workspace: a file named like a module would be run.
+   * The folder to run in. Never a workspace: with `-m`, Python puts this folder first on its module path, so a
+   * file there with a module's name would be run.
    */
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
-  /** Hears every line of stdout and stderr as it comes. */
+  /** Called with each line of stdout and stderr as it comes. */
   readonly onLine?: (line: string) => void;
 }
 
 export interface Outcome {
-  /** null where the program could not be started or was killed. */
+  /** The exit code; null if the program could not be started, or was killed. */
   readonly code: number | null;
   readonly stdout: string;
-  /** stdout and stderr in the order of their lines; where there is none, why it did not start. */
+  /** stdout and stderr in the order of their lines; the reason if the program could not be started. */
   readonly output: string;
 }
 
 const ON_WINDOWS = process.platform === "win32";
-/** How long a program may tidy up after it was asked to end. */
+/** Time that a program has to clean up after it was asked to end. */
 const GRACE_MS = 5_000;
 
-/** Run a program to its end. Never throws: a program that is not there is an outcome like any other. */
+/** Run a program to its end. Never throws: a program that does not exist gives an outcome, too. */
 export function run(line: CommandLine, options: RunOptions): Promise<Outcome> {
   return new Promise((resolve) => {
     const stdout: string[] = [];
@@ -41,9 +40,9 @@ export function run(line: CommandLine, options: RunOptions): Promise<Outcome> {
     const child = spawn(line.command, line.args, {
       cwd: options.cwd,
       stdio: ["ignore", "pipe", "pipe"],
-      // The head of a process group, which ends as one.
+      // The child leads a process group, so that it can be ended together with its own children.
       detached: !ON_WINDOWS,
-      // rich, which prints the server's tables, would wrap them at 80 columns.
+      // The server's tables are printed with rich, which would wrap them at 80 columns.
       env: {
         ...process.env,
         COLUMNS: "110",
@@ -52,13 +51,15 @@ export function run(line: CommandLine, options: RunOptions): Promise<Outcome> {
         ...options.env,
       },
     });
-    const hear = (heard: string[]) => (text: string) => {
-      heard.push(text);
-      if (heard !== output) output.push(text);
+    const onLine = (text: string) => {
+      output.push(text);
       options.onLine?.(text);
     };
-    createInterface(child.stdout).on("line", hear(stdout));
-    createInterface(child.stderr).on("line", hear(output));
+    createInterface(child.stdout).on("line", (text) => {
+      stdout.push(text);
+      onLine(text);
+    });
+    createInterface(child.stderr).on("line", onLine);
     const release = endOnAbort(child, options.signal, (reason) => output.push(reason));
     child.on("error", (error) => output.push(error.message));
     child.on("close", (code) => {
@@ -68,15 +69,19 @@ export function run(line: CommandLine, options: RunOptions): Promise<Outcome> {
   });
 }
 
-/** Follow a signal until the returned function is called; `ending` hears why. */
+/**
+ * End the child when the signal aborts, until the returned function is called.
+ *
+ * @param onAbort Called with the reason.
+ */
 function endOnAbort(
   child: ChildProcess,
   signal: AbortSignal | undefined,
-  ending: (reason: string) => void,
+  onAbort: (reason: string) => void,
 ): () => void {
   let grace: NodeJS.Timeout | undefined;
   const abort = () => {
-    ending(signal?.reason instanceof Error ? signal.reason.message : "It was cancelled.");
+    onAbort(signal?.reason instanceof Error ? signal.reason.message : "It was cancelled.");
     endGroup(child, "SIGINT");
     grace = setTimeout(() => {
       endGroup(child, "SIGKILL");
@@ -91,8 +96,8 @@ function endOnAbort(
 }
 
 /**
- * Ask a program and all that it started to end, as Ctrl+C does. The program alone would not do: pip leaves a
- * compiler at work, whose open pipes keep us waiting for it.
+ * Signal a program and all its children, as Ctrl+C does. The program alone is not enough: pip leaves its
+ * compiler running, and `run` waits until the pipes that the compiler holds are closed.
  */
 function endGroup(child: ChildProcess, signal: "SIGINT" | "SIGKILL"): void {
   if (child.pid === undefined) return; // it never started
@@ -103,11 +108,11 @@ function endGroup(child: ChildProcess, signal: "SIGINT" | "SIGKILL"): void {
   try {
     process.kill(-child.pid, signal);
   } catch {
-    // It has ended by itself.
+    // It has ended already.
   }
 }
 
-/** The last line that says something: where programs put the reason for giving up. */
+/** Return the last line that is not blank: programs print their reason for failing there. */
 export function lastLine(output: string): string {
   return output.trimEnd().split("\n").at(-1)?.trim() ?? "";
 }

@@ -1,11 +1,11 @@
-// The Python interpreter that the user selected, as Microsoft's Python extension knows it.
+// The Python interpreter that the user selected in Microsoft's Python extension.
 import { PVSC_EXTENSION_ID, PythonExtension } from "@vscode/python-extension";
 import { type Disposable, extensions, workspace } from "vscode";
 
 /**
- * The selected interpreter's file, or undefined without the Python extension.
+ * Return the path of the selected interpreter, or undefined without the Python extension.
  *
- * In a workspace that is not trusted nothing is taken: the interpreter may lie inside it.
+ * Undefined in a workspace that is not trusted, too: the interpreter may lie inside it.
  */
 export async function selectedInterpreter(): Promise<string | undefined> {
   const python = await pythonExtension();
@@ -15,10 +15,10 @@ export async function selectedInterpreter(): Promise<string | undefined> {
   return environment?.executable.uri?.fsPath;
 }
 
-/** Calls back whenever another interpreter is selected. */
-export async function onInterpreterSelected(changed: () => void): Promise<Disposable | undefined> {
+/** Call back whenever another interpreter is selected. */
+export async function onInterpreterSelected(callback: () => void): Promise<Disposable | undefined> {
   const python = await pythonExtension();
-  return python?.environments.onDidChangeActiveEnvironmentPath(changed);
+  return python?.environments.onDidChangeActiveEnvironmentPath(callback);
 }
 
 async function pythonExtension(): Promise<PythonExtension | undefined> {

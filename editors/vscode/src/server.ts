@@ -1,16 +1,17 @@
-// The server's life: found, started, restarted, stopped, one step at a time.
+// The server's life cycle: find, start, restart and stop it, one step at a time.
 import { type Disposable, type ExtensionContext, workspace } from "vscode";
 import { type LanguageClient, State } from "vscode-languageclient/node";
-import { type Parts, makeClient } from "./languageClient";
+import { type FoundServer, findServer, ownFolder } from "./findServer";
 import { askToInstall, install } from "./installServer";
-import { onInterpreterSelected } from "./pythonInterpreter";
-import { type Found, locate, ownFolder } from "./findServer";
+import { type Parts, makeClient } from "./languageClient";
 import { type CommandLine, type Outcome, type RunOptions, run } from "./processes";
+import { onInterpreterSelected } from "./pythonInterpreter";
 
 export class Server implements Disposable {
   private client: LanguageClient | undefined;
-  private found: Found | undefined;
-  private turn: Promise<void> = Promise.resolve();
+  private found: FoundServer | undefined;
+  /** Resolves when the last start or stop is done; the next one waits for it. */
+  private lastStep: Promise<void> = Promise.resolve();
   private installing = false;
   private readonly listeners: Disposable[] = [];
 
@@ -31,31 +32,34 @@ export class Server implements Disposable {
     });
   }
 
-  /** Stop what runs, look for the server again, and start it. Calls wait for one another. */
+  /** Stop the running server, find the server again, and start it. Calls wait for one another. */
   restart(): Promise<void> {
-    this.turn = this.turn.then(() => this.stopNow()).then(() => this.startNow());
-    return this.turn;
+    this.lastStep = this.lastStep.then(() => this.stopNow()).then(() => this.startNow());
+    return this.lastStep;
   }
 
   stop(): Promise<void> {
-    this.turn = this.turn.then(() => this.stopNow());
-    return this.turn;
+    this.lastStep = this.lastStep.then(() => this.stopNow());
+    return this.lastStep;
   }
 
   /** Install the server if the user agrees, and start it. */
   async install(): Promise<void> {
-    const wanted = this.installing ? undefined : await askToInstall(this.found);
-    if (wanted && !this.installing) await this.installNow(wanted);
+    const packageName = this.installing ? undefined : await askToInstall(this.found);
+    if (packageName && !this.installing) await this.installNow(packageName);
   }
 
-  /** Run a command of the server's: `fimLsp.explain` and its like. Undefined while no server runs. */
+  /** Run a command of the language server, such as `fimLsp.explain`. Undefined while no server runs. */
   async execute<T>(command: string, ...args: unknown[]): Promise<T | undefined> {
     if (!this.client?.isRunning()) return undefined;
     return this.client.sendRequest<T>("workspace/executeCommand", { command, arguments: args });
   }
 
-  /** Run a verb of the command line: `doctor`, `model pull` and their like. Undefined without a server. */
-  async verb(args: readonly string[], options: Omit<RunOptions, "cwd"> = {}): Promise<Outcome | undefined> {
+  /** Run a subcommand of the command line, such as `doctor` or `model pull`. Undefined without a server. */
+  async runCommand(
+    args: readonly string[],
+    options: Omit<RunOptions, "cwd"> = {},
+  ): Promise<Outcome | undefined> {
     if (!this.found) return undefined;
     const line: CommandLine = { command: this.found.command, args: [...this.found.args, ...args] };
     return run(line, { ...options, cwd: await ownFolder(this.context) });
@@ -66,12 +70,12 @@ export class Server implements Disposable {
     void this.stop();
   }
 
-  private async installNow(wanted: string): Promise<void> {
+  private async installNow(packageName: string): Promise<void> {
     const { log, status } = this.parts;
     this.installing = true;
     if (!this.found) status.update({ server: "installing" });
     try {
-      if (await install(this.context, log, wanted)) await this.restart();
+      if (await install(this.context, log, packageName)) await this.restart();
       else if (!this.found) status.update({ server: "missing" });
     } finally {
       this.installing = false;
@@ -83,7 +87,7 @@ export class Server implements Disposable {
     this.client = undefined;
     if (!client) return;
     try {
-      // A client that is just being restarted after a crash can't be stopped before it runs.
+      // A client that is being restarted after a crash can't be stopped before it runs.
       if (client.state === State.Starting) await client.start();
       await client.dispose();
     } catch (error) {
@@ -95,7 +99,7 @@ export class Server implements Disposable {
     const { log, status } = this.parts;
     status.update({ server: "searching", problem: undefined });
     try {
-      this.found = await locate(this.context, log);
+      this.found = await findServer(this.context, log);
       if (!this.found) {
         status.update({ server: "missing" });
         void this.install();

@@ -1,22 +1,30 @@
-// What the server tells the user, with a button for what can be done about it.
+// Shows the server's messages, with buttons for what the user can do about them.
 import { type LogOutputChannel, commands, window } from "vscode";
 import { MessageType, type ShowMessageParams } from "vscode-languageclient/node";
-import { missingModelIn } from "./pure/statusAppearance";
+import { type ServerStatus, missingModelIn } from "./pure/serverStatus";
 
 interface Choice {
   readonly title: string;
   readonly choose: () => unknown;
 }
 
-/** Show a message of the server's. */
-export function showServerMessage({ type, message }: ShowMessageParams, log: LogOutputChannel): void {
+/**
+ * Show a message of the server's. A missing model is offered for download instead.
+ *
+ * @param status The status that the server sent last.
+ */
+export function showServerMessage(
+  { type, message }: ShowMessageParams,
+  status: ServerStatus | undefined,
+  log: LogOutputChannel,
+): void {
   const showLog: Choice = {
     title: "Show Log",
     choose: () => {
       log.show();
     },
   };
-  const missing = missingModelIn(message);
+  const missing = missingModelIn(message, status);
   if (missing) {
     void commands.executeCommand("fimLsp.offerModel", missing);
   } else if (type === MessageType.Error) {

@@ -1,10 +1,10 @@
-// The item in the status bar. It holds the facts; how they look is decided in appearance.ts.
+// The status bar item. It keeps the facts; pure/statusAppearance.ts computes the look.
 import { type Disposable, MarkdownString, StatusBarAlignment, ThemeColor, window } from "vscode";
-import { type Facts, appearance, missingModelIn } from "./pure/statusAppearance";
+import { type Facts, appearance } from "./pure/statusAppearance";
 
 export class StatusBar implements Disposable {
   private readonly item = window.createStatusBarItem("fimLsp.status", StatusBarAlignment.Right, 100);
-  private known: Facts = { server: "searching", pending: 0 };
+  private current: Facts = { server: "searching", pending: 0 };
 
   constructor() {
     this.item.name = "fim-lsp";
@@ -14,32 +14,25 @@ export class StatusBar implements Disposable {
   }
 
   get facts(): Facts {
-    return this.known;
+    return this.current;
   }
 
-  /** Take up what changed. What the server said is forgotten when it goes. */
+  /** Change some facts. Facts about a running server are cleared when it stops. */
   update(change: Partial<Facts>): void {
-    const gone = change.server !== undefined && change.server !== "running";
-    const reset = gone ? { status: undefined, percent: undefined, missingModel: undefined, pending: 0 } : {};
-    this.known = { ...this.known, ...reset, ...change };
-    if (change.status) {
-      const missingModel = change.status.kind === "Error" ? missingModelIn(change.status.message) : undefined;
-      this.known = {
-        ...this.known,
-        missingModel,
-        percent: change.status.busy ? this.known.percent : undefined,
-      };
-    }
+    const stopped = change.server !== undefined && change.server !== "running";
+    const cleared = stopped ? { status: undefined, percent: undefined, pending: 0 } : {};
+    this.current = { ...this.current, ...cleared, ...change };
+    if (change.status && !change.status.busy) this.current = { ...this.current, percent: undefined };
     this.show();
   }
 
-  /** Count a request for as long as it waits. */
-  async during<T>(work: PromiseLike<T>): Promise<T> {
-    this.update({ pending: this.known.pending + 1 });
+  /** Count a request as pending until it is answered. */
+  async whilePending<T>(request: PromiseLike<T>): Promise<T> {
+    this.update({ pending: this.current.pending + 1 });
     try {
-      return await work;
+      return await request;
     } finally {
-      this.update({ pending: Math.max(0, this.known.pending - 1) });
+      this.update({ pending: Math.max(0, this.current.pending - 1) });
     }
   }
 
@@ -48,11 +41,11 @@ export class StatusBar implements Disposable {
   }
 
   private show(): void {
-    const { text, tooltip, click, severity } = appearance(this.known);
-    const about = ["fim-lsp:", tooltip, ...(click ? [click] : [])].join(" ");
+    const { text, tooltip, click, severity } = appearance(this.current);
+    const label = ["fim-lsp:", tooltip, ...(click ? [click] : [])].join(" ");
     this.item.text = text;
-    this.item.tooltip = new MarkdownString().appendText(about);
-    this.item.accessibilityInformation = { label: about };
+    this.item.tooltip = new MarkdownString().appendText(label);
+    this.item.accessibilityInformation = { label };
     this.item.backgroundColor = severity && new ThemeColor(`statusBarItem.${severity}Background`);
   }
 }

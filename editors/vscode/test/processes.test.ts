@@ -19,7 +19,7 @@ test("code and output of a program", async () => {
   assert.deepEqual(outcome.output.split("\n").toSorted(), ["err", "out"]);
 });
 
-test("a program that is not there is an outcome too", async () => {
+test("a program that does not exist has an outcome, too", async () => {
   const outcome = await run({ command: "no-such-program-anywhere", args: [] }, { cwd });
   assert.notEqual(outcome.code, 0);
   assert.match(lastLine(outcome.output), /ENOENT/);
@@ -37,8 +37,8 @@ test("an abort ends the program", async () => {
   assert.equal((await running).code, null);
 });
 
-// What the program started holds its pipes open: as long as that lives, the outcome does not come.
-test("an abort ends what the program started, too", { timeout: 60_000 }, async () => {
+// The child's own child holds the pipes open: `run` waits until it has ended, too.
+test("an abort ends the program's own children, too", { timeout: 60_000 }, async () => {
   const compiler = "setInterval(() => {}, 1000); process.on('SIGINT', () => {}); console.log('compiling')";
   const program = `require("node:child_process")
     .spawn(process.execPath, ["-e", ${JSON.stringify(compiler)}], { stdio: "inherit" });
@@ -56,7 +56,7 @@ test("an abort ends what the program started, too", { timeout: 60_000 }, async (
   assert.equal(lastLine(outcome.output), "no longer wanted");
 });
 
-test("a program whose time was up before it began is ended", async () => {
+test("a program whose signal was aborted before its start is ended", async () => {
   const outcome = await run(script("setInterval(() => {}, 1000)"), { cwd, signal: AbortSignal.abort() });
   assert.equal(outcome.code, null);
 });

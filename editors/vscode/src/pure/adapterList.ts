@@ -1,6 +1,6 @@
-// The setting fimLsp.adapters as a list of switches: a scale of 0 is off.
+// The setting fimLsp.adapters as a list of switches: a scale of 0 turns an adapter off.
 
-/** As in the server's settings; languages and workspaces, which are left alone here, besides. */
+/** An adapter as the server's settings have it. Its other fields (languages, workspaces) are kept as they are. */
 export interface Adapter {
   readonly path: string;
   readonly scale?: number;
@@ -8,17 +8,21 @@ export interface Adapter {
 
 export const isOn = (adapter: Adapter): boolean => adapter.scale !== 0;
 
-/** The list with exactly the adapters of these paths on; a scale that was chosen stays. */
-export function switched(adapters: readonly Adapter[], on: readonly string[]): Adapter[] {
+/**
+ * Turn on the adapters with the given paths, and the others off. A scale that the user chose stays.
+ *
+ * Example: `[{path: "a", scale: 0.5}, {path: "b"}]` with `["a"]` becomes
+ * `[{path: "a", scale: 0.5}, {path: "b", scale: 0}]`.
+ */
+export function turnOnOnly(adapters: readonly Adapter[], paths: readonly string[]): Adapter[] {
   return adapters.map((adapter) => {
-    const wanted = on.includes(adapter.path);
-    if (wanted === isOn(adapter)) return adapter;
-    return { ...adapter, scale: wanted ? 1 : 0 };
+    const on = paths.includes(adapter.path);
+    return on === isOn(adapter) ? adapter : { ...adapter, scale: on ? 1 : 0 };
   });
 }
 
-/** The list with one more adapter, unless it is there. */
-export function added(adapters: readonly Adapter[], path: string): Adapter[] {
+/** Append an adapter unless the list has it already. */
+export function addAdapter(adapters: readonly Adapter[], path: string): Adapter[] {
   return adapters.some((adapter) => adapter.path === path)
     ? [...adapters]
     : [...adapters, { path, scale: 1 }];

@@ -1,4 +1,4 @@
-// Why this suggestion: the server's answer to fimLsp.explain as a page that a person can read.
+// The page "Why this suggestion", from the server's answer to fimLsp.explain.
 
 export interface Explanation {
   readonly uri: string;
@@ -18,7 +18,7 @@ export interface Explanation {
     >
   >;
   readonly parts: readonly { readonly kind: string; readonly text: string; readonly tokens: number }[];
-  /** Which pieces of other files the model was shown and why, or why none; older servers don't say. */
+  /** The parts of other files in the prompt and why they are there, or why there are none. Optional: later field. */
   readonly context?: string;
   /** What the model said first, if that stood around the cursor already; missing from an older server's answer. */
   readonly echo?: string;
@@ -36,7 +36,7 @@ const SOURCES = {
   generated: "generated for this request",
 };
 
-/** The page, in Markdown. */
+/** Write the page in Markdown. */
 export function explanationPage(last: Explanation): string {
   if (!last.uri) return "# Why this suggestion\n\nNothing was suggested yet.\n";
   const outcome =
@@ -66,7 +66,7 @@ export function explanationPage(last: Explanation): string {
   ].join("\n\n");
 }
 
-/** The model and its adapters by their files' names: `SmolLM2 135M with mine.gguf at scale 0.5`. */
+/** Name the model and its adapters' files: `SmolLM2 135M with mine.gguf at scale 0.5`. */
 function origin({ model, adapters }: Explanation): string {
   const named = adapters.map(({ path, scale }) => {
     const file = path.replace(/^.*[\\/]/, "");
@@ -93,7 +93,7 @@ function costs({ delayMs, timings, multiline }: Explanation): string {
   return ["| | |", "|---|---:|", ...rows.map((row) => `| ${row.join(" | ")} |`)].join("\n");
 }
 
-/** A block of code, with a fence longer than any inside. */
+/** Put a text into a code block, with a fence longer than any inside the text. */
 function fenced(text: string): string {
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
   const fence = "`".repeat(longest + 1);

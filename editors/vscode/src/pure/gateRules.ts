@@ -1,6 +1,6 @@
-// Whether the server is asked at all. What is refused here never leaves the editor.
+// When the server may be asked for a suggestion. What is refused here never leaves the editor.
 
-export interface Permissions {
+export interface Switches {
   /** False while the user turned completions off until the window closes. */
   readonly session: boolean;
   /** fimLsp.completion.enabled. */
@@ -9,32 +9,32 @@ export interface Permissions {
   readonly disabledLanguages: readonly string[];
 }
 
-/** Why nothing is offered in a document, or undefined where it is. */
-export function whyOff(permissions: Permissions, language: string, ignored: boolean): string | undefined {
-  if (!permissions.session) return "off until this window closes";
-  if (!permissions.enabled) return "off in the settings";
-  if (permissions.disabledLanguages.includes(language)) return `off for ${language}`;
+/** Return why a document gets no suggestions (`off for python`), or undefined if it gets them. */
+export function disabledReason(switches: Switches, language: string, ignored: boolean): string | undefined {
+  if (!switches.session) return "off until this window closes";
+  if (!switches.enabled) return "off in the settings";
+  if (switches.disabledLanguages.includes(language)) return `off for ${language}`;
   if (ignored) return "off in this file: it is ignored";
   return undefined;
 }
 
-/** Add or take away a language, sorted. */
-export function withLanguage(languages: readonly string[], language: string, off: boolean): string[] {
-  const others = languages.filter((one) => one !== language);
-  return (off ? [...others, language] : others).sort();
+/** Add a language to the disabled ones, or remove it; the result is sorted. */
+export function setDisabled(languages: readonly string[], language: string, disabled: boolean): string[] {
+  const others = languages.filter((other) => other !== language);
+  return (disabled ? [...others, language] : others).sort();
 }
 
-/** A cursor's line, parted at the cursor. */
-export interface Place {
+/** A cursor's line, split at the cursor. */
+export interface CursorLine {
   readonly before: string;
   readonly after: string;
 }
 
 /**
- * Whether one suggestion is right for every cursor. VS Code inserts what it shows at the first cursor at
- * all of them, so anything else would write text where it was never meant for.
+ * Return whether one suggestion fits all cursors: their lines must be the same. VS Code inserts the suggestion
+ * for the first cursor at every cursor, so a different line would get text that was not made for it.
  */
-export function agree(places: readonly Place[]): boolean {
-  const [first, ...others] = places;
+export function haveSameLine(cursors: readonly CursorLine[]): boolean {
+  const [first, ...others] = cursors;
   return others.every((other) => other.before === first?.before && other.after === first.after);
 }

@@ -1,22 +1,23 @@
-// What to do when the server dies: start it again, more slowly each time, and give up on a server that
-// can't live, so that the machine is not kept busy with its dying.
+// How long to wait before a server that died is started again. The delay grows with each crash; a server that
+// can't live is given up, so that starting it again and again does not keep the machine busy.
 
 const WINDOW_MS = 3 * 60_000;
-const MOST_CRASHES = 6;
+const MAX_CRASHES = 6;
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 15_000;
 
-/** The crashes that still count at `now` (milliseconds). */
-export function recent(crashes: readonly number[], now: number): number[] {
-  return crashes.filter((at) => now - at < WINDOW_MS);
+/** Drop the crashes that are too old to count. All times are milliseconds since the epoch. */
+export function recentCrashes(times: readonly number[], now: number): number[] {
+  return times.filter((time) => now - time < WINDOW_MS);
 }
 
 /**
- * How long to wait before the next start, in milliseconds: nothing after a first crash, so that the user
- * hardly notices. Undefined when it is time to give up.
+ * Return the delay before the next start in milliseconds, or undefined to give up.
+ *
+ * Nothing after a first crash, so that the user hardly notices it; then 500 ms, 1 s, 2 s, and so on.
  */
-export function restartDelay(recentCrashes: number): number | undefined {
-  if (recentCrashes >= MOST_CRASHES) return undefined;
-  if (recentCrashes <= 1) return 0;
-  return Math.min(FIRST_DELAY_MS * 2 ** (recentCrashes - 2), LONGEST_DELAY_MS);
+export function restartDelay(crashCount: number): number | undefined {
+  if (crashCount >= MAX_CRASHES) return undefined;
+  if (crashCount <= 1) return 0;
+  return Math.min(FIRST_DELAY_MS * 2 ** (crashCount - 2), LONGEST_DELAY_MS);
 }

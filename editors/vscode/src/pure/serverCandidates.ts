@@ -1,15 +1,15 @@
-// Where a server may be, in the order in which it is looked for.
+// The commands that may start a server, in the order in which they are tried.
 import type { CommandLine } from "../processes";
 
 export type Origin = "setting" | "interpreter" | "path" | "own";
 
-/** A way to start fim-lsp; `--stdio` and the verbs are still to be added. */
+/** A command that may start fim-lsp. `--stdio` or a subcommand is still to be appended. */
 export interface Candidate extends CommandLine {
   readonly origin: Origin;
 }
 
-export interface Places {
-  /** fimLsp.server.command; empty where the user left the choice to us. */
+export interface Sources {
+  /** The setting fimLsp.server.command; empty if the user did not set it. */
   readonly setting: readonly string[];
   /** The Python interpreter selected in the editor. */
   readonly interpreter: string | undefined;
@@ -17,28 +17,32 @@ export interface Places {
   readonly own: string;
 }
 
-/** The candidates, best first. A command that was set is the only one: what was asked for, or an error. */
-export function candidates(places: Places): Candidate[] {
-  const [command, ...args] = places.setting;
+/** List the candidates, best first. A command that the user set is the only one: no other may replace it. */
+export function candidates(sources: Sources): Candidate[] {
+  const [command, ...args] = sources.setting;
   if (command) return [{ origin: "setting", command, args }];
   const module = ["-m", "fim_lsp"];
   return [
-    ...(places.interpreter
-      ? [{ origin: "interpreter" as const, command: places.interpreter, args: module }]
+    ...(sources.interpreter
+      ? [{ origin: "interpreter" as const, command: sources.interpreter, args: module }]
       : []),
     { origin: "path", command: "fim-lsp", args: [] },
-    { origin: "own", command: places.own, args: module },
+    { origin: "own", command: sources.own, args: module },
   ];
 }
 
-/** The version in what `--version` printed, or undefined for anything but fim-lsp. */
-export function versionIn(stdout: string): string | undefined {
+/**
+ * Return the version that `--version` printed, or undefined if the program is not fim-lsp.
+ *
+ * Example: `fim-lsp 0.1.0` gives `0.1.0`; `Python 3.11.2` gives undefined.
+ */
+export function parseVersion(stdout: string): string | undefined {
   return /^fim-lsp (\S+)$/m.exec(stdout)?.[1];
 }
 
-/** `~` and `${workspaceFolder}` in a part of fimLsp.server.command. */
-export function expand(part: string, home: string, workspaceFolder: string | undefined): string {
-  return part
+/** Expand `~` and `${workspaceFolder}` in one argument of fimLsp.server.command. */
+export function expand(argument: string, home: string, workspaceFolder: string | undefined): string {
+  return argument
     .replace(/^~(?=$|[\\/])/, () => home)
     .replaceAll("${workspaceFolder}", () => workspaceFolder ?? "${workspaceFolder}");
 }

@@ -1,43 +1,35 @@
-// What the status bar shows: facts in, text and tooltip out.
-
-/** The server's own word, as in its notification fimLsp/status. */
-export interface ServerStatus {
-  readonly kind: "Normal" | "Warning" | "Error" | "Inactive";
-  readonly message: string;
-  readonly busy: boolean;
-}
+// The status bar item's look, computed from what the extension knows.
+import { type ServerStatus, missingModel } from "./serverStatus";
 
 export interface Facts {
   readonly server: "searching" | "missing" | "installing" | "starting" | "running" | "crashed" | "failed";
   /** Why the server is missing or failed. */
   readonly problem?: string | undefined;
   readonly status?: ServerStatus | undefined;
-  /** Of the loading of the model. */
+  /** How much of the model is loaded. */
   readonly percent?: number | undefined;
-  /** The model that must be fetched first. */
-  readonly missingModel?: string | undefined;
   /** Requests that wait for an answer. */
   readonly pending: number;
-  /** Why nothing is offered in the active document. */
-  readonly off?: string | undefined;
+  /** Why the active document gets no suggestions: `off for python`. */
+  readonly disabledReason?: string | undefined;
 }
 
 export interface Appearance {
   readonly text: string;
   readonly tooltip: string;
-  /** What a click on it is good for, beyond the menu. */
+  /** What a click does, beyond opening the menu. */
   readonly click?: string;
   readonly severity?: "warning" | "error";
 }
 
 const STARTING: Appearance = { text: "$(loading~spin) fim", tooltip: "Starting" };
 
-/** The most important fact wins: a server that can't run, then its model, then what the user turned off. */
+/** Return the look of the most important fact: first the server's problems, then its model's, then switches. */
 export function appearance(facts: Facts): Appearance {
-  return serverTrouble(facts) ?? modelTrouble(facts) ?? switchedOff(facts) ?? ready(facts);
+  return serverProblem(facts) ?? modelProblem(facts) ?? disabled(facts) ?? ready(facts);
 }
 
-function serverTrouble({ server, problem, status }: Facts): Appearance | undefined {
+function serverProblem({ server, problem, status }: Facts): Appearance | undefined {
   switch (server) {
     case "missing":
       return {
@@ -56,27 +48,28 @@ function serverTrouble({ server, problem, status }: Facts): Appearance | undefin
     case "starting":
       return STARTING;
     case "running":
-      return status ? undefined : STARTING; // its first word is that it loads the model
+      return status ? undefined : STARTING; // the first status comes when the model begins to load
   }
 }
 
-function modelTrouble({ status, missingModel, percent }: Facts): Appearance | undefined {
-  if (missingModel) {
+function modelProblem({ status, percent }: Facts): Appearance | undefined {
+  const missing = missingModel(status);
+  if (missing) {
     return {
       text: "$(cloud-download) fim: no model",
-      tooltip: `The model ${missingModel} is not here yet.`,
+      tooltip: `The model ${missing} is not here yet.`,
       click: "Click to fetch it or to pick another.",
       severity: "warning",
     };
   }
   if (status?.kind === "Error") return { text: "$(error) fim", tooltip: status.message, severity: "error" };
   if (!status?.busy) return undefined;
-  const part = percent === undefined ? "" : ` ${percent}%`;
-  return { text: `$(loading~spin) fim${part}`, tooltip: `${status.message}${part}` };
+  const done = percent === undefined ? "" : ` ${percent}%`;
+  return { text: `$(loading~spin) fim${done}`, tooltip: `${status.message}${done}` };
 }
 
-function switchedOff({ off, status }: Facts): Appearance | undefined {
-  if (off) return { text: "$(circle-slash) fim", tooltip: `Completions are ${off}` };
+function disabled({ disabledReason, status }: Facts): Appearance | undefined {
+  if (disabledReason) return { text: "$(circle-slash) fim", tooltip: `Completions are ${disabledReason}` };
   return status?.kind === "Inactive" ? { text: "$(circle-slash) fim", tooltip: status.message } : undefined;
 }
 
@@ -86,9 +79,4 @@ function ready({ status, pending }: Facts): Appearance {
   }
   if (pending > 0) return { text: "$(loading~spin) fim", tooltip: "Completing" };
   return { text: "$(sparkle) fim", tooltip: status?.message ? `Ready: ${status.message}` : "Ready" };
-}
-
-/** The model's name in the server's word that it must be fetched first. */
-export function missingModelIn(message: string): string | undefined {
-  return /^The model (\S+) is not here yet\./.exec(message)?.[1];
 }

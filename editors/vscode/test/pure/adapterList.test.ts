@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { added, isOn, switched } from "../../src/pure/adapterList";
+import { addAdapter, isOn, turnOnOnly } from "../../src/pure/adapterList";
 
 const list = [{ path: "a", scale: 0.5 }, { path: "b", scale: 0, languages: ["sql"] }, { path: "c" }];
 
@@ -8,8 +8,8 @@ test("an adapter without a scale is on", () => {
   assert.deepEqual(list.map(isOn), [true, false, true]);
 });
 
-test("switching keeps order, chosen scales and what else an adapter has", () => {
-  assert.deepEqual(switched(list, ["a", "b"]), [
+test("turning on and off keeps the order, chosen scales and other fields", () => {
+  assert.deepEqual(turnOnOnly(list, ["a", "b"]), [
     { path: "a", scale: 0.5 },
     { path: "b", scale: 1, languages: ["sql"] },
     { path: "c", scale: 0 },
@@ -17,6 +17,6 @@ test("switching keeps order, chosen scales and what else an adapter has", () => 
 });
 
 test("an adapter is added once", () => {
-  assert.deepEqual(added([{ path: "a" }], "d"), [{ path: "a" }, { path: "d", scale: 1 }]);
-  assert.equal(added(list, "a").length, list.length);
+  assert.deepEqual(addAdapter([{ path: "a" }], "d"), [{ path: "a" }, { path: "d", scale: 1 }]);
+  assert.equal(addAdapter(list, "a").length, list.length);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describe, isInUse, readCatalog } from "../../src/pure/modelCatalog";
+import { describe, parseCatalog } from "../../src/pure/modelCatalog";
 
 const smol = {
   name: "smollm2-135m",
@@ -13,11 +13,11 @@ const smol = {
 };
 
 test("the list is read", () => {
-  assert.deepEqual(readCatalog(JSON.stringify([smol, { other: 1 }])), [smol]);
+  assert.deepEqual(parseCatalog(JSON.stringify([smol, { other: 1 }])), [smol]);
 });
 
-test("what is no list of models is no model", () => {
-  for (const text of ["", "name  size\nsmollm2", "{}", "[1, null]"]) assert.deepEqual(readCatalog(text), []);
+test("output that is no list of models gives no model", () => {
+  for (const text of ["", "name  size\nsmollm2", "{}", "[1, null]"]) assert.deepEqual(parseCatalog(text), []);
 });
 
 test("size, memory, licence and a warning", () => {
@@ -28,12 +28,4 @@ test("size, memory, licence and a warning", () => {
 test("large sizes are in GB", () => {
   const large = { ...smol, sizeBytes: 1_647_000_000, memoryMb: 2_100, tuned: true };
   assert.equal(describe(large), "1.6 GB, 2.1 GB of memory, Apache-2.0");
-});
-
-test("in use is what the settings name, else what was loaded", () => {
-  assert.ok(isInUse(smol, "smollm2-135m", ""));
-  assert.ok(!isInUse(smol, "default", "SmolLM2"));
-  assert.ok(isInUse(smol, undefined, "SmolLM2"));
-  assert.ok(isInUse(smol, undefined, "SmolLM2 + mine"));
-  assert.ok(!isInUse(smol, undefined, "SmolLM2 360M"));
 });

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { recent, restartDelay } from "../../src/pure/restartDelay";
+import { recentCrashes, restartDelay } from "../../src/pure/restartDelay";
 
-test("the first crash costs no wait, the next ones more and more, and then it is over", () => {
+test("no delay after the first crash, then longer ones, then none at all", () => {
   const delays = [1, 2, 3, 4, 5, 6].map(restartDelay);
   assert.deepEqual(delays, [0, 500, 1000, 2000, 4000, undefined]);
 });
 
-test("old crashes are forgiven", () => {
-  assert.deepEqual(recent([0, 100_000, 190_000], 200_000), [100_000, 190_000]);
+test("old crashes do not count", () => {
+  assert.deepEqual(recentCrashes([0, 100_000, 190_000], 200_000), [100_000, 190_000]);
 });

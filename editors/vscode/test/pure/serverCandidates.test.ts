@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { candidates, expand, versionIn } from "../../src/pure/serverCandidates";
+import { candidates, expand, parseVersion } from "../../src/pure/serverCandidates";
 
 test("a command that was set is the only candidate", () => {
   const found = candidates({
@@ -11,7 +11,7 @@ test("a command that was set is the only candidate", () => {
   assert.deepEqual(found, [{ origin: "setting", command: "py", args: ["-m", "fim_lsp"] }]);
 });
 
-test("else the interpreter, the path and our own environment, in this order", () => {
+test("otherwise the interpreter, the path and the extension's own environment, in this order", () => {
   const found = candidates({ setting: [], interpreter: "/usr/bin/python3", own: "/own/python" });
   assert.deepEqual(
     found.map(({ origin, command }) => [origin, command]),
@@ -32,11 +32,11 @@ test("without the Python extension there is no interpreter", () => {
 });
 
 test("only fim-lsp's own version line counts", () => {
-  assert.equal(versionIn("fim-lsp 0.1.0\n"), "0.1.0");
-  assert.equal(versionIn("Python 3.11.2\n"), undefined);
+  assert.equal(parseVersion("fim-lsp 0.1.0\n"), "0.1.0");
+  assert.equal(parseVersion("Python 3.11.2\n"), undefined);
 });
 
-test("home and workspace folder are expanded, and nothing in their names", () => {
+test("home and workspace folder are expanded, but `$&` in their names is not", () => {
   assert.equal(expand("~/bin/fim-lsp", "/home/$&", undefined), "/home/$&/bin/fim-lsp");
   assert.equal(expand("a~/b", "/home/u", undefined), "a~/b");
   assert.equal(expand("${workspaceFolder}/x", "/home/u", "/w"), "/w/x");

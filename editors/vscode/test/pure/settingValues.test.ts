@@ -1,20 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nested, wasSet } from "../../src/pure/settingValues";
+import { isSet, nest } from "../../src/pure/settingValues";
 
-test("a default is nobody's choice", () => {
-  assert.ok(!wasSet(undefined));
-  assert.ok(!wasSet({ defaultValue: 4 } as object));
+test("a default is not set by the user", () => {
+  assert.ok(!isSet(undefined));
+  assert.ok(!isSet({ defaultValue: 4 } as object));
 });
 
-test("false and null are choices", () => {
-  assert.ok(wasSet({ globalValue: false }));
-  assert.ok(wasSet({ workspaceValue: null }));
-  assert.ok(wasSet({ workspaceFolderValue: 0 }));
+test("false and null are values", () => {
+  assert.ok(isSet({ globalValue: false }));
+  assert.ok(isSet({ workspaceValue: null }));
+  assert.ok(isSet({ workspaceFolderValue: 0 }));
 });
 
 test("paths become objects", () => {
-  const found = nested([
+  const found = nest([
     ["model.name", "x"],
     ["model.threads", null],
     ["adapters", [{ path: "a.gguf" }]],
