@@ -1,6 +1,7 @@
---- Put the suggestion, or a part of it, into the buffer, as one step for undo.
+--- Insert the suggestion, or a part of it, as one undo step.
 
 local client = require('fim_lsp.client')
+local columns = require('fim_lsp.columns')
 local display = require('fim_lsp.display')
 local suggestion = require('fim_lsp.suggestion')
 
@@ -13,6 +14,7 @@ local function break_undo()
   vim.cmd('let &g:undolevels = &g:undolevels')
 end
 
+--- Insert text at the cursor, and move the cursor behind it.
 ---@param text string
 ---@param stop integer byte column up to which the line is replaced
 local function insert(text, stop)
@@ -20,43 +22,43 @@ local function insert(text, stop)
   local lines = vim.split(text, '\n', { plain = true })
   break_undo()
   api.nvim_buf_set_text(0, row - 1, col, row - 1, stop, lines)
-  local before = #lines == 1 and col or 0
-  api.nvim_win_set_cursor(0, { row + #lines - 1, before + #lines[#lines] })
+  local indent = #lines == 1 and col or 0
+  api.nvim_win_set_cursor(0, { row + #lines - 1, indent + #lines[#lines] })
   break_undo()
 end
 
---- The server learns of a whole accept by the item's own command, of a part by this notification.
+--- Notify the server that a part was accepted. For a whole item the item's own command does so.
 ---@param item fim_lsp.Item
----@param accepted string the item's text up to where it is accepted
-local function tell_part(item, accepted)
-  local to = client.get()
-  if to and to.id == item.client_id then
-    local utf16 = require('fim_lsp.columns').to_server(accepted, #accepted, 'utf-16')
-    client.notify(to, 'textDocument/didPartiallyAcceptCompletion', {
+---@param accepted string the item's text up to the end of the accepted part
+local function notify_partly_accepted(item, accepted)
+  local server = client.get()
+  if server and server.id == item.client_id then
+    client.notify(server, 'textDocument/didPartiallyAcceptCompletion', {
       item = { insertText = item.text, command = item.command },
-      acceptedLength = utf16,
+      acceptedLength = columns.to_server(accepted, #accepted, 'utf-16'),
     })
   end
 end
 
----@param part_of fun(text: string): string
+--- Accept a part of the suggestion at the cursor.
+---@param part_of fun(text: string): string chooses the part
 ---@return boolean accepted
 local function accept(part_of)
-  local item, rest = display.at_cursor()
-  if not item or not rest then
+  local item, remainder = display.at_cursor()
+  if not item or not remainder then
     return false
   end
-  local part = part_of(rest.text)
-  if part == '' or part == rest.text then
+  local part = part_of(remainder.text)
+  if part == '' or part == remainder.text then
     display.get().hide(api.nvim_get_current_buf())
-    insert(rest.text, rest.stop)
-    local from = vim.lsp.get_client_by_id(item.client_id)
-    if item.command and from then
-      client.execute(from, item.command)
+    insert(remainder.text, remainder.stop)
+    local server = vim.lsp.get_client_by_id(item.client_id)
+    if item.command and server then
+      client.execute(server, item.command)
     end
   else
     insert(part, api.nvim_win_get_cursor(0)[2])
-    tell_part(item, item.text:sub(1, #item.text - #rest.text + #part))
+    notify_partly_accepted(item, item.text:sub(1, #item.text - #remainder.text + #part))
   end
   return true
 end
@@ -69,16 +71,16 @@ function M.all()
   end)
 end
 
---- Accept its next word.
+--- Accept the next word of the suggestion.
 ---@return boolean accepted
 function M.word()
-  return accept(suggestion.word)
+  return accept(suggestion.next_word)
 end
 
---- Accept its next line.
+--- Accept the next line of the suggestion.
 ---@return boolean accepted
 function M.line()
-  return accept(suggestion.line)
+  return accept(suggestion.next_line)
 end
 
 return M

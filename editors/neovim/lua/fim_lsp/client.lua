@@ -1,4 +1,4 @@
---- The server process: start it, bring it back after a crash, talk to it.
+--- The server process: start it, restart it after a crash, send it requests and notifications.
 
 local config = require('fim_lsp.config')
 local log = require('fim_lsp.log')
@@ -9,13 +9,14 @@ local M = { name = 'fim_lsp' }
 local CRASH_WINDOW_S = 180
 local RESTART_AFTER_MS = 500
 local SIGTERM = 15
--- Neovim 0.11 brought vim.lsp.config, and methods of clients that take the client itself.
+-- Neovim 0.11 added vim.lsp.config, and clients whose methods take the client itself.
 local is_0_11 = vim.fn.has('nvim-0.11') == 1
 
----@type number[] when the server crashed, in seconds
+---@type integer[] times of crashes, in seconds since the epoch
 local crashes = {}
 
----@param bufnr? integer
+--- Return the running client.
+---@param bufnr? integer only if it is attached to this buffer; 0 for the current one
 ---@return vim.lsp.Client?
 function M.get(bufnr)
   local clients = vim.lsp.get_clients({ name = M.name, bufnr = bufnr })
@@ -24,6 +25,7 @@ function M.get(bufnr)
   end)
 end
 
+--- Send a request.
 ---@param client vim.lsp.Client
 ---@param method string
 ---@param params table
@@ -38,6 +40,7 @@ function M.request(client, method, params, handler, bufnr)
   return client.request(method, params, handler, bufnr)
 end
 
+--- Send a notification.
 ---@param client vim.lsp.Client
 ---@param method string
 ---@param params table
@@ -49,6 +52,7 @@ function M.notify(client, method, params)
   end
 end
 
+--- Cancel a request.
 ---@param client vim.lsp.Client
 ---@param request_id integer
 function M.cancel(client, request_id)
@@ -59,22 +63,22 @@ function M.cancel(client, request_id)
   end
 end
 
---- Run a command of the server.
+--- Run a command of the language server.
 ---@param client vim.lsp.Client
 ---@param command lsp.Command
----@param answered? fun(result: any)
-function M.execute(client, command, answered)
+---@param on_result? fun(result: any)
+function M.execute(client, command, on_result)
   local params = { command = command.command, arguments = command.arguments }
   M.request(client, 'workspace/executeCommand', params, function(err, result)
     if err then
-      log.tell(vim.lsp.protocol.MessageType.Error, err.message)
-    elseif answered then
-      answered(result)
+      log.notify(vim.lsp.protocol.MessageType.Error, err.message)
+    elseif on_result then
+      on_result(result)
     end
   end, vim.api.nvim_get_current_buf())
 end
 
---- Change settings of the server while it runs; they stay for servers that start later.
+--- Change the server's settings while it runs. A server that starts later gets them, too.
 ---@param settings fim_lsp.ServerSettings
 function M.configure(settings)
   config.options.settings = vim.tbl_deep_extend('force', config.options.settings, settings)
@@ -87,16 +91,6 @@ function M.configure(settings)
   end
 end
 
---- The command line of the server without the flag that makes it serve, for its other verbs.
----@param ... string
----@return string[]
-function M.command_line(...)
-  local base = vim.tbl_filter(function(argument)
-    return argument ~= '--stdio'
-  end, config.options.cmd)
-  return vim.list_extend(base, { ... })
-end
-
 ---@type table<string, lsp.Handler>
 local handlers = {
   ['fimLsp/status'] = function(_, params)
@@ -107,54 +101,62 @@ local handlers = {
   end,
   ['window/showMessage'] = function(_, params)
     if params.type <= vim.lsp.protocol.MessageType.Warning then
-      log.tell(params.type, params.message)
+      log.notify(params.type, params.message)
     else
       log.add(params.type, params.message)
     end
   end,
 }
 
----@param code integer
----@param signal integer
-local function exited(code, signal)
-  local asked_for = (code == 0 and signal == 0) or signal == SIGTERM
-  if asked_for or vim.v.exiting ~= vim.NIL then
-    status.set({ kind = 'Inactive', message = 'stopped', busy = false })
+--- Restart a server that ended by itself, until it does so too often.
+---@param code integer exit code
+---@param signal integer 0 if no signal ended the process
+local function on_exit(code, signal)
+  local expected = (code == 0 and signal == 0) or signal == SIGTERM
+  if expected or vim.v.exiting ~= vim.NIL then
+    status.set({ kind = 'Inactive', message = 'stopped', busy = false, code = 'stopped' })
     return
   end
   local now = os.time()
-  crashes = vim.tbl_filter(function(at)
-    return now - at < CRASH_WINDOW_S
+  crashes = vim.tbl_filter(function(time)
+    return now - time < CRASH_WINDOW_S
   end, crashes)
   crashes[#crashes + 1] = now
-  local how = signal ~= 0 and ('by signal %d'):format(signal) or ('with exit code %d'):format(code)
-  log.add(vim.lsp.protocol.MessageType.Error, 'The server ended ' .. how .. '.')
+  local cause = signal ~= 0 and ('by signal %d'):format(signal)
+    or ('with exit code %d'):format(code)
+  log.add(vim.lsp.protocol.MessageType.Error, 'The server ended ' .. cause .. '.')
   if #crashes > config.options.restarts then
-    status.set({ kind = 'Error', message = 'The server keeps ending.', busy = false })
+    status.set({
+      kind = 'Error',
+      message = 'The server keeps ending.',
+      busy = false,
+      code = 'crashed',
+    })
     local remedy = 'The server keeps ending. See :FimLsp log, then :FimLsp doctor.'
-    log.tell(vim.lsp.protocol.MessageType.Error, remedy)
+    log.notify(vim.lsp.protocol.MessageType.Error, remedy)
     return
   end
-  status.set({ kind = 'Warning', message = 'restarting', busy = true })
+  status.set({ kind = 'Warning', message = 'restarting', busy = true, code = 'restarting' })
   vim.defer_fn(M.start, RESTART_AFTER_MS)
 end
 
---- Start the process. Neovim hears of every end as of a good one: it would report another in a
---- message so long that the editor stops with "Press ENTER". `exited` says what there is to say.
+--- Start the process. Neovim gets every exit reported as a normal one: it would report any other in
+--- a message so long that the editor stops with "Press ENTER". `on_exit` reports it instead.
 ---@param dispatchers vim.lsp.rpc.Dispatchers
 ---@return vim.lsp.rpc.PublicClient
 local function launch(dispatchers)
-  local heard = vim.tbl_extend('force', dispatchers, {
+  local wrapped = vim.tbl_extend('force', dispatchers, {
     on_exit = function(code, signal)
       vim.schedule(function()
-        exited(code, signal)
+        on_exit(code, signal)
       end)
       dispatchers.on_exit(0, 0)
     end,
   })
-  return vim.lsp.rpc.start(config.options.cmd, heard)
+  return vim.lsp.rpc.start(config.options.cmd, wrapped)
 end
 
+--- Return the client's configuration, as it differs from `lsp/fim_lsp.lua`.
 ---@return vim.lsp.ClientConfig
 local function overrides()
   local capabilities = vim.lsp.protocol.make_client_capabilities()
@@ -169,7 +171,7 @@ local function overrides()
     settings = { fimLsp = config.options.settings },
     handlers = handlers,
     before_init = function()
-      status.set({ kind = 'Normal', message = 'starting', busy = true })
+      status.set({ kind = 'Normal', message = 'starting', busy = true, code = 'starting' })
     end,
   }
 end
@@ -185,26 +187,32 @@ local function attach(bufnr)
     return
   end
   local base = dofile(vim.api.nvim_get_runtime_file('lsp/fim_lsp.lua', false)[1])
-  local whole = vim.tbl_extend('force', base, overrides())
-  whole.root_dir = vim.fs.root(bufnr, base.root_markers)
-  vim.lsp.start(whole, { bufnr = bufnr, reuse_client = base.reuse_client })
+  local client_config = vim.tbl_extend('force', base, overrides())
+  client_config.root_dir = vim.fs.root(bufnr, base.root_markers)
+  vim.lsp.start(client_config, { bufnr = bufnr, reuse_client = base.reuse_client })
 end
 
+--- Check that the server's program exists; report it if not.
 ---@return boolean found
-local function executable()
+local function check_executable()
   local program = config.options.cmd[1]
   if vim.fn.executable(program) == 1 then
     return true
   end
-  status.set({ kind = 'Error', message = program .. ' is not installed', busy = false })
+  status.set({
+    kind = 'Error',
+    message = program .. ' is not installed',
+    busy = false,
+    code = 'not_installed',
+  })
   local remedy = 'there is no program %s. Install the server, or set cmd; :checkhealth fim_lsp.'
-  log.tell(vim.lsp.protocol.MessageType.Error, remedy:format(program))
+  log.notify(vim.lsp.protocol.MessageType.Error, remedy:format(program))
   return false
 end
 
---- Start the server for every buffer that wants it, now and later. Again after a crash.
+--- Start the server, and attach it to the buffers that are open and to those opened later.
 function M.start()
-  if not executable() then
+  if not check_executable() then
     return
   end
   if is_0_11 then

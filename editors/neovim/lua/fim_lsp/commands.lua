@@ -1,10 +1,12 @@
---- `:FimLsp` and its verbs.
+--- The command `:FimLsp` and its subcommands.
 
+local cli = require('fim_lsp.cli')
 local client = require('fim_lsp.client')
 local config = require('fim_lsp.config')
 
 local M = {}
 
+--- Show lines in a window of their own, which `q` closes.
 ---@param lines string[]
 ---@param name string
 local function show(lines, name)
@@ -19,56 +21,59 @@ local function show(lines, name)
 end
 
 ---@param text string
-local function say(text)
+local function notify(text)
   vim.notify('fim-lsp: ' .. text)
 end
 
 ---@param text string
-local function complain(text)
+local function notify_error(text)
   vim.notify('fim-lsp: ' .. text, vim.log.levels.ERROR)
 end
 
---- Run something with the server's client, or say that there is none.
+--- Run a function with the server's client, or report that there is none.
 ---@param action fun(running: vim.lsp.Client)
 local function with_client(action)
   local running = client.get()
   if running then
     action(running)
   else
-    complain('no server is running. Open a file, or see :checkhealth fim_lsp.')
+    notify_error('no server is running. Open a file, or see :checkhealth fim_lsp.')
   end
 end
 
+--- Show the server's state, and whether suggestions are on in this buffer.
 local function status()
   local now, bufnr = require('fim_lsp.status').get(), vim.api.nvim_get_current_buf()
   if not client.get(bufnr) then
-    say(('%s; not attached to this buffer'):format(now.message))
+    notify(('%s; not attached to this buffer'):format(now.message))
     return
   end
   local on = require('fim_lsp.switch').is_on(bufnr) and 'on' or 'off'
-  local who = require('fim_lsp.display').name() == 'native' and 'Neovim' or 'the plugin'
-  say(('%s; %s here, drawn by %s'):format(now.message, on, who))
+  local drawn_by = require('fim_lsp.display').drawn_by()
+  notify(('%s; %s here, drawn by %s'):format(now.message, on, drawn_by))
 end
 
+--- Turn suggestions on or off.
 ---@param scope? string
 local function toggle(scope)
   scope = scope or 'all'
   if not vim.list_contains({ 'all', 'language', 'buffer' }, scope) then
-    complain(('there is no %s to toggle: all, language or buffer.'):format(scope))
+    notify_error(('there is no %s to toggle: all, language or buffer.'):format(scope))
     return
   end
   local on = require('fim_lsp').toggle(scope)
   local where =
     { all = 'everywhere', language = 'for ' .. vim.bo.filetype, buffer = 'in this buffer' }
-  say(('%s %s'):format(on and 'on' or 'off', where[scope]))
+  notify(('%s %s'):format(on and 'on' or 'off', where[scope]))
 end
 
+--- Use another model; without a name, let the user choose one.
 ---@param name? string
 local function model(name)
   local function use(chosen)
     if chosen then
       client.configure({ model = { name = chosen } })
-      say(('the model is %s from now on, until Neovim ends.'):format(chosen))
+      notify(('the model is %s from now on, until Neovim ends.'):format(chosen))
     end
   end
   if name then
@@ -78,31 +83,33 @@ local function model(name)
   vim.ui.select(require('fim_lsp.models').names(), { prompt = 'Model' }, use)
 end
 
----@param path? string
+--- Use an adapter, or none; without a path, show which are set.
+---@param path? string a GGUF file, or 'none'
 ---@param scale? string
 local function adapter(path, scale)
   if not path then
     local adapters = config.options.settings.adapters or {}
-    local paths = vim.tbl_map(function(one)
-      return ('%s (%s)'):format(vim.fn.fnamemodify(one.path, ':t'), one.scale or 1)
+    local labels = vim.tbl_map(function(item)
+      return ('%s (%s)'):format(vim.fn.fnamemodify(item.path, ':t'), item.scale or 1)
     end, adapters)
-    say(#paths > 0 and 'adapters: ' .. table.concat(paths, ', ') or 'no adapter is set.')
+    notify(#labels > 0 and 'adapters: ' .. table.concat(labels, ', ') or 'no adapter is set.')
     return
   end
   if path == 'none' then
     client.configure({ adapters = {} })
-    say('without adapters from now on.')
+    notify('without adapters from now on.')
     return
   end
-  local whole = vim.fn.fnamemodify(path, ':p')
-  if vim.fn.filereadable(whole) == 0 then
-    complain(('there is no file %s.'):format(whole))
+  local absolute = vim.fn.fnamemodify(path, ':p')
+  if vim.fn.filereadable(absolute) == 0 then
+    notify_error(('there is no file %s.'):format(absolute))
     return
   end
-  client.configure({ adapters = { { path = whole, scale = tonumber(scale) or 1 } } })
-  say(('with %s from now on.'):format(vim.fn.fnamemodify(whole, ':t')))
+  client.configure({ adapters = { { path = absolute, scale = tonumber(scale) or 1 } } })
+  notify(('with %s from now on.'):format(vim.fn.fnamemodify(absolute, ':t')))
 end
 
+--- Show why the last suggestion is what it is.
 local function explain()
   with_client(function(running)
     client.execute(running, { title = 'Explain', command = 'fimLsp.explain' }, function(result)
@@ -111,10 +118,11 @@ local function explain()
   end)
 end
 
+--- Run the server's doctor in a terminal.
 local function doctor()
-  local command = client.command_line('doctor')
-  local chosen = (config.options.settings.model or {}).name
-  vim.list_extend(command, chosen and { '--model', chosen } or {})
+  local command = cli.command_line('doctor')
+  local name = config.model_name()
+  vim.list_extend(command, name and { '--model', name } or {})
   vim.cmd('botright new')
   if vim.fn.has('nvim-0.11') == 1 then
     vim.fn.jobstart(command, { term = true })
@@ -123,6 +131,7 @@ local function doctor()
   end
 end
 
+--- Show the server's log.
 local function log()
   local lines = require('fim_lsp.log').lines()
   lines[#lines + 1] = 'Neovim keeps what the server wrote to stderr in ' .. vim.lsp.get_log_path()
@@ -130,10 +139,11 @@ local function log()
   vim.cmd('normal! G')
 end
 
----@class fim_lsp.Verb
+---@class fim_lsp.Subcommand
 ---@field run fun(...: string)
 ---@field complete? fun(lead: string): string[]
 
+--- Keep the words that begin with `lead`.
 ---@param words string[]
 ---@param lead string
 ---@return string[]
@@ -143,6 +153,7 @@ local function starting_with(words, lead)
   end, words)
 end
 
+--- List the GGUF files and folders whose paths begin with `lead`.
 ---@param lead string
 ---@return string[]
 local function gguf_files(lead)
@@ -151,8 +162,8 @@ local function gguf_files(lead)
   end, vim.fn.getcompletion(lead, 'file'))
 end
 
----@type table<string, fim_lsp.Verb>
-local VERBS = {
+---@type table<string, fim_lsp.Subcommand>
+local SUBCOMMANDS = {
   status = { run = status },
   toggle = {
     run = toggle,
@@ -178,29 +189,31 @@ local VERBS = {
   log = { run = log },
 }
 
+--- Run `:FimLsp`.
 ---@param call vim.api.keyset.create_user_command.command_args
 function M.run(call)
   local name = call.fargs[1] or 'status'
-  local verb = VERBS[name]
-  if not verb then
-    complain(('there is no :FimLsp %s. See :help :FimLsp.'):format(name))
+  local subcommand = SUBCOMMANDS[name]
+  if not subcommand then
+    notify_error(('there is no :FimLsp %s. See :help :FimLsp.'):format(name))
     return
   end
-  verb.run(unpack(call.fargs, 2))
+  subcommand.run(unpack(call.fargs, 2))
 end
 
----@param lead string
----@param line string
+--- Complete the command line of `:FimLsp`.
+---@param lead string the word before the cursor
+---@param line string the whole command line
 ---@return string[]
 function M.complete(lead, line)
   local words = vim.split(vim.trim(line), '%s+')
   if #words == 1 or (#words == 2 and lead ~= '') then
-    local names = starting_with(vim.tbl_keys(VERBS), lead)
+    local names = starting_with(vim.tbl_keys(SUBCOMMANDS), lead)
     table.sort(names)
     return names
   end
-  local verb = VERBS[words[2]]
-  return verb and verb.complete and verb.complete(lead) or {}
+  local subcommand = SUBCOMMANDS[words[2]]
+  return subcommand and subcommand.complete and subcommand.complete(lead) or {}
 end
 
 return M

@@ -1,21 +1,21 @@
---- The plugin's options: defaults, and what `setup` was given, checked before anything starts.
+--- The plugin's options: the defaults, and those of `setup`, checked before anything starts.
 
----@class fim_lsp.Keys
----@field accept? string|false The whole suggestion.
----@field accept_word? string|false Its next word.
----@field accept_line? string|false Its next line.
----@field next? string|false The next of several suggestions.
----@field previous? string|false The one before.
----@field dismiss? string|false Take the suggestion away.
+---@class fim_lsp.Keys Keys of insert mode; false leaves a key alone.
+---@field accept? string|false Accept the whole suggestion.
+---@field accept_word? string|false Accept its next word.
+---@field accept_line? string|false Accept its next line.
+---@field next? string|false Show the next of several suggestions.
+---@field previous? string|false Show the previous one.
+---@field dismiss? string|false Hide the suggestion.
 ---@field trigger? string|false Ask for a suggestion by hand.
 
 ---@class fim_lsp.Options
----@field cmd? string[] Command line of the server.
----@field filetypes? string[] Where to attach; nil for every file.
----@field settings? fim_lsp.ServerSettings Settings of the server, as in its README.
----@field display? 'auto'|'native'|'ghost' Who draws: Neovim, where it can, or this plugin.
----@field popup? 'hide'|'keep' Ghost text while a completion menu is open.
----@field restarts? integer Most restarts within three minutes after crashes.
+---@field cmd? string[] Command line that starts the server.
+---@field filetypes? string[] Filetypes to attach to; nil for every file.
+---@field settings? fim_lsp.ServerSettings The server's own settings.
+---@field display? 'auto'|'native'|'ghost' Who draws: Neovim (native) or this plugin (ghost).
+---@field popup? 'hide'|'keep' What happens to ghost text while a completion menu is open.
+---@field restarts? integer Most restarts after crashes within three minutes.
 ---@field keys? fim_lsp.Keys
 
 local M = {}
@@ -39,12 +39,12 @@ M.defaults = {
   },
 }
 
----@type fim_lsp.Options
+---@type fim_lsp.Options the defaults with the user's options over them
 M.options = vim.deepcopy(M.defaults)
 
 ---@param value any
 ---@return boolean
-local function strings(value)
+local function is_list_of_strings(value)
   if type(value) ~= 'table' or #value == 0 then
     return false
   end
@@ -62,34 +62,38 @@ local function one_of(...)
   end
 end
 
----@param wanted string
+---@param expected type
 ---@return fun(value: any): boolean
-local function of_type(wanted)
+local function of_type(expected)
   return function(value)
-    return type(value) == wanted
+    return type(value) == expected
   end
 end
 
----@type table<string, { expected: string, good: fun(value: any): boolean }>
+---@type table<string, { expected: string, is_valid: fun(value: any): boolean }>
 local CHECKS = {
-  cmd = { expected = 'a list of strings', good = strings },
-  filetypes = { expected = 'a list of strings', good = strings },
-  settings = { expected = 'a table', good = of_type('table') },
-  display = { expected = "'auto', 'native' or 'ghost'", good = one_of('auto', 'native', 'ghost') },
-  popup = { expected = "'hide' or 'keep'", good = one_of('hide', 'keep') },
-  restarts = { expected = 'a number', good = of_type('number') },
-  keys = { expected = 'a table', good = of_type('table') },
+  cmd = { expected = 'a list of strings', is_valid = is_list_of_strings },
+  filetypes = { expected = 'a list of strings', is_valid = is_list_of_strings },
+  settings = { expected = 'a table', is_valid = of_type('table') },
+  display = {
+    expected = "'auto', 'native' or 'ghost'",
+    is_valid = one_of('auto', 'native', 'ghost'),
+  },
+  popup = { expected = "'hide' or 'keep'", is_valid = one_of('hide', 'keep') },
+  restarts = { expected = 'a number', is_valid = of_type('number') },
+  keys = { expected = 'a table', is_valid = of_type('table') },
 }
 
+--- List what is wrong with the user's options.
 ---@param options table
 ---@return string[] problems
-local function problems_of(options)
+local function find_problems(options)
   local problems = {}
   for name, value in vim.spairs(options) do
     local check = CHECKS[name]
     if not check then
       problems[#problems + 1] = ('there is no option %s'):format(name)
-    elseif not check.good(value) then
+    elseif not check.is_valid(value) then
       problems[#problems + 1] = ('%s must be %s'):format(name, check.expected)
     end
   end
@@ -103,14 +107,20 @@ local function problems_of(options)
   return problems
 end
 
---- Take the user's options over the defaults. Raises an error that names every bad one.
+--- Set the user's options. Raise an error that names every invalid one.
 ---@param options? fim_lsp.Options
 function M.set(options)
-  local problems = problems_of(options or {})
+  local problems = find_problems(options or {})
   if #problems > 0 then
     error('fim-lsp: ' .. table.concat(problems, '; ') .. '. See :help fim-lsp-options.', 0)
   end
   M.options = vim.tbl_deep_extend('force', M.defaults, options or {})
+end
+
+--- Return the model that the user's options name, or nil.
+---@return string?
+function M.model_name()
+  return (M.options.settings.model or {}).name
 end
 
 return M

@@ -1,8 +1,8 @@
---- The answer of `fimLsp.explain` as lines to read.
+--- Format the answer of the server's command `fimLsp.explain`.
 
 local M = {}
 
--- What a user asks first; the rest follows by name.
+-- The fields that users look for first, in this order; the others follow in alphabetical order.
 local FIRST = {
   'offered',
   'droppedBecause',
@@ -20,6 +20,7 @@ local FIRST = {
   'steps',
 }
 
+--- Append a value's lines to `lines`.
 ---@param value any
 ---@param indent string
 ---@param lines string[]
@@ -32,8 +33,8 @@ local function render(value, indent, lines)
   end
   for key, item in vim.spairs(value) do
     local name = type(key) == 'number' and '-' or key .. ':'
-    local plain = type(item) ~= 'table' and not tostring(item):find('\n')
-    if plain then
+    local fits_one_line = type(item) ~= 'table' and not tostring(item):find('\n')
+    if fits_one_line then
       lines[#lines + 1] = ('%s%s %s'):format(indent, name, tostring(item))
     elseif type(item) ~= 'table' or next(item) ~= nil then
       lines[#lines + 1] = indent .. name
@@ -42,20 +43,20 @@ local function render(value, indent, lines)
   end
 end
 
---- Lines of an explanation, the most asked for first; what is empty is left out.
+--- Format an explanation as lines. Empty fields are left out.
 ---@param explanation table
 ---@return string[]
 function M.lines(explanation)
-  local rest = vim.deepcopy(explanation)
+  local others = vim.deepcopy(explanation)
   local lines = {}
   for _, name in ipairs(FIRST) do
-    local value = rest[name]
-    rest[name] = nil
+    local value = others[name]
+    others[name] = nil
     if value ~= nil and value ~= vim.NIL and value ~= '' then
       render({ [name] = value }, '', lines)
     end
   end
-  render(rest, '', lines)
+  render(others, '', lines)
   return lines
 end
 

@@ -1,7 +1,8 @@
---- Ghost text drawn by this plugin: for Neovim before 0.12, and for who prefers it.
+--- Ghost text drawn by this plugin: for Neovim before 0.12, and for users who prefer it.
 ---
---- Asks at every keystroke and leaves the waiting to the server, which knows what a start costs.
---- What is typed through stays on screen without a gap.
+--- Every keystroke sends a request. The server waits before it starts a generation, because it
+--- knows what a start costs. While the user types the suggestion's own text, the remainder stays on
+--- the screen.
 
 local client = require('fim_lsp.client')
 local columns = require('fim_lsp.columns')
@@ -15,34 +16,38 @@ local AUTOMATIC = 2
 
 local M = { namespace = api.nvim_create_namespace('fim_lsp.ghost') }
 
----@type { bufnr: integer, items: fim_lsp.Item[], index: integer }?
+---@type { bufnr: integer, items: fim_lsp.Item[], index: integer }? the shown suggestion
 local shown
----@type string? where was asked last, so that one keystroke, which fires two events, asks once
-local asked
----@type { client: vim.lsp.Client, id: integer }?
+---@type string? cursor state of the last request: a keystroke fires two events, but requests once
+local last_requested
+---@type { client: vim.lsp.Client, id: integer }? the request that is not answered yet
 local pending
 
+--- Return a key for the buffer, its text and the cursor's position.
 ---@param bufnr integer
----@return string where the cursor stands, in which text
-local function whereabouts(bufnr)
+---@return string
+local function cursor_state(bufnr)
   local row, col = unpack(api.nvim_win_get_cursor(0))
   return table.concat({ bufnr, api.nvim_buf_get_changedtick(bufnr), row, col }, ':')
 end
 
+--- Return whether the user is typing in the buffer.
 ---@param bufnr integer
 ---@return boolean
 local function inserting(bufnr)
   return bufnr == api.nvim_get_current_buf() and vim.startswith(api.nvim_get_mode().mode, 'i')
 end
 
+---@return boolean
 local function hidden_by_popup()
   return config.options.popup == 'hide' and popup.visible()
 end
 
+--- Replace tabs with spaces, because virtual text shows a tab as ^I.
 ---@param text string
----@param col integer display column where it begins
----@return string without tabs, which virtual text shows as ^I
-local function without_tabs(text, col)
+---@param col integer display column where the text begins
+---@return string
+local function expand_tabs(text, col)
   local width = vim.bo.tabstop
   local parts = {}
   for piece, tab in text:gmatch('([^\t]*)(\t?)') do
@@ -57,7 +62,7 @@ local function without_tabs(text, col)
   return table.concat(parts)
 end
 
---- Show what is left of the current item at the cursor, or nothing.
+--- Draw the remainder of the shown item at the cursor, or clear it if it no longer fits.
 ---@param bufnr integer
 local function draw(bufnr)
   api.nvim_buf_clear_namespace(bufnr, M.namespace, 0, -1)
@@ -67,16 +72,17 @@ local function draw(bufnr)
   end
   local row, col = unpack(api.nvim_win_get_cursor(0))
   local line = api.nvim_get_current_line()
-  local rest = row - 1 == item.row and suggestion.rest(item, line, col) or nil
-  if not rest then
+  local remainder = row - 1 == item.row and suggestion.remainder(item, line, col) or nil
+  if not remainder then
     shown = nil
     return
   end
-  local lines = vim.split(rest.text, '\n', { plain = true })
-  local covered = line:sub(col + 1, rest.stop)
+  local lines = vim.split(remainder.text, '\n', { plain = true })
+  -- The text that the suggestion replaces. It is not drawn again if the first line ends with it.
+  local covered = line:sub(col + 1, remainder.stop)
   local repeats = #lines == 1 and vim.endswith(lines[1], covered)
   local first = repeats and lines[1]:sub(1, #lines[1] - #covered) or lines[1]
-  local chunks = { { without_tabs(first, vim.fn.virtcol('.') - 1), 'FimLspGhost' } }
+  local chunks = { { expand_tabs(first, vim.fn.virtcol('.') - 1), 'FimLspGhost' } }
   if #shown.items > 1 then
     chunks[2] = { (' (%d/%d)'):format(shown.index, #shown.items), 'FimLspGhost' }
   end
@@ -86,58 +92,60 @@ local function draw(bufnr)
     virt_lines = vim
       .iter(vim.list_slice(lines, 2))
       :map(function(text)
-        return { { without_tabs(text, 0), 'FimLspGhost' } }
+        return { { expand_tabs(text, 0), 'FimLspGhost' } }
       end)
       :totable(),
     hl_mode = 'combine',
   })
 end
 
+--- Convert an item of the server's answer.
 ---@param raw lsp.InlineCompletionItem
----@param from vim.lsp.Client
+---@param server vim.lsp.Client
 ---@param line string
 ---@param col integer
 ---@return fim_lsp.Item
-local function to_item(raw, from, line, col)
+local function to_item(raw, server, line, col)
   local row = api.nvim_win_get_cursor(0)[1] - 1
   local range = raw.range
   return {
-    client_id = from.id,
+    client_id = server.id,
     text = type(raw.insertText) == 'table' and raw.insertText.value or raw.insertText,
     row = range and range.start.line or row,
-    start = range and columns.to_bytes(line, range.start.character, from.offset_encoding) or col,
-    stop = range and columns.to_bytes(line, range['end'].character, from.offset_encoding) or col,
+    start = range and columns.to_bytes(line, range.start.character, server.offset_encoding) or col,
+    stop = range and columns.to_bytes(line, range['end'].character, server.offset_encoding) or col,
     command = raw.command,
   }
 end
 
+--- Show the items of an answer.
 ---@param bufnr integer
----@param from vim.lsp.Client
+---@param server vim.lsp.Client
 ---@param result lsp.InlineCompletionList|lsp.InlineCompletionItem[]
-local function take(bufnr, from, result)
+local function show_items(bufnr, server, result)
   local line, col = api.nvim_get_current_line(), api.nvim_win_get_cursor(0)[2]
   local items = vim
     .iter(result.items or result)
     :map(function(raw)
-      return to_item(raw, from, line, col)
+      return to_item(raw, server, line, col)
     end)
     :totable()
   shown = #items > 0 and { bufnr = bufnr, items = items, index = 1 } or nil
   draw(bufnr)
 end
 
---- Ask for suggestions at the cursor; an answer that comes too late is dropped.
+--- Request suggestions at the cursor. An answer for an older cursor state is dropped.
 ---@param bufnr integer
 ---@param kind lsp.InlineCompletionTriggerKind
 function M.request(bufnr, kind)
-  local to = client.get(bufnr)
-  if not to or not inserting(bufnr) or hidden_by_popup() then
+  local server = client.get(bufnr)
+  if not server or not inserting(bufnr) or hidden_by_popup() then
     return
   end
-  local at = whereabouts(bufnr)
+  local state = cursor_state(bufnr)
   local row, col = unpack(api.nvim_win_get_cursor(0))
-  local character = columns.to_server(api.nvim_get_current_line(), col, to.offset_encoding)
-  asked = at
+  local character = columns.to_server(api.nvim_get_current_line(), col, server.offset_encoding)
+  last_requested = state
   local params = {
     textDocument = vim.lsp.util.make_text_document_params(bufnr),
     position = { line = row - 1, character = character },
@@ -148,35 +156,39 @@ function M.request(bufnr, kind)
     },
   }
   local _, id
-  _, id = client.request(to, METHOD, params, function(err, result)
+  _, id = client.request(server, METHOD, params, function(err, result)
     if pending and pending.id == id then
       pending = nil
     end
-    -- null: a newer request took over, whose answer is the one to show.
-    if not err and type(result) == 'table' and inserting(bufnr) and at == whereabouts(bufnr) then
-      take(bufnr, to, result)
+    -- null: a newer request replaced this one, and its answer is the one to show.
+    local is_current = inserting(bufnr) and state == cursor_state(bufnr)
+    if not err and type(result) == 'table' and is_current then
+      show_items(bufnr, server, result)
     end
   end, bufnr)
-  pending = id and { client = to, id = id } or nil
+  pending = id and { client = server, id = id } or nil
 end
 
+--- Redraw after a keystroke, and request suggestions.
 ---@param bufnr integer
-local function moved(bufnr)
+local function on_typing(bufnr)
   if not inserting(bufnr) then
     return
   end
   draw(bufnr)
-  if asked ~= whereabouts(bufnr) then
+  if last_requested ~= cursor_state(bufnr) then
     M.request(bufnr, AUTOMATIC)
   end
 end
 
+--- Return the shown item.
 ---@param bufnr integer
 ---@return fim_lsp.Item?
 function M.current(bufnr)
   return shown and shown.bufnr == bufnr and shown.items[shown.index] or nil
 end
 
+--- Hide the suggestion and cancel the pending request.
 ---@param bufnr integer
 function M.hide(bufnr)
   if pending then
@@ -191,7 +203,7 @@ end
 
 --- Show another of several items.
 ---@param bufnr integer
----@param count integer
+---@param count integer 1 for the next, -1 for the previous
 function M.select(bufnr, count)
   if M.current(bufnr) then
     shown.index = (shown.index - 1 + count) % #shown.items + 1
@@ -199,7 +211,7 @@ function M.select(bufnr, count)
   end
 end
 
---- Ask at every keystroke in a buffer, or no more.
+--- Request suggestions at every keystroke in a buffer, or stop.
 ---@param bufnr integer
 ---@param on boolean
 function M.enable(bufnr, on)
@@ -215,18 +227,18 @@ function M.enable(bufnr, on)
   api.nvim_create_autocmd(typing, {
     group = group,
     buffer = bufnr,
-    desc = 'fim-lsp: follow the typing',
+    desc = 'fim-lsp: request a suggestion',
     callback = function()
-      moved(bufnr)
+      on_typing(bufnr)
     end,
   })
   api.nvim_create_autocmd('InsertEnter', {
     group = group,
     buffer = bufnr,
-    desc = 'fim-lsp: suggest where insert mode begins',
-    -- The mode only changes after the event.
+    desc = 'fim-lsp: request a suggestion',
+    -- The mode changes only after the event.
     callback = vim.schedule_wrap(function()
-      moved(bufnr)
+      on_typing(bufnr)
     end),
   })
   api.nvim_create_autocmd({ 'InsertLeave', 'BufLeave' }, {
@@ -234,7 +246,7 @@ function M.enable(bufnr, on)
     buffer = bufnr,
     desc = 'fim-lsp: hide',
     callback = function()
-      asked = nil
+      last_requested = nil
       M.hide(bufnr)
     end,
   })

@@ -1,5 +1,6 @@
---- `:checkhealth fim_lsp`
+--- The checks of `:checkhealth fim_lsp`.
 
+local cli = require('fim_lsp.cli')
 local client = require('fim_lsp.client')
 local config = require('fim_lsp.config')
 local display = require('fim_lsp.display')
@@ -9,37 +10,19 @@ local health = vim.health
 
 local M = {}
 
-local PATIENCE_MS = 20000
-
----@param ... string
----@return string? output, nil if the command failed
----@return string error
-local function ask(...)
-  local started, process = pcall(vim.system, client.command_line(...), { text = true })
-  if not started then
-    return nil, tostring(process)
-  end
-  local done = process:wait(PATIENCE_MS)
-  if done.code ~= 0 then
-    return nil, vim.trim(done.stderr or '')
-  end
-  return vim.trim(done.stdout), ''
-end
-
 local function check_neovim()
   local version = tostring(vim.version())
   if vim.fn.has('nvim-0.10') == 0 then
     health.error(('Neovim %s is too old'):format(version), 'Use Neovim 0.10 or newer.')
     return
   end
-  local who = display.name() == 'native' and 'Neovim' or 'the plugin'
-  health.ok(('Neovim %s; ghost text is drawn by %s'):format(version, who))
+  health.ok(('Neovim %s; ghost text is drawn by %s'):format(version, display.drawn_by()))
   if config.options.display == 'native' and display.name() ~= 'native' then
     health.warn('display is native, but this Neovim has no inline completion that can be used')
   end
 end
 
----@return boolean found
+---@return boolean runs
 local function check_program()
   local program = config.options.cmd[1]
   if vim.fn.executable(program) == 0 then
@@ -48,8 +31,8 @@ local function check_program()
     health.error(('There is no program %s'):format(program), install)
     return false
   end
-  local version, problem = ask('--version')
-  if not version then
+  local code, version, problem = cli.run('--version')
+  if code ~= 0 then
     health.error(('%s does not run: %s'):format(program, problem), 'Install it again.')
     return false
   end
@@ -58,22 +41,24 @@ local function check_program()
 end
 
 local function check_model()
-  local name = (config.options.settings.model or {}).name
+  local name = config.model_name()
   if not name then
     health.ok("The model is the user's or the default one; :FimLsp doctor tests it")
     return
   end
-  local path, problem = ask('model', 'path', name)
-  if path then
-    health.ok(('Model %s: %s'):format(name, path))
+  local found, failure = cli.json('model', 'path', name)
+  if failure then
+    health.error(failure.problem, failure.remedy)
   else
-    health.error(problem, ('fim-lsp model pull %s'):format(name))
+    health.ok(('Model %s: %s'):format(name, found.path))
   end
 end
 
 local function check_server()
   local running, now = client.get(), status.get()
-  if now.kind == 'Error' then
+  if now.code == 'model_missing' then
+    health.error(now.message, ('Run: fim-lsp model pull %s'):format(now.model))
+  elseif now.kind == 'Error' then
     health.error(now.message, 'See :FimLsp log and :FimLsp doctor.')
   elseif not running then
     health.info('No server is running: it starts with the first file that is opened')
@@ -94,6 +79,7 @@ local function check_keys()
   end
 end
 
+--- Run all checks.
 function M.check()
   health.start('fim-lsp')
   check_neovim()

@@ -1,22 +1,23 @@
 --- fim-lsp for Neovim 0.10 to 0.12: local fill-in-the-middle suggestions as ghost text.
 ---
---- `require('fim_lsp').setup()` starts it; every function here may be mapped. See |fim-lsp|.
+--- `require('fim_lsp').setup()` starts it. Every function here may be mapped. See |fim-lsp|.
 
 local M = {}
 
 local api = vim.api
 
+--- Map the keys in a buffer that the server was attached to, and show suggestions there.
 ---@param bufnr integer
-local function attached(bufnr)
+local function on_attach(bufnr)
   local display, switch = require('fim_lsp.display'), require('fim_lsp.switch')
   require('fim_lsp.keys').map(bufnr)
   if vim.g.fim_lsp_enabled == false then
-    switch.tell()
+    switch.send()
   end
   display.get().enable(bufnr, switch.is_on(bufnr))
 end
 
---- Ask where the cursor stands: a server that is ready only now missed the last keystroke.
+--- Request a suggestion at the cursor, when the server has become ready after the last keystroke.
 local function catch_up()
   local bufnr = api.nvim_get_current_buf()
   local display = require('fim_lsp.display')
@@ -26,20 +27,26 @@ local function catch_up()
   end
 end
 
+--- Define the colours of ghost text, unless the theme has them.
 local function define_highlight()
-  -- A grey with enough contrast on light and dark. ctermfg, because terminals without
+  -- A grey with enough contrast on light and dark backgrounds. ctermfg, because terminals without
   -- 'termguicolors' would show it like any other text.
   local grey = { fg = '#767676', ctermfg = 243, italic = true, default = true }
   api.nvim_set_hl(0, 'FimLspGhost', grey)
-  -- Where Neovim draws and no theme says how, it takes NonText, which is hard to read (0.12.4).
+  -- If no theme defines it, Neovim draws ghost text as NonText, which is hard to read (0.12.4).
   if api.nvim_get_hl(0, { name = 'ComplHint' }).link == 'NonText' then
     api.nvim_set_hl(0, 'ComplHint', { link = 'FimLspGhost' })
   end
 end
 
+--- Create the autocommands.
 ---@param group integer
-local function listen(group)
+local function create_autocmds(group)
   local client = require('fim_lsp.client')
+  ---@param event string
+  ---@param desc string
+  ---@param callback fun(event: vim.api.keyset.create_autocmd.callback_args)
+  ---@param pattern? string
   local function on(event, desc, callback, pattern)
     api.nvim_create_autocmd(event, {
       group = group,
@@ -49,31 +56,32 @@ local function listen(group)
     })
   end
   ---@param event { data: { client_id: integer } }
-  local function ours(event)
-    local from = vim.lsp.get_client_by_id(event.data.client_id)
-    return from ~= nil and from.name == client.name
+  ---@return boolean
+  local function is_ours(event)
+    local server = vim.lsp.get_client_by_id(event.data.client_id)
+    return server ~= nil and server.name == client.name
   end
   on('LspAttach', 'attach', function(event)
-    if ours(event) then
-      attached(event.buf)
+    if is_ours(event) then
+      on_attach(event.buf)
     end
   end)
   on('LspDetach', 'hide', function(event)
-    if ours(event) then
+    if is_ours(event) then
       require('fim_lsp.display').get().hide(event.buf)
     end
   end)
   on('LspProgress', 'loading', function(event)
-    if ours(event) then
+    if is_ours(event) then
       require('fim_lsp.status').progress(event.data.params.value)
     end
   end)
-  on('LspRequest', 'busy or not', function(event)
-    if ours(event) then
+  on('LspRequest', 'redraw the statusline', function(event)
+    if is_ours(event) then
       vim.cmd.redrawstatus()
     end
   end)
-  on('User', 'catch up', catch_up, 'FimLspReady')
+  on('User', 'request a suggestion', catch_up, 'FimLspReady')
   on('ColorScheme', 'colour', define_highlight)
   require('fim_lsp.popup').watch(group, function(open)
     local bufnr = api.nvim_get_current_buf()
@@ -88,7 +96,7 @@ end
 function M.setup(options)
   require('fim_lsp.config').set(options)
   define_highlight()
-  listen(api.nvim_create_augroup('fim_lsp', {}))
+  create_autocmds(api.nvim_create_augroup('fim_lsp', {}))
   require('fim_lsp.client').start()
 end
 
@@ -111,17 +119,17 @@ function M.accept_line()
 end
 
 --- Show another of several suggestions.
----@param count integer 1 for the next, -1 for the one before
+---@param count integer 1 for the next, -1 for the previous
 function M.select(count)
   require('fim_lsp.display').get().select(api.nvim_get_current_buf(), count)
 end
 
---- Take the suggestion away until more is typed.
+--- Hide the suggestion. The next keystroke requests another.
 function M.dismiss()
   require('fim_lsp.display').get().hide(api.nvim_get_current_buf())
 end
 
---- Ask for a suggestion at the cursor, longer than those that come while typing.
+--- Request a suggestion at the cursor. It may be longer than those that come while typing.
 function M.trigger()
   local display, bufnr = require('fim_lsp.display'), api.nvim_get_current_buf()
   if require('fim_lsp.switch').is_on(bufnr) then
@@ -131,7 +139,7 @@ end
 
 --- Turn suggestions on or off, everywhere, for this file's language, or for this buffer.
 ---@param scope? fim_lsp.Scope
----@param on? boolean nil for the other way round
+---@param on? boolean nil to flip it
 ---@return boolean on
 function M.toggle(scope, on)
   return require('fim_lsp.switch').toggle(scope or 'all', on)

@@ -1,4 +1,4 @@
---- Keys of insert mode. Each does what it did before wherever there is nothing to accept.
+--- Keys of insert mode. A key does what it did before if there is nothing to accept.
 
 local config = require('fim_lsp.config')
 local display = require('fim_lsp.display')
@@ -7,8 +7,9 @@ local MARK = 'fim-lsp: '
 
 local M = {}
 
----@param name string of a function of the plugin
----@param ... any its arguments
+--- Return a function that calls one of the plugin's functions.
+---@param name string
+---@param ... any arguments
 ---@return fun()
 local function plugin(name, ...)
   local arguments = { ... }
@@ -17,6 +18,7 @@ local function plugin(name, ...)
   end
 end
 
+-- `always`: even if no suggestion is shown.
 ---@type table<string, { desc: string, run: fun(), always?: boolean }>
 local ACTIONS = {
   accept = { desc = 'accept the suggestion', run = plugin('accept') },
@@ -25,27 +27,28 @@ local ACTIONS = {
   next = { desc = 'next suggestion', run = plugin('select', 1) },
   previous = { desc = 'previous suggestion', run = plugin('select', -1) },
   dismiss = { desc = 'dismiss the suggestion', run = plugin('dismiss') },
-  trigger = { desc = 'suggest something', run = plugin('trigger'), always = true },
+  trigger = { desc = 'request a suggestion', run = plugin('trigger'), always = true },
 }
 
---- Keep what a key did under a name of its own.
+--- Map `fallback` to what a key did before.
 ---@param bufnr integer
 ---@param key string
----@param former table as of maparg(), empty if the key was not mapped
----@param name string
-local function keep(bufnr, key, former, name)
+---@param former table<string, any> from maparg(); empty if the key was not mapped
+---@param fallback string
+local function keep_former(bufnr, key, former, fallback)
   if next(former) == nil then
-    vim.keymap.set('i', name, key, { buffer = bufnr, remap = false })
+    vim.keymap.set('i', fallback, key, { buffer = bufnr, remap = false })
     return
   end
   local copy =
-    vim.tbl_extend('force', former, { lhs = name, lhsraw = vim.keycode(name), buffer = 1 })
+    vim.tbl_extend('force', former, { lhs = fallback, lhsraw = vim.keycode(fallback), buffer = 1 })
   copy.lhsrawalt = nil
   vim.fn.mapset('i', false, copy)
 end
 
+--- Map one key, unless it is mapped already.
 ---@param bufnr integer
----@param name string
+---@param name string a name in ACTIONS
 ---@param key string
 local function map(bufnr, name, key)
   local action = ACTIONS[name]
@@ -53,20 +56,20 @@ local function map(bufnr, name, key)
   if vim.startswith(former.desc or '', MARK) then
     return
   end
-  local before = ('<Plug>(fim_lsp.before.%s)'):format(name)
-  keep(bufnr, key, former, before)
-  -- Not an expression: Neovim may evaluate those before the key that was typed just before has its
-  -- effect, and so with a suggestion that no longer fits.
+  local fallback = ('<Plug>(fim_lsp.before.%s)'):format(name)
+  keep_former(bufnr, key, former, fallback)
+  -- Not an expression mapping: Neovim may evaluate one before the previous key has had its effect,
+  -- and would then accept a suggestion that no longer fits.
   vim.keymap.set('i', key, function()
     if action.always or display.at_cursor() then
       action.run()
     else
-      vim.api.nvim_feedkeys(vim.keycode(before), 'im', false)
+      vim.api.nvim_feedkeys(vim.keycode(fallback), 'im', false)
     end
   end, { buffer = bufnr, desc = MARK .. action.desc })
 end
 
---- Map the keys of the options in a buffer, once.
+--- Map the keys of the options in a buffer.
 ---@param bufnr integer
 function M.map(bufnr)
   vim.api.nvim_buf_call(bufnr, function()

@@ -1,8 +1,8 @@
---- Completion menus: Neovim's own, and those that nvim-cmp and blink.cmp draw themselves.
+--- Completion menus: Neovim's own, and those that nvim-cmp and blink.cmp draw.
 
 local M = {}
 
---- Whether a menu is open. Only plugins that are loaded already are asked.
+--- Return whether a menu is open. A menu plugin is not loaded just to find out.
 ---@return boolean
 function M.visible()
   if vim.fn.pumvisible() == 1 then
@@ -16,36 +16,39 @@ function M.visible()
 end
 
 --- Listen to nvim-cmp if it is loaded.
----@param changed fun(open: boolean)
+---@param on_change fun(open: boolean)
 ---@return boolean loaded
-local function listen_to_cmp(changed)
+local function listen_to_cmp(on_change)
   local cmp = package.loaded['cmp']
   if type(cmp) ~= 'table' or not cmp.event then
     return false
   end
   for event, open in pairs({ menu_opened = true, menu_closed = false }) do
-    -- Later: while nvim-cmp says that its menu closed, it still calls it visible.
+    -- Scheduled, because the menu still counts as visible while this event is handled.
     cmp.event:on(
       event,
       vim.schedule_wrap(function()
-        changed(open)
+        on_change(open)
       end)
     )
   end
   return true
 end
 
---- Call back when a menu has opened, with true, or closed, with false.
----@param group integer
----@param changed fun(open: boolean)
-function M.watch(group, changed)
+--- Call a function with true when a menu has opened, and with false when it has closed.
+---@param group integer autocommand group
+---@param on_change fun(open: boolean)
+function M.watch(group, on_change)
+  ---@param event string
+  ---@param open boolean
+  ---@param pattern? string
   local function on(event, open, pattern)
     vim.api.nvim_create_autocmd(event, {
       group = group,
       pattern = pattern,
-      desc = 'fim-lsp: ghost text makes room for a menu',
+      desc = 'fim-lsp: hide ghost text while a menu is open',
       callback = vim.schedule_wrap(function()
-        changed(open)
+        on_change(open)
       end),
     })
   end
@@ -53,18 +56,19 @@ function M.watch(group, changed)
   on('CompleteDone', false)
   on('User', true, 'BlinkCmpMenuOpen')
   on('User', false, 'BlinkCmpMenuClose')
-  if listen_to_cmp(changed) then
+  if listen_to_cmp(on_change) then
     return
   end
-  local waiting
-  waiting = vim.api.nvim_create_autocmd('InsertEnter', {
+  ---@type integer? the autocommand; nil once nvim-cmp was found
+  local autocmd
+  autocmd = vim.api.nvim_create_autocmd('InsertEnter', {
     group = group,
-    desc = 'fim-lsp: find nvim-cmp, which many load only now',
-    -- Later, when whatever loads it has had its turn.
+    -- Plugin managers often load nvim-cmp in this event, so the callback runs after the others.
+    desc = 'fim-lsp: find nvim-cmp',
     callback = vim.schedule_wrap(function()
-      if waiting and listen_to_cmp(changed) then
-        vim.api.nvim_del_autocmd(waiting)
-        waiting = nil
+      if autocmd and listen_to_cmp(on_change) then
+        vim.api.nvim_del_autocmd(autocmd)
+        autocmd = nil
       end
     end),
   })

@@ -8,19 +8,20 @@ local M = {}
 
 local METHOD = 'textDocument/inlineCompletion'
 
----@return boolean whether a suggestion is being made for this buffer
-local function thinking()
+--- Return whether a request for this buffer is not answered yet.
+---@return boolean
+local function is_pending()
   local bufnr = vim.api.nvim_get_current_buf()
-  local attached = client.get(bufnr)
-  return attached ~= nil
-    and vim.iter(pairs(attached.requests)):any(function(_, request)
+  local server = client.get(bufnr)
+  return server ~= nil
+    and vim.iter(pairs(server.requests)):any(function(_, request)
       return request.type == 'pending' and request.method == METHOD and request.bufnr == bufnr
     end)
 end
 
 ---@alias fim_lsp.State 'error'|'loading'|'off'|'warning'|'busy'|'ready'|'none'
 
---- What the server is up to, as one word: for icons and colours of your own.
+--- Return the state as one word, for icons and colours of your own. `none`: no server is attached.
 ---@return fim_lsp.State
 function M.state()
   local now = status.get()
@@ -35,10 +36,10 @@ function M.state()
   elseif now.kind == 'Warning' then
     return 'warning'
   end
-  return thinking() and 'busy' or 'ready'
+  return is_pending() and 'busy' or 'ready'
 end
 
---- The state in a few words; empty where no server is wanted.
+--- Return the state in a few words; empty if no server is attached.
 ---@return string
 function M.text()
   local state, now = M.state(), status.get()

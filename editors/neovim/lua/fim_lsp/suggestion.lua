@@ -1,29 +1,31 @@
---- Where a suggestion stands against the line under the cursor. Pure: strings and byte columns.
+--- Compare a suggestion with the line at the cursor. Pure functions of strings and byte columns.
 
 ---@class fim_lsp.Item
 ---@field client_id integer
----@field text string What the server would insert, `\n` between lines.
----@field row integer Line it begins in, from 0.
+---@field text string The text to insert, with `\n` between lines.
+---@field row integer Line where it begins, from 0.
 ---@field start integer Byte column where it begins.
 ---@field stop integer Byte column where the text that it replaces ends.
----@field command? lsp.Command
+---@field command? lsp.Command Command to run once the whole item was accepted.
 
----@class fim_lsp.Rest
----@field text string What is still to be inserted at the cursor.
----@field stop integer Byte column up to which the line is replaced; the cursor's or behind it.
+---@class fim_lsp.Remainder The part of an item that is not typed yet.
+---@field text string The text to insert at the cursor.
+---@field stop integer Byte column up to which the line is replaced; at the cursor or behind it.
 
 local M = {}
 
---- What of an item is left once `col` is reached, or nil if the line says something else.
+--- Return an item's remainder at the byte column `col`, or nil if the line has other text there.
 ---
---- The server's ranges are those of the moment it was asked; typing goes on meanwhile. At a line's
---- end the range ends at the cursor, wherever that is now. Within a line it is empty, or covers
---- closing brackets, and what was typed since pushes its end along.
+--- The server's range is that of the request, and the user has typed on since. At the end of a line
+--- the range ends at the cursor. Within a line it is empty or covers closing brackets, and its end
+--- moves by the number of typed bytes.
+---
+--- Example: for `print(` the item is `print(name)`. After `print(na` the remainder is `me)`.
 ---@param item fim_lsp.Item
 ---@param line string
 ---@param col integer
----@return fim_lsp.Rest?
-function M.rest(item, line, col)
+---@return fim_lsp.Remainder?
+function M.remainder(item, line, col)
   local typed = line:sub(item.start + 1, col)
   if col < item.start or item.text:sub(1, #typed) ~= typed then
     return nil
@@ -35,17 +37,17 @@ function M.rest(item, line, col)
   return { text = item.text:sub(#typed + 1), stop = stop }
 end
 
---- The next word, with the blanks before it and what ends a line.
+--- Return the next word with the white space before it: ` a, b` gives ` a`.
 ---@param text string
 ---@return string
-function M.word(text)
+function M.next_word(text)
   return vim.fn.matchstr(text, [=[^\_s*\%(\k\+\|[^[:keyword:][:space:]]\+\|$\)]=])
 end
 
---- The rest of this line, or the whole next one.
+--- Return the remainder of this line, or else the whole next line.
 ---@param text string
 ---@return string
-function M.line(text)
+function M.next_line(text)
   return text:match('^\n?[^\n]*')
 end
 
