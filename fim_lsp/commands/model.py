@@ -1,7 +1,14 @@
 """``fim-lsp model``: list, fetch, choose, locate and verify the models that completion can use.
 
-Results go to stdout (``path`` and ``pull`` print just the path, so that a script can take it), everything
-said along the way goes to stderr.
+Results go to stdout (``path`` and ``pull`` print just the path, so that a script can use it), everything
+else goes to stderr. Editors use ``--json``, whose keys are camelCase and stay as they are:
+
+- ``list``: an array with an object for each model of the catalog: ``name``, ``title``, ``sizeBytes``,
+  ``memoryMb``, ``licence``, ``tuned``, ``here``;
+- ``path``: ``{"path": ...}``;
+- ``pull``: an object a line, first progress ``{"stage": ..., "done": ..., "total": ...}`` (the stages are
+  ``fetch``, ``check`` and ``join``, the numbers bytes), then ``{"path": ...}``;
+- a failure, in the place of the result: ``{"code": ..., "problem": ..., "remedy": ...}``, with exit code 1.
 """
 
 from __future__ import annotations
@@ -10,11 +17,13 @@ import argparse
 import json
 import sys
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fim_lsp.errors import FimLspError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.progress import TaskID
 
     from fim_lsp.models.store import ModelStore, OnProgress, Progress, VerifiedModel
@@ -26,13 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``list``, ``pull``, ``use``, ``path`` and ``verify``."""
     verbs = parser.add_subparsers(dest="model_verb", metavar="VERB", required=True)
     listing = verbs.add_parser("list", help="show the known models and which are here")
-    listing.add_argument("--json", action="store_true", help="print the catalog as JSON, for editors")
     pull = verbs.add_parser("pull", help="fetch a model into the store and print its path")
     pull.add_argument("name", metavar="NAME", help="a name from the list")
     use = verbs.add_parser("use", help="choose the model for every editor; running servers load it at once")
     use.add_argument("name", metavar="NAME|PATH", help="a name from the list, or a GGUF file")
     path = verbs.add_parser("path", help="print where a model's file is")
     path.add_argument("name", metavar="NAME", help="a name from the list, or a path")
+    for verb, what in ((listing, "the catalog"), (pull, "progress and path"), (path, "the path")):
+        verb.add_argument("--json", action="store_true", help=f"print {what} as JSON, for editors")
     verify = verbs.add_parser("verify", help="check that model files are whole and unaltered")
     verify.add_argument("names", metavar="NAME|PATH", nargs="*", help="default: every model in the store")
 
@@ -46,15 +56,19 @@ def run(args: argparse.Namespace) -> int:
         if args.model_verb == "list":
             return _list_json(store) if args.json else _list(store)
         if args.model_verb == "pull":
-            return _pull(store, args.name)
+            return _pull_json(store, args.name) if args.json else _pull(store, args.name)
         if args.model_verb == "use":
             return _use(store, args.name)
         if args.model_verb == "path":
-            print(store.resolve(args.name).path)
+            path = store.resolve(args.name).path
+            print(json.dumps({"path": str(path)}) if args.json else path)
             return 0
         return _verify(store, args.names)
     except FimLspError as error:
-        _complain(error)
+        if getattr(args, "json", False):
+            _print_json(error.to_json())
+        else:
+            _complain(error)
         return 1
 
 
@@ -85,7 +99,7 @@ def _list(store: ModelStore) -> int:
 
 
 def _list_json(store: ModelStore) -> int:
-    """The catalog for editors, camelCase as all that goes to them."""
+    """Print the catalog for editors."""
     here = {entry.path for entry in store.installed()}
     models = [
         {
@@ -103,13 +117,26 @@ def _list_json(store: ModelStore) -> int:
     return 0
 
 
+def _pull_json(store: ModelStore, name: str) -> int:
+    """Fetch a model, with a line of JSON for each percent of a stage."""
+    from attrs import asdict
+
+    path = store.pull(store.find(name), _each_step(100, lambda progress: _print_json(asdict(progress))))
+    _print_json({"path": str(path)})
+    return 0
+
+
+def _print_json(value: Mapping[str, Any]) -> None:
+    print(json.dumps(value), flush=True)
+
+
 def _pull(store: ModelStore, name: str) -> int:
     model = store.find(name)
     said = f"{model.title}: about {_mb(model.size_bytes)} from {model.source}; licence {model.licence}."
     print(said, file=sys.stderr)
     if model.notice:
         print(model.notice, file=sys.stderr)
-    with _Bar() if sys.stderr.isatty() else nullcontext(_in_lines()) as on_progress:
+    with _Bar() if sys.stderr.isatty() else nullcontext(_each_step(10, _print_progress)) as on_progress:
         path = store.pull(model, on_progress)
     print(path)
     return 0
@@ -159,18 +186,26 @@ def _mb(size: int) -> str:
     return f"{size / 1e6:,.0f} MB"
 
 
-def _in_lines() -> OnProgress:
-    """Progress for whoever reads stderr line by line, as editors do: a line for each tenth of a stage."""
-    said: set[tuple[str, int]] = set()
+def _print_progress(progress: Progress) -> None:
+    percent = 100 * _steps_done(progress, 10) // 10
+    print(f"{_DOING[progress.stage]}: {percent}% of {_mb(progress.total)}", file=sys.stderr, flush=True)
 
-    def show(progress: Progress) -> None:
-        tenths = min(10 * progress.done // max(progress.total, 1), 10)
-        if (progress.stage, tenths) not in said:
-            said.add((progress.stage, tenths))
-            part = f"{10 * tenths}% of {_mb(progress.total)}"
-            print(f"{_DOING[progress.stage]}: {part}", file=sys.stderr, flush=True)
 
-    return show
+def _each_step(count: int, show: OnProgress) -> OnProgress:
+    """Pass progress on once for each of ``count`` steps of a stage, so that its reader is not flooded."""
+    shown: set[tuple[str, int]] = set()
+
+    def on_progress(progress: Progress) -> None:
+        step = (progress.stage, _steps_done(progress, count))
+        if step not in shown:
+            shown.add(step)
+            show(progress)
+
+    return on_progress
+
+
+def _steps_done(progress: Progress, count: int) -> int:
+    return min(count * progress.done // max(progress.total, 1), count)
 
 
 class _Bar:

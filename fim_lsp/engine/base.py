@@ -15,9 +15,9 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from fim_lsp.errors import FimLspError
+from fim_lsp.errors import ErrorCode, FimLspError
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import (
     AppliedAdapter,
@@ -34,9 +34,13 @@ from fim_lsp.types import (
 class EngineError(FimLspError):
     """Loading or running a model went wrong."""
 
+    code: ClassVar[ErrorCode] = "completion_failed"
+
 
 class ModelLoadError(EngineError):
     """The weights or the context could not be opened."""
+
+    code: ClassVar[ErrorCode] = "model_failed"
 
 
 class OvertakenError(EngineError):

@@ -201,11 +201,11 @@ async def _complete(server: Server, request: CompletionRequest) -> Completion | 
         raise
     except FimLspError as error:
         logger.error("%s", error)
-        session.status.set("Error", error.problem)
+        session.show_failure(error.code, error.problem)
         return None
     except Exception as error:
         logger.exception("Completion failed")
-        session.status.set("Error", f"{type(error).__name__}; see the log.")
+        session.show_failure("completion_failed", f"{type(error).__name__}; see the log.")
         return None
     session.show_state()
     document = server.document(request.document.uri)

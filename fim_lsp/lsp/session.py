@@ -21,12 +21,12 @@ from fim_lsp.completion.enabled import is_enabled
 from fim_lsp.completion.explain import Explanation
 from fim_lsp.engine.base import AdapterError, EngineFactory, OvertakenError
 from fim_lsp.engine.worker import InferenceWorker, WorkerState
-from fim_lsp.errors import FimLspError
+from fim_lsp.errors import ErrorCode, FimLspError
 from fim_lsp.feedback.events import Origin
 from fim_lsp.feedback.recorder import FeedbackRecorder
 from fim_lsp.feedback.writer import FeedbackWriter
 from fim_lsp.lsp.idle_timer import IdleTimer
-from fim_lsp.lsp.status import LoadProgress, StatusLine
+from fim_lsp.lsp.status import LoadProgress, ServerStatus, StatusLine
 from fim_lsp.settings import ModelSettings, Settings, SettingsError, from_wire, merge
 from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, Trigger, path_of
 
@@ -36,7 +36,7 @@ SECTION = "fimLsp"
 ReadLayer = Callable[[], Mapping[str, Any]]
 """Reads a layer of settings, or raises SettingsError."""
 _WATCH_S = 2.0
-"""How often the user's settings are looked at; a small file, so this costs nothing to decode_stream of."""
+"""How often the user's settings are looked at; it is a small file, so this costs next to nothing."""
 _PATIENCE_S = 10.0
 """How long a request waits for a model that comes back; clients give up on much longer ones."""
 _PARK_AFTER_S = 60.0
@@ -62,6 +62,7 @@ class Session:
         self._loading: asyncio.Task[None] | None = None
         self._waking: asyncio.Task[None] | None = None
         self._notified: set[str] = set()
+        self._model_name = ""
         self.settings = Settings()
         self.status = StatusLine(server)
         self.worker = InferenceWorker(factory)
@@ -194,7 +195,8 @@ class Session:
 
     async def _open(self, *, returning: bool) -> None:
         model = self.settings.model
-        self.status.set("Normal", f"Loading {model.name}", busy=True)
+        self._model_name = model.name
+        self.status.send(ServerStatus("Normal", "loading", model.name, f"Loading {model.name}", busy=True))
         try:
             async with LoadProgress(self._server, f"fim-lsp: loading {model.name}") as progress:
                 engine = await self.worker.load(model, progress.report)
@@ -210,7 +212,7 @@ class Session:
             return
         except Exception:
             logger.exception("Loading %s failed", model.name)
-            self.status.set("Error", f"Loading {model.name} failed; see the log.")
+            self.show_failure("model_failed", f"Loading {model.name} failed; see the log.")
             return
         template = chosen.template.name if chosen.template else "none"
         logger.info(
@@ -223,8 +225,13 @@ class Session:
 
     def _failed(self, error: FimLspError) -> None:
         logger.error("%s", error)
+        # The status first: by its code, a client knows what the message is about.
+        self.show_failure(error.code, error.problem)
         self._server.window_show_message(types.ShowMessageParams(types.MessageType.Error, str(error)))
-        self.status.set("Error", error.problem)
+
+    def show_failure(self, code: ErrorCode, problem: str) -> None:
+        """Send the status of a failure."""
+        self.status.send(ServerStatus("Error", code, self._model_name, problem))
 
     def _refused(self, error: AdapterError) -> None:
         logger.warning("%s", error)
@@ -254,13 +261,15 @@ class Session:
         asleep = self.worker.state is WorkerState.ASLEEP
         if not asleep and (not self.completer.ready or self.worker.engine is None):
             return
+        model = self._model_name
         if not self.settings.completion.enabled:
-            self.status.set("Inactive", "Completions are off")
+            self.status.send(ServerStatus("Inactive", "disabled", model, "Completions are off"))
         elif self.worker.engine is None:
-            self.status.set("Inactive", "Asleep; loads again when you type")
+            self.status.send(ServerStatus("Inactive", "asleep", model, "Asleep; loads again when you type"))
         else:
             adapters = (adapter.path.stem for adapter in self.completer.last.adapters)
-            self.status.set("Normal", " + ".join((self.worker.engine.info.name, *adapters)))
+            label = " + ".join((self.worker.engine.info.name, *adapters))
+            self.status.send(ServerStatus("Normal", "ready", model, label))
 
     def answering(self, request: CompletionRequest, completion: Completion | None, latency_ms: float) -> None:
         """Note the answer that is about to be sent."""

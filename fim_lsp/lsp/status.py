@@ -1,4 +1,4 @@
-"""What the editor is told besides completions: status, progress while the model loads, log messages."""
+"""What the server sends besides answers: its status, progress while the model loads, log messages."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ import logging
 import uuid
 from typing import Literal
 
+from attrs import asdict, frozen
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
+
+from fim_lsp.errors import ErrorCode
 
 logger = logging.getLogger(__name__)
 
 STATUS = "fimLsp/status"
 Kind = Literal["Normal", "Warning", "Error", "Inactive"]
+StatusCode = Literal["loading", "ready", "asleep", "disabled"] | ErrorCode
+"""What the server is doing, or what failed. Editors depend on these words: no code changes its meaning."""
 
 _MESSAGE_TYPES = (
     (logging.ERROR, types.MessageType.Error),
@@ -23,20 +28,34 @@ _MESSAGE_TYPES = (
 )
 
 
+@frozen
+class ServerStatus:
+    """The payload of ``fimLsp/status``."""
+
+    kind: Kind
+    """How serious the state is, for a colour or an icon."""
+    code: StatusCode
+    """The state, for programs."""
+    model: str
+    """The model in use, loading or failed, as the settings name it: a catalog name or a file's path."""
+    message: str
+    """The state, for people. Clients must not read anything out of it."""
+    busy: bool = False
+
+
 class StatusLine:
-    """The server's state in one line, sent when it changes and only to clients that opted in."""
+    """The server's state, sent when it changes and only to clients that opted in."""
 
     def __init__(self, server: LanguageServer) -> None:
         self._server = server
-        self._sent: dict[str, object] = {}
+        self._sent: ServerStatus | None = None
         self.enabled = False
 
-    def set(self, kind: Kind, message: str = "", *, busy: bool = False) -> None:
-        """Tell the client; a repetition is not sent."""
-        status: dict[str, object] = {"kind": kind, "message": message, "busy": busy}
+    def send(self, status: ServerStatus) -> None:
+        """Send a status, unless it is the same as the last one."""
         if self.enabled and status != self._sent:
             self._sent = status
-            self._server.protocol.notify(STATUS, status)
+            self._server.protocol.notify(STATUS, asdict(status))
 
 
 class LoadProgress:

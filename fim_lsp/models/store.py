@@ -17,7 +17,7 @@ from pathlib import Path
 import attrs
 from attrs import frozen
 
-from fim_lsp.models import ModelError
+from fim_lsp.models import ModelError, ModelMissingError, ModelUnknownError
 from fim_lsp.models.catalog import CATALOG, CatalogModel, DeltaSource, HubSource, WheelSource
 from fim_lsp.models.disk import disk_errors, sha256_of
 from fim_lsp.models.gguf_header import GgufHeader, check_model
@@ -115,7 +115,7 @@ class ModelStore:
         if model is not None:
             path = self.path_of(model)
             if not path.is_file():
-                raise ModelError(
+                raise ModelMissingError(
                     f"The model {model.name} is not here yet.", f"Run: fim-lsp model pull {model.name}"
                 )
             return ResolvedModel(path, model)
@@ -128,7 +128,7 @@ class ModelStore:
         if os.path.lexists(path) or path.suffix.lower() == ".gguf" or len(path.parts) > 1:
             if not path.is_file():
                 wrong = "is a directory" if path.is_dir() else "does not exist"
-                raise ModelError(
+                raise ModelUnknownError(
                     f"The model file {path} {wrong}.", "Check the path, or see: fim-lsp model list."
                 )
             return ResolvedModel(path)
@@ -187,10 +187,10 @@ class ModelStore:
             if path.is_file()
         )
 
-    def _unknown(self, name: str) -> ModelError:
+    def _unknown(self, name: str) -> ModelUnknownError:
         near = difflib.get_close_matches(name.lower(), self.catalog, n=3, cutoff=0.4)
         meant = f"Did you mean {' or '.join(near)}? " if near else ""
-        return ModelError(
+        return ModelUnknownError(
             f"There is no model named {name!r}.",
             f"{meant}See: fim-lsp model list; or give a GGUF file's path.",
         )

@@ -8,11 +8,11 @@ FIM tokens completes from the prefix alone, which is worse than FIM but better t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from attrs import evolve, frozen
 
-from fim_lsp.errors import FimLspError
+from fim_lsp.errors import ErrorCode, FimLspError
 from fim_lsp.prompt.families import FAMILIES, Family
 from fim_lsp.prompt.markers import core, marker_id, missing_markers
 from fim_lsp.types import FimTemplate, ModelInfo, Order, Tokenizer
@@ -28,6 +28,8 @@ TemplateSource = Literal["settings", "gguf keys", "vocabulary", "catalog", "none
 
 class TemplateError(FimLspError):
     """A template of that name doesn't exist, or this model's vocabulary can't express it."""
+
+    code: ClassVar[ErrorCode] = "template_failed"
 
 
 @frozen

@@ -47,6 +47,8 @@ def test_list_as_json_is_the_catalog_for_editors(
     assert [name for name, entry in listed.items() if entry["here"]] == ["smollm2-135m"]
     assert listed["default"]["tuned"]
     assert listed["default"]["sizeBytes"] > 100_000_000
+    keys = {"name", "title", "sizeBytes", "memoryMb", "licence", "tuned", "here"}
+    assert all(set(entry) == keys for entry in listed.values())
 
 
 def test_path_prints_only_the_path(root: Path, tiny_bytes: bytes, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,6 +56,28 @@ def test_path_prints_only_the_path(root: Path, tiny_bytes: bytes, capsys: pytest
     path.write_bytes(tiny_bytes)
     assert run("path", "smollm2-135m") == 0
     assert capsys.readouterr().out == f"{path}\n"
+
+
+def test_path_as_json(root: Path, tiny_bytes: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    path = root / CATALOG["smollm2-135m"].file_name
+    path.write_bytes(tiny_bytes)
+    assert run("path", "smollm2-135m", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"path": str(path)}
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("codegemma-2b", "model_missing"), ("codegemma", "model_unknown"), ("/none/x.gguf", "model_unknown")],
+)
+def test_a_failure_as_json_has_a_code(
+    root: Path, capsys: pytest.CaptureFixture[str], name: str, code: str
+) -> None:
+    assert run("path", name, "--json") == 1
+    failure = json.loads(capsys.readouterr().out)
+    assert set(failure) == {"code", "problem", "remedy"}
+    assert failure["code"] == code
+    assert failure["problem"]
+    assert failure["remedy"]
 
 
 def test_path_of_an_absent_model(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,6 +111,21 @@ def test_pull_tells_a_reader_of_lines_how_far_it_is(
     lines = capsys.readouterr().err.splitlines()
     told = [line for line in lines if line.startswith("fetching")]
     assert told == [f"fetching: {part}% of 98 MB" for part in (0, 10, 20, 100)]
+
+
+def test_pull_as_json_is_progress_and_then_the_path(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pull(store: ModelStore, model: CatalogModel, on_progress: OnProgress) -> Path:
+        for done in (0, 1, 500, 1000):
+            on_progress(Progress("join", done, 1000))
+        return store.path_of(model)
+
+    monkeypatch.setattr(ModelStore, "pull", pull)
+    assert run("pull", "smollm2-135m", "--json") == 0
+    *progress, result = map(json.loads, capsys.readouterr().out.splitlines())
+    assert progress == [{"stage": "join", "done": done, "total": 1000} for done in (0, 500, 1000)]
+    assert result == {"path": str(root / CATALOG["smollm2-135m"].file_name)}
 
 
 def test_pull_of_an_unknown_name(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@
 ---| 'model_failed'
 ---| 'template_failed'
 ---| 'completion_failed'
+---| 'failed'
 ---| 'not_started' # codes of this plugin, about the server's process
 ---| 'not_installed'
 ---| 'starting'

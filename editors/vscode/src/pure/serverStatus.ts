@@ -10,7 +10,8 @@ export type StatusCode =
   | "model_unknown"
   | "model_failed"
   | "template_failed"
-  | "completion_failed";
+  | "completion_failed"
+  | "failed";
 
 export interface ServerStatus {
   readonly kind: "Normal" | "Warning" | "Error" | "Inactive";
