@@ -1,5 +1,7 @@
-"""What became of suggestions: shown, accepted, typed through or rejected, and kept on this machine alone.
+"""Statistics of suggestions: shown, accepted, typed or rejected. They stay on this machine.
 
-``observation`` watches one document, ``persistence`` looks again later, ``store`` keeps numbers in SQLite on
-the thread of ``writer``, ``statistics`` sums them up; ``recorder`` holds these together for one session.
+``events`` are what the server sees of one document, ``observation`` decides from them what became of each
+suggestion, ``persistence`` measures what is left of an accepted text, ``store`` keeps numbers in an SQLite
+file, which only the thread of ``writer`` touches, and ``statistics`` sums them up. ``recorder`` connects
+these parts for one session.
 """

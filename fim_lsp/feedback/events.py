@@ -1,16 +1,16 @@
-"""What happens to the suggestions in one document, as values; times in milliseconds of any one clock."""
+"""Events of the suggestions in one document, as values. Times are in milliseconds of any one clock."""
 
 from __future__ import annotations
 
 from attrs import field, frozen
 
 _WINDOW = 4096
-"""Characters compared on each side of a suggestion, as the suggestion cache does."""
+"""Characters compared on each side of a suggestion, as many as the suggestion cache compares."""
 
 
 @frozen
-class Origin:
-    """Whose suggestion it was, and for which language."""
+class SuggestionOrigin:
+    """The server, model and adapter that made a suggestion, and the language it was made for."""
 
     server: str
     """Version of the server."""
@@ -21,30 +21,36 @@ class Origin:
 
 
 @frozen
-class Offer:
-    """A suggestion at its place. Made by :meth:`at`."""
+class PlacedSuggestion:
+    """The text of a suggestion with its place in the document. Made by :meth:`at`."""
 
     text: str = field(repr=False)
     offset: int
     document_chars: int
-    replaces: int
+    replaced_chars: int
     """Characters after the cursor that the text itself repeats."""
     before: str = field(repr=False)
     after: str = field(repr=False)
 
     @classmethod
-    def at(cls, document: str, offset: int, text: str, replaces: int = 0) -> Offer:
-        """A suggestion for the cursor at ``offset``; its line breaks become those of the document."""
+    def at(cls, document: str, offset: int, text: str, replaced_chars: int = 0) -> PlacedSuggestion:
+        r"""Place a text at the cursor ``offset``, with line breaks as in the document around it.
+
+        Example: in a document with ``\r\n`` line breaks, the text ``a\nb`` becomes ``a\r\nb``.
+        """
         before, after = document[max(0, offset - _WINDOW) : offset], document[offset : offset + _WINDOW]
         if "\r\n" in before or "\r\n" in after:
             text = text.replace("\r\n", "\n").replace("\n", "\r\n")
-        return cls(text, offset, len(document), replaces, before, after)
+        return cls(text, offset, len(document), replaced_chars, before, after)
 
-    def inserted(self, document: str) -> str | None:
-        """What stands at the offer's place by now; None if the document changed anywhere else."""
+    def inserted_text(self, document: str) -> str | None:
+        """Return the text that was inserted at this place since; None if the document changed elsewhere.
+
+        Example: a suggestion at the end of ``x = ``, in the document ``x = 1``: ``1``.
+        """
         growth = len(document) - self.document_chars
-        # The text may have replaced what it repeats, or be typed in front of it.
-        for replaced in dict.fromkeys((self.replaces, 0)):
+        # The text either replaced what it repeats, or was typed in front of it.
+        for replaced in dict.fromkeys((self.replaced_chars, 0)):
             end = self.offset + growth + replaced
             middle = document[self.offset : max(end, self.offset)]
             if replaced and middle != self.text:
@@ -57,29 +63,29 @@ class Offer:
 
 
 @frozen
-class Offered:
+class SuggestionSent:
     """An answer with a suggestion was sent."""
 
     at: float
-    offer: Offer
-    origin: Origin
+    suggestion: PlacedSuggestion
+    origin: SuggestionOrigin
     latency_ms: float = 0.0
     """From the request to the answer."""
     shown: bool = True
-    """False where the client tells by itself what it shows."""
-    others: tuple[Offer, ...] = ()
+    """False if the client reports by itself what it shows."""
+    alternatives: tuple[PlacedSuggestion, ...] = ()
     """What the user may choose instead, at the same place."""
 
 
 @frozen
-class NothingOffered:
-    """An answer without a suggestion was sent: what was on screen is gone."""
+class EmptyAnswerSent:
+    """An answer without a suggestion was sent: the suggestion that was on screen is gone."""
 
     at: float
 
 
 @frozen
-class Edited:
+class DocumentEdited:
     """The document changed."""
 
     at: float
@@ -87,36 +93,44 @@ class Edited:
 
 
 @frozen
-class Shown:
-    """The client says that the suggestion is on screen."""
+class SuggestionShown:
+    """The client reported that the suggestion is on screen."""
 
     at: float
 
 
 @frozen
-class Accepted:
+class SuggestionAccepted:
     """The command of a suggestion ran."""
 
     at: float
     chars: int | None = None
-    """Length of the suggestion that the command belonged to, if it said so."""
+    """Length of the suggestion that the command belongs to; None if the command names none."""
 
 
 @frozen
-class PartlyAccepted:
-    """The client says that the first ``chars`` characters of the suggestion were accepted."""
+class SuggestionPartlyAccepted:
+    """The client reported that the first ``chars`` characters of the suggestion were accepted."""
 
     at: float
     chars: int
-    whole: int | None = None
-    """Length of the suggestion that it means, if it said so."""
+    whole_chars: int | None = None
+    """Length of the suggestion that the client means; None if it names none."""
 
 
 @frozen
-class Closed:
+class DocumentClosed:
     """The document was closed, or the session ends."""
 
     at: float
 
 
-Event = Offered | NothingOffered | Edited | Shown | Accepted | PartlyAccepted | Closed
+Event = (
+    SuggestionSent
+    | EmptyAnswerSent
+    | DocumentEdited
+    | SuggestionShown
+    | SuggestionAccepted
+    | SuggestionPartlyAccepted
+    | DocumentClosed
+)

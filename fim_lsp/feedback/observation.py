@@ -1,20 +1,21 @@
-r"""What becomes of the suggestions in one document: a pure state machine over events with their times.
+r"""Decide what became of the suggestions in one document: a pure state machine over events with their times.
 
-A server is told little, so these are assumptions:
+A server sees little of what happens in the editor, so this module assumes:
 
-- A suggestion is on screen from the moment it was answered, or, where the client sends
-  ``didShowCompletion``, from then on; it is gone when the document or a newer answer contradicts it. That
-  the cursor moved away, nobody tells.
-- Answers that go on with what is on screen, while the user types through it, are one suggestion.
-- The command says that a suggestion was accepted. It comes after the insertion, which may be formatted, and
-  sometimes after the next answer: so what an edit has ended waits for its command until the next edit.
-- An edit that brings a beginning of the suggestion with at least three characters that are not blank is an
-  acceptance of that part. Fewer are typing: Neovim sends the keystrokes of 150 ms as one edit, and Enter
-  brings the indentation with it. What is typed and equals the suggestion is never accepted.
-- Closing brackets that the editor adds behind what is typed belong to the typing.
+- A suggestion is on screen from the moment its answer was sent. If the client sends ``didShowCompletion``, it
+  is on screen from that notification on. It is gone when an edit or a newer answer contradicts it. No
+  notification reports that the cursor moved away.
+- Answers that continue what is on screen, while the user types it, are one suggestion.
+- The command of a suggestion means that it was accepted. The command comes after the insertion, which the
+  editor may have formatted, and sometimes after the next answer. So a suggestion that an edit ended stays
+  undecided until the next edit.
+- An edit that inserts a beginning of the suggestion with at least three characters that are not blank accepts
+  that part. Fewer characters count as typing: Neovim sends the keystrokes of 150 ms as one edit, and Enter
+  inserts the indentation too. Text that is typed and equals the suggestion is never accepted.
+- Closing brackets that the editor adds behind typed text belong to the typing.
 
-Texts live here as long as a suggestion does, and go nowhere. Times are in milliseconds, of any one clock;
-lengths in code points, where a line break of two characters counts as two.
+Texts stay in memory, as long as their suggestion is undecided. Times are in milliseconds of any one clock.
+Lengths are in code points, and ``\r\n`` counts as two.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ from typing import Literal
 from attrs import evolve, frozen
 
 from fim_lsp.feedback.events import (
-    Accepted,
-    Closed,
-    Edited,
+    DocumentClosed,
+    DocumentEdited,
+    EmptyAnswerSent,
     Event,
-    NothingOffered,
-    Offer,
-    Offered,
-    Origin,
-    PartlyAccepted,
-    Shown,
+    PlacedSuggestion,
+    SuggestionAccepted,
+    SuggestionOrigin,
+    SuggestionPartlyAccepted,
+    SuggestionSent,
+    SuggestionShown,
 )
 
 _FEWEST_AT_ONCE = 3
@@ -43,12 +44,12 @@ Kind = Literal["accepted", "partly_accepted", "typed", "rejected"]
 
 
 @frozen
-class Outcome:
-    """What became of one suggestion: no text, only lengths and times."""
+class SuggestionOutcome:
+    """What became of one suggestion: lengths and times, and no text."""
 
     kind: Kind
     shown_ms: float
-    offered_chars: int
+    suggestion_chars: int
     typed_chars: int
     accepted_chars: int
 
@@ -57,200 +58,234 @@ class Outcome:
 class Observation:
     """One suggestion from its first answer to its end."""
 
-    offer: Offer
-    origin: Origin
+    suggestion: PlacedSuggestion
+    origin: SuggestionOrigin
     latency_ms: float
     shown_at: float | None
-    done: int = 0
-    """Characters of the suggestion that were in the document before ``offer``."""
-    progress: int = 0
-    """Characters of ``offer`` that are in the document."""
-    accepted: int = 0
-    """How many of ``done`` and ``progress`` were inserted at once; the others were typed."""
-    latest: int = 0
+    done_chars: int = 0
+    """Characters of the suggestion that are in the document before ``suggestion``."""
+    inserted_chars: int = 0
+    """Characters of ``suggestion`` that are in the document."""
+    accepted_chars: int = 0
+    """Characters of these two that were inserted at once; the others were typed."""
+    last_typed_chars: int = 0
     """Characters that the last edit typed."""
-    answered: frozenset[int] = frozenset()
-    """Length of each answer, by which the command names one."""
+    answer_lengths: frozenset[int] = frozenset()
+    """Length of each answer. The command names a suggestion by it."""
     ended_at: float | None = None
     by_command: bool = False
-    others: tuple[Offer, ...] = ()
-    """What the user may choose instead. One that is chosen, or typed, takes the offer's place."""
+    alternatives: tuple[PlacedSuggestion, ...] = ()
+    """What the user may choose instead. The chosen or typed one takes the place of ``suggestion``."""
 
     @property
     def remaining(self) -> str:
-        """What is still on screen."""
-        return self.offer.text[self.progress :]
+        """The part that is still on screen."""
+        return self.suggestion.text[self.inserted_chars :]
 
     @property
     def length(self) -> int:
         """Characters of the whole suggestion."""
-        return self.done + len(self.offer.text)
+        return self.done_chars + len(self.suggestion.text)
 
-    def outcome(self) -> Outcome:
-        """The outcome, once it has ended."""
+    def outcome(self) -> SuggestionOutcome:
+        """Return the outcome. Call it when the suggestion has ended."""
         shown_ms = 0.0
         if self.shown_at is not None and self.ended_at is not None:
             shown_ms = max(0.0, self.ended_at - self.shown_at)
-        typed = self.done + self.progress - self.accepted
-        return Outcome(self._kind(), shown_ms, self.length, typed, self.accepted)
+        typed = self.done_chars + self.inserted_chars - self.accepted_chars
+        return SuggestionOutcome(self._kind(), shown_ms, self.length, typed, self.accepted_chars)
 
     def _kind(self) -> Kind:
         whole = not self.remaining
-        if self.by_command or (self.accepted and whole):
+        if self.by_command or (self.accepted_chars and whole):
             return "accepted"
-        if self.accepted:
+        if self.accepted_chars:
             return "partly_accepted"
         return "typed" if whole else "rejected"
 
     def variants(self) -> tuple[Observation, ...]:
-        """This suggestion, and what it is if one of the others was meant."""
-        typed = self.offer.text[: self.progress]
+        """Return this observation, and what it becomes if the user meant one of the alternatives."""
+        typed = self.suggestion.text[: self.inserted_chars]
         return self, *(
             evolve(
-                self, offer=other, answered=frozenset({_command_chars(other)}), others=self.others[at + 1 :]
+                self,
+                suggestion=other,
+                answer_lengths=frozenset({_command_length(other)}),
+                alternatives=self.alternatives[index + 1 :],
             )
-            for at, other in enumerate(self.others)
+            for index, other in enumerate(self.alternatives)
             if other.text.startswith(typed)
         )
 
-    def named(self, chars: int | None) -> Observation:
-        """The one of this and the others that has so many characters; this one if none has."""
-        return next((one for one in self.variants() if chars in one.answered), self)
+    def of_length(self, chars: int | None) -> Observation:
+        """Return the first of the variants that has this length; the observation itself if none has."""
+        return next((variant for variant in self.variants() if chars in variant.answer_lengths), self)
 
-    def edited(self, document: str) -> Observation | None:
-        """The same suggestion, or another one of those offered, after an edit; None if it contradicts all."""
-        after = (one._edited(document) for one in self.variants())
-        return next((one for one in after if one is not None), None)
+    def after_edit(self, document: str) -> Observation | None:
+        """Return the first variant that agrees with an edit; None if the edit contradicts all of them."""
+        edited = (variant._after_edit(document) for variant in self.variants())
+        return next((variant for variant in edited if variant is not None), None)
 
-    def _edited(self, document: str) -> Observation | None:
-        middle = self.offer.inserted(document)
-        progress = None if middle is None else _agreed(self.offer.text, middle)
-        if progress is None:
+    def _after_edit(self, document: str) -> Observation | None:
+        middle = self.suggestion.inserted_text(document)
+        inserted = None if middle is None else _agreeing_chars(self.suggestion.text, middle)
+        if inserted is None:
             return None
-        if progress <= self.progress:  # backspaced, or told of before it was done
-            accepted = min(self.accepted, self.done + progress)
-            return evolve(self, progress=progress, accepted=accepted, latest=0)
-        fresh = self.offer.text[self.progress : progress]
-        if progress == len(self.offer.text) and self.offer.replaces:
-            fresh = fresh[: -self.offer.replaces]
+        if inserted <= self.inserted_chars:  # backspaced, or reported before it was done
+            accepted = min(self.accepted_chars, self.done_chars + inserted)
+            return evolve(self, inserted_chars=inserted, accepted_chars=accepted, last_typed_chars=0)
+        fresh = self.suggestion.text[self.inserted_chars : inserted]
+        if inserted == len(self.suggestion.text) and self.suggestion.replaced_chars:
+            fresh = fresh[: -self.suggestion.replaced_chars]
         if sum(not char.isspace() for char in fresh) < _FEWEST_AT_ONCE:
-            return evolve(self, progress=progress, latest=progress - self.progress)
-        accepted = self.accepted + progress - self.progress
-        return evolve(self, progress=progress, accepted=accepted, latest=0)
+            return evolve(self, inserted_chars=inserted, last_typed_chars=inserted - self.inserted_chars)
+        accepted = self.accepted_chars + inserted - self.inserted_chars
+        return evolve(self, inserted_chars=inserted, accepted_chars=accepted, last_typed_chars=0)
 
-    def answered_again(self, offer: Offer) -> Observation | None:
-        """This suggestion with a later answer that goes on with it; None if that is another one."""
-        remaining, text = self.remaining, offer.text
-        if offer.offset != self.offer.offset + self.progress or not remaining:
+    def continued_by(self, suggestion: PlacedSuggestion) -> Observation | None:
+        """Return this observation extended by a later answer; None if the answer is another suggestion.
+
+        Example: ``foo(`` is on screen and the user typed ``fo``; the answer ``o(x)`` makes it ``foo(x)``.
+        """
+        remaining, text = self.remaining, suggestion.text
+        if suggestion.offset != self.suggestion.offset + self.inserted_chars or not remaining:
             return None
         if not (remaining.startswith(text) or text.startswith(remaining)):
             return None
-        answered = self.answered | {_command_chars(offer)}
-        if offer.document_chars == self.offer.document_chars + self.progress:
-            whole = self.offer.text[: self.progress] + text
-            return evolve(
-                self, offer=evolve(self.offer, text=whole, replaces=offer.replaces), answered=answered
-            )
-        # The editor closed a bracket: from here on the place is another.
-        done = self.done + self.progress
-        return evolve(self, offer=offer, done=done, progress=0, answered=answered, others=())
-
-    def accepted_whole(self, at: float) -> Observation:
-        """As its command says: what the last edit brought was the acceptance, and so is what is missing."""
-        latest = self.latest if self.ended_at is not None else 0
+        lengths = self.answer_lengths | {_command_length(suggestion)}
+        if suggestion.document_chars == self.suggestion.document_chars + self.inserted_chars:
+            whole = self.suggestion.text[: self.inserted_chars] + text
+            extended = evolve(self.suggestion, text=whole, replaced_chars=suggestion.replaced_chars)
+            return evolve(self, suggestion=extended, answer_lengths=lengths)
+        # The editor closed a bracket, so the text around the cursor is another one from here on.
+        done = self.done_chars + self.inserted_chars
         return evolve(
             self,
-            progress=len(self.offer.text),
-            accepted=min(self.length, self.accepted + latest + len(self.remaining)),
+            suggestion=suggestion,
+            done_chars=done,
+            inserted_chars=0,
+            answer_lengths=lengths,
+            alternatives=(),
+        )
+
+    def accepted_whole(self, at: float) -> Observation:
+        """Return this observation as accepted by its command.
+
+        What the last edit typed was the acceptance then, and so is what is missing in the document.
+        """
+        typed = self.last_typed_chars if self.ended_at is not None else 0
+        return evolve(
+            self,
+            inserted_chars=len(self.suggestion.text),
+            accepted_chars=min(self.length, self.accepted_chars + typed + len(self.remaining)),
             ended_at=at if self.ended_at is None else self.ended_at,
             by_command=True,
         )
 
     def accepted_partly(self, chars: int) -> Observation:
-        """As a notification says; what was inferred from the edit is not counted twice."""
-        chars = max(0, min(chars, len(self.offer.text)))
-        progress = max(self.progress, chars)
-        return evolve(self, progress=progress, accepted=max(self.accepted, chars), latest=0)
+        """Return this observation with its first ``chars`` characters accepted.
+
+        Characters that the edit itself has shown to be accepted are not counted twice.
+        """
+        chars = max(0, min(chars, len(self.suggestion.text)))
+        inserted = max(self.inserted_chars, chars)
+        accepted = max(self.accepted_chars, chars)
+        return evolve(self, inserted_chars=inserted, accepted_chars=accepted, last_typed_chars=0)
 
 
 @frozen
-class Watch:
-    """One document's suggestions that are not decided yet."""
+class Undecided:
+    """One document's suggestions whose outcome is not decided yet."""
 
-    open: Observation | None = None
-    """On screen."""
+    shown: Observation | None = None
+    """The suggestion on screen."""
     ended: Observation | None = None
-    """Ended by the last edit, which may have been its acceptance."""
+    """The suggestion that the last edit ended. The edit may have been its acceptance."""
 
 
-def step(watch: Watch, event: Event) -> tuple[Watch, tuple[Observation, ...]]:
-    """The watch after an event, and the observations that it decided, oldest first."""
+def step(undecided: Undecided, event: Event) -> tuple[Undecided, tuple[Observation, ...]]:
+    """Return what is undecided after an event, and the observations that it decided, oldest first."""
     match event:
-        case Offered():
-            return _offered(watch, event)
-        case NothingOffered(at):
-            return Watch(ended=watch.ended), _all(_end(watch.open, at))
-        case Edited(at, document):
-            return _after_edit(watch.open, at, document), _all(watch.ended)
-        case Shown(at):
-            if watch.open is None or watch.open.shown_at is not None:
-                return watch, ()
-            return evolve(watch, open=evolve(watch.open, shown_at=at)), ()
-        case Accepted(at, chars):
-            return _accepted(watch, at, chars)
-        case PartlyAccepted(at, chars, whole):
-            if watch.open is None:
-                ended = watch.ended.accepted_partly(chars) if watch.ended else None
-                return Watch(ended=ended), ()
-            return _settled(watch.open.named(whole).accepted_partly(chars), at, watch.ended), ()
-        case Closed(at):
-            return Watch(), _all(watch.ended, _end(watch.open, at))
+        case SuggestionSent():
+            return _after_suggestion(undecided, event)
+        case EmptyAnswerSent(at):
+            return Undecided(ended=undecided.ended), _present(_ended(undecided.shown, at))
+        case DocumentEdited(at, document):
+            return _after_edit(undecided.shown, at, document), _present(undecided.ended)
+        case SuggestionShown(at):
+            if undecided.shown is None or undecided.shown.shown_at is not None:
+                return undecided, ()
+            return evolve(undecided, shown=evolve(undecided.shown, shown_at=at)), ()
+        case SuggestionAccepted(at, chars):
+            return _after_command(undecided, at, chars)
+        case SuggestionPartlyAccepted(at, chars, whole_chars):
+            if undecided.shown is None:
+                ended = undecided.ended.accepted_partly(chars) if undecided.ended else None
+                return Undecided(ended=ended), ()
+            accepted = undecided.shown.of_length(whole_chars).accepted_partly(chars)
+            return _end_if_whole(accepted, at, undecided.ended), ()
+        case DocumentClosed(at):
+            return Undecided(), _present(undecided.ended, _ended(undecided.shown, at))
 
 
-def _offered(watch: Watch, event: Offered) -> tuple[Watch, tuple[Observation, ...]]:
-    if watch.open is not None and (same := watch.open.answered_again(event.offer)) is not None:
-        return evolve(watch, open=same), ()
+def _after_suggestion(
+    undecided: Undecided, event: SuggestionSent
+) -> tuple[Undecided, tuple[Observation, ...]]:
+    if (
+        undecided.shown is not None
+        and (continued := undecided.shown.continued_by(event.suggestion)) is not None
+    ):
+        return evolve(undecided, shown=continued), ()
     fresh = Observation(
-        event.offer,
+        event.suggestion,
         event.origin,
         event.latency_ms,
         shown_at=event.at if event.shown else None,
-        answered=frozenset({_command_chars(event.offer)}),
-        others=event.others,
+        answer_lengths=frozenset({_command_length(event.suggestion)}),
+        alternatives=event.alternatives,
     )
-    return Watch(fresh, watch.ended), _all(_end(watch.open, event.at))
+    return Undecided(fresh, undecided.ended), _present(_ended(undecided.shown, event.at))
 
 
-def _after_edit(observed: Observation | None, at: float, document: str) -> Watch:
-    if observed is None:
-        return Watch()
-    after = observed.edited(document)
-    return Watch(ended=_end(observed, at)) if after is None else _settled(after, at, None)
+def _after_edit(shown: Observation | None, at: float, document: str) -> Undecided:
+    if shown is None:
+        return Undecided()
+    edited = shown.after_edit(document)
+    return Undecided(ended=_ended(shown, at)) if edited is None else _end_if_whole(edited, at, None)
 
 
-def _settled(observed: Observation, at: float, ended: Observation | None) -> Watch:
-    """A suggestion that is wholly in the document is off the screen."""
-    return Watch(observed, ended) if observed.remaining else Watch(ended=_end(observed, at))
+def _end_if_whole(shown: Observation, at: float, ended: Observation | None) -> Undecided:
+    """End a suggestion that is wholly in the document: it is off the screen."""
+    return Undecided(shown, ended) if shown.remaining else Undecided(ended=_ended(shown, at))
 
 
-def _accepted(watch: Watch, at: float, chars: int | None) -> tuple[Watch, tuple[Observation, ...]]:
-    """Find the suggestion that the command means: the one of that length, else the likelier of the two."""
-    complete = watch.ended is not None and not watch.ended.remaining
-    likely = _all(watch.ended, watch.open) if complete else _all(watch.open, watch.ended)
+def _after_command(
+    undecided: Undecided, at: float, chars: int | None
+) -> tuple[Undecided, tuple[Observation, ...]]:
+    """Accept the suggestion that the command names by its length, else the likelier one of the two."""
+    complete = undecided.ended is not None and not undecided.ended.remaining
+    newest_first = _present(undecided.shown, undecided.ended)
+    likely = newest_first[::-1] if complete else newest_first
     if not likely:
-        return watch, ()
-    variants = [(one, variant) for one in likely for variant in one.variants()]
-    named = (pair for pair in variants if chars in pair[1].answered)
-    which, meant = next(named, variants[0])
-    rest = Watch(ended=watch.ended) if which is watch.open else Watch(open=watch.open)
+        return undecided, ()
+    variants = [(observed, variant) for observed in likely for variant in observed.variants()]
+    of_length = (pair for pair in variants if chars in pair[1].answer_lengths)
+    observed, meant = next(of_length, variants[0])
+    rest = (
+        Undecided(ended=undecided.ended) if observed is undecided.shown else Undecided(shown=undecided.shown)
+    )
     return rest, (meant.accepted_whole(at),)
 
 
-def _agreed(text: str, middle: str) -> int | None:
-    """How much of ``text`` stands in ``middle``; None if that says something else."""
+def _agreeing_chars(text: str, middle: str) -> int | None:
+    """Return how many characters of ``text`` begin ``middle``; None if ``middle`` contradicts it.
+
+    Closing brackets behind them do not contradict, as the editor may have added those.
+    Example: ``foo(x)`` and ``foo(``: 4, and so for ``foo()``; with ``foo[`` it is None.
+    """
     agreed = 0
-    for said, found in zip(text, middle, strict=False):
-        if said != found:
+    for expected, found in zip(text, middle, strict=False):
+        if expected != found:
             break
         agreed += 1
     closers = middle[agreed:]
@@ -259,14 +294,14 @@ def _agreed(text: str, middle: str) -> int | None:
     return agreed if added else None
 
 
-def _command_chars(offer: Offer) -> int:
-    """The length that the command of an answer names: in the server's own line breaks."""
-    return len(offer.text.replace("\r\n", "\n"))
+def _command_length(suggestion: PlacedSuggestion) -> int:
+    """Return the length that the command of an answer names: with the server's own line breaks."""
+    return len(suggestion.text.replace("\r\n", "\n"))
 
 
-def _end(observed: Observation | None, at: float) -> Observation | None:
+def _ended(observed: Observation | None, at: float) -> Observation | None:
     return None if observed is None else evolve(observed, ended_at=at)
 
 
-def _all(*observed: Observation | None) -> tuple[Observation, ...]:
-    return tuple(one for one in observed if one is not None)
+def _present(*observed: Observation | None) -> tuple[Observation, ...]:
+    return tuple(observation for observation in observed if observation is not None)

@@ -1,4 +1,4 @@
-"""The summary as one picture, drawn with matplotlib: acceptance, persistence, characters saved, waiting."""
+"""Draw a summary with matplotlib: acceptance, persistence, characters saved, latency."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def draw(summary: Summary, path: Path) -> None:
     except ImportError as error:
         raise PlotError(
             "Plots need matplotlib, which is not installed.",
-            "Run: pip install matplotlib (it is part of the extra fim-lsp[training])",
+            "Run: pip install matplotlib (the extra fim-lsp[plot] brings it too)",
         ) from error
-    # Without pyplot, which asks for a screen; the same bytes for the same figures.
+    # Without pyplot, which needs a screen. The salt makes equal figures equal files.
     with mpl.rc_context({"svg.hashsalt": "fim-lsp", "svg.fonttype": "none"}):
         figure = Figure(figsize=(13, 8), layout="constrained")
         axes = figure.subplots(2, 2)
-        for one in axes.flat:
-            one.spines[["top", "right"]].set_visible(False)
+        for plot in axes.flat:
+            plot.spines[["top", "right"]].set_visible(False)
         _acceptance(axes[0, 0], {**summary.by_language, **summary.by_model})
         _persistence(axes[0, 1], summary.by_model)
         _saved(axes[1, 0], summary.saved_by_day)
@@ -53,11 +53,10 @@ def draw(summary: Summary, path: Path) -> None:
 
 
 def _acceptance(axes: Any, groups: Mapping[str, Statistics]) -> None:
-    seen = {name: one for name, one in groups.items() if one.acceptance is not None}
-    rows = list(seen.items())[:_MOST_BARS]
+    rows = [(name, group) for name, group in groups.items() if group.acceptance is not None][:_MOST_BARS]
     axes.barh(
-        [f"{_folded(name)} ({one.seen})" for name, one in rows],
-        [100 * (one.acceptance or 0) for _, one in rows],
+        [f"{_folded(name)} ({group.seen})" for name, group in rows],
+        [100 * (group.acceptance or 0) for _, group in rows],
     )
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
@@ -65,8 +64,8 @@ def _acceptance(axes: Any, groups: Mapping[str, Statistics]) -> None:
 
 
 def _persistence(axes: Any, groups: Mapping[str, Statistics]) -> None:
-    for name, one in list(groups.items())[:_MOST_BARS]:
-        rates = [(after_s, one.persistence[after_s].rate) for after_s in CHECKS_S]
+    for name, group in list(groups.items())[:_MOST_BARS]:
+        rates = [(after_s, group.persistence[after_s].rate) for after_s in CHECKS_S]
         known = [(after_s, 100 * rate) for after_s, rate in rates if rate is not None]
         if known:
             axes.plot(*zip(*known, strict=True), marker="o", label=_folded(name))
@@ -87,7 +86,9 @@ def _saved(axes: Any, saved: Mapping[int, int]) -> None:
 def _latency(axes: Any, groups: Mapping[str, Statistics]) -> None:
     rows = list(groups.items())[:_MOST_BARS]
     for offset, label in ((-0.2, "p50"), (0.2, "p95")):
-        values = [(one.latency_p50_ms if label == "p50" else one.latency_p95_ms) or 0.0 for _, one in rows]
+        values = [
+            (group.latency_p50_ms if label == "p50" else group.latency_p95_ms) or 0.0 for _, group in rows
+        ]
         axes.barh([row + offset for row in range(len(rows))], values, 0.4, label=label)
     axes.set_yticks(range(len(rows)), [_folded(name) for name, _ in rows])
     axes.invert_yaxis()
@@ -97,5 +98,5 @@ def _latency(axes: Any, groups: Mapping[str, Statistics]) -> None:
 
 
 def _folded(name: str) -> str:
-    """A long name on several lines, so that the plot keeps its room."""
+    """Break a long name into lines, so that it leaves room for the bars."""
     return textwrap.fill(name, 24)

@@ -1,12 +1,11 @@
-"""One session's feedback: watches every document, looks again after acceptances, and hands numbers on.
+"""Record the feedback of one session: watch its documents, measure persistence later, count.
 
-Everything here runs on the event loop, takes microseconds and never fails a request; disks are the writer's
-business. The texts that are needed meanwhile stay in memory.
+Everything here runs on the event loop, takes microseconds and never fails a request. Only the writer touches
+the disk. The texts that are needed meanwhile stay in memory.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
 from collections import Counter
@@ -15,80 +14,79 @@ from collections.abc import Callable, Sequence
 from attrs import define, field, frozen
 
 from fim_lsp.feedback.events import (
-    Accepted,
-    Closed,
-    Edited,
+    DocumentClosed,
+    DocumentEdited,
+    EmptyAnswerSent,
     Event,
-    NothingOffered,
-    Offer,
-    Offered,
-    Origin,
-    PartlyAccepted,
-    Shown,
+    PlacedSuggestion,
+    SuggestionAccepted,
+    SuggestionOrigin,
+    SuggestionPartlyAccepted,
+    SuggestionSent,
+    SuggestionShown,
 )
-from fim_lsp.feedback.observation import Observation, Watch, step
-from fim_lsp.feedback.persistence import CHECKS_S, kept
-from fim_lsp.feedback.store import Record, Written, day_of
+from fim_lsp.feedback.observation import Observation, Undecided, step
+from fim_lsp.feedback.persistence import CHECKS_S, kept_fraction
+from fim_lsp.feedback.store import SuggestionRecord, WrittenCharacters, day_of
 from fim_lsp.feedback.writer import FeedbackWriter
+from fim_lsp.timers import CancelTimer, RunLater, run_later
 
 _MOST_TYPED_AT_ONCE = 40
-"""Edits that add more characters, and are no acceptance, are pastes, formatters and branch switches."""
-
-Cancel = Callable[[], None]
-Later = Callable[[float, Callable[[], None]], Cancel]
-"""Runs a function after so many seconds, unless cancelled."""
-
-
-def later(delay_s: float, function: Callable[[], None]) -> Cancel:
-    """Run a function on the running event loop after a delay; call the answer to cancel it."""
-    return asyncio.get_running_loop().call_later(delay_s, function).cancel
+"""Edits that add more characters, and accept no suggestion, are pastes, formatters and branch switches."""
 
 
 @frozen
-class _Check:
-    """A look that is still to come."""
+class _PersistenceCheck:
+    """A measurement of what is left of an accepted text, still to come."""
 
     uri: str
-    suggestion: str
+    suggestion_id: str
     after_s: int
-    cancel: Cancel
+    cancel: CancelTimer
 
 
 @define
-class _Document:
-    """What is known of an open document in which something was offered."""
+class _WatchedDocument:
+    """An open document for which a suggestion was sent."""
 
     text: str = field(repr=False)
-    origin: Origin
+    origin: SuggestionOrigin
     """Of its latest suggestion."""
-    watch: Watch = field(factory=Watch)
+    undecided: Undecided = field(factory=Undecided)
 
 
 class FeedbackRecorder:
-    """Turns what handlers see into records. Lives on one asyncio loop."""
+    """Turns what the handlers see into records. Lives on one asyncio loop.
+
+    Args:
+        writer: Keeps the records.
+        clock: Seconds of a clock that never goes back, for durations.
+        now: Seconds since the epoch, for dates.
+        run_later: Starts a timer.
+    """
 
     def __init__(
         self,
         writer: FeedbackWriter,
         clock: Callable[[], float] = time.perf_counter,
         now: Callable[[], float] = time.time,
-        run_later: Later = later,
+        run_later: RunLater = run_later,
     ) -> None:
         self._writer = writer
         self._clock = clock
         self._now = now
-        self._later = run_later
-        self._documents: dict[str, _Document] = {}
-        self._checks: list[_Check] = []
-        self._written: Counter[tuple[int, Origin]] = Counter()
-        self._client_tells = False
-        self._latest = ""
+        self._run_later = run_later
+        self._documents: dict[str, _WatchedDocument] = {}
+        self._checks: list[_PersistenceCheck] = []
+        self._written: Counter[tuple[int, SuggestionOrigin]] = Counter()
+        self._client_reports_shown = False
+        self._latest_uri = ""
         self._enabled = True
         self.counts: Counter[str] = Counter()
-        """Outcomes by kind, in this session only."""
+        """Outcomes by kind, in this session alone."""
 
     def enable(self, enabled: bool) -> None:
-        """Turn feedback on or off; off, what is not decided yet is forgotten."""
+        """Turn feedback on or off. Turning it off drops what is not decided yet."""
         self._enabled = enabled
         if not enabled:
             for check in self._checks:
@@ -97,121 +95,131 @@ class FeedbackRecorder:
             self._checks.clear()
             self._written.clear()
 
-    def offered(
+    def suggestion_sent(
         self,
         uri: str,
         text: str,
         offset: int,
         suggestion: str,
-        replaces: int,
-        origin: Origin,
+        replaced_chars: int,
+        origin: SuggestionOrigin,
         latency_ms: float,
-        others: Sequence[tuple[str, int]] = (),
+        alternatives: Sequence[tuple[str, int]] = (),
     ) -> None:
-        """An answer with ``suggestion`` for the cursor at ``offset`` of ``text`` is being sent.
+        """Note that an answer is sent, with ``suggestion`` for the cursor at ``offset`` of ``text``.
 
-        ``others`` are what the user may choose instead: texts, and how many characters each replaces.
+        ``alternatives`` are what the user may choose instead: texts, and how many characters each replaces.
         """
         if not self._enabled:
             return
-        document = self._documents.setdefault(uri, _Document(text, origin))
-        document.text, document.origin, self._latest = text, origin, uri
-        offer = Offer.at(text, offset, suggestion, replaces)
-        event = Offered(
-            self._time(),
-            offer,
+        document = self._documents.setdefault(uri, _WatchedDocument(text, origin))
+        document.text, document.origin, self._latest_uri = text, origin, uri
+        event = SuggestionSent(
+            self._time_ms(),
+            PlacedSuggestion.at(text, offset, suggestion, replaced_chars),
             origin,
             latency_ms,
-            shown=not self._client_tells,
-            others=tuple(Offer.at(text, offset, other, replaced) for other, replaced in others),
+            shown=not self._client_reports_shown,
+            alternatives=tuple(
+                PlacedSuggestion.at(text, offset, other, replaced) for other, replaced in alternatives
+            ),
         )
         self._step(uri, event)
 
-    def nothing_offered(self, uri: str) -> None:
-        """An answer without a suggestion is being sent."""
-        self._step(uri, NothingOffered(self._time()))
+    def empty_answer_sent(self, uri: str) -> None:
+        """Note that an answer without a suggestion is sent."""
+        self._step(uri, EmptyAnswerSent(self._time_ms()))
 
-    def edited(self, uri: str, text: str) -> None:
-        """The document is now ``text``."""
+    def document_edited(self, uri: str, text: str) -> None:
+        """Note that a document is now ``text``."""
         document = self._documents.get(uri)
         if document is None:
             return
         growth = len(text) - len(document.text)
-        shown = len(document.watch.open.remaining) if document.watch.open else 0
-        if 0 < growth <= max(_MOST_TYPED_AT_ONCE, shown):
+        shown = document.undecided.shown
+        shown_chars = len(shown.remaining) if shown is not None else 0
+        if 0 < growth <= max(_MOST_TYPED_AT_ONCE, shown_chars):
             self._written[day_of(self._now()), document.origin] += growth
         document.text = text
-        self._step(uri, Edited(self._time(), text))
+        self._step(uri, DocumentEdited(self._time_ms(), text))
 
-    def shown(self, uri: str | None) -> None:
-        """The client shows the suggestion; from now on it is believed to tell of every one."""
-        self._client_tells = True
-        self._step(uri, Shown(self._time()))
+    def suggestion_shown(self, uri: str | None) -> None:
+        """Note that the client shows the suggestion. From now on it is expected to report each one."""
+        self._client_reports_shown = True
+        self._step(uri, SuggestionShown(self._time_ms()))
 
-    def accepted(self, uri: str | None, chars: int | None) -> None:
-        """The command of a suggestion of that length ran; None for the document of the latest one."""
-        self._step(uri, Accepted(self._time(), chars))
+    def suggestion_accepted(self, uri: str | None, chars: int | None) -> None:
+        """Note that the command of a suggestion of that length ran.
 
-    def partly_accepted(self, uri: str | None, chars: int, whole: int | None = None) -> None:
-        """The client says that the first ``chars`` of the suggestion, ``whole`` long, were accepted."""
-        self._step(uri, PartlyAccepted(self._time(), chars, whole))
+        ``uri`` is None for the document of the latest suggestion.
+        """
+        self._step(uri, SuggestionAccepted(self._time_ms(), chars))
 
-    def closed(self, uri: str) -> None:
-        """The document was closed: what is undecided ends, and what should be looked at stays unknown."""
-        self._step(uri, Closed(self._time()))
+    def suggestion_partly_accepted(self, uri: str | None, chars: int, whole_chars: int | None = None) -> None:
+        """Note that the client accepted the first ``chars`` of a suggestion of ``whole_chars``."""
+        self._step(uri, SuggestionPartlyAccepted(self._time_ms(), chars, whole_chars))
+
+    def document_closed(self, uri: str) -> None:
+        """End the document's observations. Its checks that are still to come stay unknown."""
+        self._step(uri, DocumentClosed(self._time_ms()))
         self._documents.pop(uri, None)
         for check in [check for check in self._checks if check.uri == uri]:
             self._give_up(check)
-        self._flush()
+        self._write_written()
 
     async def close(self) -> None:
         """End every observation and write what is left."""
         for uri in list(self._documents):
-            self.closed(uri)
+            self.document_closed(uri)
         await self._writer.close()
 
-    def _time(self) -> float:
+    def _time_ms(self) -> float:
         return self._clock() * 1000
 
     def _step(self, uri: str | None, event: Event) -> None:
-        uri = self._latest if uri is None else uri
+        uri = self._latest_uri if uri is None else uri
         document = self._documents.get(uri)
         if document is None:
             return
-        document.watch, decided = step(document.watch, event)
-        for observed in decided:
-            self._decided(uri, observed)
+        document.undecided, decided = step(document.undecided, event)
+        for observation in decided:
+            self._record(uri, observation)
 
-    def _decided(self, uri: str, observed: Observation) -> None:
-        outcome = observed.outcome()
+    def _record(self, uri: str, observation: Observation) -> None:
+        outcome = observation.outcome()
         self.counts[outcome.kind] += 1
-        record = Record(uuid.uuid4().hex, int(self._now()), observed.origin, outcome, observed.latency_ms)
+        record = SuggestionRecord(
+            uuid.uuid4().hex, int(self._now()), observation.origin, outcome, observation.latency_ms
+        )
         self._writer.submit(lambda store: store.add(record))
-        self._flush()
+        self._write_written()
         if outcome.accepted_chars:
-            text = observed.offer.text[: observed.progress]
+            suggestion = observation.suggestion
+            text = suggestion.text[: observation.inserted_chars]
             for after_s in CHECKS_S:
-                self._look_later(uri, record.id, after_s, text, observed.offer.offset)
+                self._check_later(uri, record.id, after_s, text, suggestion.offset)
 
-    def _look_later(self, uri: str, suggestion: str, after_s: int, accepted: str, offset: int) -> None:
-        def look() -> None:
+    def _check_later(self, uri: str, suggestion_id: str, after_s: int, accepted: str, offset: int) -> None:
+        def measure() -> None:
             self._checks.remove(check)
             text = self._documents[uri].text
             self._writer.submit(
-                lambda store: store.note_kept(suggestion, after_s, kept(accepted, text, offset))
+                lambda store: store.add_persistence(
+                    suggestion_id, after_s, kept_fraction(accepted, text, offset)
+                )
             )
 
-        check = _Check(uri, suggestion, after_s, self._later(after_s, look))
+        check = _PersistenceCheck(uri, suggestion_id, after_s, self._run_later(after_s, measure))
         self._checks.append(check)
 
-    def _give_up(self, check: _Check) -> None:
+    def _give_up(self, check: _PersistenceCheck) -> None:
         check.cancel()
         self._checks.remove(check)
-        self._writer.submit(lambda store: store.note_kept(check.suggestion, check.after_s, None))
+        self._writer.submit(lambda store: store.add_persistence(check.suggestion_id, check.after_s, None))
 
-    def _flush(self) -> None:
-        """Hand on what was written since the last time."""
-        written = [Written(day, origin, chars) for (day, origin), chars in self._written.items()]
+    def _write_written(self) -> None:
+        """Hand the characters written since the last call to the writer."""
+        written = [WrittenCharacters(day, origin, chars) for (day, origin), chars in self._written.items()]
         self._written.clear()
         if written:
             self._writer.submit(lambda store: store.add_written(written))

@@ -1,4 +1,4 @@
-"""Numbers from records: pure sums, rates and percentiles, for all suggestions and by group."""
+"""Sum up records: counts, rates and percentiles, of all suggestions and by group. Pure."""
 
 from __future__ import annotations
 
@@ -9,54 +9,55 @@ from typing import TypeVar
 import numpy as np
 from attrs import field, frozen
 
-from fim_lsp.feedback.events import Origin
+from fim_lsp.feedback.events import SuggestionOrigin
 from fim_lsp.feedback.persistence import CHECKS_S, MOSTLY
-from fim_lsp.feedback.store import Record, Written, day_of
+from fim_lsp.feedback.store import SuggestionRecord, WrittenCharacters, day_of
 
 K = TypeVar("K")
 
 SEEN_MS = 750.0
-"""On screen at least so long, a suggestion counts as seen; one that flashes by while typing is not read."""
+"""Time on screen from which a suggestion counts as seen. One that is replaced sooner was not read."""
 _USED = ("accepted", "partly_accepted")
 
 
 @frozen
 class Persistence:
-    """How often accepted text was mostly still there after some time."""
+    """How often accepted text was mostly left after some time."""
 
     known: int
-    """Acceptances that could be looked at."""
+    """Acceptances that could be measured."""
     kept: int
-    """Those of which two thirds were there."""
+    """Those of which two thirds were left."""
 
     @property
     def rate(self) -> float | None:
-        """Part kept, 0 to 1; None where nothing is known."""
+        """Fraction kept, 0 to 1; None if nothing is known."""
         return self.kept / self.known if self.known else None
 
 
 @frozen
 class Statistics:
-    """What became of a group of suggestions. Rates are 0 to 1, and None where nothing was counted."""
+    """What became of a group of suggestions. Rates are 0 to 1, and None if nothing was counted."""
 
     offered: int
+    """All suggestions."""
     seen: int
-    """Those on screen for at least 750 ms."""
+    """Those that were on screen for at least 750 ms."""
     accepted: int
     partly_accepted: int
     typed: int
-    """Typed by hand to the end, as suggested."""
+    """Those that were typed by hand to the end."""
     rejected: int
     acceptance: float | None
-    """Of those seen, the part that was accepted, wholly or partly."""
+    """Fraction of those seen that was accepted, wholly or partly."""
     persistence: Mapping[int, Persistence]
     """By seconds since the acceptance."""
     chars_saved: int
-    """Characters that came by acceptance and so were not typed."""
+    """Characters that were accepted, so not typed."""
     chars_written: int
-    """Characters that came into the same documents, typed or accepted, since their first suggestion."""
+    """Characters typed or accepted in the same documents since their first suggestion."""
     completed_ratio: float | None
-    """Part of them that came by acceptance."""
+    """Fraction of those written that was accepted."""
     latency_p50_ms: float | None
     latency_p95_ms: float | None
 
@@ -74,10 +75,10 @@ class Summary:
     """Characters saved on each day (of UTC, counted from the epoch) with suggestions, in order."""
 
 
-def summarize(records: Sequence[Record], written: Sequence[Written]) -> Summary:
-    """Everything that ``fim-lsp stats`` shows. Groups come largest first."""
+def summarize(records: Sequence[SuggestionRecord], written: Sequence[WrittenCharacters]) -> Summary:
+    """Sum up everything that ``fim-lsp stats`` shows. Groups come largest first."""
 
-    def by(key: Callable[[Origin], str]) -> dict[str, Statistics]:
+    def by(key: Callable[[SuggestionOrigin], str]) -> dict[str, Statistics]:
         groups = _grouped(records, lambda record: key(record.origin))
         lines = _grouped(written, lambda line: key(line.origin))
         largest = sorted(groups, key=lambda name: (-len(groups[name]), name))
@@ -95,18 +96,21 @@ def summarize(records: Sequence[Record], written: Sequence[Written]) -> Summary:
     )
 
 
-def model_label(origin: Origin) -> str:
-    """The model, with its adapter if it had one."""
+def model_label(origin: SuggestionOrigin) -> str:
+    """Return the name of the model, with its adapter if it had one.
+
+    Example: ``fim-lsp 135M + style``.
+    """
     return f"{origin.model} + {origin.adapter}" if origin.adapter else origin.model
 
 
-def statistics(records: Sequence[Record], written: Sequence[Written]) -> Statistics:
-    """The figures of one group."""
+def statistics(records: Sequence[SuggestionRecord], written: Sequence[WrittenCharacters]) -> Statistics:
+    """Sum up one group."""
     kinds = Counter(record.outcome.kind for record in records)
     seen = [record for record in records if record.outcome.shown_ms >= SEEN_MS]
     used = sum(record.outcome.kind in _USED for record in seen)
     saved = sum(record.outcome.accepted_chars for record in records)
-    # Deleting what was accepted does not make it unwritten, and a crash may lose the other count.
+    # Accepted text counts as written even if it was deleted, and a crash may lose the count of typed text.
     chars = max(saved, sum(line.chars for line in written))
     latencies = [record.latency_ms for record in records]
     return Statistics(
@@ -126,7 +130,7 @@ def statistics(records: Sequence[Record], written: Sequence[Written]) -> Statist
     )
 
 
-def _persistence(records: Sequence[Record], after_s: int) -> Persistence:
+def _persistence(records: Sequence[SuggestionRecord], after_s: int) -> Persistence:
     parts = [part for record in records if (part := record.kept.get(after_s)) is not None]
     return Persistence(len(parts), sum(part >= MOSTLY for part in parts))
 

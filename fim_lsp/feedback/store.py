@@ -1,7 +1,7 @@
-"""Where outcomes are kept: one SQLite file in the user's state folder, which several servers may share.
+"""Keep outcomes in one SQLite file in the user's state folder, which several servers may share.
 
-Only numbers, times, names of models and language ids go in; there is no column for code. Nothing reads the
-file but ``fim-lsp stats``. A connection belongs to the thread that opened it.
+The file holds numbers, times, names of models and language ids; there is no column for code. Only ``fim-lsp
+stats`` reads it. A connection belongs to the thread that opened it.
 """
 
 from __future__ import annotations
@@ -11,20 +11,21 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
 from fim_lsp.errors import FimLspError
-from fim_lsp.feedback.events import Origin
-from fim_lsp.feedback.observation import Outcome
+from fim_lsp.feedback.events import SuggestionOrigin
+from fim_lsp.feedback.observation import SuggestionOutcome
 
 logger = logging.getLogger(__name__)
 
 _BUSY_S = 2.0
-"""How long to wait for another server's write, which takes milliseconds; nobody waits for this one."""
+"""How long to wait for another server's write, which takes milliseconds. No request waits meanwhile."""
 _MIGRATIONS = (
     """
     CREATE TABLE suggestion (
@@ -58,8 +59,11 @@ _MIGRATIONS = (
     );
     """,
 )
-"""Each brings the schema from the version of its index to the next; never change one that was released."""
+"""Each entry brings the schema from the version of its index to the next. Never change a released one."""
 _DAY_S = 86_400
+
+Connect: TypeAlias = Callable[..., sqlite3.Connection]
+"""Connects to a database file, with the arguments of ``sqlite3.connect``."""
 
 
 class FeedbackError(FimLspError):
@@ -67,30 +71,30 @@ class FeedbackError(FimLspError):
 
 
 @frozen
-class Record:
+class SuggestionRecord:
     """One suggestion and what became of it."""
 
     id: str
     at: int
     """Seconds since the epoch when it was decided."""
-    origin: Origin
-    outcome: Outcome
+    origin: SuggestionOrigin
+    outcome: SuggestionOutcome
     latency_ms: float
     kept: dict[int, float | None] = field(factory=dict)
-    """Part of the accepted text that was there so many seconds later; None where nobody could look."""
+    """Fraction of the accepted text that was left, by seconds; None where it could not be measured."""
 
 
 @frozen
-class Written:
-    """How much was written by hand or accepted, on one day (of UTC, counted from the epoch)."""
+class WrittenCharacters:
+    """Characters typed or accepted on one day (of UTC, counted from the epoch)."""
 
     day: int
-    origin: Origin
+    origin: SuggestionOrigin
     chars: int
 
 
 def feedback_path() -> Path:
-    """The file: in the folder ``FIM_LSP_STATE``, or in the user's state folder."""
+    """Return the path of the file: in the folder ``FIM_LSP_STATE``, or in the user's state folder."""
     import platformdirs
 
     chosen = os.environ.get("FIM_LSP_STATE")
@@ -99,20 +103,20 @@ def feedback_path() -> Path:
 
 
 def day_of(at: float) -> int:
-    """The day of a time in seconds since the epoch."""
+    """Return the day of a time in seconds since the epoch."""
     return int(at // _DAY_S)
 
 
 def date_of(day: int) -> date:
-    """The date of a day (of UTC, counted from the epoch)."""
+    """Return the date of a day (of UTC, counted from the epoch)."""
     return date(1970, 1, 1) + timedelta(days=day)
 
 
 class FeedbackStore:
     """An open feedback file."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, made or brought up to date where needed; a damaged one is moved aside.
+    def __init__(self, path: Path, connect: Connect = sqlite3.connect) -> None:
+        """Open the file. Make it or update its schema where needed; move a damaged one aside.
 
         Raises:
             FeedbackError: the file or its folder can't be read and written, or is from a newer version.
@@ -121,15 +125,15 @@ class FeedbackStore:
         with self._explained():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
-                self._connection = _open(path)
+                self._connection = _open(path, connect)
             except sqlite3.DatabaseError as error:
-                if not is_damage(error):
+                if not _is_damage(error):
                     raise
                 _move_aside(path)
-                self._connection = _open(path)
+                self._connection = _open(path, connect)
 
-    def add(self, record: Record) -> None:
-        """Keep one suggestion."""
+    def add(self, record: SuggestionRecord) -> None:
+        """Add one suggestion."""
         origin, outcome = record.origin, record.outcome
         with self._writing():
             self._connection.execute(
@@ -141,49 +145,46 @@ class FeedbackStore:
                     outcome.kind,
                     record.latency_ms,
                     outcome.shown_ms,
-                    outcome.offered_chars,
+                    outcome.suggestion_chars,
                     outcome.typed_chars,
                     outcome.accepted_chars,
                 ),
             )
 
-    def note_kept(self, suggestion: str, after_s: int, kept: float | None) -> None:
-        """Keep how much of a suggestion was there later; nothing if it was cleared meanwhile."""
+    def add_persistence(self, suggestion_id: str, after_s: int, kept: float | None) -> None:
+        """Add how much of a suggestion was left later. Do nothing if the suggestion was deleted meanwhile."""
         with self._writing():
             self._connection.execute(
                 "INSERT OR REPLACE INTO persistence SELECT id, ?, ? FROM suggestion WHERE id = ?",
-                (after_s, kept, suggestion),
+                (after_s, kept, suggestion_id),
             )
 
-    def add_written(self, written: Iterable[Written]) -> None:
-        """Add to what was written."""
+    def add_written(self, written: Iterable[WrittenCharacters]) -> None:
+        """Add to the characters written."""
         with self._writing():
             self._connection.executemany(
                 "INSERT INTO written VALUES (?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT DO UPDATE SET chars = chars + excluded.chars",
-                [(one.day, *_key(one.origin), one.chars) for one in written],
+                [(line.day, *_key(line.origin), line.chars) for line in written],
             )
 
-    def records(self) -> tuple[Record, ...]:
-        """Every suggestion, oldest first."""
+    def records(self) -> tuple[SuggestionRecord, ...]:
+        """Return every suggestion, oldest first."""
         with self._explained():
             kept: dict[str, dict[int, float | None]] = {}
-            for suggestion, after_s, part in self._connection.execute("SELECT * FROM persistence"):
-                kept.setdefault(suggestion, {})[after_s] = part
+            for suggestion_id, after_s, fraction in self._connection.execute("SELECT * FROM persistence"):
+                kept.setdefault(suggestion_id, {})[after_s] = fraction
             rows = self._connection.execute("SELECT * FROM suggestion ORDER BY at, rowid").fetchall()
-        return tuple(
-            Record(row[0], row[1], Origin(*row[2:6]), Outcome(row[6], *row[8:]), row[7], kept.get(row[0], {}))
-            for row in rows
-        )
+        return tuple(_record(row, kept.get(row[0], {})) for row in rows)
 
-    def written(self) -> tuple[Written, ...]:
-        """What was written, by day and origin."""
+    def written(self) -> tuple[WrittenCharacters, ...]:
+        """Return the characters written, by day and origin."""
         with self._explained():
             rows = self._connection.execute("SELECT * FROM written ORDER BY day").fetchall()
-        return tuple(Written(row[0], Origin(*row[1:5]), row[5]) for row in rows)
+        return tuple(WrittenCharacters(row[0], SuggestionOrigin(*row[1:5]), row[5]) for row in rows)
 
     def clear(self) -> int:
-        """Delete everything, give the room back to the disk, and return how many suggestions there were.
+        """Delete everything, free the space on the disk, and return how many suggestions there were.
 
         Raises:
             FeedbackError: another server keeps the file busy, or it can't be written.
@@ -218,20 +219,22 @@ class FeedbackStore:
             ) from error
 
 
-def is_damage(error: BaseException | None) -> bool:
-    """Whether SQLite says that the file itself is broken, rather than busy, full or out of reach.
+def _is_damage(error: BaseException | None) -> bool:
+    """Return whether SQLite reports a broken file, rather than a busy, full or unreachable one.
 
-    Python 3.10 has no error codes yet, but for these two alone it raises the base class itself.
+    Python 3.10 has no error codes yet. It raises the base class itself for a damaged file and for a file that
+    is no database, and subclasses for everything else.
     """
     return type(error) is sqlite3.DatabaseError
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_BUSY_S)
+def _open(path: Path, connect: Connect) -> sqlite3.Connection:
+    connection = connect(path, timeout=_BUSY_S)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")
-        # Two servers that start together may fail to get the lock for this; once is enough for the file.
+        # Two servers that start together may fail to get the lock for this. Setting it once is enough for the
+        # file.
         with contextlib.suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL")
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -248,7 +251,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     if _version(connection) == len(_MIGRATIONS):
         return
     with connection:
-        # Taken before the version is read again, so that of two servers only one migrates.
+        # The lock is taken before the version is read again, so that only one of two servers migrates.
         connection.execute("BEGIN IMMEDIATE")
         version = _version(connection)
         if version > len(_MIGRATIONS):
@@ -267,7 +270,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _move_aside(path: Path) -> None:
-    """Keep a damaged file under another name, with what belongs to it."""
+    """Rename a damaged file and the files that belong to it."""
     aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
     for ending in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
@@ -275,5 +278,12 @@ def _move_aside(path: Path) -> None:
     logger.warning("The feedback in %s was damaged. It is now %s, and a new file was begun.", path, aside)
 
 
-def _key(origin: Origin) -> tuple[str, str, str, str]:
+def _record(row: tuple[Any, ...], kept: dict[int, float | None]) -> SuggestionRecord:
+    """Read a row of the table ``suggestion``."""
+    suggestion_id, at, *origin, kind, latency_ms, shown_ms, suggested, typed, accepted = row
+    outcome = SuggestionOutcome(kind, shown_ms, suggested, typed, accepted)
+    return SuggestionRecord(suggestion_id, at, SuggestionOrigin(*origin), outcome, latency_ms, kept)
+
+
+def _key(origin: SuggestionOrigin) -> tuple[str, str, str, str]:
     return origin.server, origin.model, origin.adapter, origin.language

@@ -1,6 +1,6 @@
-"""One thread that writes feedback, so that no answer ever waits for a disk.
+"""Write feedback on a thread of its own, so that no answer waits for a disk.
 
-What fails is dropped, and said in the log once: feedback is never worth a disturbance.
+A write that fails is dropped, and the first failure is logged: feedback must not disturb the user.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 from fim_lsp.feedback.store import FeedbackError, FeedbackStore, feedback_path
 
@@ -18,21 +17,25 @@ logger = logging.getLogger(__name__)
 Job = Callable[[FeedbackStore], None]
 
 
-class FeedbackWriter:
-    """Owns the connection to one feedback file; opens it, on its own thread, with the first job."""
+def _open_store() -> FeedbackStore:
+    return FeedbackStore(feedback_path())
 
-    def __init__(self, locate: Callable[[], Path] = feedback_path) -> None:
-        self._locate = locate
+
+class FeedbackWriter:
+    """Owns the connection to one feedback file. Opens it with the first job, on its own thread."""
+
+    def __init__(self, open_store: Callable[[], FeedbackStore] = _open_store) -> None:
+        self._open_store = open_store
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="feedback")
         self._store: FeedbackStore | None = None
-        self._complained = False
+        self._has_warned = False
 
     def submit(self, job: Job) -> Future[None]:
-        """Queue a job; nobody needs to wait for it, and it never raises."""
+        """Queue a job. It never raises, and callers need not wait for it."""
         return self._thread.submit(self._run, job)
 
     async def close(self, timeout_s: float = 3.0) -> None:
-        """Write what is queued and close the file; a disk that hangs is left behind after the time."""
+        """Write what is queued and close the file. Give up after ``timeout_s``, if the disk hangs."""
         last = self._thread.submit(self._close)
         self._thread.shutdown(wait=False)
         try:
@@ -43,12 +46,12 @@ class FeedbackWriter:
     def _run(self, job: Job) -> None:
         try:
             if self._store is None:
-                self._store = FeedbackStore(self._locate())
+                self._store = self._open_store()
             job(self._store)
         except Exception as error:
-            self._close()  # opened anew with the next job: a damaged file is moved aside then
-            if not self._complained:
-                self._complained = True
+            self._close()  # The next job opens the file again, and moves a damaged one aside.
+            if not self._has_warned:
+                self._has_warned = True
                 known = isinstance(error, FeedbackError)
                 logger.warning("Feedback is not kept: %s", error, exc_info=None if known else error)
 

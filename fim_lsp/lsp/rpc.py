@@ -63,6 +63,11 @@ class Protocol(LanguageServerProtocol):
         """Whether the client asked to shut down: an exit is then a clean one."""
         return bool(self._shutdown)
 
+    @property
+    def running_handlers(self) -> int:
+        """The number of requests and notifications whose handlers have not ended."""
+        return len(self._request_futures)
+
     def use_own_documents(self) -> None:
         """Replace the workspace that pygls has just made; call from the initialize handler."""
         self._workspace = Documents.taking_over(self.workspace)

@@ -156,12 +156,12 @@ def _changed(server: Server, params: types.DidChangeTextDocumentParams) -> None:
     text = document.source if document is not None else None
     server.session.completer.edited(uri, params.text_document.version, text)
     if text is not None:
-        server.session.feedback.edited(uri, text)
+        server.session.feedback.document_edited(uri, text)
 
 
 def _closed(server: Server, params: types.DidCloseTextDocumentParams) -> None:
     server.session.completer.closed(params.text_document.uri)
-    server.session.feedback.closed(params.text_document.uri)
+    server.session.feedback.document_closed(params.text_document.uri)
 
 
 async def _inline_completion(server: Server, params: InlineParams) -> types.InlineCompletionList | None:
@@ -221,18 +221,18 @@ def _encoding(server: Server) -> str | None:
 
 def _accepted(server: Server, *arguments: Any) -> None:
     suggestion = named(arguments)
-    server.session.feedback.accepted(suggestion.uri, suggestion.chars)
+    server.session.feedback.suggestion_accepted(suggestion.uri, suggestion.chars)
     server.session.completer.accepted(suggestion.uri, suggestion.candidate)
 
 
 def _shown(server: Server, params: Any) -> None:
-    server.session.feedback.shown(named_by_item(params).uri)
+    server.session.feedback.suggestion_shown(named_by_item(params).uri)
 
 
 def _partly_accepted(server: Server, params: Any) -> None:
     if (chars := accepted_part(params)) is not None:
         suggestion = named_by_item(params)
-        server.session.feedback.partly_accepted(suggestion.uri, chars, suggestion.chars)
+        server.session.feedback.suggestion_partly_accepted(suggestion.uri, chars, suggestion.chars)
 
 
 def _ignored(server: Server, params: Any) -> None:

@@ -22,7 +22,7 @@ from fim_lsp.completion.explain import Explanation
 from fim_lsp.engine.base import AdapterError, EngineFactory, OvertakenError
 from fim_lsp.engine.worker import InferenceWorker, WorkerState
 from fim_lsp.errors import ErrorCode, FimLspError
-from fim_lsp.feedback.events import Origin
+from fim_lsp.feedback.events import SuggestionOrigin
 from fim_lsp.feedback.recorder import FeedbackRecorder
 from fim_lsp.feedback.writer import FeedbackWriter
 from fim_lsp.lsp.idle_timer import IdleTimer
@@ -275,17 +275,19 @@ class Session:
         """Note the answer that is about to be sent."""
         document, engine = request.document, self.worker.engine
         if completion is None or engine is None:
-            self.feedback.nothing_offered(document.uri)
+            self.feedback.empty_answer_sent(document.uri)
             return
-        self.feedback.offered(
+        self.feedback.suggestion_sent(
             document.uri,
             document.text,
             request.offset,
             completion.text,
             completion.replace_suffix_chars,
-            origin=Origin(__version__, engine.info.name, _label(self.completer.last), document.language_id),
+            origin=SuggestionOrigin(
+                __version__, engine.info.name, _label(self.completer.last), document.language_id
+            ),
             latency_ms=latency_ms,
-            others=[(one.text, one.replace_suffix_chars) for one in completion.alternatives],
+            alternatives=[(other.text, other.replace_suffix_chars) for other in completion.alternatives],
         )
 
     async def close(self) -> None:

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from fim_lsp.feedback.persistence import MOSTLY, kept
+from fim_lsp.feedback.persistence import MOSTLY, kept_fraction
 
 ACCEPTED = "total = sum(item.price for item in items)\n    return total"
 AROUND = "def price(items):\n    {}\n\n\ndef other(things):\n    return things[0]\n"
 
 
 def _kept(now: str, *, above: str = "") -> float:
-    return kept(ACCEPTED, above + AROUND.format(now), AROUND.index("{"))
+    return kept_fraction(ACCEPTED, above + AROUND.format(now), AROUND.index("{"))
 
 
 def test_what_nobody_touched_is_there():
@@ -34,13 +34,13 @@ def test_half_a_text_is_half_there():
 
 def test_deleted_is_gone_though_some_of_its_words_stand_elsewhere():
     assert _kept("pass") < MOSTLY
-    assert kept("frobnicate(x)", "a = 1\n", 0) == 0
+    assert kept_fraction("frobnicate(x)", "a = 1\n", 0) == 0
 
 
 def test_the_same_text_far_away_does_not_count():
-    assert kept("frobnicate(x)", "a = 1\n" * 2000 + "frobnicate(x)", 0) == 0
+    assert kept_fraction("frobnicate(x)", "a = 1\n" * 2000 + "frobnicate(x)", 0) == 0
 
 
 @pytest.mark.parametrize("blank", ["", "\n    "])
 def test_blanks_have_nothing_to_lose(blank):
-    assert kept(blank, "", 0) == 1
+    assert kept_fraction(blank, "", 0) == 1

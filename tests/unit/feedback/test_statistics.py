@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from fim_lsp.feedback.events import Origin
-from fim_lsp.feedback.observation import Outcome
+from fim_lsp.feedback.events import SuggestionOrigin
+from fim_lsp.feedback.observation import SuggestionOutcome
 from fim_lsp.feedback.statistics import Persistence, summarize
-from fim_lsp.feedback.store import Record, Written
+from fim_lsp.feedback.store import SuggestionRecord, WrittenCharacters
 
-PLAIN = Origin("0.1", "tiny", "", "python")
-TUNED = Origin("0.1", "tiny", "mine", "go")
+PLAIN = SuggestionOrigin("0.1", "tiny", "", "python")
+TUNED = SuggestionOrigin("0.1", "tiny", "mine", "go")
 
 
 def _record(kind, origin=PLAIN, *, shown=800.0, accepted=0, latency=100.0, kept=None, at=0):
-    return Record("x", at, origin, Outcome(kind, shown, 20, 0, accepted), latency, kept or {})
+    return SuggestionRecord(
+        "x", at, origin, SuggestionOutcome(kind, shown, 20, 0, accepted), latency, kept or {}
+    )
 
 
 def test_nothing_counted_has_no_rates():
@@ -52,7 +54,11 @@ def test_persistence_leaves_out_what_nobody_saw():
 
 def test_groups_come_largest_first_with_what_was_written_in_them():
     records = [_record("accepted", TUNED, accepted=10, at=86_400), _record("rejected"), _record("typed")]
-    written = [Written(0, PLAIN, 30), Written(1, TUNED, 40), Written(2, TUNED, 10)]
+    written = [
+        WrittenCharacters(0, PLAIN, 30),
+        WrittenCharacters(1, TUNED, 40),
+        WrittenCharacters(2, TUNED, 10),
+    ]
     summary = summarize(records, written)
     assert list(summary.by_language) == ["python", "go"]
     assert list(summary.by_model) == ["tiny", "tiny + mine"]

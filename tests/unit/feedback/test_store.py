@@ -9,23 +9,29 @@ from pathlib import Path
 
 import pytest
 
-from fim_lsp.feedback.events import Origin
-from fim_lsp.feedback.observation import Outcome
-from fim_lsp.feedback.store import FeedbackError, FeedbackStore, Record, Written, feedback_path
+from fim_lsp.feedback.events import SuggestionOrigin
+from fim_lsp.feedback.observation import SuggestionOutcome
+from fim_lsp.feedback.store import (
+    FeedbackError,
+    FeedbackStore,
+    SuggestionRecord,
+    WrittenCharacters,
+    feedback_path,
+)
 from fim_lsp.feedback.writer import FeedbackWriter
 
-ORIGIN = Origin("0.1", "tiny", "mine", "python")
-RECORD = Record("a", 1_700_000_000, ORIGIN, Outcome("accepted", 900.5, 12, 2, 10), 42.5)
+ORIGIN = SuggestionOrigin("0.1", "tiny", "mine", "python")
+RECORD = SuggestionRecord("a", 1_700_000_000, ORIGIN, SuggestionOutcome("accepted", 900.5, 12, 2, 10), 42.5)
 _WRITE = """
 import sys
 from pathlib import Path
 from attrs import evolve
-from fim_lsp.feedback.store import FeedbackStore, Written
+from fim_lsp.feedback.store import FeedbackStore, WrittenCharacters
 from tests.unit.feedback.test_store import ORIGIN, RECORD
 store = FeedbackStore(Path(sys.argv[1]))
 for number in range(100):
     store.add(evolve(RECORD, id=f"{sys.argv[2]}-{number}"))
-    store.add_written([Written(1, ORIGIN, 3)])
+    store.add_written([WrittenCharacters(1, ORIGIN, 3)])
 """
 
 
@@ -43,25 +49,25 @@ def store(path):
 
 def test_what_was_kept_is_read_again(path, store):
     store.add(RECORD)
-    store.note_kept("a", 30, 0.75)
-    store.note_kept("a", 120, None)
+    store.add_persistence("a", 30, 0.75)
+    store.add_persistence("a", 120, None)
     for _ in range(2):
-        store.add_written([Written(19675, ORIGIN, 7)])
+        store.add_written([WrittenCharacters(19675, ORIGIN, 7)])
     again = FeedbackStore(path)
     (record,) = again.records()
     assert record.kept == {30: 0.75, 120: None}
     assert (record.outcome, record.origin, record.latency_ms) == (RECORD.outcome, ORIGIN, 42.5)
-    assert again.written() == (Written(19675, ORIGIN, 14),)
+    assert again.written() == (WrittenCharacters(19675, ORIGIN, 14),)
     again.close()
 
 
 def test_clear_deletes_and_what_comes_late_is_dropped(path, store):
     for number in range(500):
-        store.add(Record(f"{number}", 1, ORIGIN, RECORD.outcome, 1.0))
-    store.add_written([Written(1, ORIGIN, 7)])
+        store.add(SuggestionRecord(f"{number}", 1, ORIGIN, RECORD.outcome, 1.0))
+    store.add_written([WrittenCharacters(1, ORIGIN, 7)])
     before = path.stat().st_size + path.with_name(f"{path.name}-wal").stat().st_size
     assert store.clear() == 500
-    store.note_kept("7", 30, 1.0)
+    store.add_persistence("7", 30, 1.0)
     assert (store.records(), store.written()) == ((), ())
     assert path.stat().st_size < before / 2
 
@@ -75,7 +81,7 @@ def test_two_processes_write_at_once(path):
         assert (writer.returncode, said) == (0, b"")
     store = FeedbackStore(path)
     assert len(store.records()) == 200
-    assert store.written() == (Written(1, ORIGIN, 600),)
+    assert store.written() == (WrittenCharacters(1, ORIGIN, 600),)
     store.close()
 
 
@@ -127,11 +133,11 @@ def _unusable(path):
 
 async def test_a_folder_that_can_not_be_written_is_said_once(path, caplog):
     _unusable(path)
-    writer = FeedbackWriter(lambda: path)
+    writer = FeedbackWriter(lambda: FeedbackStore(path))
     for _ in range(3):
         writer.submit(lambda store: store.add(RECORD))
     await writer.close()
-    warnings = [one for one in caplog.records if one.levelno >= logging.WARNING]
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(warnings) == 1
     assert "FIM_LSP_STATE" in warnings[0].getMessage()
 
@@ -139,20 +145,26 @@ async def test_a_folder_that_can_not_be_written_is_said_once(path, caplog):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 async def test_a_readonly_folder_is_silent(tmp_path, caplog):
     tmp_path.chmod(0o500)
-    writer = FeedbackWriter(lambda: tmp_path / "feedback.sqlite3")
+    writer = FeedbackWriter(lambda: FeedbackStore(tmp_path / "feedback.sqlite3"))
     writer.submit(lambda store: store.add(RECORD))
     await writer.close()
     assert len(caplog.records) == 1
 
 
 async def test_a_full_disk_loses_what_does_not_fit_and_the_rest_goes_on(path, caplog):
-    def fill(store: FeedbackStore) -> None:
-        pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
-        store._connection.execute(f"PRAGMA max_page_count = {pages}")
-        for number in range(1000):
-            store.add(Record(f"{number}", 1, ORIGIN, RECORD.outcome, 1.0))
+    limits = iter([10])
 
-    writer = FeedbackWriter(lambda: path)
+    def connect(*arguments, **options) -> sqlite3.Connection:
+        connection = sqlite3.connect(*arguments, **options)
+        if (pages := next(limits, None)) is not None:
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+        return connection
+
+    def fill(store: FeedbackStore) -> None:
+        for number in range(1000):
+            store.add(SuggestionRecord(f"{number}", 1, ORIGIN, RECORD.outcome, 1.0))
+
+    writer = FeedbackWriter(lambda: FeedbackStore(path, connect))
     writer.submit(fill)
     writer.submit(lambda store: store.add(RECORD))
     await writer.close()
@@ -163,7 +175,7 @@ async def test_a_full_disk_loses_what_does_not_fit_and_the_rest_goes_on(path, ca
 
 
 async def test_a_file_damaged_while_it_is_open_is_begun_anew(path):
-    writer = FeedbackWriter(lambda: path)
+    writer = FeedbackWriter(lambda: FeedbackStore(path))
     writer.submit(lambda store: store.add(RECORD)).result(60)
 
     def damage(store: FeedbackStore) -> None:
