@@ -12,7 +12,9 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from attrs import field, frozen
+from attrs import frozen
+
+from fim_lsp.code.languages import Delimiters, find_language
 
 
 class Scope(enum.Enum):
@@ -50,81 +52,36 @@ class Scan:
     """The string or comment still open at the end of the text."""
 
 
+_NO_DELIMITERS = Delimiters()
+
+
 @frozen
 class Lexis:
-    """The delimiters of one family of languages."""
+    """The delimiters of one language, and the pattern that finds them and the brackets."""
 
-    line_comments: tuple[str, ...] = ()
-    block_comments: tuple[tuple[str, str], ...] = ()
-    strings: str = ""
-    """Delimiters of strings that end with their line at the latest."""
-    long_strings: tuple[tuple[str, str], ...] = ()
-    """Delimiters of strings that may run over lines, opening and closing."""
-    chars: bool = False
-    """A single quote means a character, or a lifetime, and never opens a longer string."""
-    spaced_hash: bool = False
-    """``#`` opens a comment only after a blank (``$#`` and ``${x#y}`` of the shell)."""
-    balanced: bool = True
-    """False where brackets need not pair up: prose, and ``case`` in the shell."""
-    openings: Mapping[str, Inside] = field(init=False, repr=False, eq=False)
-    pattern: re.Pattern[str] = field(init=False, repr=False, eq=False)
-
-    @openings.default
-    def _openings(self) -> dict[str, Inside]:
-        return {
-            **{char: Inside(char, Scope.STRING, True) for char in self.strings},
-            **{opening: Inside(close, Scope.STRING, False) for opening, close in self.long_strings},
-            **{opening: Inside("\n", Scope.COMMENT, True) for opening in self.line_comments},
-            **{opening: Inside(close, Scope.COMMENT, False) for opening, close in self.block_comments},
-        }
-
-    @pattern.default
-    def _pattern(self) -> re.Pattern[str]:
-        # The longest delimiter first: `"""` before `"`, `--[[` before `--`.
-        delimiters = [re.escape(opening) for opening in sorted(self.openings, key=len, reverse=True)]
-        if self.spaced_hash:
-            delimiters = [r"(?:^|(?<=\s))\#" if each == r"\#" else each for each in delimiters]
-        skipped = [r"'(?:\\[^'\n]+|[^'\\\n])'"] if self.chars else []
-        return re.compile("|".join([*skipped, *delimiters, r"[-=]>|[<>]=|[()\[\]{}<>]"]), re.MULTILINE)
-
-
-_C_BLOCK = (("/*", "*/"),)
-_C = Lexis(("//",), _C_BLOCK, '"', chars=True)
-_RUST = Lexis(("//",), _C_BLOCK, '"', (('r#"', '"#'),), chars=True)
-_GO = Lexis(("//",), _C_BLOCK, '"', (("`", "`"),), chars=True)
-_JAVASCRIPT = Lexis(("//",), _C_BLOCK, "\"'", (("`", "`"),))
-_TRIPLE_QUOTED = Lexis(("//",), _C_BLOCK, '"', (('"""', '"""'),), chars=True)
-_PYTHON = Lexis(("#",), (), "\"'", (('"""', '"""'), ("'''", "'''")))
-_HASH = Lexis(("#",), (), "\"'", spaced_hash=True)
-_SHELL = Lexis(("#",), (), "\"'", spaced_hash=True, balanced=False)
-_PROSE = Lexis(balanced=False)
-_UNKNOWN = Lexis(("//", "#"), _C_BLOCK, '"', chars=True, spaced_hash=True)
-_FAMILIES: tuple[tuple[frozenset[str], Lexis], ...] = (
-    (frozenset({"python", "cython", "starlark"}), _PYTHON),
-    (frozenset({"javascript", "javascriptreact", "typescript", "typescriptreact", "dart"}), _JAVASCRIPT),
-    (frozenset({"rust"}), _RUST),
-    (frozenset({"go"}), _GO),
-    (frozenset({"java", "kotlin", "scala", "swift", "csharp"}), _TRIPLE_QUOTED),
-    (frozenset({"c", "cpp", "objective-c", "objective-cpp", "cuda-cpp", "zig", "jsonc", "json"}), _C),
-    (frozenset({"php"}), Lexis(("//", "#"), _C_BLOCK, "\"'")),
-    (frozenset({"css"}), Lexis((), _C_BLOCK, "\"'")),
-    (frozenset({"scss", "less"}), Lexis(("//",), _C_BLOCK, "\"'")),
-    (frozenset({"ruby", "perl", "r", "yaml", "toml", "elixir", "julia", "nix", "dockerfile"}), _HASH),
-    (frozenset({"shellscript", "bash", "sh", "zsh", "fish", "makefile", "powershell"}), _SHELL),
-    (frozenset({"lua"}), Lexis(("--",), (("--[[", "]]"),), "\"'", (("[[", "]]"),))),
-    (frozenset({"sql"}), Lexis(("--",), _C_BLOCK, "\"'")),
-    (frozenset({"haskell", "elm", "purescript"}), Lexis(("--",), (("{-", "-}"),), '"', chars=True)),
-    (frozenset({"clojure", "lisp", "scheme", "racket"}), Lexis((";",), (), '"')),
-    (frozenset({"html", "xml", "vue", "svelte"}), Lexis((), (("<!--", "-->"),))),
-    (frozenset({"latex", "tex", "bibtex"}), Lexis(("%",), balanced=False)),
-    (frozenset({"plaintext", "markdown", "restructuredtext", "git-commit"}), _PROSE),
-)
+    openings: Mapping[str, Inside]
+    """What each opening delimiter opens."""
+    pattern: re.Pattern[str]
 
 
 @lru_cache(maxsize=64)
 def lexis(language_id: str) -> Lexis:
-    """The delimiters of a language by its LSP id; a C-like guess for unknown ones."""
-    return next((family for names, family in _FAMILIES if language_id in names), _UNKNOWN)
+    """Return the delimiters of a language by its id; a C-like guess for unknown ones."""
+    language = find_language(language_id)
+    delimiters = _NO_DELIMITERS if language.prose else language.delimiters
+    openings = {
+        **{char: Inside(char, Scope.STRING, True) for char in delimiters.strings},
+        **{opening: Inside(close, Scope.STRING, False) for opening, close in delimiters.long_strings},
+        **{opening: Inside("\n", Scope.COMMENT, True) for opening in delimiters.line_comments},
+        **{opening: Inside(close, Scope.COMMENT, False) for opening, close in delimiters.block_comments},
+    }
+    # The longest delimiter first: `"""` before `"`, `--[[` before `--`.
+    patterns = [re.escape(opening) for opening in sorted(openings, key=len, reverse=True)]
+    if delimiters.spaced_hash:
+        patterns = [r"(?:^|(?<=\s))\#" if each == r"\#" else each for each in patterns]
+    skipped = [r"'(?:\\[^'\n]+|[^'\\\n])'"] if delimiters.chars else []
+    brackets = r"[-=]>|[<>]=|[()\[\]{}<>]"
+    return Lexis(openings, re.compile("|".join([*skipped, *patterns, brackets]), re.MULTILINE))
 
 
 @lru_cache(maxsize=8)  # The same window is asked about by one filter after the other.

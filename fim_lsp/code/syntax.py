@@ -15,6 +15,7 @@ from attrs import frozen
 from tree_sitter import Language, Node, Parser
 
 from fim_lsp.code.cursor import Surroundings, surroundings
+from fim_lsp.code.languages import find_language
 from fim_lsp.code.lexical import Scope, scan
 from fim_lsp.completion.filters.replace_range import only_closers
 from fim_lsp.settings import CompletionSettings
@@ -24,18 +25,6 @@ __all__ = ["Scope", "cursor_scope", "parser_for", "syntax_errors", "wants_multil
 
 _BEFORE = 8192
 _AFTER = 2048
-
-_GRAMMARS: tuple[tuple[frozenset[str], str, str], ...] = (
-    (frozenset({"python"}), "tree_sitter_python", "language"),
-    (frozenset({"javascript", "javascriptreact"}), "tree_sitter_javascript", "language"),
-    (frozenset({"typescript"}), "tree_sitter_typescript", "language_typescript"),
-    (frozenset({"typescriptreact"}), "tree_sitter_typescript", "language_tsx"),
-    (frozenset({"go"}), "tree_sitter_go", "language"),
-    (frozenset({"rust"}), "tree_sitter_rust", "language"),
-    (frozenset({"java"}), "tree_sitter_java", "language"),
-    (frozenset({"c"}), "tree_sitter_c", "language"),
-    (frozenset({"cpp"}), "tree_sitter_cpp", "language"),
-)
 
 _STRINGS = re.compile(
     "string|(raw_|interpreted_)?string_literal|template_string|char(acter)?_literal|rune_literal|"
@@ -55,8 +44,6 @@ _BODILESS = re.compile(
     "(impl|struct|enum|trait|mod)_item|(if|for|for_in|while|do)_statement|else_clause"
 )
 """Nodes that, at the end of the text and without a body, are headers of a block."""
-_INDENTED_BLOCKS = frozenset({"python", "cython", "starlark", "yaml", "nim", "gdscript", "haml"})
-"""Languages in which a colon at the end of a line begins a block."""
 _OPENS = re.compile(r"(?:[(\[{]|=>|->)$")
 _LABEL = re.compile(r"\s*(?:case\b.*|default|public|private|protected)\s*:$")
 _OPENING_WORD = re.compile(r"\b(?:do|then|begin|else|repeat|of)$|\bdo\s*\|[^|]*\|$")
@@ -102,10 +89,10 @@ def _opens_block(line: str, language_id: str) -> bool:
     """Whether the last characters of a line begin a block or a list."""
     if line.endswith(":"):
         # Not in brackets: there a colon belongs to a dictionary, a slice or an annotation.
-        if language_id in _INDENTED_BLOCKS:
+        if find_language(language_id).indented_blocks:
             return not _unclosed(line, language_id)
         return _LABEL.match(line) is not None
-    if _language(language_id) is None and _OPENING_WORD.search(line):
+    if _grammar(language_id) is None and _OPENING_WORD.search(line):
         return True
     return _OPENS.search(line) is not None
 
@@ -273,15 +260,20 @@ def _begins_line(keyword: Node) -> bool:
 
 
 def parser_for(language_id: str) -> Parser | None:
-    """A parser for a language id, or None where there is no grammar."""
-    language = _language(language_id)
-    return None if language is None else Parser(language)
+    """Return a parser for a language id, or None where there is no grammar."""
+    grammar = _grammar(language_id)
+    return None if grammar is None else Parser(grammar)
 
 
 @lru_cache(maxsize=32)
-def _language(language_id: str) -> Language | None:
-    """A grammar, imported when a document first needs it."""
-    for names, module, function in _GRAMMARS:
-        if language_id in names:
-            return Language(getattr(importlib.import_module(module), function)())
-    return None
+def _grammar(language_id: str) -> Language | None:
+    """Import a grammar when a document first needs it."""
+    path = find_language(language_id).grammar
+    if path is None:
+        return None
+    module, _, function = path.rpartition(".")
+    try:
+        grammar = importlib.import_module(module)
+    except ModuleNotFoundError:
+        return None
+    return Language(getattr(grammar, function)())

@@ -8,27 +8,11 @@ import json
 import re
 from pathlib import Path
 
+from fim_lsp.code.languages import language_of
 from fim_lsp.commands import serve
 from fim_lsp.errors import FimLspError
 
 _PLACE = re.compile(r"(?P<file>.+):(?P<line>\d+):(?P<column>\d+)$")
-_LANGUAGES = {
-    ".c": "c",
-    ".h": "c",
-    ".cc": "cpp",
-    ".cpp": "cpp",
-    ".hpp": "cpp",
-    ".go": "go",
-    ".java": "java",
-    ".js": "javascript",
-    ".jsx": "javascriptreact",
-    ".py": "python",
-    ".rs": "rust",
-    ".sh": "shellscript",
-    ".sql": "sql",
-    ".ts": "typescript",
-    ".tsx": "typescriptreact",
-}
 
 
 class PlaceError(FimLspError):
@@ -86,10 +70,11 @@ async def _complete(parsed: argparse.Namespace, path: Path, text: str, cursor: i
 
     from fim_lsp.lsp.client import start_editor
 
-    language = parsed.language or _LANGUAGES.get(path.suffix.lower(), "plaintext")
+    language = language_of(path.name, text)
+    language_id = parsed.language or (language.id if language else "plaintext")
     async with start_editor(serve.command_line(serve.forwarded(parsed)), root=path.parent) as editor:
         await editor.ready()
-        file = editor.open(path, language, text, cursor)
+        file = editor.open(path, language_id, text, cursor)
         shown = await editor.suggest(file, invoked=not parsed.automatic)
     if parsed.json:
         print(json.dumps({"text": shown.text, "waitedMs": shown.waited_ms, **shown.explanation}, indent=2))

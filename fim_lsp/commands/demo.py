@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from fim_lsp.code.languages import language_of
 from fim_lsp.commands import serve
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _SAMPLES = Path(__file__).resolve().parent / "demo_project"
 _MARK = "█"
-_LANGUAGES = {".py": "python", ".js": "javascript"}
 _CONTEXT_LINES = 3
 _KEYS = {" ": "space", "\n": "enter"}
 
@@ -81,9 +81,9 @@ async def _play(console: Console, command: list[str]) -> int:
 
 async def _play_scene(console: Console, editor: HeadlessEditor, scene: Scene) -> list[Shown]:
     console.rule(f"[bold]{scene.path.name}[/]", align="left")
-    file = editor.open(
-        scene.path, _LANGUAGES[scene.path.suffix], scene.before + scene.after, len(scene.before)
-    )
+    language = language_of(scene.path.name)
+    language_id = language.id if language else "plaintext"
+    file = editor.open(scene.path, language_id, scene.before + scene.after, len(scene.before))
     shown = await editor.suggest(file)
     seen = [shown]
     console.print(_heading())

@@ -20,9 +20,9 @@ from collections.abc import Iterable, Sequence
 
 from attrs import field, frozen
 
+from fim_lsp.code.languages import language_name
 from fim_lsp.prompt.anchor import Anchor, next_anchor
 from fim_lsp.prompt.families import FAMILIES
-from fim_lsp.prompt.languages import language_name
 from fim_lsp.prompt.markers import split_markers, stop_ids
 from fim_lsp.prompt.repository import CurrentFile, Repository, RepositoryPart, render
 from fim_lsp.prompt.window import (

@@ -12,7 +12,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from fim_lsp.prompt.languages import commented
+from fim_lsp.code.languages import commented
 from fim_lsp.prompt.markers import marker_id
 from fim_lsp.prompt.window import visible
 from fim_lsp.types import FimTemplate, ModelInfo, Snippet, Tokenizer

@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from fim_lsp.code.languages import is_code
 from training.config import read_toml
 from training.data import DataError
-from training.data.languages import is_code
 from training.data.licences import METADATA, is_licence_file
 
 _MAX_MEMBER = 2_000_000

@@ -16,8 +16,8 @@ from typing import Any
 
 from attrs import field, frozen
 
+from fim_lsp.code.languages import language_of
 from training.data.contamination import is_contaminated
-from training.data.languages import language_of
 from training.data.licences import header_licence, is_permissive
 from training.data.secrets import find_secret
 
@@ -104,7 +104,7 @@ def screen(candidate: Candidate, rules: Rules) -> Screened:
     language = language_of(candidate.path, text)
     if reason or language is None:
         return Screened(reason or "not code")
-    file = SourceFile(candidate.source, candidate.path, language, text, candidate.licence)
+    file = SourceFile(candidate.source, candidate.path, language.id, text, candidate.licence)
     return Screened("", file, likeness(text))
 
 

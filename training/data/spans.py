@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 from attrs import field, frozen
 
+from fim_lsp.code.syntax import parser_for
 from training.config import SpanMix
-from training.data.languages import parser_for
 
 if TYPE_CHECKING:
     from tree_sitter import Node

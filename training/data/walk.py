@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from training.data.languages import is_code
+from fim_lsp.code.languages import is_code
 
 IGNORE_FILES = (".gitignore", ".fimignore")
 _VENDORED_NAMES = (

@@ -94,8 +94,8 @@ def _cut(files: Sequence[SourceFile], source: str, seed: int) -> Iterator[Hole]:
 
 def _files(root: Path) -> tuple[SourceFile, ...]:
     """Every file that reads like code somebody wrote; licences don't matter to a measurement."""
+    from fim_lsp.code.languages import language_of
     from training.config import DataSettings
-    from training.data.languages import language_of
     from training.data.screening import Rules, SourceFile, read_text, text_problem
     from training.data.walk import list_files, name_problem
 
@@ -110,7 +110,7 @@ def _files(root: Path) -> tuple[SourceFile, ...]:
             text, problem = read_text(folder / path, rules)
             language = language_of(path, text)
             if not problem and language and not text_problem(text, rules):
-                found.append(SourceFile(root.resolve().name, path, language, text))
+                found.append(SourceFile(root.resolve().name, path, language.id, text))
     return tuple(found)
 
 

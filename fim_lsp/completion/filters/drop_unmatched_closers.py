@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from fim_lsp.code.brackets import ROUND, Bracket, Enclosing, brackets_of, enclosing
 from fim_lsp.code.cursor import surroundings
-from fim_lsp.code.lexical import Mark, lexis, scan
+from fim_lsp.code.languages import find_language
+from fim_lsp.code.lexical import Mark, scan
 from fim_lsp.code.pairing import OPENER_OF, OPENERS
 from fim_lsp.completion.filters.replace_range import replaced
 from fim_lsp.types import CompletionRequest
@@ -20,7 +21,7 @@ def brackets(text: str, request: CompletionRequest) -> str:
     nothing any more.
     """
     language = request.document.language_id
-    if not lexis(language).balanced or not any(char in OPENER_OF for char in text):
+    if not find_language(language).balanced or not any(char in OPENER_OF for char in text):
         return text
     around = enclosing(request)
     marks = [mark for mark in scan(text, language, around.inside).marks if mark.char in ROUND]
