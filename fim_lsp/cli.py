@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from fim_lsp import __version__
-from fim_lsp.commands import cache, complete, demo, doctor, model, serve, stats
+from fim_lsp.commands import cache, complete, demo, doctor, model, serve, stats, train
 from fim_lsp.errors import FimLspError
 
 _ABOUT = "Local code completion for any LSP editor. Editors start it as: fim-lsp --stdio"
@@ -31,6 +31,8 @@ _HELP = {
     "model": "list, fetch, locate and verify models",
     "stats": "show how suggestions fared on this machine: accepted, kept, characters saved, latency",
 }
+_TRAIN = "train"
+_TRAIN_HELP = "train a model on your own code: the same as python -m training"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -41,14 +43,18 @@ def make_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     for name, module in _VERBS.items():
         module.add_arguments(verbs.add_parser(name, help=_HELP[name], description=_HELP[name]))
+    train.add_arguments(verbs.add_parser(_TRAIN, help=_TRAIN_HELP, description=_TRAIN_HELP))
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
-    parser = make_parser()
-    parsed = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
     try:
+        if given[:1] == [_TRAIN]:  # argparse would keep --help and other options for itself
+            return train.run(given[1:])
+        parser = make_parser()
+        parsed = parser.parse_args(given)
         if parsed.verb is not None:
             code: int = _VERBS[parsed.verb].run(parsed)
             return code

@@ -39,9 +39,16 @@ _HELP: Mapping[str, str] = MappingProxyType(
 )
 
 
-def make_parser(chosen: str | None = None) -> argparse.ArgumentParser:
+_PROGRAM = "python -m training"
+
+
+class MissingPackageError(FimLspError):
+    """A package of the extra ``training`` is not installed."""
+
+
+def make_parser(chosen: str | None = None, program: str = _PROGRAM) -> argparse.ArgumentParser:
     """The command line, with the arguments of the chosen verb alone."""
-    parser = argparse.ArgumentParser(prog="python -m training", description=_ABOUT)
+    parser = argparse.ArgumentParser(prog=program, description=_ABOUT)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, module in _VERBS.items():
         verb = verbs.add_parser(name, help=_HELP[name], description=_HELP[name])
@@ -50,17 +57,31 @@ def make_parser(chosen: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit code."""
+def main(arguments: Sequence[str] | None = None, program: str = _PROGRAM) -> int:
+    """Run the command line and return the exit code; ``program`` is the name that the help shows."""
     given = sys.argv[1:] if arguments is None else arguments
-    parsed = make_parser(next((word for word in given if word in _VERBS), None)).parse_args(given)
     try:
-        return int(import_module(_VERBS[parsed.verb]).run(parsed))
+        return _run(given, program)
     except FimLspError as error:
         print(f"training: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _run(arguments: Sequence[str], program: str) -> int:
+    chosen = next((word for word in arguments if word in _VERBS), None)
+    try:
+        parsed = make_parser(chosen, program).parse_args(arguments)
+        return int(import_module(_VERBS[parsed.verb]).run(parsed))
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("fim_lsp", "training", ""):
+            raise
+        raise MissingPackageError(
+            f"Training needs the package {package}, which is not installed.",
+            "Run: pip install 'fim-lsp[training]'; in a clone: pip install '.[training]'",
+        ) from error
 
 
 if __name__ == "__main__":
