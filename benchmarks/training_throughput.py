@@ -29,7 +29,7 @@ from attrs import frozen
 
 from training.config import make_recipe
 from training.data.dataset import load_dataset
-from training.train.base_model import find_base
+from training.train.base_model import prepare_weights
 from training.train.options import TrainOptions
 from training.train.prepared import PreparedRun, prepare_run
 
@@ -106,7 +106,7 @@ def _plain(prepared: PreparedRun, output: Path, *, bf16: bool) -> Step:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
-    folder = find_base(prepared.options.base).path
+    folder = prepare_weights(prepared.options.base).path
     settings, on_cpu = prepared.recipe.train, prepared.accelerator.device.type == "cpu"
     config = LoraConfig(
         task_type="CAUSAL_LM",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from byte_base import ByteTokenizer
 
-from training.bases import RenamedSpecials, TokenizerError, open_base, open_vocabulary
+from training.bases import BaseError, RenamedSpecials, open_base, open_vocabulary, resolve_base
 
 _RESERVED = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<repo_name>", "<reponame>", "<file_sep>")
 _JUPYTER = ("<jupyter_start>", "<jupyter_text>", "<jupyter_code>")
@@ -44,6 +44,11 @@ def _gguf(path: Path, specials: tuple[str, ...], name: str = "tiny") -> Path:
     return path
 
 
+def test_a_base_is_a_path_or_a_name():
+    assert resolve_base("models/a.gguf") == Path("models/a.gguf")
+    assert resolve_base("a.gguf") == Path("a.gguf")
+
+
 def test_a_vocabulary_opens_without_weights(tmp_path: Path):
     tokenizer = open_vocabulary(_gguf(tmp_path / "a.gguf", _QWEN))
     ids = tokenizer.encode("abc<|fim_middle|>é")
@@ -77,19 +82,19 @@ def test_the_same_ids_serve_any_template_with_those_markers(tmp_path: Path):
 
 
 def test_a_base_without_room_for_markers_is_refused(tmp_path: Path):
-    with pytest.raises(TokenizerError, match="neither FIM markers nor reserved tokens"):
+    with pytest.raises(BaseError, match="neither FIM markers nor reserved tokens"):
         open_base(_gguf(tmp_path / "a.gguf", ("<|endoftext|>",)))
 
 
 def test_a_template_can_be_named(tmp_path: Path):
     path = _gguf(tmp_path / "a.gguf", (*_RESERVED, *_JUPYTER))
     assert open_base(path, "smollm2").template.name == "smollm2"
-    with pytest.raises(TokenizerError, match="neither FIM markers"):
+    with pytest.raises(BaseError, match="neither FIM markers"):
         open_base(path, "starcoder")
 
 
 def test_what_is_no_base_is_refused(tmp_path: Path):
-    with pytest.raises(TokenizerError, match="no base at"):
+    with pytest.raises(BaseError, match="no base at"):
         open_base(tmp_path / "gone.gguf")
     (tmp_path / "text.gguf").write_text("hello")
     with pytest.raises(Exception, match=r"text\.gguf"):
@@ -136,5 +141,5 @@ def test_a_hugging_face_folder_is_a_base(tmp_path: Path):
 
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path):
     pytest.importorskip("transformers")
-    with pytest.raises(TokenizerError, match="No tokenizer can be loaded"):
+    with pytest.raises(BaseError, match="No tokenizer can be loaded"):
         open_base(tmp_path)

@@ -64,7 +64,7 @@ def run(parsed: argparse.Namespace) -> int:
     """Prepare a data set and print what is in it."""
     from rich.console import Console
 
-    from training.bases import open_base
+    from training.bases import open_base, resolve_base
     from training.data.sources import open_sources
 
     flags = {"stage": parsed.stage, "data": {"seed": parsed.seed, "rows": parsed.rows}}
@@ -72,22 +72,12 @@ def run(parsed: argparse.Namespace) -> int:
     if not (parsed.repo or parsed.installed):
         raise DataError("There is nothing to train on.", "Give a repository with --repo.")
     console = Console(stderr=True)
-    base = open_base(base_path(parsed.base), parsed.template)
+    base = open_base(resolve_base(parsed.base), parsed.template)
     sources = open_sources(tuple(parsed.repo), tuple(parsed.installed), own=parsed.own)
     with Bars(console) as bars:
         dataset = prepare(sources, base, recipe, parsed.output, tuple(parsed.decontaminate), bars.show)
     _print_summary(dataset, console)
     return 0
-
-
-def base_path(named: str) -> Path:
-    """The path of a base, given as such or by its name in the model store."""
-    path = Path(named).expanduser()
-    if path.exists() or path.suffix == ".gguf" or len(path.parts) > 1:
-        return path
-    from fim_lsp.models.store import ModelStore, default_root
-
-    return ModelStore(default_root()).resolve(named).path
 
 
 def prepare(

@@ -92,12 +92,12 @@ def run(parsed: argparse.Namespace) -> int:
     """Export and print what came out."""
     from rich.console import Console
 
-    from training.data.prepare import base_path
+    from training.bases import resolve_base
 
     console = Console(stderr=True)
     options = ExportOptions(
         adapter=parsed.adapter,
-        base=base_path(parsed.base),
+        base=resolve_base(parsed.base),
         output=parsed.output,
         formats=tuple(name.strip() for name in parsed.formats.split(",") if name.strip()),
         name=parsed.name,
@@ -241,9 +241,9 @@ def _bound(adapter: Adapter, options: ExportOptions) -> Adapter:
     """The adapter, tied to the GGUF where it was trained on the folder that the GGUF was converted from."""
     if options.trained_on is None:
         return adapter
-    from training.train.base_model import find_base
+    from training.train.base_model import prepare_weights
 
-    found = find_base(options.trained_on)
+    found = prepare_weights(options.trained_on)
     if found.sha256 != adapter.base_sha256:
         raise ExportError(
             f"The adapter was not trained on {options.trained_on}.", "Name the folder that it was trained on."

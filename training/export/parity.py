@@ -96,10 +96,10 @@ def trained_logits(base: str, adapter: Path, prompts: Sequence[Sequence[int]]) -
     """The reference: transformers in float32, the adapter beside the base."""
     import torch
 
-    from training.train.base_model import find_base, load_base
+    from training.train.base_model import load_weights, prepare_weights
     from training.train.lora import attach, load_adapter, plan_of
 
-    model: Any = load_base(find_base(base), "fp32")
+    model: Any = load_weights(prepare_weights(base), "fp32")
     model = attach(model, plan_of(adapter))
     load_adapter(model, adapter)
     model.eval()

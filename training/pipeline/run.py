@@ -111,10 +111,12 @@ def run_stages(options: RunOptions, console: Console) -> Finished:
         FimLspError: of whatever does not fit, before work is lost; what was done stays done.
         KeyboardInterrupt: training was interrupted.
     """
+    from fim_lsp.models.gguf_header import check_model
     from training.bases import open_base
     from training.pipeline.record import alone_in, open_record, take
 
-    base = _open(options.base, open_base)
+    check_model(options.base)
+    base = open_base(options.base)
     with alone_in(options.output):
         record = open_record(options.output / RECORD, _decisive(options, base))
         if not record.stages:
@@ -154,12 +156,12 @@ def use(finished: Finished, console: Console) -> None:
 
 
 def _options(parsed: argparse.Namespace) -> RunOptions:
-    from training.data.prepare import base_path
+    from training.bases import resolve_base
 
     if parsed.minutes <= 0:
         raise RunError(f"A run can't take {parsed.minutes:g} minutes.", "Give --minutes above 0.")
     flags = {"stage": "b", "data": {"seed": parsed.seed}, "train": {"seed": parsed.seed}}
-    base = base_path(parsed.base)
+    base = resolve_base(parsed.base)
     if not base.is_file():
         raise RunError(
             f"{base} is no GGUF file.", "Give a GGUF, or a name from the list: fim-lsp model list."
@@ -205,11 +207,3 @@ def _planned(record: RunRecord, options: RunOptions) -> Plan:
         int(record.result("prepare")["holes"]),
         options.base.stat().st_size,
     )
-
-
-def _open(path: Path, open_base: Any) -> Base:
-    from fim_lsp.models.gguf_header import check_model
-
-    check_model(path)
-    base: Base = open_base(path)
-    return base

@@ -68,10 +68,10 @@ def prepare_data(options: RunOptions, base: Base, console: Console) -> Done:
     from training.data.sources import open_sources
     from training.evaluate.cuts import cut_files
     from training.evaluate.kept_holes import write_holes
-    from training.train.base_model import find_base
+    from training.train.base_model import prepare_weights
 
     # Converted now, so that an architecture that nobody can train is found out first.
-    find_base(str(options.base), on_step=console.print)
+    prepare_weights(str(options.base), on_step=console.print)
     folder, settings = options.output / "data", options.recipe.data
     sources = open_sources(options.repositories, own=True)
     with Bars(console) as bars:

@@ -117,11 +117,10 @@ def sweep(options: SweepOptions, console: Console) -> Study:
         FimLspError: nothing to train on or to judge by, another search's folder, or no trial succeeded.
     """
     from training.bases import open_base
-    from training.data.prepare import base_path
     from training.pipeline.record import alone_in, open_record
     from training.sweep.report import draw_plots, write_best
 
-    base = open_base(base_path(str(options.base)))
+    base = open_base(options.base)
     with alone_in(options.output):
         open_record(options.output / _RECORD, _decisive(options, base))
         study = _open_study(options)
@@ -273,7 +272,7 @@ def _best(study: Study) -> FrozenTrial:
 
 
 def _options(parsed: argparse.Namespace) -> SweepOptions:
-    from training.data.prepare import base_path
+    from training.bases import resolve_base
 
     if parsed.trials < 1 or parsed.minutes_per_trial <= 0:
         raise SweepError(
@@ -283,7 +282,7 @@ def _options(parsed: argparse.Namespace) -> SweepOptions:
     seeds = {"data": {"seed": parsed.seed}, "train": {"seed": parsed.seed}}
     return SweepOptions(
         repositories=tuple(parsed.repo),
-        base=base_path(parsed.base),
+        base=resolve_base(parsed.base),
         output=parsed.output,
         trials=parsed.trials,
         minutes_per_trial=parsed.minutes_per_trial,

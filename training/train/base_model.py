@@ -18,6 +18,7 @@ from typing import Any, Literal
 from attrs import frozen
 
 from fim_lsp.errors import FimLspError
+from training.bases import resolve_base
 
 Precision = Literal["fp32", "bf16"]
 """Of the frozen base. The adapter, the optimiser and the loss are float32 in any case."""
@@ -28,7 +29,7 @@ class BaseModelError(FimLspError):
 
 
 @frozen
-class BaseFolder:
+class BaseWeights:
     """Weights that transformers can load, and what they were made from."""
 
     path: Path
@@ -38,10 +39,10 @@ class BaseFolder:
     gguf: Path | None = None
 
 
-def find_base(
+def prepare_weights(
     named: str, cache: Path | None = None, on_step: Callable[[str], None] = lambda _: None
-) -> BaseFolder:
-    """Find the weights of a base, and convert them where they are a GGUF.
+) -> BaseWeights:
+    """Return the weights of a base as a folder that transformers can load; convert a GGUF once.
 
     Args:
         named: path of a GGUF or of a folder with safetensors, or a name of the catalog or of the hub.
@@ -51,25 +52,26 @@ def find_base(
     Raises:
         BaseModelError: there is no such base, or transformers can't read its architecture.
     """
-    path = _local(named)
-    if path is None:
-        on_step(f"fetching {named}")
-        path = _fetch(named)
+    path = resolve_base(named)
+    if not path.exists():
+        path = _download(named, on_step)
     if path.is_dir():
-        return BaseFolder(path, path.name, _folder_sha256(path))
+        return BaseWeights(path, path.name, _folder_sha256(path))
     sha256 = _sha256(path)
     folder = (cache or _default_cache()) / sha256[:16]
     if not (folder / "config.json").is_file():
         on_step(f"converting {path.name}, once")
         _convert(path, folder)
-    return BaseFolder(folder, path.name, sha256, path)
+    return BaseWeights(folder, path.name, sha256, path)
 
 
-def load_base(base: BaseFolder, precision: Precision, *, device: str = "cpu", four_bits: bool = False) -> Any:
+def load_weights(
+    base: BaseWeights, precision: Precision, *, device: str = "cpu", four_bits: bool = False
+) -> Any:
     """Load the causal model with the packed attention, frozen.
 
     Args:
-        base: what :func:`find_base` returned.
+        base: what :func:`prepare_weights` returned.
         precision: of the layers. On a CPU the embedding and the output layer stay float32: they are a few
             per cent of the work, and logits in bf16 are off by up to 0.06.
         device: where it will be trained, as torch spells it.
@@ -141,24 +143,13 @@ def _product_seconds(precision: Precision, shape: tuple[int, int]) -> float:
     return min(times[1:])
 
 
-def _local(named: str) -> Path | None:
-    from training.data.prepare import base_path
-
-    path = Path(named).expanduser()
-    if path.exists():
-        return path
-    from fim_lsp.models.catalog import CATALOG
-
-    if named in CATALOG:
-        return base_path(named)
-    if path.suffix == ".gguf" or path.is_absolute() or named.count("/") != 1:
+def _download(named: str, on_step: Callable[[str], None]) -> Path:
+    """Fetch a folder from the Hugging Face hub; ``named`` is ``OWNER/NAME``."""
+    if named.endswith(".gguf") or Path(named).expanduser().is_absolute() or named.count("/") != 1:
         raise BaseModelError(
             f"There is no base {named}.", "Give a GGUF, a folder with safetensors, or a name of the catalog."
         )
-    return None
-
-
-def _fetch(named: str) -> Path:
+    on_step(f"fetching {named}")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 

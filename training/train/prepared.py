@@ -21,7 +21,7 @@ from training.train.options import TrainOptions, plan_adapter
 
 if TYPE_CHECKING:
     from training.data.dataset import DataSet, Rows
-    from training.train.base_model import BaseFolder, Precision
+    from training.train.base_model import BaseWeights, Precision
     from training.train.batches import PackedPass, Sampler
     from training.train.metrics import Display
 
@@ -44,7 +44,7 @@ class PreparedRun:
     options: TrainOptions
     recipe: Recipe
     dataset: DataSet
-    base: BaseFolder
+    base: BaseWeights
     precision: Precision
     accelerator: Any = field(repr=False)
     module: Any = field(repr=False)
@@ -114,7 +114,7 @@ def prepare_run(options: TrainOptions, recipe: Recipe) -> PreparedRun:
     from accelerate import Accelerator
 
     from training.data.dataset import load_dataset
-    from training.train.base_model import find_base, load_base
+    from training.train.base_model import load_weights, prepare_weights
     from training.train.lora import attach, load_adapter, trainable
     from training.train.losses import labelled_loss
     from training.train.metrics import Display
@@ -125,11 +125,11 @@ def prepare_run(options: TrainOptions, recipe: Recipe) -> PreparedRun:
     accelerator = _accelerator(Accelerator, options)
     display = Display(shown=accelerator.is_main_process)
     with accelerator.main_process_first():
-        base = find_base(options.base, on_step=display.say)
+        base = prepare_weights(options.base, on_step=display.say)
     _check_base(dataset, base)
     device = str(accelerator.device)
     precision = _precision(options, accelerator)
-    model = load_base(base, precision, device=device, four_bits=options.qlora)
+    model = load_weights(base, precision, device=device, four_bits=options.qlora)
     _seed_weights(recipe.train.seed)
     sentinels = tuple(sorted(_sentinels(dataset).values()))
     plan = plan_adapter(options, recipe, sentinels)
@@ -226,7 +226,7 @@ def _sentinels(dataset: DataSet) -> dict[str, int]:
     return {str(marker): int(token) for marker, token in found.items()}
 
 
-def _check_base(dataset: DataSet, base: BaseFolder) -> None:
+def _check_base(dataset: DataSet, base: BaseWeights) -> None:
     """A data set holds the ids of one vocabulary; with another base they would be noise."""
     wanted = dataset.manifest.get("base", {}).get("sha256")
     vocabulary = base.path / "tokenizer.json"

@@ -11,7 +11,7 @@ from repositories import commit, module, write
 from training.__main__ import main
 from training.bases import Base
 from training.config import make_recipe
-from training.data import DataError, prepare
+from training.data import DataError
 from training.data.dataset import DataSet
 from training.data.prepare import prepare as prepare_data
 from training.data.sources import open_sources
@@ -122,11 +122,6 @@ def test_bad_input_is_said_in_a_sentence(
     arguments = [flag.format(tmp=tmp_path) for flag in flags]
     assert main(["prepare", "--base", "b.gguf", "--output", str(tmp_path / "out"), *arguments]) == 1
     assert said in capsys.readouterr().err
-
-
-def test_a_base_is_a_path_or_a_name():
-    assert prepare.base_path("models/a.gguf") == Path("models/a.gguf")
-    assert prepare.base_path("a.gguf") == Path("a.gguf")
 
 
 def test_help_is_instant_and_loads_nothing_heavy():

@@ -11,7 +11,7 @@ from tests.training.train.tiny import Architecture, rows, save_gguf, save_rows, 
 from training.config import Recipe
 from training.export.export import ExportError, ExportOptions, export
 from training.export.parity import TOLERANCES, Tolerance
-from training.train.base_model import find_base
+from training.train.base_model import prepare_weights
 from training.train.lora import Method
 from training.train.options import TrainOptions
 from training.train.train import train
@@ -37,7 +37,7 @@ def trained(tmp_path: Path, options: TrainOptions, recipe: Recipe):
         formats: tuple[str, ...],
     ) -> ExportOptions:
         base = save_gguf(tiny_model(architecture, spread=0.15), tmp_path / "tiny.gguf", architecture)
-        data = save_rows(tmp_path / "rows", find_base(str(base)).sha256, rows(16, 1), markers=markers)
+        data = save_rows(tmp_path / "rows", prepare_weights(str(base)).sha256, rows(16, 1), markers=markers)
         brief = evolve(recipe, train=evolve(recipe.train, max_steps=4))
         train(evolve(options, base=str(base), data=data, method=method), brief)
         return ExportOptions(options.output, base, tmp_path / "exported", formats)

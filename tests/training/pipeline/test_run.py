@@ -43,7 +43,7 @@ learning_rate = 0.01
 """
 RUN = """
 import sys
-from training.train.train import base_model
+from training.train import base_model
 from training.pipeline import stages as run_stages
 from training.__main__ import main
 run_stages.TRIED_HOLES, run_stages.MOST_HOLES = 4, 6

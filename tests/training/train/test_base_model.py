@@ -8,7 +8,7 @@ import torch
 
 from fim_lsp.models import ModelError
 from tests.training.train.tiny import Architecture, save_gguf, tiny_model
-from training.train.base_model import BaseModelError, faster_precision, find_base, load_base
+from training.train.base_model import BaseModelError, faster_precision, load_weights, prepare_weights
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_a_gguf_loads_as_the_model_it_was_made_from(
 ) -> None:
     model = tiny_model(architecture)
     gguf = save_gguf(model, tmp_path / "tiny.gguf", architecture)
-    loaded = load_base(find_base(str(gguf), cache), "fp32")
+    loaded = load_weights(prepare_weights(str(gguf), cache), "fp32")
     tokens = torch.arange(16, 80)[None]
     with torch.no_grad():
         wanted = model(tokens).logits
@@ -34,25 +34,25 @@ def test_a_gguf_loads_as_the_model_it_was_made_from(
 def test_a_gguf_is_converted_once(tmp_path: Path, cache: Path) -> None:
     gguf = save_gguf(tiny_model(), tmp_path / "tiny.gguf")
     steps: list[str] = []
-    first = find_base(str(gguf), cache, steps.append)
-    again = find_base(str(shutil.copy(gguf, tmp_path / "renamed.gguf")), cache, steps.append)
+    first = prepare_weights(str(gguf), cache, steps.append)
+    again = prepare_weights(str(shutil.copy(gguf, tmp_path / "renamed.gguf")), cache, steps.append)
     assert steps == ["converting tiny.gguf, once"]
     assert first.path == again.path
     assert [path.name for path in cache.iterdir()] == [first.sha256[:16]]
 
 
 def test_bf16_keeps_the_output_layer_exact_on_a_cpu(tmp_path: Path, cache: Path) -> None:
-    base = find_base(str(save_gguf(tiny_model(), tmp_path / "tiny.gguf")), cache)
-    model = load_base(base, "bf16")
+    base = prepare_weights(str(save_gguf(tiny_model(), tmp_path / "tiny.gguf")), cache)
+    model = load_weights(base, "bf16")
     assert model.get_output_embeddings().weight.dtype == torch.float32
     assert model.model.layers[0].mlp.up_proj.weight.dtype == torch.bfloat16
 
 
 def test_a_base_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BaseModelError, match=r"There is no base nowhere\.gguf"):
-        find_base("nowhere.gguf")
+        prepare_weights("nowhere.gguf")
     with pytest.raises(BaseModelError, match="holds no safetensors"):
-        find_base(str(tmp_path))
+        prepare_weights(str(tmp_path))
 
 
 def test_a_catalog_model_that_was_not_fetched_says_how(
@@ -60,7 +60,7 @@ def test_a_catalog_model_that_was_not_fetched_says_how(
 ) -> None:
     monkeypatch.setenv("FIM_LSP_MODELS", str(tmp_path))
     with pytest.raises(ModelError, match="fim-lsp model pull smollm2-135m"):
-        find_base("smollm2-135m")
+        prepare_weights("smollm2-135m")
 
 
 def test_an_architecture_that_transformers_cannot_read_is_named(tmp_path: Path, cache: Path) -> None:
@@ -70,7 +70,7 @@ def test_an_architecture_that_transformers_cannot_read_is_named(tmp_path: Path, 
     )
     gguf.write_bytes(altered.replace(b"llama.", b"plamo."))
     with pytest.raises(BaseModelError, match="GGUF of architecture plamo"):
-        find_base(str(gguf), cache)
+        prepare_weights(str(gguf), cache)
     assert not list(cache.iterdir())
 
 
@@ -78,14 +78,14 @@ def test_a_damaged_gguf_is_refused_before_it_is_converted(tmp_path: Path, cache:
     gguf = save_gguf(tiny_model(), tmp_path / "tiny.gguf")
     gguf.write_bytes(gguf.read_bytes()[:-1000])
     with pytest.raises(ModelError, match="cut off"):
-        find_base(str(gguf), cache)
+        prepare_weights(str(gguf), cache)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_four_bits_need_a_gpu(tmp_path: Path, cache: Path) -> None:
-    base = find_base(str(save_gguf(tiny_model(), tmp_path / "tiny.gguf")), cache)
+    base = prepare_weights(str(save_gguf(tiny_model(), tmp_path / "tiny.gguf")), cache)
     with pytest.raises(BaseModelError, match=r"QLoRA needs a CUDA GPU.*--qlora"):
-        load_base(base, "bf16", four_bits=True)
+        load_weights(base, "bf16", four_bits=True)
 
 
 def test_the_faster_precision_is_measured() -> None:
