@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fim_lsp.models.adapter_header import BASE_SHA256
+from fim_lsp.gguf_keys import BASE_SHA256
 from fim_lsp.models.gguf_header import read_header
 
 RANK = 4

@@ -16,6 +16,7 @@ from cachetools import LRUCache
 from fim_lsp.code.outline import outline
 from fim_lsp.completion.open_documents import OpenDocuments
 from fim_lsp.engine.base import Engine
+from fim_lsp.gguf_keys import END_BIAS
 from fim_lsp.prompt.anchor import Anchor, decided, is_ageing, next_anchor
 from fim_lsp.prompt.builder import build
 from fim_lsp.prompt.repository import knows_repositories
@@ -32,9 +33,6 @@ from fim_lsp.types import (
     Snippet,
     Trigger,
 )
-
-END_BIAS_KEY = "fim_lsp.end_bias"
-"""GGUF metadata key of ours: how many nats too little the model gives to the end of what it began to say."""
 
 _BASES = 64
 _AHEAD = " a" * 48
@@ -226,7 +224,7 @@ def candidates_for(request: CompletionRequest, settings: Settings) -> int:
 def end_bias(info: ModelInfo) -> float:
     """What a model file says of how much too late the model ends, in nats; 0 where it says nothing of use."""
     try:
-        nats = float(info.metadata.get(END_BIAS_KEY, 0.0))
+        nats = float(info.metadata.get(END_BIAS, 0.0))
     except ValueError:
         return 0.0
     return nats if 0 < nats < math.inf else 0.0

@@ -14,13 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from fim_lsp.gguf_keys import BASE_SHA256
 from fim_lsp.models import ModelError
 from fim_lsp.models.gguf_format import FETCH_AGAIN, GgufHeader, TensorInfo
 from fim_lsp.models.gguf_header import read_header
 from fim_lsp.models.gguf_rules import number_of_parts
 
-BASE_SHA256 = "fim_lsp.base_sha256"
-"""The metadata key under which our export names the file that an adapter was trained on."""
 _BASE_NAME = "general.base_model.0.name"
 _ALPHA = "adapter.lora.alpha"
 _INVOCATION = "adapter.alora.invocation_tokens"

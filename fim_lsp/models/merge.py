@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from attrs import evolve, frozen
 
+from fim_lsp.gguf_keys import ANCHORED_MIDDLES, BASE_SHA256, END_BIAS, FIM_ORDER, REPOSITORY_CONTEXT
 from fim_lsp.models import ModelError
 from fim_lsp.models.adapter_file import Adapter, Floats, LinearUpdate, read_adapter
 from fim_lsp.models.disk import check_room, disk_errors, sha256_of
@@ -305,15 +306,15 @@ def _spelled_anew(key: str, value: Any, adapter: Adapter) -> Any:
 def _fim_metadata(adapter: Adapter, tokens: Sequence[str]) -> dict[str, str | int | float]:
     """What lets llama.cpp and fim-lsp know the format without guessing from token texts."""
     fim = adapter.fim
-    written: dict[str, str | int | float] = {"fim_lsp.base_sha256": adapter.base_sha256}
+    written: dict[str, str | int | float] = {BASE_SHA256: adapter.base_sha256}
     if fim.order is not None:
-        written["fim_lsp.fim_order"] = fim.order
+        written[FIM_ORDER] = fim.order
     if fim.sees_repository:
-        written["fim_lsp.repository_context"] = True
+        written[REPOSITORY_CONTEXT] = True
     if fim.anchored:
-        written["fim_lsp.anchored_middles"] = True
+        written[ANCHORED_MIDDLES] = True
     if fim.end_bias is not None:
-        written["fim_lsp.end_bias"] = fim.end_bias
+        written[END_BIAS] = fim.end_bias
     if not fim.sentinels:
         return written
     for key, text in fim.marks.items():

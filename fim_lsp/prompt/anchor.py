@@ -17,6 +17,7 @@ import re
 
 from attrs import evolve, field, frozen
 
+from fim_lsp.gguf_keys import ANCHORED_MIDDLES
 from fim_lsp.prompt.window import (
     CHARS_PER_TOKEN,
     middle_bound,
@@ -28,9 +29,6 @@ from fim_lsp.prompt.window import (
 )
 from fim_lsp.settings import PromptSettings
 from fim_lsp.types import CompletionRequest, FimTemplate, ModelInfo
-
-ANCHORED_KEY = "fim_lsp.anchored_middles"
-"""GGUF metadata key of ours: whether the model was trained on middles that the prompt begins."""
 
 _CLOSERS_ROOM = 256
 """Characters that auto-closed brackets, with the line breaks and indentation between them, may take."""
@@ -76,7 +74,7 @@ def decided(settings: PromptSettings, info: ModelInfo) -> PromptSettings:
     """
     if settings.layout != "auto":
         return settings
-    learnt = info.metadata.get(ANCHORED_KEY, "").lower() == "true"
+    learnt = info.metadata.get(ANCHORED_MIDDLES, "").lower() == "true"
     return evolve(settings, layout="anchored" if learnt else "plain")
 
 

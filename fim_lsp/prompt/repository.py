@@ -13,12 +13,10 @@ from typing import Literal
 from attrs import field, frozen
 
 from fim_lsp.code.languages import commented
+from fim_lsp.gguf_keys import REPOSITORY_CONTEXT
 from fim_lsp.prompt.markers import marker_id
 from fim_lsp.prompt.window import visible
 from fim_lsp.types import FimTemplate, ModelInfo, Snippet, Tokenizer
-
-CONTEXT_KEY = "fim_lsp.repository_context"
-"""GGUF metadata key of ours: whether the model was trained on holes that see snippets of other files."""
 
 SnippetPosition = Literal["front", "preamble", "prefix"]
 """Where snippets go: before all markers, after the preamble's first line, or after the prefix marker."""
@@ -134,12 +132,12 @@ def render(
 def knows_repositories(template: FimTemplate | None, tokenizer: Tokenizer, info: ModelInfo) -> bool:
     """Whether a model was trained on snippets of other files, in a format that its vocabulary can express.
 
-    Its file says so (:data:`CONTEXT_KEY`), or its family's table.
+    Its file says so (:data:`REPOSITORY_CONTEXT`), or its family's table.
     """
     style = _style(template, tokenizer) if template is not None else None
     if style is None:
         return False
-    said = info.metadata.get(CONTEXT_KEY)
+    said = info.metadata.get(REPOSITORY_CONTEXT)
     return style.is_known if said is None else said.lower() == "true"
 
 

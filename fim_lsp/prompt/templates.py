@@ -13,12 +13,10 @@ from typing import ClassVar, Literal, get_args
 from attrs import evolve, frozen
 
 from fim_lsp.errors import ErrorCode, FimLspError
+from fim_lsp.gguf_keys import FIM_ORDER
 from fim_lsp.prompt.families import FAMILIES, Family
 from fim_lsp.prompt.markers import core, marker_id, missing_markers
 from fim_lsp.types import FimTemplate, ModelInfo, Order, Tokenizer
-
-ORDER_KEY = "fim_lsp.fim_order"
-"""GGUF metadata key of ours: the order of prefix, suffix and middle; llama.cpp has no key for it."""
 
 NO_TEMPLATE = "none"
 """What the setting ``model.template`` says for completion from the prefix alone."""
@@ -128,12 +126,12 @@ def _spelled(token: int, tokenizer: Tokenizer) -> str:
 
 
 def _named_order(info: ModelInfo, skipped: list[str]) -> Order | None:
-    named = info.metadata.get(ORDER_KEY)
+    named = info.metadata.get(FIM_ORDER)
     for order in get_args(Order):
         if named == order:
             return order  # type: ignore[no-any-return]
     if named is not None:
-        skipped.append(f"The GGUF's {ORDER_KEY} was ignored: {named!r} is no order we know.")
+        skipped.append(f"The GGUF's {FIM_ORDER} was ignored: {named!r} is no order we know.")
     return None
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from fim_lsp.gguf_keys import BASE_SHA256
 from fim_lsp.models import ModelError
 from fim_lsp.models.adapter_file import Adapter, Floats
-from fim_lsp.models.adapter_header import BASE_SHA256
 from fim_lsp.models.disk import disk_errors
 from fim_lsp.models.gguf_header import read_header
 from fim_lsp.models.merge import check_base, gguf_names, permute_rows

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from attrs import evolve
 
-from fim_lsp.prompt.anchor import ANCHORED_KEY
+from fim_lsp.gguf_keys import ANCHORED_MIDDLES
 from fim_lsp.types import DocumentSnapshot, Trigger
 from tests.unit.completion.conftest import URI, request
 
@@ -27,7 +27,7 @@ def snapshot(text: str) -> DocumentSnapshot:
 
 async def test_typing_in_a_model_that_learnt_anchored_middles_costs_a_token_a_key(make_desk):
     desk = await make_desk(pause_s=0, model={"name": "x", "template": "qwen"}, prompt=UNHEALED)
-    info = evolve(desk.engine.info, metadata={ANCHORED_KEY: "true"})
+    info = evolve(desk.engine.info, metadata={ANCHORED_MIDDLES: "true"})
     desk.completer.model_changed(evolve(desk.engine, info=info), desk.settings)
     text, costs = "line = 1", []
     for count in range(len(text) + 1):

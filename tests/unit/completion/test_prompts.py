@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from fim_lsp.completion.prompts import END_BIAS_KEY, Prompts
+from fim_lsp.completion.prompts import Prompts
 from fim_lsp.engine.scripted import ScriptedEngine
+from fim_lsp.gguf_keys import END_BIAS
 from fim_lsp.prompt.templates import ChosenTemplate
 from fim_lsp.settings import SamplingSettings, Settings
 from fim_lsp.types import CompletionRequest, DocumentSnapshot, ModelInfo, SamplingParams, Trigger
@@ -17,7 +18,7 @@ DOCUMENT = DocumentSnapshot("file:///a.py", "python", 1, "x = 1\n")
 def sampling(
     settings: Settings, trigger: Trigger = Trigger.AUTOMATIC, end_bias: str | None = None
 ) -> SamplingParams:
-    info = ModelInfo("any", metadata={} if end_bias is None else {END_BIAS_KEY: end_bias})
+    info = ModelInfo("any", metadata={} if end_bias is None else {END_BIAS: end_bias})
     prompts = Prompts(ScriptedEngine(lambda _: "", info=info), ChosenTemplate(None, "none", ""))
     return prompts.sampling(CompletionRequest(DOCUMENT, 0, trigger=trigger), settings)
 

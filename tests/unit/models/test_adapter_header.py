@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from fim_lsp.gguf_keys import BASE_SHA256
 from fim_lsp.models import ModelError
-from fim_lsp.models.adapter_header import BASE_SHA256, check_adapter
+from fim_lsp.models.adapter_header import check_adapter
 from fim_lsp.models.gguf_header import read_header
 from tests.unit.models.tiny_gguf import Raw, Tensor, TinyGguf, tiny_llama
 

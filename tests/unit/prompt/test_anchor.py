@@ -6,7 +6,8 @@ from byte_tokenizer import request, request_at
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fim_lsp.prompt.anchor import ANCHORED_KEY, Anchor, decided, is_ageing, next_anchor, suffix_agrees
+from fim_lsp.gguf_keys import ANCHORED_MIDDLES
+from fim_lsp.prompt.anchor import Anchor, decided, is_ageing, next_anchor, suffix_agrees
 from fim_lsp.prompt.templates import find_template
 from fim_lsp.settings import PromptSettings
 from fim_lsp.types import ModelInfo
@@ -23,10 +24,10 @@ def _anchor(marked: str, previous: Anchor | None = None, settings: PromptSetting
 @pytest.mark.parametrize(
     ("asked", "said", "layout"),
     [
-        ("auto", {ANCHORED_KEY: "True"}, "anchored"),
-        ("auto", {ANCHORED_KEY: "false"}, "plain"),
+        ("auto", {ANCHORED_MIDDLES: "True"}, "anchored"),
+        ("auto", {ANCHORED_MIDDLES: "false"}, "plain"),
         ("auto", {}, "plain"),
-        ("plain", {ANCHORED_KEY: "true"}, "plain"),
+        ("plain", {ANCHORED_MIDDLES: "true"}, "plain"),
         ("anchored", {}, "anchored"),
     ],
 )
