@@ -11,7 +11,7 @@ from fim_lsp.engine_factory import open_engine
 from fim_lsp.prompt.templates import choose_template
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import Prompt, SamplingParams
-from tests.training.train.tiny import SPECIALS, vocabulary
+from tests.training.tiny import SPECIALS, vocabulary
 
 SHAPE = Shape("small-random", width=64, feed_forward=96, layers=2, heads=4, shared_heads=2)
 TOKENS = 320

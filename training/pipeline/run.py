@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from training.bases import Base
-    from training.pipeline.record import RunRecord
+    from training.record import RunRecord
 
 RECORD = "run.json"
 
@@ -113,7 +113,7 @@ def run_stages(options: RunOptions, console: Console) -> Finished:
     """
     from fim_lsp.models.gguf_header import check_model
     from training.bases import open_base
-    from training.pipeline.record import alone_in, open_record, take
+    from training.record import alone_in, open_record, take
 
     check_model(options.base)
     base = open_base(options.base)
@@ -187,7 +187,7 @@ def _decisive(options: RunOptions, base: Base) -> dict[str, Any]:
 
 def _planned(record: RunRecord, options: RunOptions) -> Plan:
     """The plan that was made, or a new one as long as training has not begun."""
-    from training.pipeline.record import StageError
+    from training.record import StageError
 
     before = Plan(**record.plan) if record.plan else None
     if before and before.minutes == options.minutes:

@@ -117,7 +117,7 @@ def sweep(options: SweepOptions, console: Console) -> Study:
         FimLspError: nothing to train on or to judge by, another search's folder, or no trial succeeded.
     """
     from training.bases import open_base
-    from training.pipeline.record import alone_in, open_record
+    from training.record import alone_in, open_record
     from training.sweep.report import draw_plots, write_best
 
     base = open_base(options.base)

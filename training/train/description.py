@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -43,18 +42,8 @@ def describe(run: PreparedRun, end_bias: float | None = None) -> dict[str, Any]:
     } | ({"begun_with": dict(run.begun_with)} if run.begun_with else {})
 
 
-_HISTORY = ("data", "recipe", "reached", "begun_with")
-"""What is kept of an adapter's description in that of one which goes on from it."""
 _ENOUGH_ROWS = 0.1
 """Part of the rows that must have had something for the model to be said to know it."""
-
-
-def history_of(adapter: Path) -> dict[str, Any]:
-    """How an adapter was made; what goes on from it has that history too."""
-    from fim_lsp.models.adapter_file import read_adapter
-
-    before = read_adapter(adapter).description
-    return {key: before[key] for key in _HISTORY if key in before}
 
 
 def _learnt(what: str, manifest: Mapping[str, Any]) -> bool:

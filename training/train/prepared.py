@@ -16,7 +16,6 @@ from attrs import field, frozen
 from fim_lsp.errors import FimLspError
 from training.config import Recipe
 from training.train.checkpoint import file_sha256
-from training.train.description import history_of
 from training.train.options import TrainOptions, plan_adapter
 
 if TYPE_CHECKING:
@@ -31,6 +30,8 @@ _BETAS = (0.9, 0.99)
 
 RUN_FILE = "run.json"
 """In a run's folder: what it is, and what came of it."""
+_HISTORY = ("data", "recipe", "reached", "begun_with")
+"""Keys of an adapter's description that are kept in the description of an adapter trained on from it."""
 
 
 class TrainError(FimLspError):
@@ -136,7 +137,7 @@ def prepare_run(options: TrainOptions, recipe: Recipe) -> PreparedRun:
     model = attach(model, plan)
     history: dict[str, Any] = {}
     if options.init_adapter is not None:
-        history = history_of(options.init_adapter)
+        history = _read_history(options.init_adapter)
         load_adapter(model, options.init_adapter)
     module = accelerator.prepare(labelled_loss(model, sentinels))
     parameters = trainable(model)
@@ -156,6 +157,14 @@ def prepare_run(options: TrainOptions, recipe: Recipe) -> PreparedRun:
         display,
         history,
     )
+
+
+def _read_history(adapter: Path) -> dict[str, Any]:
+    """Return how an adapter was made, for the description of the one that is trained on from it."""
+    from fim_lsp.models.adapter_file import read_adapter
+
+    description = read_adapter(adapter).description
+    return {key: description[key] for key in _HISTORY if key in description}
 
 
 def _set_threads(options: TrainOptions) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -7,9 +8,9 @@ import pytest
 from attrs import evolve
 
 from fim_lsp.models import ModelError
-from tests.training.train.tiny import Architecture, rows, save_gguf, save_rows, tiny_model
+from tests.training.tiny import Architecture, rows, save_gguf, save_rows, tiny_model
 from training.config import Recipe
-from training.export.export import ExportError, ExportOptions, export
+from training.export.export import ExportError, ExportOptions, add_arguments, export
 from training.export.parity import TOLERANCES, Tolerance
 from training.train.base_model import prepare_weights
 from training.train.lora import Method
@@ -119,3 +120,10 @@ def test_a_folder_s_adapter_goes_into_its_conversion(
 def test_an_unknown_format_is_named(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"no format 'q9'.*Known are f32"):
         export(ExportOptions(tmp_path, tmp_path, tmp_path, ("q9",)))
+
+
+def test_the_format_is_q8_0_by_default() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    parsed = parser.parse_args(["--adapter", "run", "--base", "x.gguf", "--output", "out"])
+    assert parsed.formats == "q8_0"

@@ -17,12 +17,12 @@ from rich.console import Console
 
 from fim_lsp.user_settings import read_user_settings
 from tests.training.data.repositories import module, write
-from tests.training.train.tiny import save_gguf, tiny_model
+from tests.training.tiny import save_gguf, tiny_model
 from training.__main__ import main
-from training.pipeline.record import alone_in
 from training.pipeline.run import Finished, use
 from training.pipeline.stages import RunError
 from training.pipeline.verdict import Verdict
+from training.record import alone_in
 from training.train.metrics import JOURNAL, read_journal
 
 RECIPE = """
@@ -43,10 +43,10 @@ learning_rate = 0.01
 """
 RUN = """
 import sys
+from training.pipeline import stages
 from training.train import base_model
-from training.pipeline import stages as run_stages
 from training.__main__ import main
-run_stages.TRIED_HOLES, run_stages.MOST_HOLES = 4, 6
+stages.TRIED_HOLES, stages.MOST_HOLES = 4, 6
 base_model.faster_precision = lambda device: "fp32"
 if __name__ == "__main__":
     sys.exit(main())

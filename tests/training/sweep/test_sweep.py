@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from tests.training.data.repositories import module, write
-from tests.training.train.tiny import save_gguf, tiny_model
+from tests.training.tiny import save_gguf, tiny_model
 from training.__main__ import main
 from training.config import make_recipe
 from training.data.dataset import load_dataset

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fim_lsp.models import ModelError
-from tests.training.train.tiny import Architecture, save_gguf, tiny_model
+from tests.training.tiny import Architecture, save_gguf, tiny_model
 from training.train.base_model import BaseModelError, faster_precision, load_weights, prepare_weights
 
 

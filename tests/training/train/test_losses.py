@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.training.train.tiny import SENTINELS, rows, tiny_model
+from tests.training.tiny import SENTINELS, rows, tiny_model
 from training.train.attention import register
 from training.train.batches import pack
 from training.train.lora import METHODS, AdapterPlan, Method, attach, trainable

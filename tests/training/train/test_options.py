@@ -5,16 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.train.tiny import save_rows
+from tests.training.tiny import save_rows
 from training.config import RecipeError
-from training.export.export import export
-from training.train.options import options_from, recipe_from
-from training.train.train import train
+from training.train.options import add_arguments, options_from, recipe_from
 
 
 def parse(*flags: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    train.add_arguments(parser)
+    add_arguments(parser)
     return parser.parse_args(["--base", "x.gguf", "--output", "out", *flags])
 
 
@@ -40,10 +38,3 @@ def test_the_stage_is_the_data_set_s(tmp_path: Path) -> None:
 def test_a_value_out_of_bounds_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="rank must be at least 1"):
         recipe_from(parse("--data", str(tmp_path), "--rank", "0"))
-
-
-def test_export_has_its_flags() -> None:
-    parser = argparse.ArgumentParser()
-    export.add_arguments(parser)
-    parsed = parser.parse_args(["--adapter", "run", "--base", "x.gguf", "--output", "out"])
-    assert parsed.formats == "q8_0"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from training.train.schedule import Budget, learning_rate
+from training.train.schedule import Budget, is_due, learning_rate
 
 
 def test_a_budget_ends_with_whatever_comes_first() -> None:
@@ -23,3 +23,12 @@ def test_the_rate_rises_in_a_line_and_falls_by_its_shape(shape, middle: float) -
 
 def test_without_warm_up_it_begins_at_the_peak() -> None:
     assert learning_rate(1.0, 0.0, 0.0, "cosine") == 1.0
+
+
+def test_what_is_spread_over_a_run_happens_so_often() -> None:
+    shares = [step / 50 for step in range(51)]
+    steps = [
+        step for step in range(1, 51) if is_due(step, shares[step - 1], shares[step], every=1000, times=5)
+    ]
+    assert steps == [10, 20, 30, 40, 50]
+    assert [step for step in range(1, 51) if is_due(step, 0, 0, every=20, times=None)] == [20, 40]

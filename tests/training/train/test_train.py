@@ -13,7 +13,7 @@ import pytest
 from attrs import asdict, evolve
 
 from fim_lsp.models.adapter_file import read_adapter, write_delta
-from tests.training.train.tiny import rows, save_folder, save_gguf, save_rows, tiny_model
+from tests.training.tiny import rows, save_folder, save_gguf, save_rows, tiny_model
 from training.config import Recipe
 from training.train.description import describe
 from training.train.metrics import JOURNAL, read_journal

@@ -16,7 +16,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from fim_lsp.errors import FimLspError
-from training.train.checkpoint import file_sha256
+from fim_lsp.models.disk import sha256_of
 
 FORMAT = 1
 _MISSING = "nothing"
@@ -66,7 +66,7 @@ class RunRecord:
 
     def done(self, name: str, seconds: float, result: Mapping[str, Any], proofs: Sequence[Path]) -> RunRecord:
         """With a stage that is over."""
-        files = {str(file.relative_to(self.path.parent)): file_sha256(file) for file in proofs}
+        files = {str(file.relative_to(self.path.parent)): sha256_of(file, lambda _: None) for file in proofs}
         entry = {"seconds": round(seconds, 1), "files": files, "result": dict(result)}
         return _written(evolve(self, stages={**self.stages, name: entry}))
 
@@ -177,7 +177,7 @@ def _unwritable(path: Path, error: OSError) -> StageError:
 
 def _digest(file: Path) -> str | None:
     try:
-        return file_sha256(file)
+        return sha256_of(file, lambda _: None)
     except OSError:
         return None
 

@@ -4,10 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from training.evaluate import EvaluationError
-from training.evaluate.infilling import Check, Hole
-from training.evaluate.kept_holes import read_holes, write_holes
-from training.pipeline.record import RunRecord, StageError, differences, open_record, take
+from training.record import RunRecord, StageError, differences, open_record, take
 
 
 @pytest.fixture
@@ -69,12 +66,3 @@ def test_a_damaged_record_is_said(record: RunRecord) -> None:
     record.path.write_text("{")
     with pytest.raises(StageError, match=r"run\.json can't be read.*another --output"):
         open_record(record.path, record.options)
-
-
-def test_holes_come_back_as_they_were(tmp_path: Path) -> None:
-    plain = Hole("a#0", "data", "a.py", "python", "x = ", "1\u2028é", "\n", kind="node")
-    checked = Hole("b#0", "data", "b.py", "python", "", "", "", check=Check("def check(f): ...", "f"))
-    write_holes(tmp_path / "holes.jsonl", (plain, checked))
-    assert read_holes(tmp_path / "holes.jsonl") == (plain, checked)
-    with pytest.raises(EvaluationError, match="can't be read"):
-        read_holes(tmp_path / "gone.jsonl")

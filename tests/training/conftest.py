@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from tests.training.train.tiny import save_folder, save_rows, tiny_model
+from tests.training.tiny import save_folder, save_rows, tiny_model
 from training.config import Recipe, make_recipe
 from training.train.options import TrainOptions
 
