@@ -23,7 +23,8 @@ import llama_cpp
 
 from fim_lsp.engine.base import CancelToken
 from fim_lsp.engine.llama import LlamaEngine, open_llama
-from fim_lsp.models.store import ModelStore, default_root
+from fim_lsp.models.store import ModelStore
+from fim_lsp.paths import models_folder
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import Prompt, SamplingParams, StreamedToken
 
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--tokens", type=int, default=48)
     chosen = parser.parse_args()
-    path = ModelStore(default_root()).resolve(chosen.model).path
+    path = ModelStore(models_folder()).resolve(chosen.model).path
     engine = open_llama(path, _SETTINGS)
     prompt = engine.tokenizer.encode(_PROMPT)
     contenders: dict[str, Round] = {

@@ -32,9 +32,10 @@ def open_engine(settings: ModelSettings, on_loading: OnLoading, parking: Path | 
         EngineError: llama.cpp could not load it.
     """
     from fim_lsp.models.gguf_header import check_model
-    from fim_lsp.models.store import ModelStore, default_root
+    from fim_lsp.models.store import ModelStore
+    from fim_lsp.paths import models_folder
 
-    resolved = ModelStore(default_root()).resolve(settings.name)
+    resolved = ModelStore(models_folder()).resolve(settings.name)
     header = check_model(resolved.path)
     # Spinning OpenMP threads starve the editor; it must be said before the library loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -57,11 +58,12 @@ def _adapter_gate(name: str, path: Path, header: GgufHeader) -> CheckAdapter:
     """Checks adapters against one model, whose digest is found once, when an adapter first asks for it."""
     from fim_lsp.models.adapter_header import check_adapter
     from fim_lsp.models.disk import sha256_of
-    from fim_lsp.models.store import ModelStore, default_root
+    from fim_lsp.models.store import ModelStore
+    from fim_lsp.paths import models_folder
 
     @cache
     def digest() -> str:
-        known = ModelStore(default_root()).verify(name, deep=False).expected
+        known = ModelStore(models_folder()).verify(name, deep=False).expected
         return known or sha256_of(path, lambda _: None)
 
     return lambda adapter: check_adapter(adapter, path, header, digest)

@@ -7,19 +7,10 @@ reaches the editor without a restart.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from fim_lsp.settings import SettingsError, merge
-
-
-def user_settings_path() -> Path:
-    """The file: ``FIM_LSP_CONFIG``, or ``settings.json`` in the user's configuration folder."""
-    import platformdirs
-
-    chosen = os.environ.get("FIM_LSP_CONFIG")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_config_path("fim-lsp") / "settings.json"
 
 
 def read_user_settings(path: Path) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from fim_lsp.paths import KV_STATES, SETTINGS, STATE
+
 MODEL = "smollm2-135m"
 
 # Examples that come slowly tell of a busy machine, not of the code.
@@ -23,22 +25,23 @@ def no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Whoever runs the tests may have chosen another model, and their suggestions are not ours to count."""
     path = tmp_path_factory.mktemp("config") / "settings.json"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FIM_LSP_CONFIG", str(path))
-        patch.setenv("FIM_LSP_STATE", str(tmp_path_factory.mktemp("state")))
+        patch.setenv(SETTINGS.variable, str(path))
+        patch.setenv(STATE.variable, str(tmp_path_factory.mktemp("state")))
         yield path
 
 
 @pytest.fixture(autouse=True)
 def nothing_parked_before(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test starts cold, and leaves nothing in the user's cache."""
-    folder = tmp_path_factory.mktemp("parking")
-    monkeypatch.setenv("FIM_LSP_PARKING", str(folder))
+    folder = tmp_path_factory.mktemp("kv-states")
+    monkeypatch.setenv(KV_STATES.variable, str(folder))
     return folder
 
 
 @pytest.fixture(scope="session")
 def model_path() -> Path:
     """The real weights; `make test` fetches them first."""
-    from fim_lsp.models.store import ModelStore, default_root
+    from fim_lsp.models.store import ModelStore
+    from fim_lsp.paths import models_folder
 
-    return ModelStore(default_root()).resolve(MODEL).path
+    return ModelStore(models_folder()).resolve(MODEL).path

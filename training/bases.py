@@ -150,9 +150,10 @@ def resolve_base(name: str) -> Path:
     path = Path(name).expanduser()
     if path.exists() or path.suffix == ".gguf" or len(path.parts) > 1:
         return path
-    from fim_lsp.models.store import ModelStore, default_root
+    from fim_lsp.models.store import ModelStore
+    from fim_lsp.paths import models_folder
 
-    return ModelStore(default_root()).resolve(name).path
+    return ModelStore(models_folder()).resolve(name).path
 
 
 def open_base(path: Path, template: str | None = None) -> Base:

@@ -22,7 +22,8 @@ from benchmarks.keystrokes.report import Results
 from benchmarks.keystrokes.sources import SourceFile, source_pair
 from benchmarks.keystrokes.traces import Event, Trace, record_trace
 from fim_lsp.engine_factory import open_engine
-from fim_lsp.models.store import ModelStore, default_root
+from fim_lsp.models.store import ModelStore
+from fim_lsp.paths import models_folder
 from fim_lsp.prompt.anchor import decided
 from fim_lsp.prompt.markers import marker_id
 from fim_lsp.prompt.templates import choose_template
@@ -102,7 +103,7 @@ async def measure(plan: Plan) -> AsyncIterator[Results]:
 @contextmanager
 def subject(plan: Plan, name: str) -> Iterator[Subject]:
     """Find or write a model, and open its tokenizer and template as the server would."""
-    store = ModelStore(default_root())
+    store = ModelStore(models_folder())
     if name in SHAPES:
         path = write_random_model(SHAPES[name], store.resolve(BASE).path, plan.folder)
         name = str(path.resolve())

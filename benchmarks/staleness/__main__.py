@@ -16,7 +16,8 @@ from benchmarks.staleness.report import figures, markdown, write_report
 from fim_lsp.engine_factory import open_engine
 from fim_lsp.errors import FimLspError
 from fim_lsp.models.disk import sha256_of
-from fim_lsp.models.store import ModelStore, default_root
+from fim_lsp.models.store import ModelStore
+from fim_lsp.paths import models_folder
 from training.bases import open_base
 from training.evaluate.cuts import cut_repository
 from training.evaluate.infilling import Hole
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> str:
-    path = ModelStore(default_root()).resolve(chosen.model).path
+    path = ModelStore(models_folder()).resolve(chosen.model).path
     base = open_base(path)
     order = base.template.order
     drawn = [each for hole in _holes(chosen) if (each := cases(hole, order, chosen.seed, chosen.reach))][

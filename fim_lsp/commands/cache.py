@@ -12,9 +12,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Say what is there, and delete it where asked to; models and settings stay."""
-    from fim_lsp.engine.kv_state_store import clear_kv_states, kv_state_files, kv_state_folder
+    from fim_lsp.engine.kv_state_store import clear_kv_states, kv_state_files
+    from fim_lsp.paths import kv_states_folder
 
-    root = kv_state_folder()
+    root = kv_states_folder()
     files = kv_state_files(root)
     if parsed.clear:
         clear_kv_states(root)

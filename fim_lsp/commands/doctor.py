@@ -15,9 +15,10 @@ from fim_lsp import __version__
 from fim_lsp.commands import serve
 from fim_lsp.engine_factory import open_engine
 from fim_lsp.errors import FimLspError
+from fim_lsp.paths import STORAGE_PATHS, settings_file
 from fim_lsp.settings import Settings, from_wire, merge
 from fim_lsp.types import CompletionRequest, DocumentSnapshot, Prompt, SamplingParams, Trigger
-from fim_lsp.user_settings import read_user_settings, user_settings_path
+from fim_lsp.user_settings import read_user_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ def run(parsed: argparse.Namespace) -> int:
     from rich.markup import escape
 
     console = Console(highlight=False)
-    settings = from_wire(merge(read_user_settings(user_settings_path()), serve.flags(parsed)))
+    settings = from_wire(merge(read_user_settings(settings_file()), serve.flags(parsed)))
     failed = False
     for finding in examine(settings):
         failed |= not finding.good and not finding.advice.startswith("Optional")
@@ -69,6 +70,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Every finding, from the interpreter to the speed; ends early where nothing further can work."""
     yield Finding("fim-lsp", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     yield _interpreter()
+    yield from _storage()
     try:
         engine = open_engine(settings.model, lambda _: True)
     except FimLspError as error:
@@ -95,6 +97,11 @@ def examine(settings: Settings) -> Iterator[Finding]:
 def _interpreter() -> Finding:
     good = sys.version_info >= (3, 10)
     return Finding("Python", sys.executable, good, "" if good else "Use Python 3.10 or newer.")
+
+
+def _storage() -> Iterator[Finding]:
+    for place in STORAGE_PATHS:
+        yield Finding("files", f"{place.path()}: {place.holds} ({place.variable} moves it)")
 
 
 def _threads(count: int, settings: Settings) -> Finding:

@@ -49,9 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what was asked; the exit code is 1 when something is wrong with a model."""
-    from fim_lsp.models.store import ModelStore, default_root
+    from fim_lsp.models.store import ModelStore
+    from fim_lsp.paths import models_folder
 
-    store = ModelStore(default_root())
+    store = ModelStore(models_folder())
     try:
         if args.model_verb == "list":
             return _list_json(store) if args.json else _list(store)
@@ -144,14 +145,15 @@ def _pull(store: ModelStore, name: str) -> int:
 
 def _use(store: ModelStore, name: str) -> int:
     from fim_lsp.models.gguf_header import check_model
-    from fim_lsp.user_settings import choose_model, user_settings_path
+    from fim_lsp.paths import settings_file
+    from fim_lsp.user_settings import choose_model
 
     resolved = store.resolve(name)
     check_model(resolved.path)
     chosen = resolved.model.name if resolved.model else str(resolved.path.absolute())
-    choose_model(user_settings_path(), chosen)
+    choose_model(settings_file(), chosen)
     print(
-        f"{chosen} is chosen in {user_settings_path()}. Running servers load it within seconds,",
+        f"{chosen} is chosen in {settings_file()}. Running servers load it within seconds,",
         file=sys.stderr,
     )
     print("unless the editor's own settings name another model.", file=sys.stderr)

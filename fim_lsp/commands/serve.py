@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from fim_lsp.engine_factory import open_engine
+from fim_lsp.paths import settings_file
 from fim_lsp.settings import ModelSettings, SettingsError, from_wire, merge
-from fim_lsp.user_settings import read_user_settings, user_settings_path
+from fim_lsp.user_settings import read_user_settings
 
 if TYPE_CHECKING:
     from fim_lsp.engine.base import Engine, OnLoading
@@ -92,9 +93,7 @@ def run(parsed: argparse.Namespace) -> NoReturn:
     from fim_lsp.lsp.server import create_server
     from fim_lsp.lsp.transport import serve_stdio, serve_tcp
 
-    server = create_server(
-        _open_for_an_editor, flags(parsed), lambda: read_user_settings(user_settings_path())
-    )
+    server = create_server(_open_for_an_editor, flags(parsed), lambda: read_user_settings(settings_file()))
     logging.getLogger("fim_lsp").addHandler(server.log_handler)
     if parsed.tcp:
         serve_tcp(server, *parse_address(parsed.tcp))
@@ -102,9 +101,9 @@ def run(parsed: argparse.Namespace) -> NoReturn:
 
 
 def _open_for_an_editor(settings: ModelSettings, on_loading: OnLoading) -> Engine:
-    from fim_lsp.engine.kv_state_store import kv_state_folder
+    from fim_lsp.paths import kv_states_folder
 
-    return open_engine(settings, on_loading, kv_state_folder())
+    return open_engine(settings, on_loading, kv_states_folder())
 
 
 def claim_stdout() -> BinaryIO:

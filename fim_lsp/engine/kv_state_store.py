@@ -43,14 +43,6 @@ _ABANDONED_S = 3600.0
 """Age of a half written file whose process can be taken for dead."""
 
 
-def kv_state_folder() -> Path:
-    """Where states are saved: ``FIM_LSP_PARKING``, or ``saved`` in the user's cache folder."""
-    import platformdirs
-
-    chosen = os.environ.get("FIM_LSP_PARKING")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("fim-lsp") / "saved"
-
-
 def kv_state_files(root: Path) -> list[tuple[Path, os.stat_result]]:
     """All saved states of all models, the last used first."""
     found = []

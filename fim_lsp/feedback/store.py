@@ -21,6 +21,7 @@ from attrs import field, frozen
 from fim_lsp.errors import FimLspError
 from fim_lsp.feedback.events import SuggestionOrigin
 from fim_lsp.feedback.observation import SuggestionOutcome
+from fim_lsp.paths import state_folder
 
 logger = logging.getLogger(__name__)
 
@@ -94,12 +95,8 @@ class WrittenCharacters:
 
 
 def feedback_path() -> Path:
-    """Return the path of the file: in the folder ``FIM_LSP_STATE``, or in the user's state folder."""
-    import platformdirs
-
-    chosen = os.environ.get("FIM_LSP_STATE")
-    folder = Path(chosen).expanduser() if chosen else platformdirs.user_state_path("fim-lsp")
-    return folder / "feedback.sqlite3"
+    """Return the path of the file."""
+    return state_folder() / "feedback.sqlite3"
 
 
 def day_of(at: float) -> int:

@@ -31,7 +31,6 @@ __all__ = [
     "Progress",
     "ResolvedModel",
     "VerifiedModel",
-    "default_root",
 ]
 
 
@@ -70,14 +69,6 @@ class Origin:
     size: int
     fetched: str
     """ISO 8601, UTC."""
-
-
-def default_root() -> Path:
-    """The store's folder: ``FIM_LSP_MODELS``, or ``models`` in the user's cache folder."""
-    import platformdirs
-
-    chosen = os.environ.get("FIM_LSP_MODELS")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("fim-lsp") / "models"
 
 
 def _ignore(progress: Progress) -> None:

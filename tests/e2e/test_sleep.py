@@ -81,9 +81,10 @@ async def test_a_model_that_sleeps_frees_its_memory_and_answers_the_next_request
 
 
 def _model_bytes() -> int:
-    from fim_lsp.models.store import ModelStore, default_root
+    from fim_lsp.models.store import ModelStore
+    from fim_lsp.paths import models_folder
 
-    return ModelStore(default_root()).resolve("default").path.stat().st_size
+    return ModelStore(models_folder()).resolve("default").path.stat().st_size
 
 
 async def test_every_request_that_finds_it_asleep_is_answered_after_one_load():

@@ -48,6 +48,7 @@ class StoredModels:
 
 
 def _resolved(arm: Arm) -> Path:
-    from fim_lsp.models.store import ModelStore, default_root
+    from fim_lsp.models.store import ModelStore
+    from fim_lsp.paths import models_folder
 
-    return ModelStore(default_root()).resolve(arm.model).path
+    return ModelStore(models_folder()).resolve(arm.model).path

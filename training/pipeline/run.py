@@ -140,7 +140,8 @@ def use(finished: Finished, console: Console) -> None:
         RunError: it is worse than its base.
     """
     from fim_lsp.models.gguf_header import check_model
-    from fim_lsp.user_settings import choose_model, user_settings_path
+    from fim_lsp.paths import settings_file
+    from fim_lsp.user_settings import choose_model
 
     if finished.verdict.outcome == "worse":
         raise RunError(
@@ -148,8 +149,8 @@ def use(finished: Finished, console: Console) -> None:
             f"If you want it all the same: fim-lsp model use {finished.model}",
         )
     check_model(finished.model)
-    choose_model(user_settings_path(), str(finished.model.absolute()))
-    console.print(f"{finished.model} is chosen in {user_settings_path()}; running servers load it.")
+    choose_model(settings_file(), str(finished.model.absolute()))
+    console.print(f"{finished.model} is chosen in {settings_file()}; running servers load it.")
 
 
 # --- What they stand on

@@ -165,9 +165,9 @@ def _download(named: str, on_step: Callable[[str], None]) -> Path:
 
 
 def _default_cache() -> Path:
-    from fim_lsp.models.store import default_root
+    from fim_lsp.paths import models_folder
 
-    return default_root() / "converted"
+    return models_folder() / "converted"
 
 
 def _convert(gguf: Path, folder: Path) -> None:

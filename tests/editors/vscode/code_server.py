@@ -173,9 +173,9 @@ def serve(program: Sequence[str | Path], environment: Mapping[str, str], log_fil
 
 def _models() -> Path:
     """The model store of whoever runs the tests: HOME is another one inside."""
-    from fim_lsp.models.store import default_root
+    from fim_lsp.paths import models_folder
 
-    return default_root()
+    return models_folder()
 
 
 def _write_json(path: Path, value: Any) -> None:

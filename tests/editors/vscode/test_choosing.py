@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from fim_lsp.models.store import ModelStore, default_root
+from fim_lsp.models.store import ModelStore
+from fim_lsp.paths import models_folder
 from tests.lora_file import write_lora
 
 from .code_server import CodeServer
@@ -93,7 +94,7 @@ def test_another_model_is_picked_loaded_and_asked(fresh: Workbench):
 
 
 def test_a_lora_is_added_applied_switched_off_and_on_again(fresh: Workbench, tmp_path: Path):
-    base = ModelStore(default_root()).resolve("default").path
+    base = ModelStore(models_folder()).resolve("default").path
     lora = write_lora(tmp_path / "mine.gguf", base, strength=0.01)
     assert suggestion(fresh, "without.py")["adapters"] == []
     fresh.menu("Pick adapters")
@@ -155,7 +156,7 @@ def test_a_first_run_offers_a_model_and_fetches_none_unasked(without_a_model: Wo
 
 def test_accepted_the_model_is_fetched_and_used(without_a_model: Workbench, empty_store: Path):
     # Its base is here already: what is left to do needs no network.
-    base = ModelStore(default_root()).resolve("smollm2-135m").path
+    base = ModelStore(models_folder()).resolve("smollm2-135m").path
     empty_store.mkdir()
     for file in base.parent.glob(f"{base.name}*"):
         shutil.copy(file, empty_store)

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from fim_lsp.models.store import default_root
+from fim_lsp.paths import models_folder
 
 from .conftest import PICTURES
 from .workbench import Workbench
@@ -113,7 +113,7 @@ def test_a_model_that_is_not_here_is_offered_but_never_fetched_unasked(workbench
     status = workbench.wait_for_status("The model qwen2.5-coder-7b is not here yet")
     assert "no model" in status["text"]
     assert "8.1 GB" in workbench.notified("Fetch Qwen2.5-Coder 7B")
-    assert not [path.name for path in default_root().iterdir() if "7b" in path.name.lower()]
+    assert not [path.name for path in models_folder().iterdir() if "7b" in path.name.lower()]
     workbench.screenshot(PICTURES / "no-model.png")
 
 

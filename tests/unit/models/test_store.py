@@ -13,7 +13,8 @@ from fim_lsp.models import ModelError, catalog, wheel_source
 from fim_lsp.models.adapter_file import write_delta
 from fim_lsp.models.catalog import CATALOG, CatalogModel, DeltaSource, WheelSource
 from fim_lsp.models.disk import sha256_of
-from fim_lsp.models.store import ModelStore, Progress, default_root
+from fim_lsp.models.store import ModelStore, Progress
+from fim_lsp.paths import models_folder
 from tests.unit.models.tiny_adapter import tiny_adapter, write_base
 
 MEMBER = "tiny_model/Tiny.gguf"
@@ -83,11 +84,11 @@ def refusal(store: ModelStore, model: CatalogModel) -> ModelError:
 class TestDefaultRoot:
     def test_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FIM_LSP_MODELS", "~/weights")
-        assert default_root() == Path.home() / "weights"
+        assert models_folder() == Path.home() / "weights"
 
     def test_user_cache(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("FIM_LSP_MODELS", raising=False)
-        assert default_root().parts[-2:] == ("fim-lsp", "models")
+        assert models_folder().parts[-2:] == ("fim-lsp", "models")
 
 
 class TestResolve:
@@ -217,7 +218,7 @@ def test_installed_lists_the_catalog_first(
 
 @pytest.mark.model
 def test_the_default_model_is_the_published_one() -> None:
-    store = ModelStore(default_root())
+    store = ModelStore(models_folder())
     if not store.path_of(CATALOG["smollm2-135m"]).is_file():
         pytest.skip("smollm2-135m is not in the store; run: fim-lsp model pull smollm2-135m")
     verified = store.verify("smollm2-135m")
