@@ -4,7 +4,8 @@
 
 All three run the same weights, threads, context, batch sizes and prompt, alternating within one process,
 because machines are noisy: compare the ratios, not the milliseconds. "Bare" evaluates tokens that are
-known beforehand, without sampling, text or stop rules: the floor. Our loop samples greedily, decodes text
+known beforehand, in a context of its own with the same parameters, without sampling, text or stop rules: the
+floor. Our loop samples greedily, decodes text
 and computes each token's probability; ``Llama.generate`` samples greedily and does neither of the latter.
 Writes ``build/bench/decode_loop.json``.
 """
@@ -12,17 +13,20 @@ Writes ``build/bench/decode_loop.json``.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import itertools
 import json
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import llama_cpp
 
 from fim_lsp.engine.base import CancelToken
 from fim_lsp.engine.llama import LlamaEngine, open_llama
+from fim_lsp.engine.llama.loading import context_params
 from fim_lsp.models.store import ModelStore
 from fim_lsp.paths import models_folder
 from fim_lsp.settings import ModelSettings
@@ -46,7 +50,7 @@ def main() -> None:
     engine = open_llama(path, _SETTINGS)
     prompt = engine.tokenizer.encode(_PROMPT)
     contenders: dict[str, Round] = {
-        "bare llama_decode": _bare(engine, prompt, chosen.tokens),
+        "bare llama_decode": _bare(path, engine, prompt, chosen.tokens),
         "fim-lsp": _ours(engine, prompt, chosen.tokens),
         "Llama.generate": _theirs(path, prompt, chosen.tokens),
     }
@@ -59,32 +63,45 @@ def main() -> None:
     _report({name: _figures(name, rounds) for name in contenders})
 
 
-def _bare(engine: LlamaEngine, prompt: tuple[int, ...], tokens: int) -> Round:
+def _bare(path: Path, engine: LlamaEngine, prompt: tuple[int, ...], tokens: int) -> Round:
     continuation = engine.tokenizer.encode("value = value + 1\n" * tokens)[:tokens]
+    model = llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())
+    context = llama_cpp.llama_init_from_model(model, context_params(_SETTINGS, _SETTINGS.sequences))
 
     def measure() -> list[float]:
-        _prefill(engine, prompt)
-        spent = []
-        for token in continuation[1:]:
-            started = time.perf_counter()
-            engine._cache.decode((token,), logits=1)
-            spent.append((time.perf_counter() - started) * 1000)
-        return spent
+        llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)
+        for start in range(0, len(prompt), _SETTINGS.batch_tokens):
+            _decode(context, prompt[start : start + _SETTINGS.batch_tokens])
+        return [_decode(context, (token,)) for token in continuation[1:]]
 
     return measure
+
+
+def _decode(context: Any, tokens: tuple[int, ...]) -> float:
+    """Evaluate tokens behind those that the context holds; return the milliseconds that it took."""
+    array = (llama_cpp.llama_token * len(tokens))(*tokens)
+    batch = llama_cpp.llama_batch_get_one(
+        ctypes.cast(array, ctypes.POINTER(llama_cpp.llama_token)), len(tokens)
+    )
+    started = time.perf_counter()
+    status = llama_cpp.llama_decode(context, batch)
+    if status != 0:
+        raise RuntimeError(f"llama.cpp refused a batch of {len(tokens)} tokens (status {status}).")
+    return (time.perf_counter() - started) * 1000
 
 
 def _ours(engine: LlamaEngine, prompt: tuple[int, ...], tokens: int) -> Round:
     def measure() -> list[float]:
         _prefill(engine, prompt)
-        at: list[float] = []
+        arrived_ms: list[float] = []
 
-        def heard(piece: StreamedToken) -> bool:
-            at.append(piece.elapsed_ms)
+        def on_token(token: StreamedToken) -> bool:
+            arrived_ms.append(token.elapsed_ms)
             return True
 
-        engine.generate(Prompt(head=prompt, tail=""), SamplingParams(max_tokens=tokens), CancelToken(), heard)
-        return [later - earlier for earlier, later in itertools.pairwise(at)]
+        sampling = SamplingParams(max_tokens=tokens)
+        engine.generate(Prompt(head=prompt, tail=""), sampling, CancelToken(), [on_token])
+        return [later - earlier for earlier, later in itertools.pairwise(arrived_ms)]
 
     return measure
 
@@ -101,18 +118,20 @@ def _theirs(path: Path, prompt: tuple[int, ...], tokens: int) -> Round:
     )
 
     def measure() -> list[float]:
-        at = []
+        arrived_ms: list[float] = []
         for _ in llama.generate(prompt, temp=0.0, repeat_penalty=1.0):
-            at.append(time.perf_counter() * 1000)
-            if len(at) == tokens:
+            arrived_ms.append(time.perf_counter() * 1000)
+            if len(arrived_ms) == tokens:
                 break
-        return [later - earlier for earlier, later in itertools.pairwise(at)]
+        return [later - earlier for earlier, later in itertools.pairwise(arrived_ms)]
 
     return measure
 
 
 def _prefill(engine: LlamaEngine, prompt: tuple[int, ...]) -> None:
-    engine.generate(Prompt(head=prompt, tail=""), SamplingParams(max_tokens=1), CancelToken(), lambda _: True)
+    engine.generate(
+        Prompt(head=prompt, tail=""), SamplingParams(max_tokens=1), CancelToken(), [lambda _: True]
+    )
 
 
 def _figures(name: str, rounds: dict[str, list[list[float]]]) -> dict[str, float]:

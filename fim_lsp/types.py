@@ -169,6 +169,8 @@ class ModelInfo:
     """The GGUF's scalar metadata as text, ``tokenizer.ggml.fim_*_token_id`` among it."""
     fim_ids: Mapping[str, int] = field(factory=dict)
     """FIM token ids that the GGUF names: keys out of ``pre suf mid pad rep sep``."""
+    end_ids: frozenset[int] = field(factory=frozenset, repr=False)
+    """Tokens that end a generation by the model's own file, whatever the prompt."""
     template_hint: str | None = None
     """Name of the template that the catalog gives for this model."""
     notice: str | None = None

@@ -173,9 +173,9 @@ def measure(engine: Engine) -> tuple[float, float]:
         "import os\n\n\ndef walk(folder):\n    return os.listdir(folder)\n\n\n" * 40
     )
     prompt = Prompt(head=words[:_PREFILL_TOKENS], tail="")
-    timings = engine.generate(
-        prompt, SamplingParams(max_tokens=_DECODE_TOKENS), CancelToken(), lambda _: True
-    ).timings
+    sampling = SamplingParams(max_tokens=_DECODE_TOKENS)
+    (generation,) = engine.generate(prompt, sampling, CancelToken(), [lambda _: True])
+    timings = generation.timings
     prefill = timings.evaluated_tokens / max(timings.prefill_ms, 1e-3) * 1000
     return prefill, max(timings.generated_tokens - 1, 1) / max(timings.decode_ms, 1e-3) * 1000
 

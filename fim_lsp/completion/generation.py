@@ -195,7 +195,7 @@ class InFlightGeneration:
         while worker.engine is not None:
             try:
                 prompt = departure.prompt(self.prompt)
-                return await worker.generate_candidates(prompt, sampling, self._cancel, listeners)
+                return await worker.generate(prompt, sampling, self._cancel, listeners)
             except AdapterError as error:
                 left = tuple(one for one in self.prompt.adapters if one != error.adapter)
                 on_refused(error)

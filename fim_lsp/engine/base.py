@@ -15,7 +15,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from fim_lsp.errors import ErrorCode, FimLspError
 from fim_lsp.settings import ModelSettings
@@ -29,6 +29,9 @@ from fim_lsp.types import (
     Timings,
     Tokenizer,
 )
+
+if TYPE_CHECKING:
+    from fim_lsp.engine.sampling import Logits
 
 
 class EngineError(FimLspError):
@@ -103,13 +106,24 @@ class Engine(Protocol):
         """The model's tokenizer; safe from any thread while the engine is open."""
 
     def generate(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_token: OnToken
-    ) -> Generation:
-        """Continue ``prompt`` until an end token, a limit, ``on_token`` says False, or a cancel.
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_tokens: Sequence[OnToken]
+    ) -> tuple[Generation, ...]:
+        """Continue ``prompt`` once for each of ``on_tokens``; most requests pass one.
 
-        Returns normally when cancelled, with ``FinishReason.CANCELLED`` and the text so far; everything
-        evaluated by then stays in the KV cache, so the next request pays only for the rest. What was
-        evaluated under other adapters than the prompt's is of no use to it.
+        A generation ends at an end token, at a limit, when its ``on_token`` returns False, or when cancelled.
+        The first one is the same however many there are. Each of the others begins with the next likeliest
+        token that adds text, a different one each, and goes on from there in the same way; each batch
+        evaluates one token of every generation. An engine may return fewer than asked for, but at least one.
+
+        When cancelled, it returns normally: each generation that had not ended has the text so far and
+        ``FinishReason.CANCELLED``. The evaluated tokens of the prompt and of the first generation stay in the
+        KV cache, so that the next request evaluates only the rest. Tokens that were evaluated under other
+        adapters than the prompt's are not reused. Evaluated tokens of other prompts stay while several
+        generations run.
+
+        Returns:
+            The generations, the first one first. Timings are those of all together, but for
+            ``generated_tokens``.
 
         Raises:
             PromptTooLongError: the prompt fills the context window.
@@ -117,20 +131,17 @@ class Engine(Protocol):
             DecodeError: the native library refused; the engine stays usable.
         """
 
-    def generate_candidates(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_tokens: Sequence[OnToken]
-    ) -> tuple[Generation, ...]:
-        """Continue ``prompt`` in several ways at once, each batch evaluating one token of each of them.
+    def logits(self, prompt: Prompt, rows: int = 1) -> Logits:
+        """Evaluate ``prompt`` and return the logits behind each of its last ``rows`` tokens.
 
-        The first says what :meth:`generate` would; the others begin with the next likeliest tokens that say
-        something, each with another one, and go on from there in the same way. Each has its own ``on_token``
-        and ends by itself. There are at most as many as ``on_tokens``, and at least one. When cancelled, all
-        that had not ended say so. No other prompt's evaluated tokens are lost; of this one, the first
-        candidate's stay.
+        For evaluation and for measurements. Tokens before those rows are reused from the KV cache; the
+        evaluated tokens stay there. Token healing is off, whatever ``prompt.heal`` says.
 
-        Timings are those of all together, but for ``generated_tokens``.
+        Returns:
+            A copy, float32, shape (rows, vocabulary). The last row predicts the token behind the prompt.
 
         Raises:
+            ValueError: the prompt has fewer than ``rows`` tokens, or ``rows`` is less than 1.
             PromptTooLongError, AdapterError, DecodeError: as :meth:`generate`.
         """
 

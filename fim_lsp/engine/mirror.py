@@ -91,6 +91,20 @@ class Mirror:
             return None
         return Slot(choice, plan_at(choice.sequence if choice.source is None else choice.source))
 
+    def reevaluate(self, slot: Slot, rows: int) -> Slot:
+        """Return ``slot`` with at least the last ``rows`` tokens of its prompt pending.
+
+        Raises:
+            ValueError: the prompt has fewer tokens, or ``rows`` is less than 1.
+        """
+        plan, choice = slot.plan, slot.choice
+        if not 1 <= rows <= plan.prompt_tokens:
+            raise ValueError(f"A prompt of {plan.prompt_tokens} tokens has no {rows} rows of logits.")
+        keep = min(plan.keep, plan.prompt_tokens - rows)
+        held = self.states[choice.sequence if choice.source is None else choice.source].tokens
+        pending = (*held[keep : plan.keep], *plan.pending)
+        return evolve(slot, plan=evolve(plan, keep=keep, pending=pending))
+
     def take(self, slot: Slot, prompt: Prompt, *, background: bool = False) -> None:
         """Note that ``prompt`` is about to be evaluated in its slot; drop what the plan does not keep."""
         self.current = slot.choice.sequence

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from fim_lsp.types import SamplingParams
 
 Logits = npt.NDArray[np.float32]
+"""One row, shape (vocabulary,), or several, shape (rows, vocabulary)."""
 _PIECE = 8192
 
 

@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
+import numpy as np
 from attrs import define, evolve, field, frozen
 
 from fim_lsp.engine.base import AdapterError, CancelToken, OnToken, PromptTooLongError
 from fim_lsp.engine.kv_state_file import Payload
 from fim_lsp.engine.kv_state_store import KvStateSaver, KvStateStore
 from fim_lsp.engine.mirror import Mirror, Slot
+from fim_lsp.engine.sampling import Logits
 from fim_lsp.types import (
     FinishReason,
     Generation,
@@ -63,6 +65,9 @@ class ByteTokenizer:
     def pieces(self) -> tuple[bytes, ...]:
         """Bytes of every id; special tokens spell nothing."""
         return (*(bytes([i]) for i in range(256)), *(b"" for _ in self.specials))
+
+
+_END_IDS = frozenset({256 + ByteTokenizer().specials.index(END)})
 
 
 @define
@@ -120,7 +125,7 @@ class ScriptedEngine:
     """Says what its script says, one byte a token."""
 
     script: Script
-    info: ModelInfo = field(factory=lambda: ModelInfo(name="scripted", context=4096))
+    info: ModelInfo = field(factory=lambda: ModelInfo("scripted", context=4096, end_ids=_END_IDS))
     tokenizer: ByteTokenizer = field(factory=ByteTokenizer)
     alternatives: Callable[[str], Sequence[str]] = field(default=lambda _: (), repr=False)
     """From the prompt to what else the model might say, likeliest first."""
@@ -133,15 +138,9 @@ class ScriptedEngine:
     saver: KvStateSaver | None = field(default=None, repr=False)
 
     def generate(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_token: OnToken
-    ) -> Generation:
-        """See :meth:`fim_lsp.engine.base.Engine.generate`."""
-        return self.generate_candidates(prompt, sampling, cancel, (on_token,))[0]
-
-    def generate_candidates(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_tokens: Sequence[OnToken]
     ) -> tuple[Generation, ...]:
-        """See :meth:`fim_lsp.engine.base.Engine.generate_candidates`."""
+        """See :meth:`fim_lsp.engine.base.Engine.generate`."""
         slot = self._find_slot(prompt, background=False)
         assert slot is not None  # only background work may go without
         self._take(slot, prompt, background=False)
@@ -158,6 +157,26 @@ class ScriptedEngine:
         decodes = self._speak(lines, cancel)
         timings = evolve(timings, decodes=decodes, decode_ms=float(decodes))
         return tuple(line.generation(timings) for line in lines)
+
+    def logits(self, prompt: Prompt, rows: int = 1) -> Logits:
+        """See :meth:`fim_lsp.engine.base.Engine.logits`; the script's next byte has its probability."""
+        slot = self._find_slot(prompt, background=False)
+        assert slot is not None  # only background work may go without
+        self._take(slot := self.mirror.reevaluate(slot, rows), prompt, background=False)
+        self._evaluate(slot.plan.pending, CancelToken())
+        tokens = tuple(self.mirror.tokens)
+        ends = range(len(tokens) - rows + 1, len(tokens) + 1)
+        return np.stack([self._logits_behind(evolve(prompt, head=tokens[:end], tail="")) for end in ends])
+
+    def _logits_behind(self, prompt: Prompt) -> Logits:
+        text = self._says(prompt, "", 1)[0]
+        end = self.tokenizer.special(END)
+        next_token = end if end is not None and (not text or text.startswith(END.encode())) else text[0]
+        size = len(self.tokenizer.pieces)
+        rest = max(1 - self.probability, 1e-9) / (size - 1)
+        logits = np.full(size, np.log(rest), np.float32)
+        logits[next_token] = np.log(self.probability)
+        return logits
 
     def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
         """See :meth:`fim_lsp.engine.base.Engine.prefill`."""

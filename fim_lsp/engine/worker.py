@@ -121,34 +121,24 @@ class InferenceWorker:
         await self._submit(self._close_engine)
 
     async def generate(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_token: OnToken
-    ) -> Generation:
-        """Run one generation; cancelling the await sets ``cancel``, and what was evaluated is kept.
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_tokens: Sequence[OnToken]
+    ) -> tuple[Generation, ...]:
+        """Run :meth:`fim_lsp.engine.base.Engine.generate`, and abort the prefill in the background.
 
-        Work in the background is aborted.
+        Cancelling the await sets ``cancel``; the tokens evaluated by then are kept.
 
         Raises:
             EngineError: no model is loaded, or the engine refused the prompt.
         """
-        alone = await self.generate_candidates(prompt, sampling, cancel, [on_token])
-        return alone[0]
-
-    async def generate_candidates(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_tokens: Sequence[OnToken]
-    ) -> tuple[Generation, ...]:
-        """Run one generation of several candidates, one for each ``on_token``; else as :meth:`generate`."""
         self._background.cancel()
-        asked = time.perf_counter()
-
-        def say(engine: Engine) -> tuple[Generation, ...]:
-            if len(on_tokens) == 1:
-                return (engine.generate(prompt, sampling, cancel, on_tokens[0]),)
-            return engine.generate_candidates(prompt, sampling, cancel, on_tokens)
+        queued_at = time.perf_counter()
 
         def generate(engine: Engine) -> tuple[Generation, ...]:
-            queued_ms = (time.perf_counter() - asked) * 1000
-            said = say(engine)
-            return tuple(evolve(one, timings=evolve(one.timings, queued_ms=queued_ms)) for one in said)
+            queued_ms = (time.perf_counter() - queued_at) * 1000
+            generations = engine.generate(prompt, sampling, cancel, on_tokens)
+            return tuple(
+                evolve(each, timings=evolve(each.timings, queued_ms=queued_ms)) for each in generations
+            )
 
         return await self._on_engine(generate, cancel, (Generation("", FinishReason.CANCELLED),))
 

@@ -45,9 +45,7 @@ class Bench:
         cancel: CancelToken | None = None,
         on_token: Callable[[StreamedToken], bool] = lambda _: True,
     ) -> Generation:
-        return self.engine.generate(
-            prompt, SamplingParams(max_tokens=max_tokens), cancel or CancelToken(), on_token
-        )
+        return self.run_candidates(prompt, on_token, max_tokens=max_tokens, cancel=cancel)[0]
 
     def run_candidates(
         self,
@@ -59,7 +57,7 @@ class Bench:
         """Three candidates, unless there is a listener for each of another number."""
         listeners = on_tokens or (lambda _: True,) * 3
         sampling = SamplingParams(max_tokens=max_tokens)
-        return self.engine.generate_candidates(prompt, sampling, cancel or CancelToken(), listeners)
+        return self.engine.generate(prompt, sampling, cancel or CancelToken(), listeners)
 
 
 def _scripted() -> ScriptedEngine:

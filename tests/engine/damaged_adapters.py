@@ -107,7 +107,7 @@ def main(base: Path, lora: Path, folder: Path, count: int) -> None:
         path.write_bytes(draw.choice(DAMAGES)(draw, bytearray(whole), end))
         prompt = Prompt((5, 6, 7), "", adapters=(AppliedAdapter(path, version=number + 1),))
         try:
-            engine.generate(prompt, SamplingParams(max_tokens=3), CancelToken(), lambda _: True)
+            engine.generate(prompt, SamplingParams(max_tokens=3), CancelToken(), [lambda _: True])
         except AdapterError:
             continue
         except DecodeError:

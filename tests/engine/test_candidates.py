@@ -125,8 +125,8 @@ def test_another_answer_can_be_asked_for_and_costs_what_it_says(bench):
     first = bench.run(bench.prompt(ONE), max_tokens=6)
     sampling = SamplingParams(max_tokens=6, excluded_prefix=first.text)
     heard: list[StreamedToken] = []
-    other = bench.engine.generate(
-        bench.prompt(ONE), sampling, CancelToken(), lambda piece: heard.append(piece) or True
+    (other,) = bench.engine.generate(
+        bench.prompt(ONE), sampling, CancelToken(), [lambda piece: heard.append(piece) or True]
     )
     assert not first.text.startswith(next(piece.text for piece in heard if piece.text))
     assert other.timings.evaluated_tokens <= 1

@@ -96,8 +96,7 @@ def abort_after(nodes: int | None) -> Any:
 
 def logits_of(engine: LlamaEngine, prompt: Prompt) -> Any:
     """The logits behind a prompt."""
-    engine.generate(prompt, SamplingParams(max_tokens=1), CancelToken(), lambda _: True)
-    return engine._logits().copy()
+    return engine.logits(prompt)[-1]
 
 
 def cold_logits(engine: LlamaEngine, tokens: tuple[int, ...], adapters: tuple[AppliedAdapter, ...]) -> Any:
@@ -115,9 +114,7 @@ def run(engine: LlamaEngine, step: Step, prompt: Prompt) -> FinishReason | None:
             return None
         sampling = SamplingParams(max_tokens=step.tokens)
         listeners = [lambda _: True] * step.candidates
-        if step.candidates == 1:
-            return engine.generate(prompt, sampling, CancelToken(), *listeners).finish_reason
-        said = engine.generate_candidates(prompt, sampling, CancelToken(), listeners)
+        said = engine.generate(prompt, sampling, CancelToken(), listeners)
         return said[0].finish_reason
     finally:
         object.__setattr__(engine, "_strlen", native)
@@ -189,8 +186,8 @@ def test_each_candidate_is_what_a_cold_model_says(engines, texts: list[str], at:
     # Different heads, so that no prompt is a beginning of another one.
     prompts = [Prompt((head,), text, location=str(head)) for head, text in enumerate(texts)]
     for prompt in prompts:
-        warm.generate(prompt, sampling, CancelToken(), lambda _: True)
-    said = warm.generate_candidates(prompts[at], sampling, CancelToken(), [lambda _: True] * 3)
+        warm.generate(prompt, sampling, CancelToken(), [lambda _: True])
+    said = warm.generate(prompts[at], sampling, CancelToken(), [lambda _: True] * 3)
     known = (at, *warm.tokenizer.encode(texts[at]))
     firsts = cold_logits(cold, known, ())
     tokens = [warm.tokenizer.encode(one.text) for one in said]
@@ -200,9 +197,10 @@ def test_each_candidate_is_what_a_cold_model_says(engines, texts: list[str], at:
     for one in tokens:
         assert likeliest_so_far(cold, known, one)
     for prompt in prompts:
-        again = warm.generate(prompt, sampling, CancelToken(), lambda _: True)
+        (again,) = warm.generate(prompt, sampling, CancelToken(), [lambda _: True])
         assert again.timings.evaluated_tokens == 1
-        served, whole = warm._logits().copy(), tuple(warm.mirror.tokens)
+        whole = tuple(warm.mirror.tokens)
+        served = logits_of(warm, Prompt(whole, "", location=prompt.location))
         np.testing.assert_allclose(served, cold_logits(cold, whole, ()), atol=TOLERANCE)
 
 
@@ -212,7 +210,7 @@ def test_there_are_no_more_candidates_than_sequences_and_rows(files, sequences: 
     try:
         listeners = [lambda _: True] * 5
         sampling = SamplingParams(max_tokens=4)
-        said = engine.generate_candidates(Prompt((0,), "A = (B)\n" * 6), sampling, CancelToken(), listeners)
+        said = engine.generate(Prompt((0,), "A = (B)\n" * 6), sampling, CancelToken(), listeners)
         assert len(said) == most
         assert all(one.timings.generated_tokens == 4 for one in said)
     finally:

@@ -58,7 +58,7 @@ def reopen(request: pytest.FixtureRequest, tiny: Path, tmp_path: Path) -> Iterat
 
 def run(engine: Engine, text: str, **options: object) -> Generation:
     prompt = Prompt((), text, **options)
-    return engine.generate(prompt, SamplingParams(max_tokens=4), CancelToken(), lambda _: True)
+    return engine.generate(prompt, SamplingParams(max_tokens=4), CancelToken(), [lambda _: True])[0]
 
 
 def files(tmp_path: Path) -> list[Path]:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.model
 
 
 def _run(engine, prompt: Prompt, max_tokens: int = 12):
-    return engine.generate(prompt, SamplingParams(max_tokens=max_tokens), CancelToken(), lambda _: True)
+    return engine.generate(prompt, SamplingParams(max_tokens=max_tokens), CancelToken(), [lambda _: True])[0]
 
 
 def test_a_warm_cache_gives_the_text_of_a_cold_one(llama_engine):
@@ -57,7 +57,7 @@ def test_healing_rewrites_a_word_cut_in_half(llama_engine):
 def test_a_lifted_end_comes_before_another_line(llama_engine):
     prompt = Prompt(head=(), tail="def add(a, b):\n    return")
     free, lifted = (
-        llama_engine.generate(prompt, SamplingParams(24, end_bias=bias), CancelToken(), lambda _: True)
+        llama_engine.generate(prompt, SamplingParams(24, end_bias=bias), CancelToken(), [lambda _: True])[0]
         for bias in (0, 1e9)
     )
     assert free.text.startswith(lifted.text + "\n")
@@ -68,7 +68,7 @@ def test_a_lifted_end_comes_before_another_line(llama_engine):
 def test_temperature_draws_and_a_seed_repeats(llama_engine):
     prompt = Prompt(head=(), tail="names = [")
     params = [SamplingParams(max_tokens=8, temperature=1.5, seed=seed) for seed in (1, 1, 2, 3)]
-    said = [llama_engine.generate(prompt, one, CancelToken(), lambda _: True).text for one in params]
+    said = [llama_engine.generate(prompt, one, CancelToken(), [lambda _: True])[0].text for one in params]
     assert said[0] == said[1]
     assert len(set(said)) > 1
 

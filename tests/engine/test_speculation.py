@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fim_lsp.engine.base import CancelToken
 from fim_lsp.engine.llama import LlamaEngine, open_llama
 from fim_lsp.types import FinishReason, Generation, Prompt, SamplingParams, StreamedToken
-from tests.engine.test_cold_equality import SMALL, TOLERANCE, cold_logits, likeliest_so_far
+from tests.engine.test_cold_equality import SMALL, TOLERANCE, cold_logits, likeliest_so_far, logits_of
 from tests.engine.tiny_model import ALPHABET, write_random_llama
 
 TIE = 0.5
@@ -22,7 +22,7 @@ REPEATED = "def first(a, b):\n    return compute(a, b)\n\n\ndef second(a, b):\n 
 
 
 def ask(engine: LlamaEngine, prompt: Prompt, *, tokens: int = 40, on_token=lambda _: True) -> Generation:
-    return engine.generate(prompt, SamplingParams(max_tokens=tokens), CancelToken(), on_token)
+    return engine.generate(prompt, SamplingParams(max_tokens=tokens), CancelToken(), [on_token])[0]
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +45,15 @@ def test_each_token_is_the_one_that_a_cold_model_says(tiny, text: str, draft: st
     tokens = drafting.tokenizer.encode(said.text)
     whole = cold_logits(plain, known, ())
     # An answer is not empty for an end that is the likeliest of many unlikely beginnings.
-    whole[list(plain._vocabulary.ends)] = -np.inf
+    whole[list(plain.info.end_ids)] = -np.inf
     assert not tokens or whole[tokens[0]] >= whole.max() - TOLERANCE
     assert likeliest_so_far(plain, known, tokens)
     assert len(drafting.mirror.tokens) == len(known) + said.timings.generated_tokens - 1
     again = ask(drafting, Prompt(tuple(drafting.mirror.tokens), ""), tokens=1)
     assert again.timings.evaluated_tokens == 1
-    expected = cold_logits(plain, tuple(drafting.mirror.tokens), ())
-    np.testing.assert_allclose(drafting._logits(), expected, atol=TOLERANCE)
+    evaluated = tuple(drafting.mirror.tokens)
+    expected = cold_logits(plain, evaluated, ())
+    np.testing.assert_allclose(logits_of(drafting, Prompt(evaluated, "")), expected, atol=TOLERANCE)
 
 
 def test_every_accepted_token_saves_a_decode(tiny):
@@ -110,7 +111,7 @@ def test_a_cancel_ends_it_too(tiny, most):
 
     drafting.mirror.clear()
     prompt = Prompt((0,), "A = (B)\n" * 6)
-    said = drafting.generate(prompt, SamplingParams(max_tokens=20), cancel, listen)
+    (said,) = drafting.generate(prompt, SamplingParams(max_tokens=20), cancel, [listen])
     assert said.finish_reason is FinishReason.CANCELLED
     assert said.timings.generated_tokens == most
 
@@ -118,7 +119,7 @@ def test_a_cancel_ends_it_too(tiny, most):
 def test_what_is_drawn_is_not_drafted(tiny):
     drafting, _ = tiny
     sampling = SamplingParams(max_tokens=20, temperature=1.0)
-    said = drafting.generate(Prompt((0,), "A = (B)\n" * 6), sampling, CancelToken(), lambda _: True)
+    (said,) = drafting.generate(Prompt((0,), "A = (B)\n" * 6), sampling, CancelToken(), [lambda _: True])
     assert said.timings.drafted_tokens == 0
 
 

@@ -38,7 +38,7 @@ def crowd(engine: LlamaEngine) -> None:
 def said(engine: LlamaEngine) -> Generation:
     engine.mirror.clear()
     prompt = Prompt((0,), "A = (B)\n" * 6)
-    return engine.generate(prompt, SamplingParams(max_tokens=8), CancelToken(), lambda _: True)
+    return engine.generate(prompt, SamplingParams(max_tokens=8), CancelToken(), [lambda _: True])[0]
 
 
 @pytest.mark.usefixtures("four_cores")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from fim_lsp.prompt.window import visible
 from fim_lsp.types import Prompt, Tokenizer
@@ -47,17 +47,23 @@ class Scorer(Protocol):
     def room(self) -> int:
         """Most tokens that it can look at."""
 
-    def likelihoods(self, ids: Sequence[int], start: int, ends: frozenset[int]) -> tuple[float, float]:
-        """The log-likelihood of ``ids`` from ``start`` (at least 1) on, and of an end after them."""
+    def likelihoods(self, prompt: Prompt, answer: Sequence[int]) -> tuple[float, float]:
+        """Return the log-likelihood of ``answer`` behind a prompt, and that of an end behind both.
+
+        Args:
+            prompt: At least one token, and no tail.
+            answer: Token ids, perhaps none.
+        """
 
 
 def middle_score(prompt: Prompt, middle: str, scorer: Scorer) -> Score | None:
     """Score a middle behind its prompt; None where the two don't fit the context."""
-    given = (*prompt.head, *(scorer.tokenizer.encode(prompt.tail) if prompt.tail else ()))
+    tail = scorer.tokenizer.encode(prompt.tail) if prompt.tail else ()
+    given = evolve(prompt, head=(*prompt.head, *tail), tail="")
     answer = scorer.tokenizer.encode(visible(middle)) if middle else ()
-    if not given or len(given) + len(answer) > scorer.room:
+    if not given.head or len(given.head) + len(answer) > scorer.room:
         return None
-    text, end = scorer.likelihoods((*given, *answer), len(given), prompt.stop_ids)
+    text, end = scorer.likelihoods(given, answer)
     return Score(-text, -end, len(answer))
 
 
@@ -68,65 +74,44 @@ def plain_score(text: str, scorer: Scorer, max_tokens: int = 512) -> Score:
     """
     bos = scorer.tokenizer.bos
     ids = scorer.tokenizer.encode(visible(text))[: min(max_tokens, scorer.room - 1)]
-    given = () if bos is None else (bos,)
-    start = max(1, len(given))
-    likely, _ = scorer.likelihoods((*given, *ids), start, frozenset())
-    return Score(-likely, 0.0, len(given) + len(ids) - start)
-
-
-def engine_scorer(engine: Engine) -> Scorer | None:
-    """A scorer on an engine's own weights, or None for one that has no logits."""
-    if not hasattr(engine, "_cache"):
-        return None
-    return LlamaScorer(engine)
+    given = ids[:1] if bos is None else (bos,)
+    answer = ids[1:] if bos is None else ids
+    likely, _ = scorer.likelihoods(Prompt(head=given, tail=""), answer)
+    return Score(-likely, 0.0, len(answer))
 
 
 @frozen
-class LlamaScorer:
-    """Scores with llama.cpp, on the thread that calls; leaves what it evaluated in the engine's mirror.
+class EngineScorer:
+    """Scores with an engine, on the thread that calls; the evaluated tokens stay in its KV cache.
 
-    The one place that reaches into :class:`fim_lsp.engine.llama.LlamaEngine`, which only samples: the
-    batch is marked for logits on every row, so that a middle costs one decode rather than one a token.
+    Logits come for many rows at once, so that a middle costs a few decodes rather than one a token.
     """
 
-    _engine: Any = field(repr=False)
+    _engine: Engine = field(repr=False)
 
     @property
     def tokenizer(self) -> Tokenizer:
         """The engine's."""
-        tokenizer: Tokenizer = self._engine.tokenizer
-        return tokenizer
+        return self._engine.tokenizer
 
     @property
     def room(self) -> int:
         """The open context."""
-        return int(self._engine.info.context)
+        return self._engine.info.context
 
-    def likelihoods(self, ids: Sequence[int], start: int, ends: frozenset[int]) -> tuple[float, float]:
+    def likelihoods(self, prompt: Prompt, answer: Sequence[int]) -> tuple[float, float]:
         """See :meth:`Scorer.likelihoods`."""
-        from fim_lsp.engine.base import CancelToken
-        from fim_lsp.types import Prompt
-
-        engine = self._engine
-        given = Prompt(head=tuple(ids[:start]), tail="", adapters=engine._adapters.applied)
-        plan = engine._take(engine._find_slot(given, background=False), given, background=False)
-        # The last one given is evaluated with the answer: its logits are the first that count.
-        engine._evaluate(plan.pending[:-1], CancelToken())
+        ids = (*prompt.head, *answer)
         text, end = 0.0, 0.0
-        rows = min(_ROWS, engine._settings.batch_tokens)
-        for begin in range(start - 1, len(ids), rows):
-            logits = self._decode(ids[begin : begin + rows])
-            targets = ids[begin + 1 : begin + 1 + rows]
+        # The prompt's last token predicts the first of the answer.
+        for begin in range(len(prompt.head) - 1, len(ids), _ROWS):
+            known = ids[: begin + _ROWS]
+            logits = self._engine.logits(evolve(prompt, head=known), rows=len(known) - begin)
+            targets = ids[begin + 1 : begin + 1 + _ROWS]
             text += float(_log_likelihood(logits[: len(targets)], targets).sum())
             if len(targets) < len(logits):
-                end = _log_likelihood_of_any(logits[-1], ends | self._engine._vocabulary.ends)
+                end = _log_likelihood_of_any(logits[-1], prompt.stop_ids | self._engine.info.end_ids)
         return text, end
-
-    def _decode(self, tokens: Sequence[int]) -> Any:
-        """Evaluate ``tokens`` and return the logits behind each, float32, shape (tokens, vocabulary)."""
-        cache = self._engine._cache
-        cache.decode(tokens, logits=len(tokens))
-        return np.stack([cache.logits(row) for row in range(len(tokens))])
 
 
 @frozen
@@ -148,15 +133,16 @@ class FolderScorer:
         room = int(getattr(model.config, "max_position_embeddings", None) or 2048)
         return cls(tokenizer, room, model, frozenset({end}))
 
-    def likelihoods(self, ids: Sequence[int], start: int, ends: frozenset[int]) -> tuple[float, float]:
+    def likelihoods(self, prompt: Prompt, answer: Sequence[int]) -> tuple[float, float]:
         """See :meth:`Scorer.likelihoods`."""
         import torch
 
+        ids, start = (*prompt.head, *answer), len(prompt.head)
         with torch.inference_mode():
             states = self._model.get_decoder()(torch.tensor([list(ids)])).last_hidden_state[0, start - 1 :]
             logits = self._model.get_output_embeddings()(states).numpy()
-        text = float(_log_likelihood(logits[:-1], ids[start:]).sum())
-        return text, _log_likelihood_of_any(logits[-1], ends | self._ending)
+        text = float(_log_likelihood(logits[:-1], answer).sum())
+        return text, _log_likelihood_of_any(logits[-1], prompt.stop_ids | self._ending)
 
 
 def _log_likelihood(logits: Any, targets: Sequence[int]) -> Any:

@@ -21,7 +21,7 @@ from attrs import frozen
 from fim_lsp.types import CompletionRequest, DocumentSnapshot, Trigger
 from training.evaluate.arms import Arm
 from training.evaluate.infilling import Hole
-from training.evaluate.nll import Score, engine_scorer, middle_score, plain_score
+from training.evaluate.nll import EngineScorer, Score, middle_score, plain_score
 from training.evaluate.records import Journal, Record
 from training.evaluate.weights import Models
 
@@ -129,7 +129,7 @@ async def _serve_all(
         engine = models.open(arm)
         # Without the suffix nothing tells where the middle ends, so there is no end to wait for.
         overrun = 0 if arm.prefix_only else conditions.overrun
-        return WitnessEngine(engine, overrun, engine_scorer(engine) if conditions.nll else None)
+        return WitnessEngine(engine, overrun, EngineScorer(engine) if conditions.nll else None)
 
     worker = InferenceWorker(open_witness)
     completer = Completer(worker)
@@ -258,19 +258,16 @@ def _scored_only(key: str, template: str, score: Score | None, conditions: Condi
 def score_texts(
     arm: Arm, texts: Sequence[str], journal: Journal, models: Models, on_done: OnDone = lambda: None
 ) -> tuple[tuple[float, float], ...]:
-    """How likely an arm's model finds plain texts, left to right: each text's NLL in nats, and its tokens.
-
-    Empty for an engine that can't score.
-    """
+    """Score plain texts left to right with an arm's model: each text's NLL in nats, and its tokens."""
     digest = models.digest(arm)
     keys = [sha256(f"{digest}\0{_code_digest()}\0{text}".encode()).hexdigest()[:24] for text in texts]
     missing = [(key, text) for key, text in zip(keys, texts, strict=True) if journal.get(key) is None]
     if missing:
         engine = None if arm.is_folder else models.open(arm)
-        scorer: Scorer | None = _open_folder(arm) if engine is None else engine_scorer(engine)
+        scorer: Scorer = _open_folder(arm) if engine is None else EngineScorer(engine)
         try:
-            for key, text in missing if scorer else ():
-                score = plain_score(text, scorer)  # type: ignore[arg-type]
+            for key, text in missing:
+                score = plain_score(text, scorer)
                 journal.add({"key": key, "nll": score.text, "tokens": score.tokens})
                 on_done()
         finally:

@@ -14,6 +14,7 @@ from attrs import field, frozen
 
 from fim_lsp.engine.base import CancelToken, Engine, OnToken
 from fim_lsp.engine.mirror import Mirror
+from fim_lsp.engine.sampling import Logits
 from fim_lsp.types import (
     FinishReason,
     Generation,
@@ -65,26 +66,21 @@ class WitnessEngine:
         return self._engine.tokenizer
 
     def generate(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_token: OnToken
-    ) -> Generation:
-        """Generate on a cold cache, past what the listener wants, and return what it heard."""
-        return self.generate_candidates(prompt, sampling, cancel, (on_token,))[0]
-
-    def generate_candidates(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_tokens: Sequence[OnToken]
     ) -> tuple[Generation, ...]:
-        """The same with several answers, of which the first is seen to its end: it is the model's own.
+        """Generate on a cold cache, the first generation past where its ``on_token`` would have ended it.
 
-        Another one may be shown all the same, where the server thinks nothing of the first.
+        The first one is returned as if it had ended there. Only the first is observed to its end, as it is
+        what the model writes by itself, even where the server then shows another one.
         """
         if sampling.excluded_prefix:  # the server's second try, which goes on where the first left
-            return self._engine.generate_candidates(prompt, sampling, cancel, on_tokens)
+            return self._engine.generate(prompt, sampling, cancel, on_tokens)
         mirror: Mirror | None = getattr(self._engine, "mirror", None)
         if mirror is not None:
             mirror.clear()
         listener = _Listener(on_tokens[0], self._overrun)
         listeners = (listener.hear, *on_tokens[1:])
-        whole, *others = self._engine.generate_candidates(prompt, sampling, cancel, listeners)
+        whole, *others = self._engine.generate(prompt, sampling, cancel, listeners)
         ended_at = time.perf_counter()
         score = middle_score(prompt, self.middle, self._scorer) if self._scorer else None
         scored_at = time.perf_counter()
@@ -93,6 +89,10 @@ class WitnessEngine:
             whole.text, whole.finish_reason, listener.first_at or ended_at, idle_s * 1000, prompt, score
         )
         return (listener.heard(whole), *others)
+
+    def logits(self, prompt: Prompt, rows: int = 1) -> Logits:
+        """See :meth:`fim_lsp.engine.base.Engine.logits`."""
+        return self._engine.logits(prompt, rows)
 
     def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
         """Evaluate nothing ahead: every generation is to begin cold."""

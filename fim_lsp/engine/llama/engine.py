@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import llama_cpp
+import numpy as np
 from attrs import evolve, field, frozen
 
 from fim_lsp.engine.base import CancelToken, OnToken, PromptTooLongError
@@ -76,22 +77,11 @@ class LlamaEngine:
         return KvCache(self._context, self.mirror, batch, len(self._vocabulary.pieces))
 
     def generate(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_token: OnToken
-    ) -> Generation:
-        """See :meth:`fim_lsp.engine.base.Engine.generate`."""
-        return self._generate(prompt, sampling, cancel, (on_token,))[0]
-
-    def generate_candidates(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_tokens: Sequence[OnToken]
     ) -> tuple[Generation, ...]:
-        """See :meth:`fim_lsp.engine.base.Engine.generate_candidates`; no more than there are sequences."""
-        most = min(len(self.mirror.states), self._settings.batch_tokens)
-        return self._generate(prompt, sampling, cancel, on_tokens[:most])
-
-    def _generate(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_tokens: Sequence[OnToken]
-    ) -> tuple[Generation, ...]:
+        """See :meth:`fim_lsp.engine.base.Engine.generate`; no more than there are sequences."""
         started = time.perf_counter()
+        most = min(len(self.mirror.states), self._settings.batch_tokens)
         slot = self._find_slot(prompt, background=False)
         assert slot is not None  # only background work may go without
         with self._abortable(cancel):
@@ -105,7 +95,7 @@ class LlamaEngine:
             )
             if not ready:
                 return (Generation("", FinishReason.CANCELLED, timings),)
-            streams = [self._token_stream(prompt, plan, sampling, on_token) for on_token in on_tokens]
+            streams = [self._token_stream(prompt, plan, sampling, on_token) for on_token in on_tokens[:most]]
             if len(streams) == 1:
                 drafter = self._drafter(prompt, sampling)
                 cost = decode_stream(self._cache, streams[0], cancel, drafter, self.threads.decoded)
@@ -145,6 +135,22 @@ class LlamaEngine:
             self._evaluate(plan.pending, cancel)
             evaluated = len(self.mirror.tokens) - before
             return Timings(prefill_ms=_ms_since(started), evaluated_tokens=evaluated, reused_tokens=plan.keep)
+
+    def logits(self, prompt: Prompt, rows: int = 1) -> Logits:
+        """See :meth:`fim_lsp.engine.base.Engine.logits`."""
+        prompt = evolve(prompt, heal=False)
+        slot = self._find_slot(prompt, background=False)
+        assert slot is not None  # only background work may go without
+        plan = self._take(self.mirror.reevaluate(slot, rows), prompt, background=False)
+        self._evaluate(plan.pending[:-rows], CancelToken())
+        last, step = plan.pending[-rows:], self._settings.batch_tokens
+        logits = np.empty((rows, len(self._vocabulary.pieces)), np.float32)
+        for start in range(0, rows, step):
+            part = last[start : start + step]
+            self._cache.decode(part, logits=len(part))
+            for row in range(len(part)):
+                logits[start + row] = self._cache.logits(row)
+        return logits
 
     def warm_up(self) -> None:
         """Evaluate a token, so that the first request does not wait for weights to come from the disk."""
@@ -216,9 +222,6 @@ class LlamaEngine:
             if cancel.cancelled or not self._cache.decode(part, logits=int(last)):
                 return False
         return True
-
-    def _logits(self) -> Logits:
-        return self._cache.logits()
 
     def save_one(self) -> Future[None] | None:
         """See :meth:`fim_lsp.engine.base.Engine.save_one`."""

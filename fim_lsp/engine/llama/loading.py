@@ -72,7 +72,14 @@ def open_llama(
     vocab = llama_cpp.llama_model_get_vocab(model)
     tokenizer = LlamaTokenizer(vocab)
     info = _describe(path, model, context)
-    info = evolve(info, name=name or info.name, template_hint=template_hint, notice=notice)
+    vocabulary = tokenizer.vocabulary()
+    info = evolve(
+        info,
+        name=name or info.name,
+        end_ids=vocabulary.ends,
+        template_hint=template_hint,
+        notice=notice,
+    )
     adapters = LoadedAdapters(model, context, check_adapter)
     mirror = Mirror.of(sequences)
     lot = KvStateStore(parking, identity(mirror), settings.parking_mb * 1_000_000) if parking else None
@@ -83,7 +90,7 @@ def open_llama(
         tokenizer,
         model,
         context,
-        tokenizer.vocabulary(),
+        vocabulary,
         settings,
         adapters,
         mirror,
@@ -135,14 +142,15 @@ def _open_context(model: Any, settings: ModelSettings) -> tuple[Any, int]:
     """A context, or None, with as many sequences as fit of those that the settings ask for."""
     sequences = settings.sequences
     while True:
-        context = llama_cpp.llama_init_from_model(model, _context_params(settings, sequences))
+        context = llama_cpp.llama_init_from_model(model, context_params(settings, sequences))
         if context or sequences == 1:
             return context, sequences
         sequences //= 2
         logger.warning("The KV cache does not fit; trying with %d sequences.", sequences)
 
 
-def _context_params(settings: ModelSettings, sequences: int) -> Any:
+def context_params(settings: ModelSettings, sequences: int) -> Any:
+    """Return llama.cpp's parameters for a context of so many sequences."""
     params = llama_cpp.llama_context_default_params()
     threads = settings.threads or default_threads()
     # Flash attention is slower on a CPU below about 64 tokens, which is every keystroke.

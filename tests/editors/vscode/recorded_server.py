@@ -25,7 +25,7 @@ def main(record: Path, arguments: list[str]) -> int:
             print(json.dumps({"kind": kind, "pid": os.getpid(), **facts}), file=file)
 
     inline, initialized = lsp._inline_completion, lsp._initialized
-    apply_settings, generate = Session.apply_settings, InferenceWorker.generate_candidates
+    apply_settings, generate = Session.apply_settings, InferenceWorker.generate
 
     @functools.wraps(initialized)
     async def recorded_initialized(server: lsp.Server, params: Any) -> None:
@@ -65,7 +65,7 @@ def main(record: Path, arguments: list[str]) -> int:
 
     Session.apply_settings = recorded_apply  # type: ignore[method-assign]
     lsp._inline_completion, lsp._initialized = recorded_inline, recorded_initialized
-    InferenceWorker.generate_candidates = recorded_generate  # type: ignore[method-assign]
+    InferenceWorker.generate = recorded_generate  # type: ignore[method-assign]
     return cli.main(arguments)
 
 

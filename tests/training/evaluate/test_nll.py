@@ -2,59 +2,63 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from fim_lsp.engine.base import CancelToken, Engine
+from fim_lsp.engine.base import CancelToken
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import Prompt, SamplingParams
-from training.evaluate.nll import LlamaScorer, middle_score, plain_score
+from training.evaluate.nll import EngineScorer, middle_score, plain_score
+
+if TYPE_CHECKING:
+    from fim_lsp.engine.llama import LlamaEngine
 
 pytestmark = pytest.mark.model
 _PROMPT = Prompt(head=(), tail="def add(a, b):\n    return")
 
 
 @pytest.fixture(scope="module")
-def scorer(request: pytest.FixtureRequest) -> Iterator[LlamaScorer]:
+def engine(request: pytest.FixtureRequest) -> Iterator[LlamaEngine]:
     from fim_lsp.engine.llama import open_llama
 
     path: Path = request.getfixturevalue("model_path")
     # Batches of 16, so that a middle is scored in several.
-    engine: Engine = open_llama(path, ModelSettings(context_tokens=256, batch_tokens=16, ubatch_tokens=16))
-    yield LlamaScorer(engine)
+    engine = open_llama(path, ModelSettings(context_tokens=256, batch_tokens=16, ubatch_tokens=16))
+    yield engine
     engine.close()
 
 
-def _one_by_one(scorer: LlamaScorer, given: tuple[int, ...], answer: tuple[int, ...]) -> float:
-    """The same, a token at a time through the engine's own steps."""
-    engine = scorer._engine
+@pytest.fixture
+def scorer(engine: LlamaEngine) -> EngineScorer:
+    return EngineScorer(engine)
+
+
+def _one_by_one(engine: LlamaEngine, given: tuple[int, ...], answer: tuple[int, ...]) -> float:
+    """The same, from one row of logits at a time."""
     engine.mirror.clear()
-    prompt = Prompt(head=given, tail="")
-    engine._take(engine._find_slot(prompt, background=False), prompt, background=False)
     total = 0.0
     for end in range(len(given), len(given) + len(answer)):
-        tokens = (given + answer)[len(engine.mirror.tokens) : end]
-        engine._evaluate(tokens, CancelToken())
-        row = engine._logits().astype(np.float64)
+        row = engine.logits(Prompt((given + answer)[:end], ""))[-1].astype(np.float64)
         total -= row[answer[end - len(given)]] - np.log(np.exp(row - row.max()).sum()) - row.max()
     return total
 
 
-def test_many_rows_at_once_say_the_same_as_one_by_one(scorer: LlamaScorer) -> None:
+def test_many_rows_at_once_say_the_same_as_one_by_one(scorer: EngineScorer, engine: LlamaEngine) -> None:
     middle = " a + b\n\n\ndef sub(a, b):\n    return a - b\n\n\ndef mul(a, b):\n    return a * b\n"
     score = middle_score(_PROMPT, middle, scorer)
     encode = scorer.tokenizer.encode
     assert score is not None
     assert score.tokens == len(encode(middle)) > 16
     # llama.cpp's kernels for one row and for many differ: by up to 1.1 in a logit of this Q4_1 file (0.3.36).
-    assert score.text == pytest.approx(_one_by_one(scorer, encode(_PROMPT.tail), encode(middle)), rel=0.05)
+    assert score.text == pytest.approx(_one_by_one(engine, encode(_PROMPT.tail), encode(middle)), rel=0.05)
 
 
-def test_scoring_does_not_disturb_and_is_not_disturbed(scorer: LlamaScorer) -> None:
+def test_scoring_does_not_disturb_and_is_not_disturbed(scorer: EngineScorer, engine: LlamaEngine) -> None:
     def generate() -> str:
-        run = scorer._engine.generate
-        return str(run(_PROMPT, SamplingParams(max_tokens=8), CancelToken(), lambda _: True).text)
+        sampling = SamplingParams(max_tokens=8)
+        return engine.generate(_PROMPT, sampling, CancelToken(), [lambda _: True])[0].text
 
     before = middle_score(_PROMPT, " a + b", scorer)
     said = generate()
@@ -65,7 +69,7 @@ def test_scoring_does_not_disturb_and_is_not_disturbed(scorer: LlamaScorer) -> N
     assert generate() == said
 
 
-def test_the_likely_is_likelier_and_any_end_counts(scorer: LlamaScorer) -> None:
+def test_the_likely_is_likelier_and_any_end_counts(scorer: EngineScorer) -> None:
     good, bad = (middle_score(_PROMPT, text, scorer) for text in (" a + b", " zebra crossing"))
     assert good is not None
     assert bad is not None
@@ -76,7 +80,7 @@ def test_the_likely_is_likelier_and_any_end_counts(scorer: LlamaScorer) -> None:
     assert ended.end < good.end
 
 
-def test_what_does_not_fit_is_not_scored(scorer: LlamaScorer) -> None:
+def test_what_does_not_fit_is_not_scored(scorer: EngineScorer) -> None:
     assert middle_score(_PROMPT, " x" * 300, scorer) is None
     assert plain_score("x = 1\n" * 400, scorer).tokens < 256
     assert plain_score("import os\nimport sys\n", scorer).text > 0

@@ -17,7 +17,7 @@ def _ask(said: str, enough: str, overrun: int, max_tokens: int = 64) -> tuple[Wi
 
     witness = WitnessEngine(ScriptedEngine(lambda _: said), overrun)
     prompt = Prompt(head=(), tail="x = ")
-    generation = witness.generate(prompt, SamplingParams(max_tokens), CancelToken(), on_token)
+    (generation,) = witness.generate(prompt, SamplingParams(max_tokens), CancelToken(), [on_token])
     assert "".join(heard) == generation.text
     return witness, generation
 
@@ -50,7 +50,7 @@ def test_an_answer_nobody_stopped_comes_through_as_it_is() -> None:
 def test_every_generation_pays_for_its_whole_prompt() -> None:
     witness = WitnessEngine(ScriptedEngine(lambda _: "a" + END), 0)
     costs = [
-        witness.generate(Prompt((), "same"), SamplingParams(), CancelToken(), lambda _: True).timings
+        witness.generate(Prompt((), "same"), SamplingParams(), CancelToken(), [lambda _: True])[0].timings
         for _ in range(2)
     ]
     assert [cost.evaluated_tokens for cost in costs] == [4, 4]
@@ -58,9 +58,9 @@ def test_every_generation_pays_for_its_whole_prompt() -> None:
 
 def test_a_second_try_goes_on_where_the_first_left_and_is_not_what_is_seen() -> None:
     witness = WitnessEngine(ScriptedEngine(lambda _: "a" + END, alternatives=lambda _: ("b" + END,)), 0)
-    prompt, listen = Prompt((), "same"), lambda _: True
+    prompt, listen = Prompt((), "same"), [lambda _: True]
     witness.generate(prompt, SamplingParams(), CancelToken(), listen)
-    other = witness.generate(prompt, SamplingParams(excluded_prefix="a"), CancelToken(), listen)
+    (other,) = witness.generate(prompt, SamplingParams(excluded_prefix="a"), CancelToken(), listen)
     assert (other.text, other.timings.evaluated_tokens) == ("b", 1)
     assert witness.seen is not None
     assert witness.seen.written == "a"
@@ -75,9 +75,7 @@ def test_other_answers_come_through_and_the_first_is_seen_to_its_end() -> None:
         heard.append(piece.text)
         return len(heard) < 2
 
-    said = witness.generate_candidates(
-        Prompt((), "x = "), SamplingParams(64), CancelToken(), (enough, lambda _: True)
-    )
+    said = witness.generate(Prompt((), "x = "), SamplingParams(64), CancelToken(), (enough, lambda _: True))
     assert [one.text for one in said] == ["ab", "xyz"]
     assert witness.seen is not None
     assert (witness.seen.written, witness.seen.finish) == ("abcdef", FinishReason.END)

@@ -28,7 +28,7 @@ async def test_every_engine_call_runs_on_one_other_thread():
     engine = ScriptedEngine(lambda _: "1", before_token=lambda: threads.add(threading.current_thread().name))
     worker = await _loaded(engine)
     for _ in range(3):
-        await worker.generate(PROMPT, SamplingParams(), CancelToken(), lambda _: True)
+        await worker.generate(PROMPT, SamplingParams(), CancelToken(), [lambda _: True])
     await worker.close()
     assert threads == {"fim-lsp-inference"}
 
@@ -36,7 +36,7 @@ async def test_every_engine_call_runs_on_one_other_thread():
 async def test_generating_without_a_model_is_an_error():
     worker = InferenceWorker(lambda *_: ScriptedEngine(str))
     with pytest.raises(EngineError, match="No model"):
-        await worker.generate(PROMPT, SamplingParams(), CancelToken(), lambda _: True)
+        await worker.generate(PROMPT, SamplingParams(), CancelToken(), [lambda _: True])
 
 
 async def test_a_failed_load_can_be_tried_again():
@@ -66,7 +66,7 @@ async def test_cancelling_the_await_cancels_the_generation():
             threading.Event().wait(0.001)
 
     worker = await _loaded(ScriptedEngine(lambda _: "1", before_token=wait))
-    task = asyncio.create_task(worker.generate(PROMPT, SamplingParams(), cancel, lambda _: True))
+    task = asyncio.create_task(worker.generate(PROMPT, SamplingParams(), cancel, [lambda _: True]))
     await asyncio.to_thread(started.wait)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -85,17 +85,17 @@ async def test_a_queued_generation_never_reaches_a_model_loaded_after_it():
     engines = iter([ScriptedEngine(lambda _: "1", before_token=block), ScriptedEngine(lambda _: "2")])
     worker = InferenceWorker(lambda *_: next(engines))
     await worker.load(ModelSettings(), lambda _: None)
-    running = asyncio.create_task(worker.generate(PROMPT, SamplingParams(), CancelToken(), lambda _: True))
+    running = asyncio.create_task(worker.generate(PROMPT, SamplingParams(), CancelToken(), [lambda _: True]))
     await asyncio.to_thread(blocked.wait)
-    queued = asyncio.create_task(worker.generate(PROMPT, SamplingParams(), CancelToken(), lambda _: True))
+    queued = asyncio.create_task(worker.generate(PROMPT, SamplingParams(), CancelToken(), [lambda _: True]))
     await asyncio.sleep(0)
     loading = asyncio.create_task(worker.load(ModelSettings(), lambda _: None))
     await asyncio.sleep(0)
     release.set()
-    assert (await running).finish_reason is FinishReason.CANCELLED
+    assert (await running)[0].finish_reason is FinishReason.CANCELLED
     await loading
     # Jobs run in order, so the queued one still met its own model, or was refused; never the new one.
-    assert (await queued).text != "2"
+    assert (await queued)[0].text != "2"
     await worker.close()
 
 
@@ -185,12 +185,12 @@ async def test_a_generation_aborts_what_runs_in_the_background():
     ahead = Prompt(head=(), tail="y = " * 50)
     prepared = asyncio.create_task(worker.prefill(ahead, background))
     await asyncio.to_thread(begun.wait)
-    asked = asyncio.create_task(worker.generate(PROMPT, SamplingParams(), CancelToken(), lambda _: True))
+    asked = asyncio.create_task(worker.generate(PROMPT, SamplingParams(), CancelToken(), [lambda _: True]))
     await asyncio.sleep(0)
     assert background.cancelled
     go_on.set()
     assert (await prepared).evaluated_tokens == 0
-    assert (await asked).text == "1"
+    assert (await asked)[0].text == "1"
     await worker.close()
 
 
@@ -213,15 +213,15 @@ async def test_an_unloaded_model_is_closed_and_a_load_brings_it_back():
 
     worker = InferenceWorker(factory)
     await worker.load(ModelSettings(), lambda _: None)
-    await worker.generate(PROMPT, SamplingParams(), CancelToken(), lambda _: True)
+    await worker.generate(PROMPT, SamplingParams(), CancelToken(), [lambda _: True])
     assert opened[0].mirror.tokens
     await worker.unload()
     assert (worker.state, worker.engine) == (WorkerState.ASLEEP, None)
     assert not opened[0].mirror.tokens
     with pytest.raises(EngineError, match="No model"):
-        await worker.generate(PROMPT, SamplingParams(), CancelToken(), lambda _: True)
+        await worker.generate(PROMPT, SamplingParams(), CancelToken(), [lambda _: True])
     await worker.load(ModelSettings(), lambda _: None)
-    assert (await worker.generate(PROMPT, SamplingParams(), CancelToken(), lambda _: True)).text == "1"
+    assert (await worker.generate(PROMPT, SamplingParams(), CancelToken(), [lambda _: True]))[0].text == "1"
     await worker.close()
 
 
@@ -241,7 +241,7 @@ async def test_states_are_parked_one_by_one_until_all_are(tmp_path):
     lot = KvStateStore(tmp_path, "scripted", 1_000_000)
     worker = await _loaded(ScriptedEngine(lambda _: "1").saves_in(lot))
     for text in ("a = 1\n" * 20, "b = 2\n" * 20):
-        await worker.generate(Prompt((), text), SamplingParams(), CancelToken(), lambda _: True)
+        await worker.generate(Prompt((), text), SamplingParams(), CancelToken(), [lambda _: True])
     for expected in (1, 2):
         assert await worker.save_one()
         assert len(kv_state_files(tmp_path)) == expected
@@ -253,7 +253,7 @@ async def test_there_is_nothing_to_park_without_a_model_or_a_lot():
     worker = InferenceWorker(lambda *_: ScriptedEngine(lambda _: "1"))
     assert not await worker.save_one()
     worker = await _loaded(ScriptedEngine(lambda _: "1"))
-    await worker.generate(Prompt((), "a = 1\n" * 20), SamplingParams(), CancelToken(), lambda _: True)
+    await worker.generate(Prompt((), "a = 1\n" * 20), SamplingParams(), CancelToken(), [lambda _: True])
     assert not await worker.save_one()
     await worker.close()
 
@@ -261,6 +261,6 @@ async def test_there_is_nothing_to_park_without_a_model_or_a_lot():
 async def test_a_close_parks_what_was_evaluated(tmp_path):
     lot = KvStateStore(tmp_path, "scripted", 1_000_000)
     worker = await _loaded(ScriptedEngine(lambda _: "1").saves_in(lot))
-    await worker.generate(Prompt((), "a = 1\n" * 20), SamplingParams(), CancelToken(), lambda _: True)
+    await worker.generate(Prompt((), "a = 1\n" * 20), SamplingParams(), CancelToken(), [lambda _: True])
     await worker.close()
     assert len(kv_state_files(tmp_path)) == 1
