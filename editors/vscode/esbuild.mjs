@@ -1,10 +1,10 @@
-// Bundles the extension into out/extension.js, or, with --test, each unit test into out/test.
+// Bundles the extension into out/extension.js; with --test, each unit test into out/test.
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 
 const common = { bundle: true, platform: "node", target: "node20", format: "cjs", logLevel: "warning" };
 
-/** The licences of everything that went into the bundle, as they ask for. */
+/** Collect the licences of all packages in the bundle, which must be shipped with it. */
 function notices(inputs) {
   const packages = Object.keys(inputs).map((path) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]);
   const texts = [...new Set(packages.filter(Boolean))].sort().map((folder) => {

@@ -29,7 +29,7 @@ def script() -> ModuleType:
 
 def test_the_extension_contributes_every_setting(script):
     text = script.MANIFEST.read_text(encoding="utf-8")
-    assert text == script.mended(text), "mend it with: python editors/vscode/scripts/settings.py"
+    assert text == script.updated(text), "mend it with: python editors/vscode/scripts/settings.py"
 
 
 def test_nothing_else_is_contributed(script):

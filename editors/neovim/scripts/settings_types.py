@@ -24,22 +24,22 @@ HEADER = """\
 """
 
 
-def lua_type(wanted: Any, item: str) -> str:
-    """A Python annotation as LuaCATS knows it; ``item`` names the class of a list's objects."""
-    if wanted in PLAIN:
-        return PLAIN[wanted]
-    origin, arguments = get_origin(wanted), get_args(wanted)
+def lua_type(annotation: Any, item: str) -> str:
+    """Return the LuaCATS type of a Python annotation; ``item`` names the class of a list's objects."""
+    if annotation in PLAIN:
+        return PLAIN[annotation]
+    origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return "|".join(f"'{value}'" for value in arguments)
     if origin in (Union, UnionType):  # only ever "or None", which every field may be
-        return lua_type(next(one for one in arguments if one is not type(None)), item)
+        return lua_type(next(part for part in arguments if part is not type(None)), item)
     if origin is tuple:
         return (PLAIN.get(arguments[0]) or item) + "[]"
-    raise TypeError(f"There is no Lua type for {wanted!r}: add one here.")
+    raise TypeError(f"There is no Lua type for {annotation!r}: add one here.")
 
 
 def classes(name: str, rows: Iterable[SettingRow], path: str = "") -> Iterator[str]:
-    """The class of some rows, behind the classes of its parts."""
+    """Yield the class of some rows, after the classes of its parts."""
     fields = []
     for key, group in groupby(rows, lambda row: row.path[len(path) :].split(".")[0]):
         here, part = path + key, f"{name}.{key[0].upper()}{key[1:]}"

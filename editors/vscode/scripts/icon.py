@@ -1,6 +1,7 @@
 """Draw ``media/icon.png``: three lines of code, the middle of the second one filled in.
 
-Standard library only: a picture of four colours needs no drawing package. Run: ``python scripts/icon.py``
+Uses the standard library only: a picture of four colours needs no drawing package. Run it with
+``python scripts/icon.py``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _BARS = (
 
 
 def _inside(x: float, y: float, left: float, top: float, right: float, bottom: float, radius: float) -> bool:
-    """Whether a point lies in a rectangle with round corners."""
+    """Return whether a point lies in a rectangle with round corners."""
     dx = max(left + radius - x, 0, x - right + radius)
     dy = max(top + radius - y, 0, y - bottom + radius)
     return left <= x <= right and top <= y <= bottom and dx * dx + dy * dy <= radius * radius
@@ -39,7 +40,7 @@ def _colour(x: float, y: float) -> tuple[int, int, int, int]:
 
 
 def _pixel(x: int, y: int) -> bytes:
-    """The mean of four points in a pixel, so that round corners look round."""
+    """Average four points of a pixel, so that round corners look round."""
     points = [_colour(x + dx, y + dy) for dx in (0.25, 0.75) for dy in (0.25, 0.75)]
     return bytes(sum(channel) // 4 for channel in zip(*points, strict=True))
 
@@ -49,7 +50,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png() -> bytes:
-    """The picture as a PNG file (W3C PNG specification, third edition)."""
+    """Encode the picture as a PNG file (W3C PNG specification, third edition)."""
     rows = b"".join(b"\0" + b"".join(_pixel(x, y) for x in range(SIZE)) for y in range(SIZE))
     header = struct.pack(">IIBBBBB", SIZE, SIZE, 8, 6, 0, 0, 0)
     chunks = _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 9)) + _chunk(b"IEND", b"")

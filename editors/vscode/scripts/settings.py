@@ -1,8 +1,7 @@
 """Write the server's settings into the extension's manifest: ``python editors/vscode/scripts/settings.py``.
 
-The table in ``fim_lsp.settings`` is the source of truth; what this script makes of it replaces every category
-of ``contributes.configuration`` but the first, which holds the extension's own settings. A unit test fails
-while the two differ.
+The table in ``fim_lsp.settings`` is the source. It replaces every category of ``contributes.configuration``
+but the first, which holds the extension's own settings. A unit test fails if the two differ.
 """
 
 from __future__ import annotations
@@ -19,21 +18,21 @@ from fim_lsp.settings import SettingRow, camel_case, table
 
 MANIFEST = Path(__file__).parents[1] / "package.json"
 _FOR_CLIENTS = {"status"}
-"""What the extension itself sends, so that users need not see it."""
+"""Settings that the extension sends itself. Users need not see them."""
 _NAMES = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 Schema = dict[str, Any]
 
 
 def schema(kind: Any) -> Schema:
-    """The JSON schema of a setting's type."""
+    """Return the JSON schema of a setting's type."""
     if kind in _NAMES:
         return {"type": _NAMES[kind]}
     if get_origin(kind) is Literal:
         return {"type": "string", "enum": list(get_args(kind))}
     if get_origin(kind) in (Union, UnionType):
-        (known,) = (schema(one) for one in get_args(kind) if one is not NoneType)
-        return {**known, "type": [known["type"], "null"]}
+        (inner,) = (schema(part) for part in get_args(kind) if part is not NoneType)
+        return {**inner, "type": [inner["type"], "null"]}
     if get_origin(kind) is tuple:
         return {"type": "array", "items": schema(get_args(kind)[0])}
     if attrs.has(kind):
@@ -43,8 +42,8 @@ def schema(kind: Any) -> Schema:
 
 def _object(cls: type[Any]) -> Schema:
     hints, fields = get_type_hints(cls), attrs.fields(cls)
-    properties = {camel_case(one.name): _property(hints[one.name], one.metadata) for one in fields}
-    required = [camel_case(one.name) for one in fields if one.default is attrs.NOTHING]
+    properties = {camel_case(item.name): _property(hints[item.name], item.metadata) for item in fields}
+    required = [camel_case(item.name) for item in fields if item.default is attrs.NOTHING]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
@@ -55,7 +54,7 @@ def _property(kind: Any, metadata: Any) -> Schema:
 
 
 def contributed(row: SettingRow) -> Schema:
-    """One row of the table as VS Code's settings page wants it."""
+    """Return a row of the table as VS Code's settings page expects it."""
     metadata = {"about": row.about, "at_least": row.at_least, "at_most": row.at_most}
     return {**_property(row.type, metadata), "default": _on_the_wire(row.default), "scope": "window"}
 
@@ -69,7 +68,7 @@ def _on_the_wire(value: Any) -> Any:
 
 
 def categories() -> list[Schema]:
-    """The table by its sections, in order."""
+    """Return the table's sections as categories, in order."""
     rows = [row for row in table() if row.path not in _FOR_CLIENTS]
     sections = groupby(rows, lambda row: row.path.split(".")[0])
     return [
@@ -81,8 +80,8 @@ def categories() -> list[Schema]:
     ]
 
 
-def mended(text: str) -> str:
-    """The manifest with the server's settings as they are now."""
+def updated(text: str) -> str:
+    """Return the manifest with the server's present settings."""
     manifest = json.loads(text)
     own = manifest["contributes"]["configuration"][:1]
     manifest["contributes"]["configuration"] = own + categories()
@@ -90,4 +89,4 @@ def mended(text: str) -> str:
 
 
 if __name__ == "__main__":
-    MANIFEST.write_text(mended(MANIFEST.read_text(encoding="utf-8")), encoding="utf-8")
+    MANIFEST.write_text(updated(MANIFEST.read_text(encoding="utf-8")), encoding="utf-8")
