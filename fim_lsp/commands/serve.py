@@ -16,7 +16,7 @@ from fim_lsp.settings import ModelSettings, SettingsError, from_wire, merge
 from fim_lsp.user_settings import read_user_settings
 
 if TYPE_CHECKING:
-    from fim_lsp.engine.base import Engine, OnLoading
+    from fim_lsp.engine.base import Engine, EngineFactory, OnLoading
 
 _LOOPBACK = "127.0.0.1"
 
@@ -86,24 +86,25 @@ def forwarded(parsed: argparse.Namespace) -> list[str]:
     return [*model, *(part for text in chosen for part in ("--set", text))]
 
 
-def run(parsed: argparse.Namespace) -> NoReturn:
+def open_engine_for_editor(settings: ModelSettings, on_loading: OnLoading) -> Engine:
+    """Open the model that the settings name, with the folder of saved KV states."""
+    from fim_lsp.paths import kv_states_folder
+
+    return open_engine(settings, on_loading, kv_states_folder())
+
+
+def run(parsed: argparse.Namespace, factory: EngineFactory = open_engine_for_editor) -> NoReturn:
     """Serve one client until it leaves, and end the process with LSP's exit code."""
     stdout = claim_stdout()
     log_to(parsed.log_file, parsed.verbose)
     from fim_lsp.lsp.server import create_server
     from fim_lsp.lsp.transport import serve_stdio, serve_tcp
 
-    server = create_server(_open_for_an_editor, flags(parsed), lambda: read_user_settings(settings_file()))
+    server = create_server(factory, flags(parsed), lambda: read_user_settings(settings_file()))
     logging.getLogger("fim_lsp").addHandler(server.log_handler)
     if parsed.tcp:
         serve_tcp(server, *parse_address(parsed.tcp))
     serve_stdio(server, stdout)
-
-
-def _open_for_an_editor(settings: ModelSettings, on_loading: OnLoading) -> Engine:
-    from fim_lsp.paths import kv_states_folder
-
-    return open_engine(settings, on_loading, kv_states_folder())
 
 
 def claim_stdout() -> BinaryIO:

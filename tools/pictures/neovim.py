@@ -90,9 +90,8 @@ def record(nvim: str, folder: Path, background: str) -> Recording:
         folder: For the editor's files; made here.
         background: ``dark`` or ``light``.
     """
-    wire = folder / "wire.jsonl"
     options = {
-        "cmd": server_command(wire),
+        "cmd": server_command(folder),
         "settings": {"model": {"name": scene.MODEL}, "feedback": {"enabled": False}},
         "display": "ghost",
     }

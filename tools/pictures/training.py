@@ -79,7 +79,7 @@ def record(nvim: str, folder: Path, repository: Path, minutes: int) -> Recording
     shutil.copytree(repository, copy)
     os.environ["FIM_LSP_CONFIG"] = str(folder / "settings.json")
     options = {
-        "cmd": server_command(folder / "wire.jsonl"),
+        "cmd": server_command(folder / "nvim"),
         "settings": {"feedback": {"enabled": False}},
         "display": "ghost",
     }

@@ -68,7 +68,7 @@ def _window(browser: Browser, server: CodeServer) -> Workbench:
     workbench = Workbench(page, server)
     workbench.load()
     workbench.wait_for_status("Ready")
-    workbench.wake()
+    workbench.type_until_requested()
     if page.locator(".part.sidebar").is_visible():
         workbench.press("Control+b")
     return workbench

@@ -1,7 +1,7 @@
-"""Each test runs in every Neovim that is there, once for each way of drawing ghost text.
+"""Run each test in every installed Neovim, once for each display: Neovim's own and the plugin's.
 
 ``tests/editors/run-neovim.sh`` sets ``FIM_LSP_NVIMS`` (programs, separated by colons) and
-``FIM_LSP_PYTHON``. Without them, or without pynvim, nothing here is collected.
+``FIM_LSP_PYTHON``. Without them, or without pynvim, no test here is collected.
 """
 
 from __future__ import annotations
@@ -22,64 +22,54 @@ if TYPE_CHECKING:
 NVIMS = [path for path in os.environ.get("FIM_LSP_NVIMS", "").split(":") if path]
 collect_ignore_glob = [] if NVIMS and importlib.util.find_spec("pynvim") else ["test_*.py"]
 
-# One thread and short answers: the tests compare texts, not models.
-SETTINGS: dict[str, Any] = {
-    "model": {"name": "smollm2-135m", "threads": 1},
-    "sampling": {"maxTokens": 24, "invokedMaxTokens": 24},
-}
-
 
 @cache
 def version(nvim: str) -> tuple[int, int]:
-    said = subprocess.run([nvim, "--version"], capture_output=True, text=True, check=True).stdout
-    major, minor = said.split("\n")[0].removeprefix("NVIM v").split(".")[:2]
+    """Return the major and minor version of a Neovim."""
+    output = subprocess.run([nvim, "--version"], capture_output=True, text=True, check=True).stdout
+    major, minor = output.split("\n")[0].removeprefix("NVIM v").split(".")[:2]
     return int(major), int(minor)
 
 
-def _ways() -> list[Any]:
-    ways = []
+def _variants() -> list[Any]:
+    variants = []
     for nvim in NVIMS:
         label = ".".join(map(str, version(nvim)))
         if version(nvim) >= (0, 12):
-            ways.append(pytest.param((nvim, "native"), id=f"{label}-native"))
-        ways.append(pytest.param((nvim, "ghost"), id=f"{label}-ghost"))
-    return ways
+            variants.append(pytest.param((nvim, "native"), id=f"{label}-native"))
+        variants.append(pytest.param((nvim, "ghost"), id=f"{label}-ghost"))
+    return variants
 
 
-@pytest.fixture(scope="module", params=_ways())
-def way(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """A Neovim and who draws in it."""
+@pytest.fixture(scope="module", params=_variants())
+def variant(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """A Neovim program and the display to test in it."""
     nvim, display = request.param
     return nvim, display
 
 
 @pytest.fixture(scope="module")
-def shared(way: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editor]:
-    from tests.editors.neovim.editor import server_command, start
+def shared_editor(variant: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editor]:
+    from tests.editors.neovim.editor import plugin_options, start
 
-    nvim, display = way
+    nvim, display = variant
     folder = tmp_path_factory.mktemp("nvim")
-    options = {
-        "cmd": server_command(folder / "wire.jsonl"),
-        "settings": SETTINGS,
-        "display": "auto" if display == "native" else display,
-    }
-    with start(nvim, folder, options, display=display) as editor:
+    with start(nvim, folder, plugin_options(folder, display), display=display) as editor:
         editor.open("█")  # which starts the server
         yield editor
 
 
 @pytest.fixture
-def editor(shared: Editor) -> Iterator[Editor]:
-    """A running editor, its switches and settings put back afterwards."""
-    yield shared
-    shared.type("<C-\\><C-n>")
-    shared.nvim.command("silent! only!")
-    shared.configure({"completion": {"automatic": True, "multiline": "auto"}, "adapters": []})
-    shared.nvim.exec_lua("require('fim_lsp').toggle('all', true)")
+def editor(shared_editor: Editor) -> Iterator[Editor]:
+    """A running editor, whose switches and settings are reset after the test."""
+    yield shared_editor
+    shared_editor.type("<C-\\><C-n>")
+    shared_editor.nvim.command("silent! only!")
+    shared_editor.configure({"completion": {"automatic": True, "multiline": "auto"}, "adapters": []})
+    shared_editor.nvim.exec_lua("require('fim_lsp').toggle('all', true)")
 
 
 @pytest.fixture
-def fresh(way: tuple[str, str], tmp_path: Path) -> Path:
-    """A folder for an editor of the test's own."""
+def folder(variant: tuple[str, str], tmp_path: Path) -> Path:
+    """A folder for an editor that only one test uses."""
     return tmp_path / "nvim"

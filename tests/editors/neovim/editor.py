@@ -1,4 +1,4 @@
-"""A real Neovim, driven by the keys that a user would type."""
+"""A real Neovim, driven by keys."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from typing import Any
 
 import pynvim
 from attrs import define, field
+
+from tests.editors.record import Record
 
 PLUGIN = Path(__file__).parents[3] / "editors" / "neovim"
 PATIENCE_S = 60
@@ -40,39 +42,45 @@ return text
 """
 
 _COUNT = re.compile(r" \(\d+/\d+\)$", re.MULTILINE)
-"""Which of several suggestions is shown, behind its first line."""
-_ACCEPTABLE = """
+"""The count behind the first line, if there are several suggestions: ` (1/3)`."""
+_REMAINDER = """
 local idle = require('fim_lsp.statusline').state() == 'ready'
-local _, rest = require('fim_lsp.display').at_cursor()
-return idle and rest and rest.text or ''
+local _, remainder = require('fim_lsp.display').at_cursor()
+return idle and remainder and remainder.text or ''
 """
+# One thread and short answers: the tests compare texts, not speed.
+SETTINGS: dict[str, Any] = {
+    "model": {"name": "smollm2-135m", "threads": 1},
+    "sampling": {"maxTokens": 24, "invokedMaxTokens": 24},
+}
 
 
 @define
 class Editor:
-    """One Neovim with the plugin, its folder, and what it sent to the server."""
+    """A running Neovim with the plugin, its folder, and the record of what it sent to the server."""
 
     nvim: Any
     folder: Path
     display: str
-    wire_log: Path
+    record: Record
     _files: int = field(default=0)
 
     def lua(self, expression: str, *arguments: Any) -> Any:
+        """Evaluate a Lua expression."""
         return self.nvim.exec_lua(f"return {expression}", *arguments)
 
-    def wait(self, what: str, found: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
-        """Wait until something is there, and return it."""
+    def wait(self, what: str, look: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
+        """Call ``look`` until it returns a true value, and return that."""
         end = time.monotonic() + patience_s
         while time.monotonic() < end:
-            if value := found():
+            if value := look():
                 return value
             time.sleep(0.05)
         report = self.report() if self.lua("package.loaded['fim_lsp'] ~= nil") else repr(self.text)
         raise AssertionError(f"never {what}; {report}")
 
     def report(self) -> str:
-        """What helps to understand a failed test."""
+        """Describe the editor's state for the message of a failed test."""
         return json.dumps(
             {
                 "lines": self.nvim.current.buffer[:],
@@ -82,13 +90,13 @@ class Editor:
                 "status": self.status(),
                 "messages": self.nvim.command_output("messages"),
                 "log": self.lua("require('fim_lsp.log').lines()")[-10:],
-                "sent": [message.get("method") for message in self.sent()][-12:],
+                "sent": [message.get("method") for message in self.record.sent()][-12:],
             },
             ensure_ascii=False,
         )
 
     def open(self, marked: str, *, name: str = "", before: Sequence[str] = ()) -> Path:
-        """Edit a new file with the cursor at █, in insert mode, as a user would: by keys."""
+        """Edit a new file in insert mode, with the cursor at █. ``before`` are commands to run first."""
         self._files += 1
         text = marked.replace("█", "")
         path = self.folder / (name or f"file{self._files}.py")
@@ -109,30 +117,32 @@ class Editor:
         self.wait("ready", lambda: self.state in ("ready", "busy", "off"))
 
     def type(self, keys: str) -> None:
-        """Type keys, in Neovim's notation, and let Neovim work them off."""
+        """Type keys in Neovim's notation, and wait until Neovim has processed them."""
         self.nvim.input(keys)
         self.nvim.eval("1")  # answered only when no typed key is left
 
     def ghosts(self) -> list[dict[str, Any]]:
+        """Return the marks that draw ghost text in the current buffer."""
         return list(self.nvim.exec_lua(_GHOST))
 
     @property
     def ghost(self) -> str:
-        """The ghost text on the screen, empty if there is none."""
+        """The shown ghost text; empty if there is none."""
         shown = self.ghosts()
         assert len(shown) <= 1, shown
         return shown[0]["text"] if shown else ""
 
     @property
     def acceptable(self) -> bool:
+        """Whether there is a suggestion to accept at the cursor."""
         return bool(self.lua("require('fim_lsp.display').at_cursor() ~= nil"))
 
     def wait_ghost(self) -> str:
-        """Wait for ghost text that no answer under way will replace; without the count behind several."""
+        """Wait for ghost text that no later answer replaces, and return it without the count."""
         seen: list[str] = []
 
         def settled() -> bool:
-            seen.append(self.nvim.exec_lua(_ACCEPTABLE))
+            seen.append(self.nvim.exec_lua(_REMAINDER))
             return bool(seen[-1]) and seen[-12:] == 12 * seen[-1:]
 
         self.wait("ghost text that stays", settled)
@@ -150,58 +160,47 @@ class Editor:
         return len("\n".join([*lines[: row - 1], lines[row - 1].encode()[:col].decode()]))
 
     def with_inserted(self, text: str) -> str:
-        """The buffer as it will be once ``text`` stands at the cursor."""
-        before, at = self.text, self.offset
-        return before[:at] + text + before[at:]
+        """Return the buffer's text with ``text`` inserted at the cursor."""
+        before, offset = self.text, self.offset
+        return before[:offset] + text + before[offset:]
 
-    def wait_text(self, wanted: str) -> None:
-        self.wait(f"the text {wanted!r}", lambda: self.text == wanted, 20)
+    def wait_text(self, expected: str) -> None:
+        """Wait until the buffer has a text."""
+        self.wait(f"the text {expected!r}", lambda: self.text == expected, 20)
 
     def save(self, path: Path) -> bytes:
-        """Write the file by keys and return its bytes."""
+        """Write the file, and return its bytes."""
         self.type("<Esc>:write<CR>")
         self.wait("saved", lambda: not self.nvim.current.buffer.options["modified"], 20)
         return path.read_bytes()
 
-    def sent(self) -> list[dict[str, Any]]:
-        """Every message that went to a server, and the servers' process ids."""
-        if not self.wire_log.exists():
-            return []
-        lines = self.wire_log.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines if line.endswith("}")]
-
-    def sent_of(self, method: str) -> list[dict[str, Any]]:
-        return [message["params"] for message in self.sent() if message.get("method") == method]
-
     def server_pid(self) -> int:
-        return int([message for message in self.sent() if "server" in message][-1]["server"])
+        """Return the process id of the server that was started last."""
+        return int(self.record.entries("start")[-1]["pid"])
 
     def configure(self, settings: dict[str, Any]) -> None:
         """Change the server's settings, and wait until it has fetched them."""
-        fetched = len(self._answers())
+        fetched = self.record.settings_fetched()
         self.nvim.exec_lua("require('fim_lsp').configure(...)", settings)
-        self.wait("the settings fetched", lambda: len(self._answers()) > fetched)
-
-    def _answers(self) -> list[Any]:
-        return [message for message in self.sent() if "result" in message]
+        self.wait("the settings fetched", lambda: self.record.settings_fetched() > fetched)
 
     def status(self) -> str:
-        """The statusline component."""
+        """Return the text of the statusline component."""
         return str(self.lua("require('fim_lsp.statusline').text()"))
 
     @property
     def message(self) -> str:
-        """What the server said last of itself: the model in use, or what it is doing."""
+        """The message of the server's last status."""
         return str(self.lua("require('fim_lsp.status').get().message"))
 
     @property
     def waits_for_enter(self) -> bool:
-        """Whether a message stopped the editor; it answers nothing but this until somebody presses a key."""
+        """Whether a message stopped the editor. It answers no other request until a key is pressed."""
         return bool(self.nvim.api.get_mode()["blocking"])
 
     @property
     def state(self) -> str:
-        """The statusline's one word."""
+        """The state as one word."""
         return str(self.lua("require('fim_lsp.statusline').state()"))
 
 
@@ -209,7 +208,7 @@ class Editor:
 def start(
     nvim: str, folder: Path, options: dict[str, Any] | None, *, init: str = "", display: str = "ghost"
 ) -> Iterator[Editor]:
-    """Start Neovim with nothing of the user's. ``options`` go to setup; None for no setup."""
+    """Start Neovim without the user's configuration. ``options`` are those of setup; None for no setup."""
     folder.mkdir(parents=True, exist_ok=True)
     script = folder / "init.lua"
     setup = "" if options is None else "require('fim_lsp').setup(vim.json.decode(OPTIONS))\n"
@@ -228,14 +227,14 @@ def start(
 def run(
     argv: Sequence[str], folder: Path, environment: dict[str, str], *, display: str = "ghost"
 ) -> Iterator[Editor]:
-    """Run Neovim until the end of the block, listening in ``folder``."""
+    """Run Neovim until the end of the block. Its socket and record are in ``folder``."""
     address = str(folder / "nvim.sock")
     process = subprocess.Popen([*argv, "--listen", address], env=environment, stdin=subprocess.DEVNULL)
     try:
         child = _attach(address)
         # Wide, because a message that does not fit would wait for <Enter>.
         child.ui_attach(200, 40, rgb=True)
-        yield Editor(child, folder, display, folder / "wire.jsonl")
+        yield Editor(child, folder, display, Record(_record_path(folder)))
     finally:
         process.terminate()
         try:
@@ -253,15 +252,22 @@ def _attach(address: str) -> Any:
     raise AssertionError("Neovim did not start.")
 
 
-def server_command(wire_log: Path) -> list[str]:
-    """The real server behind the recorder."""
+def plugin_options(folder: Path, display: str, **options: Any) -> dict[str, Any]:
+    """Return options of setup for a recorded server; further ones replace them."""
+    return {
+        "cmd": server_command(folder),
+        "settings": SETTINGS,
+        "display": "auto" if display == "native" else display,
+        **options,
+    }
+
+
+def server_command(folder: Path) -> list[str]:
+    """Return the command of the real server, whose messages are recorded in ``folder``."""
     python = os.environ["FIM_LSP_PYTHON"]
-    return [
-        python,
-        str(Path(__file__).with_name("wire.py")),
-        str(wire_log),
-        python,
-        "-m",
-        "fim_lsp",
-        "--stdio",
-    ]
+    proxy = PLUGIN.parents[1] / "tests" / "editors" / "recording_proxy.py"
+    return [python, str(proxy), str(_record_path(folder)), python, "-m", "fim_lsp", "--stdio"]
+
+
+def _record_path(folder: Path) -> Path:
+    return folder / "record.jsonl"

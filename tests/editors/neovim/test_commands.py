@@ -14,27 +14,27 @@ def completions(editor: Editor, line: str) -> list[str]:
     return list(editor.nvim.funcs.getcompletion(line, "cmdline"))
 
 
-def test_verbs_and_their_arguments_complete(editor: Editor, tmp_path: Path) -> None:
+def test_subcommands_and_their_arguments_are_completed(editor: Editor, tmp_path: Path) -> None:
     (tmp_path / "mine.gguf").touch()
     (tmp_path / "mine.txt").touch()
-    verbs = ["adapter", "doctor", "explain", "log", "model", "status", "toggle"]
-    assert completions(editor, "FimLsp ") == verbs
+    subcommands = ["adapter", "doctor", "explain", "log", "model", "status", "toggle"]
+    assert completions(editor, "FimLsp ") == subcommands
     assert completions(editor, "FimLsp t") == ["toggle"]
     assert completions(editor, "FimLsp toggle b") == ["buffer"]
     assert "smollm2-135m" in completions(editor, "FimLsp model smol")
     assert completions(editor, f"FimLsp adapter {tmp_path}/mi") == [f"{tmp_path}/mine.gguf"]
 
 
-def test_status_says_what_is_going_on(editor: Editor) -> None:
+def test_status_shows_the_state_and_who_draws(editor: Editor) -> None:
     editor.open(SUM)
     editor.nvim.command("messages clear")
     editor.nvim.command("FimLsp status")
-    said = editor.nvim.command_output("messages")
-    assert "on here" in said
-    assert ("Neovim" if editor.display == "native" else "the plugin") in said
+    message = editor.nvim.command_output("messages")
+    assert "on here" in message
+    assert ("Neovim" if editor.display == "native" else "the plugin") in message
 
 
-def test_explain_shows_why(editor: Editor) -> None:
+def test_explain_shows_the_last_suggestion(editor: Editor) -> None:
     editor.open(SUM)
     editor.type("(")
     shown = editor.wait_ghost()
@@ -45,14 +45,14 @@ def test_explain_shows_why(editor: Editor) -> None:
     editor.type("q")
 
 
-def test_the_log_holds_what_the_server_said(editor: Editor) -> None:
+def test_the_log_has_the_lines_of_the_server(editor: Editor) -> None:
     editor.nvim.command("FimLsp log")
     assert any("INFO  Loaded" in line for line in editor.nvim.current.buffer[:])
     editor.type("q")
 
 
 def test_the_doctor_runs_in_a_terminal(editor: Editor) -> None:
-    # The recorder stands where the server's command is; the doctor is the server's own verb.
+    # Without the recording proxy, whose output is no terminal.
     python = os.environ["FIM_LSP_PYTHON"]
     editor.nvim.exec_lua(
         "local config = require('fim_lsp.config'); vim.g.cmd = config.options.cmd; config.options.cmd = ...",
@@ -66,9 +66,9 @@ def test_the_doctor_runs_in_a_terminal(editor: Editor) -> None:
         editor.nvim.exec_lua("require('fim_lsp.config').options.cmd = vim.g.cmd")
 
 
-def test_an_adapter_is_set_named_and_taken_off_again(editor: Editor, tmp_path: Path) -> None:
+def test_an_adapter_is_set_shown_and_removed(editor: Editor, tmp_path: Path) -> None:
     def adapters() -> object:
-        changes = editor.sent_of("workspace/didChangeConfiguration")
+        changes = editor.record.sent_of("workspace/didChangeConfiguration")
         return changes[-1]["settings"]["fimLsp"].get("adapters")
 
     path = tmp_path / "mine.gguf"
@@ -82,11 +82,11 @@ def test_an_adapter_is_set_named_and_taken_off_again(editor: Editor, tmp_path: P
     editor.wait("none sent", lambda: adapters() == [], 20)
 
 
-def test_an_unknown_verb_is_refused(editor: Editor) -> None:
+def test_an_unknown_subcommand_is_an_error(editor: Editor) -> None:
     editor.nvim.command("messages clear")
     editor.type("<Esc>:FimLsp dance<CR>")
-    said = "there is no :FimLsp dance"
-    editor.wait("a message", lambda: said in editor.nvim.command_output("messages"), 20)
+    message = "there is no :FimLsp dance"
+    editor.wait("a message", lambda: message in editor.nvim.command_output("messages"), 20)
 
 
 def test_checkhealth_finds_nothing_wrong(editor: Editor) -> None:
@@ -99,7 +99,7 @@ def test_checkhealth_finds_nothing_wrong(editor: Editor) -> None:
     editor.nvim.command("bwipeout!")
 
 
-def test_help_has_every_tag_that_it_points_to(editor: Editor, tmp_path: Path) -> None:
+def test_every_link_in_the_help_has_a_tag(editor: Editor, tmp_path: Path) -> None:
     doc = tmp_path / "doc"
     doc.mkdir()
     (doc / "fim-lsp.txt").write_bytes((PLUGIN / "doc" / "fim-lsp.txt").read_bytes())
@@ -107,9 +107,9 @@ def test_help_has_every_tag_that_it_points_to(editor: Editor, tmp_path: Path) ->
     tags = {line.split("\t")[0] for line in (doc / "tags").read_text().splitlines()}
     text = (doc / "fim-lsp.txt").read_text(encoding="utf-8")
     words = text.replace("\n", " ").split("|")[1::2]
-    pointed = {word for word in words if word.startswith(("fim-lsp", ":FimLsp"))}
-    assert pointed
-    assert pointed <= tags
+    links = {word for word in words if word.startswith(("fim-lsp", ":FimLsp"))}
+    assert links
+    assert links <= tags
     assert all(len(line) <= 80 for line in text.splitlines())
 
 

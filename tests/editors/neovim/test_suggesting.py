@@ -1,8 +1,9 @@
-"""Ghost text as it comes and goes while a user types."""
+"""Ghost text while a user types: when it is shown, kept, hidden, and requested."""
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -22,45 +23,46 @@ for name in names:
 AUTOMATIC, INVOKED = 2, 1
 
 
-def requests(editor: Editor) -> list[dict]:
-    return editor.sent_of(INLINE)
+def requests(editor: Editor) -> list[dict[str, Any]]:
+    return editor.record.sent_of(INLINE)
 
 
-def test_tab_inserts_what_was_shown_and_the_saved_file_equals_it(editor: Editor) -> None:
+def test_tab_inserts_the_shown_text_into_the_saved_file(editor: Editor) -> None:
     path = editor.open(SUM)
     editor.type("(a")
     shown = editor.wait_ghost()
-    wanted = editor.with_inserted(shown)
+    expected = editor.with_inserted(shown)
     editor.type("<Tab>")
-    editor.wait_text(wanted)
-    assert editor.save(path) == (wanted + "\n").encode()
-    editor.wait("the server told", lambda: _executed(editor, "fimLsp.accepted"))
+    editor.wait_text(expected)
+    assert editor.save(path) == (expected + "\n").encode()
+    editor.wait("the command sent", lambda: _executed(editor, "fimLsp.accepted"))
 
 
-def _executed(editor: Editor, command: str) -> list[dict]:
-    return [params for params in editor.sent_of("workspace/executeCommand") if params["command"] == command]
+def _executed(editor: Editor, command: str) -> list[dict[str, Any]]:
+    sent = editor.record.sent_of("workspace/executeCommand")
+    return [params for params in sent if params["command"] == command]
 
 
-def test_typing_through_keeps_what_is_left_on_the_screen(editor: Editor) -> None:
+def test_typing_the_suggestion_keeps_its_remainder_on_the_screen(editor: Editor) -> None:
     editor.open(SUM)
     editor.type("(")
     shown = editor.wait_ghost()
     editor.type(shown[0].replace("<", "<lt>"))
-    editor.wait("the rest", lambda: editor.acceptable and editor.ghost.startswith(shown[1:5]), 20)
+    editor.wait("the remainder", lambda: editor.acceptable and editor.ghost.startswith(shown[1:5]), 20)
 
 
-def test_nothing_stale_is_accepted_after_other_text_was_typed(editor: Editor) -> None:
+def test_no_stale_suggestion_is_accepted_after_other_text(editor: Editor) -> None:
     editor.open(SUM)
     editor.type("(")
     editor.wait_ghost()
     before = editor.text
-    editor.type("@<Tab>")  # no suggestion for "(" goes on with "@"
+    editor.type("@<Tab>")  # no suggestion after "(" begins with "@"
     editor.wait("both keys", lambda: len(editor.text) >= len(before) + 2, 20)
     assert editor.text.startswith(before + "@")
     assert editor.text[len(before) + 1 :].isspace()
 
 
-def test_leaving_insert_mode_hides_it(editor: Editor) -> None:
+def test_leaving_insert_mode_hides_ghost_text(editor: Editor) -> None:
     editor.open(SUM)
     editor.type("(")
     editor.wait_ghost()
@@ -68,7 +70,7 @@ def test_leaving_insert_mode_hides_it(editor: Editor) -> None:
     editor.wait("hidden", lambda: not editor.ghosts(), 20)
 
 
-def test_dismissed_it_comes_back_with_the_next_key(editor: Editor) -> None:
+def test_dismissed_ghost_text_comes_back_with_the_next_key(editor: Editor) -> None:
     editor.open(SUM)
     editor.type("(")
     shown = editor.wait_ghost()
@@ -79,21 +81,21 @@ def test_dismissed_it_comes_back_with_the_next_key(editor: Editor) -> None:
     editor.wait_ghost()
 
 
-def test_a_trigger_by_hand_asks_where_automatic_suggestions_are_off(editor: Editor) -> None:
+def test_the_trigger_requests_even_if_automatic_suggestions_are_off(editor: Editor) -> None:
     editor.configure({"completion": {"automatic": False}})
     editor.open(SUM)
-    asked = len(requests(editor))
+    count = len(requests(editor))
     editor.type("(")
-    editor.wait("asked", lambda: len(requests(editor)) > asked)
+    editor.wait("a request", lambda: len(requests(editor)) > count)
     assert requests(editor)[-1]["context"]["triggerKind"] == AUTOMATIC
     editor.wait("answered", lambda: editor.state == "ready")
     assert not editor.ghosts()
     editor.type("<M-Bslash>")
     shown = editor.wait_ghost()
     assert requests(editor)[-1]["context"]["triggerKind"] == INVOKED
-    wanted = editor.with_inserted(shown)
+    expected = editor.with_inserted(shown)
     editor.type("<Tab>")
-    editor.wait_text(wanted)
+    editor.wait_text(expected)
 
 
 def test_settings_change_without_a_restart(editor: Editor) -> None:
@@ -108,34 +110,34 @@ def test_settings_change_without_a_restart(editor: Editor) -> None:
 
 
 @pytest.mark.parametrize("scope", ["all", "language", "buffer"])
-def test_switched_off_nothing_is_asked(editor: Editor, scope: str) -> None:
+def test_no_request_is_sent_while_suggestions_are_off(editor: Editor, scope: str) -> None:
     editor.open(SUM)
     editor.type("(")
     editor.wait_ghost()
     editor.type(f"<Esc>:FimLsp toggle {scope}<CR>")
     editor.wait("off", lambda: editor.status() == "fim: off", 20)
-    asked = len(requests(editor))
+    count = len(requests(editor))
     editor.type("Aa, b):<CR>return a")
-    time.sleep(1)  # longer than any wait before a request
+    time.sleep(1)  # longer than any delay before a request
     editor.wait("typed", lambda: editor.text.endswith("return a"), 20)
-    assert editor.sent_of("textDocument/didChange")  # the server still follows the document
-    assert len(requests(editor)) == asked
+    assert editor.record.sent_of("textDocument/didChange")  # the server still follows the document
+    assert len(requests(editor)) == count
     assert not editor.ghosts()
     editor.type(f"<Esc>:FimLsp toggle {scope}<CR>A ")
-    editor.wait("asked again", lambda: len(requests(editor)) > asked, 20)
+    editor.wait("another request", lambda: len(requests(editor)) > count, 20)
 
 
-def test_one_keystroke_asks_at_most_once(editor: Editor) -> None:
+def test_a_keystroke_sends_at_most_one_request(editor: Editor) -> None:
     editor.open(SUM)
     editor.wait_ghost()
-    asked = len(requests(editor))
+    count = len(requests(editor))
     for key in "(a, b":
         editor.type(key)
     editor.wait_ghost()
-    assert 1 <= len(requests(editor)) - asked <= 5
+    assert 1 <= len(requests(editor)) - count <= 5
 
 
-def test_text_after_the_cursor_stays_where_it_is(editor: Editor) -> None:
+def test_text_after_the_cursor_is_kept(editor: Editor) -> None:
     editor.open(GREET)
     editor.type("na")
     shown = editor.wait_ghost()

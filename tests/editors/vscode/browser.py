@@ -1,4 +1,4 @@
-"""Chromium without a screen, for whoever looks at VS Code."""
+"""Headless Chromium, in which code-server shows VS Code."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The system's Chromium, closed at the end of the block."""
+    """Start the system's Chromium, and close it at the end of the block."""
     program = shutil.which("chromium") or "chromium"
-    # Chromium's sandbox wants a user that is not root.
+    # Chromium's sandbox does not run as root.
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=flags)

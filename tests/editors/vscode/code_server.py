@@ -1,4 +1,4 @@
-"""Real VS Code without a screen: code-server with the packed extension, in a folder of its own."""
+"""Real VS Code without a screen: code-server with the packed extension and its own profile."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from typing import Any
 
 from attrs import frozen
 
+from tests.editors.record import Record
+
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
 VSIX = REPOSITORY / "editors/vscode/fim-lsp.vsix"
 
-# Popups and tips take keys and room; the rest keeps the editor from asking a network that is not there.
+# Popups and tips would take keys and room. The other settings keep the editor from using the network.
 _QUIET: dict[str, Any] = {
     "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
     "editor.wordBasedSuggestions": "off",
@@ -55,26 +57,18 @@ _KEYS = [
 
 @frozen
 class CodeServer:
-    """A running code-server, its workspace, and what the language server wrote down."""
+    """A running code-server, its workspace, and the record of its language server."""
 
     address: str
     workspace: Path
-    record: Path
+    record: Record
 
     def settings(self, settings: Mapping[str, Any]) -> None:
-        """Replace the workspace's settings, on disk; an open window notices.
+        """Replace the workspace's settings on disk, where an open window notices the change.
 
-        Those of the user are not followed on disk by code-server 4.100.3.
+        code-server 4.100.3 does not notice a change of the user's settings on disk.
         """
         _write_json(self.workspace / ".vscode/settings.json", settings)
-
-    def records(self, kind: str) -> list[dict[str, Any]]:
-        """What the language server wrote down, of one kind, in order."""
-        if not self.record.exists():
-            return []
-        lines = self.record.read_text(encoding="utf-8").splitlines(keepends=True)
-        records = [json.loads(line) for line in lines if line.endswith("\n")]
-        return [record for record in records if record["kind"] == kind]
 
 
 @contextmanager
@@ -87,24 +81,25 @@ def start(
     files: Mapping[str, str] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[CodeServer]:
-    """Install the extension into a fresh profile below ``root`` and serve its workspace.
+    """Install the extension into a new profile in ``root`` and serve its workspace.
 
     Args:
         root: An empty folder.
         command: ``fimLsp.server.command``; None for the recorded server.
-        settings: The user's settings besides those that keep the editor quiet.
-        machine: Settings that only a machine can have, as ``fimLsp.server.package`` is.
-        files: Texts of the workspace by their paths in it.
-        env: Environment besides this process's.
+        settings: The user's settings, in addition to those that keep the editor quiet.
+        machine: Settings that VS Code reads from the machine only, such as ``fimLsp.server.package``.
+        files: The workspace's files: texts by their relative paths.
+        env: Variables in addition to this process's environment.
     """
-    record, workspace, data = root / "record.jsonl", root / "workspace", root / "data"
+    record, workspace, data = Record(root / "record.jsonl"), root / "workspace", root / "data"
     workspace.mkdir()
     for name, text in (files or {}).items():
         (workspace / name).parent.mkdir(parents=True, exist_ok=True)
         (workspace / name).write_text(text, encoding="utf-8")
     if command is None:
-        command = [sys.executable, str(HERE / "recorded_server.py"), str(record)]
-    # Machine-scoped settings are read from here in a remote window, which code-server's always is.
+        proxy = [sys.executable, str(HERE.parent / "recording_proxy.py"), str(record.path)]
+        command = [*proxy, sys.executable, str(HERE / "recording_server.py"), str(record.path)]
+    # A window of code-server is a remote one, and reads settings of the machine's scope from here.
     _write_json(data / "Machine" / "settings.json", {"fimLsp.server.command": command, **(machine or {})})
     _write_json(data / "User" / "keybindings.json", _KEYS)
     (root / "config.yaml").write_text("auth: none\n", encoding="utf-8")
@@ -128,9 +123,9 @@ def start(
 
 
 def profile(root: Path) -> list[str | Path]:
-    """The command line of VS Code with settings, extensions and data of its own below ``root``."""
+    """Return the command line of VS Code with settings, extensions and data in ``root``."""
     entry = Path(os.environ["FIM_LSP_CODE_SERVER"]) / "node_modules/code-server/out/node/entry.js"
-    folders = [
+    folders: list[str | Path] = [
         "--user-data-dir",
         root / "data",
         "--extensions-dir",
@@ -142,19 +137,19 @@ def profile(root: Path) -> list[str | Path]:
 
 
 def outside(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment as it is outside VS Code's own terminal, without a gallery of extensions."""
-    rest = {name: value for name, value in environment.items() if name != "VSCODE_IPC_HOOK_CLI"}
-    return {**rest, "EXTENSIONS_GALLERY": "{}"}
+    """Return an environment as outside VS Code's terminal, and without an extension gallery."""
+    others = {name: value for name, value in environment.items() if name != "VSCODE_IPC_HOOK_CLI"}
+    return {**others, "EXTENSIONS_GALLERY": "{}"}
 
 
 @contextmanager
 def serve(program: Sequence[str | Path], environment: Mapping[str, str], log_file: Path) -> Iterator[str]:
-    """Run code-server until the end of the block; yields its address once it answers.
+    """Run code-server until the end of the block; yield its address once it answers.
 
     Args:
-        program: As :func:`profile` gives it.
-        environment: All of it.
-        log_file: Where its words go.
+        program: The command line from :func:`profile`.
+        environment: The whole environment.
+        log_file: The file for its output.
     """
     address = f"127.0.0.1:{_free_port()}"
     flags = ("--disable-telemetry", "--disable-update-check", "--disable-getting-started-override")
@@ -172,7 +167,7 @@ def serve(program: Sequence[str | Path], environment: Mapping[str, str], log_fil
 
 
 def _models() -> Path:
-    """The model store of whoever runs the tests: HOME is another one inside."""
+    """Return the model store of this process; inside, HOME is another folder."""
     from fim_lsp.paths import models_folder
 
     return models_folder()

@@ -1,7 +1,7 @@
-"""One real VS Code for all tests of this folder; run them with ``tests/editors/run-vscode.sh``.
+"""One real VS Code for all tests in this folder; run them with ``tests/editors/run-vscode.sh``.
 
-They need code-server, Chromium and a browser's driver, which that script installs; the main suite leaves
-them out.
+They need code-server, Chromium and a browser driver, which that script installs. Without it no test here is
+collected.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ def code_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CodeServer
 
 @pytest.fixture(scope="session")
 def window(browser: Browser, code_server: CodeServer) -> Workbench:
-    """The window, once its model is loaded."""
+    """A window whose model is loaded, for all tests."""
     workbench = _open_window(browser, code_server)
     workbench.wait_for_status("Ready")
-    workbench.wake()
+    workbench.type_until_requested()
     return workbench
 
 
 def _open_window(browser: Browser, server: CodeServer) -> Workbench:
-    """A window on the server's workspace, talking to nothing else."""
+    """Open a window on the server's workspace that can reach no other address."""
     page = browser.new_page(viewport={"width": 1100, "height": 600})
     page.route(lambda url: server.address not in url, lambda route: route.abort())
     workbench = Workbench(page, server)
@@ -63,7 +63,7 @@ def _open_window(browser: Browser, server: CodeServer) -> Workbench:
 
 @contextmanager
 def _pictured(window: Workbench, request: pytest.FixtureRequest) -> Iterator[Workbench]:
-    """Take a picture of a failure."""
+    """Take a screenshot if the test fails."""
     before = request.session.testsfailed
     yield window
     if request.session.testsfailed > before:
@@ -72,7 +72,7 @@ def _pictured(window: Workbench, request: pytest.FixtureRequest) -> Iterator[Wor
 
 @pytest.fixture
 def workbench(window: Workbench, request: pytest.FixtureRequest) -> Iterator[Workbench]:
-    """The window with the settings that every test begins with."""
+    """The window, whose settings are reset after the test."""
     with _pictured(window, request):
         yield window
     window.close()
@@ -81,14 +81,14 @@ def workbench(window: Workbench, request: pytest.FixtureRequest) -> Iterator[Wor
 
 
 @pytest.fixture
-def opened(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Workbench]]:
-    """Opens an editor of the test's own; takes what :func:`start` takes."""
+def open_editor(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Workbench]]:
+    """A function that opens an editor for one test; its arguments are those of :func:`start`."""
     with ExitStack() as stack:
 
-        def open_editor(root: Path, **options: Any) -> Workbench:
+        def open_window(root: Path, **options: Any) -> Workbench:
             server = stack.enter_context(start(root, **options))
             window = _open_window(browser, server)
             stack.callback(window.page.close)
             return stack.enter_context(_pictured(window, request))
 
-        yield open_editor
+        yield open_window

@@ -1,6 +1,6 @@
-"""Without a server installing it is offered. Declined, nothing is done, and the status says how to go on.
+"""The offer to install the server: accepted, declined, failed and cancelled.
 
-The extension's own pip runs, on a folder of wheels in the place of the package index.
+The extension runs the real pip, with a folder of wheels instead of the package index.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(900)
 OFFER = "There is no fim-lsp server on this machine yet"
 PROGRESS = "Installing fim-lsp"
 
-# A build that lasts until it is killed, and a process of its own such as a compiler.
+# A build that runs until it is killed, and so does its child process, which stands for a compiler.
 _ENDLESS = """
 import os, subprocess, sys, time
 
@@ -35,25 +35,25 @@ build_wheel = get_requires_for_build_wheel
 """
 
 
-def without_a_server(root: Path, wheels: Path) -> dict[str, str]:
-    """An environment with a Python and no fim-lsp, whose pip looks for packages in ``wheels`` alone."""
+def environment_without_a_server(root: Path, wheels: Path) -> dict[str, str]:
+    """Return an environment with Python but no fim-lsp, whose pip finds packages in ``wheels`` only."""
     programs = root / "bin"
     programs.mkdir()
-    # Not the virtual environment's own python3, which would find the server that is installed there.
+    # Not the virtual environment's python3, where the server may be installed.
     (programs / "python3").symlink_to(sys._base_executable)  # type: ignore[attr-defined]
     path = f"{programs}:/usr/bin:/bin"
     return {"PATH": path, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels), "PIP_CONFIG_FILE": os.devnull}
 
 
 def environments(root: Path) -> list[Path]:
-    """The environments of extensions' own; whole, half made or half removed."""
+    """List the environments that the extension has made, complete or not."""
     return list(root.glob("data/User/globalStorage/*/server"))
 
 
 @pytest.fixture
-def bare(opened: Callable[..., Workbench], tmp_path: Path, wheels: Path) -> Workbench:
-    """A window on a machine without a server, the offer on its screen."""
-    workbench = opened(tmp_path, command=[], env=without_a_server(tmp_path, wheels))
+def no_server(open_editor: Callable[..., Workbench], tmp_path: Path, wheels: Path) -> Workbench:
+    """A window without a server, which shows the offer to install one."""
+    workbench = open_editor(tmp_path, command=[], env=environment_without_a_server(tmp_path, wheels))
     workbench.wait_for_status("not installed")
     workbench.notified(OFFER)
     return workbench
@@ -64,32 +64,32 @@ def wheels() -> Path:
     return Path(os.environ["FIM_LSP_CODE_SERVER"]) / "wheels"
 
 
-def test_accepted_the_server_is_installed_started_and_used(bare: Workbench, tmp_path: Path):
-    assert not environments(tmp_path), "nothing before somebody says so"
-    bare.screenshot(PICTURES / "install-offer.png")
-    bare.answer(OFFER, "Install")
-    # The step that takes longest here, so that no look can miss it.
-    said = f"{PROGRESS}: Installing collected packages"
-    bare.until(lambda: said in bare.notifications(), "pip's own words")
-    bare.screenshot(PICTURES / "installing.png")
-    status = bare.wait_for_status("Ready")
+def test_an_accepted_server_is_installed_started_and_used(no_server: Workbench, tmp_path: Path) -> None:
+    assert not environments(tmp_path), "nothing must be installed before the user agrees"
+    no_server.screenshot(PICTURES / "install-offer.png")
+    no_server.answer(OFFER, "Install")
+    # The longest step here, so that the test can't miss its message.
+    message = f"{PROGRESS}: Installing collected packages"
+    no_server.until(lambda: message in no_server.notifications(), "pip's messages")
+    no_server.screenshot(PICTURES / "installing.png")
+    status = no_server.wait_for_status("Ready")
     assert "sparkle" in status["icons"]
-    assert PROGRESS not in bare.notifications()
+    assert PROGRESS not in no_server.notifications()
     (own,) = environments(tmp_path)
-    assert servers_of(own), "the server must run from the environment that was made"
-    bare.open("days.py", "days = [\n    'Monday',\n    'Tuesday',\n    █\n]\n")
-    bare.type("'Wed")
+    assert servers_of(own), "the server must run in the environment that was made"
+    no_server.open("days.py", "days = [\n    'Monday',\n    'Tuesday',\n    █\n]\n")
+    no_server.type("'Wed")
 
-    def asked() -> bool:
-        bare.press("Alt+\\")
-        bare.page.wait_for_timeout(500)
-        return bare.ghost() is not None
+    def suggested() -> bool:
+        no_server.press("Alt+\\")
+        no_server.page.wait_for_timeout(500)
+        return no_server.ghost() is not None
 
-    bare.until(asked, "ghost text of the installed server")
+    no_server.until(suggested, "ghost text of the installed server")
 
 
 def servers_of(environment: Path) -> list[int]:
-    """Processes that serve an editor with an environment's Python."""
+    """List the server processes that run in an environment."""
     found = []
     for process in psutil.process_iter(["cmdline"]):
         line = process.info["cmdline"] or []
@@ -98,36 +98,38 @@ def servers_of(environment: Path) -> list[int]:
     return found
 
 
-def test_declined_nothing_is_done_and_the_status_leads_back(bare: Workbench, tmp_path: Path):
-    bare.press("Control+Alt+Shift+c")
-    bare.until(lambda: OFFER not in bare.notifications(), "no offer")
-    status = bare.status()
+def test_after_declining_nothing_is_installed_and_the_status_bar_offers_it_again(
+    no_server: Workbench, tmp_path: Path
+) -> None:
+    no_server.press("Control+Alt+Shift+c")
+    no_server.until(lambda: OFFER not in no_server.notifications(), "no offer")
+    status = no_server.status()
     assert "no server" in status["text"]
     assert "Click to install it" in status["about"]
     assert not environments(tmp_path)
-    bare.page.locator("[id*='fimLsp.status']").click()
-    assert "Install the server" in bare.entries()[0]
-    bare.screenshot(PICTURES / "no-server-menu.png")
-    bare.pick("Install the server")
-    bare.notified(OFFER)
+    no_server.page.locator("[id*='fimLsp.status']").click()
+    assert "Install the server" in no_server.entries()[0]
+    no_server.screenshot(PICTURES / "no-server-menu.png")
+    no_server.pick("Install the server")
+    no_server.notified(OFFER)
     assert not environments(tmp_path)
 
 
-def test_what_can_not_be_installed_leaves_nothing_behind(opened: Callable[..., Workbench], tmp_path: Path):
+def test_a_failed_installation_leaves_no_files(open_editor: Callable[..., Workbench], tmp_path: Path) -> None:
     no_wheels = tmp_path / "empty"
     no_wheels.mkdir()
-    workbench = opened(tmp_path, command=[], env=without_a_server(tmp_path, no_wheels))
+    workbench = open_editor(tmp_path, command=[], env=environment_without_a_server(tmp_path, no_wheels))
     workbench.answer(OFFER, "Install")
-    said = workbench.notified("could not be installed")
+    message = workbench.notified("could not be installed")
     workbench.screenshot(PICTURES / "install-failed.png")
-    assert "No matching distribution found for fim-lsp" in said
+    assert "No matching distribution found for fim-lsp" in message
     assert not environments(tmp_path)
     workbench.wait_for_status("not installed")
 
 
-def test_cancelled_it_ends_with_all_that_it_started(
-    opened: Callable[..., Workbench], tmp_path: Path, wheels: Path
-):
+def test_a_cancelled_installation_ends_all_its_processes(
+    open_editor: Callable[..., Workbench], tmp_path: Path, wheels: Path
+) -> None:
     pids, endless = tmp_path / "pids", tmp_path / "endless"
     endless.mkdir()
     (endless / "backend.py").write_text(_ENDLESS.format(pids=str(pids)), encoding="utf-8")
@@ -135,13 +137,15 @@ def test_cancelled_it_ends_with_all_that_it_started(
         '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n', encoding="utf-8"
     )
     machine = {"fimLsp.server.package": str(endless)}
-    workbench = opened(tmp_path, command=[], machine=machine, env=without_a_server(tmp_path, wheels))
+    workbench = open_editor(
+        tmp_path, command=[], machine=machine, env=environment_without_a_server(tmp_path, wheels)
+    )
     workbench.answer(OFFER, "Install")
-    started = workbench.until(lambda: pids.exists() and pids.read_text().split(), "a build under way")
+    started = workbench.until(lambda: pids.read_text().split() if pids.exists() else None, "a build")
     workbench.answer(PROGRESS, "Cancel")
     workbench.until(lambda: PROGRESS not in workbench.notifications(), "no progress")
-    workbench.until(lambda: not environments(tmp_path), "nothing left of it")
-    workbench.until(lambda: not any(alive(int(pid)) for pid in started), "no process left of it")
+    workbench.until(lambda: not environments(tmp_path), "the environment removed")
+    workbench.until(lambda: not any(alive(int(pid)) for pid in started), "no process")
     assert "could not be installed" not in workbench.notifications()
     workbench.wait_for_status("not installed")
 

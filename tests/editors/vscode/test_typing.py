@@ -1,10 +1,12 @@
-"""A fast typist: nothing stale is shown, nothing is doubled, and little is computed."""
+"""Fast typing: no stale ghost text, no text twice, and few generations; several cursors."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from .workbench import Workbench, told
+from .workbench import INLINE, Workbench, as_text
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -13,9 +15,14 @@ TYPED = "    for number in numbers:  # look at every one of the numbers"
 EVERY_MS = 100
 
 
-def test_sixty_characters_at_ten_a_second(workbench: Workbench, record_testsuite_property, capsys):
+def test_sixty_characters_at_ten_a_second(
+    workbench: Workbench,
+    record_testsuite_property: Callable[[str, object], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     workbench.open("typing.py", BEFORE + "█")
-    generations, costs = (len(workbench.server.records(kind)) for kind in ("generation", "cost"))
+    record = workbench.server.record
+    generations, costs = (len(record.entries(kind)) for kind in ("generation", "cost"))
     workbench.watch()
     workbench.type(TYPED, every_ms=EVERY_MS)
     ghost = workbench.wait_for_ghost()
@@ -23,15 +30,15 @@ def test_sixty_characters_at_ten_a_second(workbench: Workbench, record_testsuite
     workbench.press("Tab")
     workbench.wait_for_none()
 
-    assert workbench.saved() == BEFORE + TYPED + ghost.text, "what was shown is what is there"
-    answered = [text for one in workbench.server.records("answer") for text in one["items"] or ()]
-    shown = [one.line + one.text for one in seen]
-    stale = [one for one in shown if not any(text.startswith(one) for text in answered)]
-    assert not stale, told({"stale": stale, "answered": answered})
-    assert all(TYPED.startswith(one.line) for one in seen), told([one.line for one in seen])
+    assert workbench.saved() == BEFORE + TYPED + ghost.text, "the shown text must be the inserted text"
+    answered = [item["insertText"] for answer in record.answers(INLINE) if answer for item in answer["items"]]
+    shown = [look.line + look.text for look in seen]
+    stale = [line for line in shown if not any(text.startswith(line) for text in answered)]
+    assert not stale, as_text({"stale": stale, "answered": answered})
+    assert all(TYPED.startswith(look.line) for look in seen), as_text([look.line for look in seen])
 
-    generations = len(workbench.server.records("generation")) - generations
-    spent = workbench.server.records("cost")[costs:]
+    generations = len(record.entries("generation")) - generations
+    spent = record.entries("cost")[costs:]
     report = {
         "keystrokes": len(TYPED),
         "requests": len(workbench.requests()),
@@ -48,7 +55,7 @@ def test_sixty_characters_at_ten_a_second(workbench: Workbench, record_testsuite
     assert 0 < generations <= len(TYPED) // 2
 
 
-def test_cursors_on_lines_alike_get_the_same_text(workbench: Workbench):
+def test_cursors_on_equal_lines_get_the_same_text(workbench: Workbench) -> None:
     body = "(items):\n    total = 0\n    for item in items:\n        HERE\n    return total\n\n\n"
     text = f"def first{body}def second{body}"
     workbench.open("cursors.py", text.replace("HERE", "█HERE", 1))
@@ -60,7 +67,7 @@ def test_cursors_on_lines_alike_get_the_same_text(workbench: Workbench):
     assert workbench.saved() == text.replace("HERE", "total +" + ghost.text)
 
 
-def test_cursors_on_other_lines_are_not_asked_for(workbench: Workbench):
+def test_no_request_is_sent_for_cursors_on_different_lines(workbench: Workbench) -> None:
     workbench.open("differing.py", "█\nprint(\n\n")
     workbench.press("Shift+Alt+ArrowDown")
     workbench.type("# one two three four five six ")

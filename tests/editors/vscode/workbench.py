@@ -1,4 +1,4 @@
-"""A window of VS Code as a user has it: keys go in, what is on the screen comes out."""
+"""A window of VS Code: type keys, and read what is on the screen."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from playwright.sync_api import Page
 from .code_server import CodeServer
 
 T = TypeVar("T")
+INLINE = "textDocument/inlineCompletion"
 LONG_S = 120.0
-"""How long to wait for what must come; a busy machine is slow."""
+"""Longest wait for an expected change; long, because a busy machine is slow."""
 
-# Ghost text on the cursor's line is part of the line; further lines are in a widget of their own below it.
+# Ghost text on the cursor's line is part of the line; its other lines are in a separate widget below.
 _SCREEN = """() => {
   const GHOST = ".ghost-text-decoration, .ghost-text-decoration-preview";
   const plain = (node) => node.textContent.replaceAll("\\u00a0", " ").replace(/[\\u200b\\u200c]/g, "");
@@ -26,11 +27,11 @@ _SCREEN = """() => {
   const cursor = editor?.querySelector(".cursors-layer .cursor");
   if (!cursor) return null;
   const lines = [...editor.querySelectorAll(".view-lines > .view-line")];
-  const line = lines.find((one) => one.style.top === cursor.style.top)?.cloneNode(true);
+  const line = lines.find((candidate) => candidate.style.top === cursor.style.top)?.cloneNode(true);
   if (!line) return null;
   const inline = [...line.querySelectorAll(GHOST)];
   const below = [...editor.querySelectorAll(".suggest-preview-text .view-line")];
-  inline.forEach((one) => one.remove());
+  inline.forEach((span) => span.remove());
   return {
     line: plain(line),
     ghost: [inline.map(plain).join(""), ...below.map(plain)],
@@ -43,7 +44,7 @@ _STATUS = """() => {
   const item = document.querySelector("[id*='fimLsp.status']");
   return {
     text: item.innerText.trim(),
-    icons: [...item.querySelectorAll(".codicon")].map((one) => one.className).join(" "),
+    icons: [...item.querySelectorAll(".codicon")].map((icon) => icon.className).join(" "),
     about: (item.querySelector("[aria-label]") ?? item).getAttribute("aria-label") ?? "",
     class: item.className,
   };
@@ -63,7 +64,7 @@ _WATCH = f"""() => {{
 
 @frozen
 class Ghost:
-    """Ghost text as it is on the screen."""
+    """Ghost text on the screen."""
 
     line: str
     """The text of the cursor's line without the ghost."""
@@ -75,7 +76,7 @@ class Ghost:
 
 
 class Workbench:
-    """One window; files are opened, typed into and saved by keys alone."""
+    """A window. Files are opened, edited and saved by keys only."""
 
     def __init__(self, page: Page, server: CodeServer) -> None:
         self.page = page
@@ -84,39 +85,39 @@ class Workbench:
         self.changed: dict[str, Any] = {}
 
     def load(self) -> None:
-        """Open the workspace and wait for the editor's parts."""
+        """Open the workspace, and wait until the extension is active."""
         folder = quote(str(self.server.workspace))
         self.page.goto(f"http://{self.server.address}/?folder={folder}", timeout=LONG_S * 1000)
         self.page.wait_for_selector("#fimLsp\\.status, [id*='fimLsp.status']", timeout=LONG_S * 1000)
 
-    def wake(self) -> None:
-        """Type until the server is asked for the first time.
+    def type_until_requested(self) -> None:
+        """Type until the first request is sent.
 
-        VS Code makes what shows inline suggestions in an idle moment after the first editor opened, which on
-        a busy machine is seconds later; what is typed before then asks for nothing.
+        VS Code creates the part that requests inline suggestions when it is idle after the first editor was
+        opened. On a busy machine that takes seconds, and typing before that sends no request.
         """
         self.open("first.py")
 
-        def asked() -> bool:
+        def requested() -> bool:
             self.type("x")
             self.page.wait_for_timeout(1000)
             return bool(self.requests())
 
-        self.until(asked, "a request for what is typed")
+        self.until(requested, "a request")
         self.close()
 
     def open(self, name: str, marked: str = "█", newline: str = "\n") -> None:
-        """Write a file, open it, and put the cursor where the mark is."""
+        """Write a file, open it, and put the cursor at █."""
         before, _, after = marked.partition("█")
         self.file = self.server.workspace / name
         self.file.write_text(before + after, encoding="utf-8", newline=newline)
         self.press("Control+p")
         box = self.page.wait_for_selector(".quick-input-widget input[type=text]")
         assert box is not None
-        # Line and column in the name; columns count UTF-16 units.
+        # Line and column follow the name; columns count UTF-16 units.
         row, column = before.count("\n") + 1, len(before.rpartition("\n")[2].encode("utf-16-le")) // 2 + 1
         box.fill(f"{self.file}:{row}:{column}")
-        # Enter does nothing before the file was found.
+        # Enter does nothing until the file is found.
         found = f".quick-input-list .monaco-list-row[aria-label*='{self.file.name}']"
         self.page.wait_for_selector(found, timeout=LONG_S * 1000)
         self.press("Enter")
@@ -124,7 +125,7 @@ class Workbench:
         self.page.wait_for_selector(open_file, timeout=LONG_S * 1000)
 
     def close(self) -> None:
-        """Close the file without saving, and what was said about it."""
+        """Close the file without saving it, and the notifications."""
         self.press("Escape")
         self.press("Control+Alt+Shift+c")
         self.press("Control+Alt+Shift+w")
@@ -138,12 +139,12 @@ class Workbench:
             self.page.keyboard.press(key)
 
     def ghost(self) -> Ghost | None:
-        """The ghost text on the screen, if there is any."""
+        """Return the shown ghost text, or None."""
         screen = self.page.evaluate(_SCREEN)
         return Ghost(screen["line"], tuple(screen["ghost"])) if screen and screen["shown"] else None
 
     def wait_for_ghost(self) -> Ghost:
-        """Ghost text that stays: two looks that find the same."""
+        """Wait for ghost text that stays: the same one in two looks."""
 
         def steady() -> Ghost | None:
             first = self.ghost()
@@ -156,61 +157,62 @@ class Workbench:
         self.until(lambda: self.ghost() is None, "no ghost text")
 
     def watch(self) -> None:
-        """Begin to note every ghost text that any frame shows."""
+        """Begin to record the ghost text of every frame."""
         self.page.evaluate(_WATCH)
 
     def seen(self) -> list[Ghost]:
-        """End watching; what was shown, in order."""
+        """Stop recording, and return each ghost text once, in order."""
         self.page.evaluate("() => cancelAnimationFrame(window.watching)")
-        return [Ghost(one["line"], tuple(one["ghost"])) for one in self.page.evaluate("() => window.seen")]
+        return [Ghost(look["line"], tuple(look["ghost"])) for look in self.page.evaluate("() => window.seen")]
 
     def saved(self) -> str:
-        """Save, and read the file as it is, line ends included."""
+        """Save the file, and return its text with its line ends."""
         self.press("Control+s")
         self.page.wait_for_function("!document.querySelector('.tab.active.dirty')")
         return self.file.read_bytes().decode("utf-8")
 
     def status(self) -> dict[str, str]:
-        """The item in the status bar: its words, its icons, its tooltip, all of one moment."""
+        """Return the status bar item's text, icons, tooltip and class."""
         found: dict[str, str] = self.page.evaluate(_STATUS)
         return found
 
     def wait_for_status(self, words: str) -> dict[str, str]:
-        """Wait until the status bar's item says something."""
+        """Wait until the status bar item's tooltip contains some words."""
         return self.until(
             lambda: status if words in (status := self.status())["about"] else None,
             lambda: f"{words!r} in the status bar, not {self.status()}",
         )
 
     def notifications(self) -> str:
+        """Return the text of all notifications."""
         return "\n".join(self.page.locator(_TOAST).all_inner_texts())
 
     def notified(self, words: str) -> str:
-        """Wait for a notification, and return what it says."""
+        """Wait for a notification that contains some words, and return its text."""
 
-        def said() -> str | None:
+        def look() -> str | None:
             texts = self.page.locator(_TOAST).all_inner_texts()
             return next((text for text in texts if words in text), None)
 
-        return self.until(said, lambda: f"a notification of {words!r}, not {self.notifications()!r}")
+        return self.until(look, lambda: f"a notification of {words!r}, not {self.notifications()!r}")
 
     def answer(self, words: str, button: str) -> None:
-        """Press a button of a notification."""
+        """Press a button of the notification that contains some words."""
         self.notified(words)
         toast = self.page.locator(_TOAST, has_text=words).first
         toast.get_by_role("button", name=button, exact=True).click()
 
     def entries(self) -> list[str]:
-        """Wait for a picker, and return its rows' words."""
+        """Wait for a picker, and return the texts of its rows."""
         self.page.wait_for_selector(_ROW, timeout=LONG_S * 1000)
         return [text.replace("\n", " ") for text in self.page.locator(_ROW).all_inner_texts()]
 
     def pick(self, words: str) -> None:
-        """Choose an entry of a picker, the menu for example, once it is there."""
+        """Wait for an entry of a picker, and choose it."""
         self.page.locator(_ROW, has_text=words).first.click(timeout=LONG_S * 1000)
 
     def choose_file(self, file: Path) -> None:
-        """Name a file in the file dialog, once that has shown where it begins."""
+        """Choose a file in the file dialog, once it shows its folder."""
         box = self.page.locator(".quick-input-widget input[type=text]").first
         self.until(lambda: box.input_value().startswith("/") and self.entries(), "a file dialog")
         box.fill(str(file))
@@ -218,12 +220,12 @@ class Workbench:
         self.press("Enter")
 
     def menu(self, words: str) -> None:
-        """Choose an entry of the extension's menu."""
+        """Open the extension's menu and choose an entry."""
         self.press("Control+Alt+Shift+m")
         self.pick(words)
 
     def until(self, look: Callable[[], T | None], what: str | Callable[[], str]) -> T:
-        """Look again and again until there is something."""
+        """Call ``look`` until it returns a true value, and return that."""
         deadline = time.monotonic() + LONG_S
         while time.monotonic() < deadline:
             if found := look():
@@ -232,12 +234,12 @@ class Workbench:
         raise AssertionError(f"waited {LONG_S:.0f} s for {what if isinstance(what, str) else what()}")
 
     def settings(self, **extra: Any) -> None:
-        """Change the settings, and wait until the server has them; dots are two underscores."""
+        """Set the workspace's settings, and wait until the server has them; ``__`` in a name is a dot."""
         settings = {key.replace("__", "."): value for key, value in extra.items()}
-        applied = len(self.server.records("settings"))
+        record, fetched = self.server.record, self.server.record.settings_fetched()
         self.server.settings(settings)
         if self._for_server(settings) != self._for_server(self.changed):
-            self.until(lambda: len(self.server.records("settings")) > applied, "the new settings")
+            self.until(lambda: record.settings_fetched() > fetched, "the new settings")
         self.changed = settings
 
     @staticmethod
@@ -245,9 +247,11 @@ class Workbench:
         return {key: value for key, value in settings.items() if key.startswith("fimLsp.")}
 
     def requests(self) -> list[dict[str, Any]]:
-        """Requests about the file that is open."""
+        """Return the parameters of the requests for the open file."""
         return [
-            one for one in self.server.records("request") if one["uri"].endswith("/" + quote(self.file.name))
+            params
+            for params in self.server.record.sent_of(INLINE)
+            if params["textDocument"]["uri"].endswith("/" + quote(self.file.name))
         ]
 
     def screenshot(self, path: Path) -> None:
@@ -255,6 +259,6 @@ class Workbench:
         self.page.screenshot(path=str(path))
 
 
-def told(value: Any) -> str:
-    """A value as a failing assertion should show it."""
+def as_text(value: Any) -> str:
+    """Format a value for the message of a failed assertion."""
     return json.dumps(value, ensure_ascii=False, indent=1)

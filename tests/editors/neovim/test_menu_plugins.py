@@ -1,6 +1,6 @@
-"""Beside nvim-cmp and blink.cmp, which draw completion menus of their own.
+"""The plugin together with nvim-cmp and blink.cmp, which draw their own completion menus.
 
-Neither is on a package index: ``FIM_LSP_NVIM_PLUGINS`` names a folder that holds checkouts of them, named
+Neither is on a package index: ``FIM_LSP_NVIM_PLUGINS`` names a folder with checkouts of them, named
 ``nvim-cmp`` and ``blink.cmp``. Without it these tests are skipped.
 """
 
@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.editors.neovim.conftest import SETTINGS
-from tests.editors.neovim.editor import Editor, server_command, start
+from tests.editors.neovim.editor import Editor, plugin_options, start
 from tests.editors.neovim.test_suggesting import SUM
 
 PLUGINS = os.environ.get("FIM_LSP_NVIM_PLUGINS", "")
@@ -40,29 +39,30 @@ LAZILY = "vim.api.nvim_create_autocmd('InsertEnter', {{ once = true, callback = 
 
 
 @pytest.fixture(params=[(menu, when) for menu in MENUS for when in ("before", "lazily")], ids="-".join)
-def beside(way: tuple[str, str], request: pytest.FixtureRequest, fresh: Path) -> Iterator[tuple[Editor, str]]:
-    """An editor with a menu plugin, set up before this one or when insert mode is first entered."""
+def editor_with_menu(
+    variant: tuple[str, str], request: pytest.FixtureRequest, folder: Path
+) -> Iterator[tuple[Editor, str]]:
+    """An editor with a menu plugin, and the expression that is true while its menu is open.
+
+    The menu plugin is loaded before this plugin, or at the first InsertEnter.
+    """
     menu, when = request.param
     checkout = Path(PLUGINS) / menu
     if not PLUGINS or not checkout.is_dir():
         pytest.skip(f"no checkout of {menu}")
-    nvim, display = way
-    options = {
-        "cmd": server_command(fresh / "wire.jsonl"),
-        "settings": SETTINGS,
-        "display": "auto" if display == "native" else display,
-    }
+    nvim, display = variant
+    options = plugin_options(folder, display)
     setup, visible = MENUS[menu]
     setup = LAZILY.format(setup) if when == "lazily" else setup
     init = f"vim.opt.runtimepath:prepend({str(checkout)!r})\n{setup}"
-    with start(nvim, fresh, options, init=init, display=display) as editor:
+    with start(nvim, folder, options, init=init, display=display) as editor:
         yield editor, visible
 
 
-def test_a_menu_has_the_screen_and_tab_until_it_closes(beside: tuple[Editor, str]) -> None:
-    editor, visible = beside
+def test_an_open_menu_hides_ghost_text_and_gets_tab(editor_with_menu: tuple[Editor, str]) -> None:
+    editor, visible = editor_with_menu
     editor.open("subtle = substance = 1\n" + SUM)
-    editor.type("<Esc>A(")  # nvim-cmp maps its keys where insert mode is entered, once it is set up
+    editor.type("<Esc>A(")  # nvim-cmp maps its keys at the first InsertEnter after its set-up
     editor.wait_ghost()
     editor.type("sub")
     editor.wait("a menu", lambda: editor.lua(visible), 20)
@@ -70,6 +70,6 @@ def test_a_menu_has_the_screen_and_tab_until_it_closes(beside: tuple[Editor, str
     assert not editor.acceptable
     editor.type("<C-e>")
     editor.wait("no menu", lambda: not editor.lua(visible), 20)
-    wanted = editor.with_inserted(editor.wait_ghost())
+    expected = editor.with_inserted(editor.wait_ghost())
     editor.type("<Tab>")
-    editor.wait_text(wanted)
+    editor.wait_text(expected)

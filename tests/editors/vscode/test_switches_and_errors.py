@@ -1,4 +1,4 @@
-"""What happens around a suggestion: switches, settings, errors, a server that dies, files kept out."""
+"""Switches, settings, errors, a crash of the server, ignored files, and the pages of the extension."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ pytestmark = pytest.mark.timeout(900)
 WEEK = "days = [\n    'Monday',\n    'Tuesday',\n    █\n]\n"
 
 
-def type_in_vain(workbench: Workbench) -> None:
-    """Type where nothing may be asked."""
+def type_without_a_request(workbench: Workbench) -> None:
+    """Type, and check that no request is sent."""
     workbench.type("'Wed")
     workbench.page.wait_for_timeout(2000)
     assert workbench.ghost() is None
     assert workbench.requests() == []
 
 
-def test_off_until_the_window_closes_and_on_again(workbench: Workbench):
+def test_completions_are_turned_off_and_on_for_the_session(workbench: Workbench) -> None:
     workbench.open("session.py", WEEK)
     workbench.press("Shift+Alt+\\")
     try:
         off = workbench.wait_for_status("off until this window closes")
-        type_in_vain(workbench)
+        type_without_a_request(workbench)
     finally:
         workbench.press("Shift+Alt+\\")
     assert "circle-slash" in off["icons"]
@@ -39,21 +39,21 @@ def test_off_until_the_window_closes_and_on_again(workbench: Workbench):
     assert workbench.wait_for_ghost().text
 
 
-def test_settings_are_live_without_a_reload(workbench: Workbench):
+def test_a_setting_applies_to_the_next_request(workbench: Workbench) -> None:
     workbench.open("settings.py", WEEK)
     workbench.settings(fimLsp__sampling__maxTokens=7)
     workbench.type("'Wed")
     workbench.wait_for_ghost()
-    generations = workbench.server.records("generation")
+    generations = workbench.server.record.entries("generation")
     assert generations[-1]["max_tokens"] == 7
     assert generations[-1]["pid"] == generations[0]["pid"], "the server must not have been restarted"
 
 
-def test_off_for_one_language(workbench: Workbench):
+def test_completions_are_turned_off_for_a_language(workbench: Workbench) -> None:
     workbench.settings(fimLsp__completion__disabledLanguages=["python"])
     workbench.open("language.py", WEEK)
     workbench.wait_for_status("off for python")
-    type_in_vain(workbench)
+    type_without_a_request(workbench)
     workbench.close()
     workbench.open("language.js", WEEK)
     workbench.wait_for_status("Ready")
@@ -62,53 +62,51 @@ def test_off_for_one_language(workbench: Workbench):
 
 
 @pytest.mark.parametrize("name", ["secret.py", "private/key.py"], ids=["by git", "by .fimignore"])
-def test_nothing_is_asked_in_an_ignored_file(workbench: Workbench, name: str):
+def test_no_request_is_sent_for_an_ignored_file(workbench: Workbench, name: str) -> None:
     workbench.open(name, WEEK)
     workbench.wait_for_status("it is ignored")
-    type_in_vain(workbench)
+    type_without_a_request(workbench)
 
 
-def test_nothing_is_offered_where_secrets_are_kept(workbench: Workbench):
+def test_no_suggestion_in_a_file_with_secrets(workbench: Workbench) -> None:
     workbench.open(".env", "TOKEN_ONE=1\nTOKEN_TWO=2\n█")
-    generations = len(workbench.server.records("generation"))
+    generations = len(workbench.server.record.entries("generation"))
     workbench.type("TOKEN_THREE")
     workbench.page.wait_for_timeout(2000)
     assert workbench.ghost() is None
-    assert len(workbench.server.records("generation")) == generations
+    assert len(workbench.server.record.entries("generation")) == generations
 
 
-def test_a_killed_server_comes_back_in_mid_typing(workbench: Workbench):
+def test_a_server_killed_while_typing_is_restarted(workbench: Workbench) -> None:
     workbench.open("killed.py", WEEK)
     workbench.type("'We")
-    before = workbench.server.records("initialized")[-1]["pid"]
+    before = workbench.server.record.server_pids()[-1]
     os.kill(before, signal.SIGKILL)
     workbench.type("d")
-    workbench.until(
-        lambda: workbench.server.records("initialized")[-1]["pid"] != before, "another server process"
-    )
+    workbench.until(lambda: workbench.server.record.server_pids()[-1] != before, "another server process")
     workbench.wait_for_status("Ready")
     workbench.type("n")
     ghost = workbench.wait_for_ghost()
     workbench.press("Tab")
     workbench.wait_for_none()
     assert workbench.saved() == WEEK.replace("█", "'Wedn" + ghost.text)
-    assert workbench.server.records("generation")[-1]["pid"] != before
+    assert workbench.server.record.entries("generation")[-1]["pid"] != before
 
 
-def test_an_error_is_shown_and_mended(workbench: Workbench):
+def test_an_error_is_shown_until_the_setting_is_corrected(workbench: Workbench) -> None:
     workbench.settings(fimLsp__model__name="/nowhere/model.gguf")
     status = workbench.wait_for_status("does not exist")
     assert "codicon-error" in status["icons"]
     assert "error" in status["class"]
     assert "does not exist" in workbench.notifications()
-    workbench.open("mended.py", WEEK)
+    workbench.open("corrected.py", WEEK)
     workbench.settings()
     workbench.wait_for_status("Ready")
     workbench.type("'Wed")
     assert workbench.wait_for_ghost().text
 
 
-def test_a_model_that_is_not_here_is_offered_but_never_fetched_unasked(workbench: Workbench):
+def test_a_missing_model_is_offered_and_not_fetched_without_consent(workbench: Workbench) -> None:
     workbench.settings(fimLsp__model__name="qwen2.5-coder-7b")
     status = workbench.wait_for_status("The model qwen2.5-coder-7b is not here yet")
     assert "no model" in status["text"]
@@ -117,7 +115,7 @@ def test_a_model_that_is_not_here_is_offered_but_never_fetched_unasked(workbench
     workbench.screenshot(PICTURES / "no-model.png")
 
 
-def test_the_menu_has_every_switch_and_tool(workbench: Workbench):
+def test_the_menu_has_every_switch_and_tool(workbench: Workbench) -> None:
     workbench.open("menu.py", WEEK)
     workbench.press("Control+Alt+Shift+m")
     workbench.page.wait_for_selector(".quick-input-list .monaco-list-row")
@@ -134,7 +132,7 @@ def test_the_menu_has_every_switch_and_tool(workbench: Workbench):
         assert words in entries
 
 
-def test_why_this_suggestion_is_a_page(workbench: Workbench):
+def test_why_this_suggestion_opens_a_page(workbench: Workbench) -> None:
     workbench.open("why.py", WEEK)
     workbench.type("'Wed")
     workbench.wait_for_ghost()
@@ -150,7 +148,7 @@ def test_why_this_suggestion_is_a_page(workbench: Workbench):
 
 
 @pytest.mark.parametrize("theme", ["Default Dark Modern", "Default Light Modern"])
-def test_ghost_text_is_legible(workbench: Workbench, theme: str):
+def test_ghost_text_is_legible(workbench: Workbench, theme: str) -> None:
     workbench.settings(workbench__colorTheme=theme)
     workbench.open("theme.py", "def total(numbers):\n    result = 0\n█\n    return result\n")
     workbench.type("    for number in numbers:\n")
@@ -167,7 +165,7 @@ def test_ghost_text_is_legible(workbench: Workbench, theme: str):
 
 
 def contrast(front: str, back: str) -> float:
-    """WCAG 2.2's contrast ratio of two CSS colours, the front one laid over the back one."""
+    """Return WCAG 2.2's contrast ratio of two CSS colours, the first one drawn over the second."""
     red, green, blue, *alpha = (float(part) for part in front[front.index("(") + 1 : -1].split(","))
     under = [float(part) for part in back[back.index("(") + 1 : -1].split(",")[:3]]
     part = alpha[0] if alpha else 1.0
