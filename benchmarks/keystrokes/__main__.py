@@ -15,14 +15,14 @@ from typing import Any
 import psutil
 from attrs import evolve
 
-from benchmarks.keystrokes.measurement import PEERS, Plan, measure
+from benchmarks.keystrokes.measurement import PEERS, BenchmarkPlan, measure
 from benchmarks.keystrokes.memory import measure_memory, write_memory
-from benchmarks.keystrokes.report import Results, markdown, write_report
+from benchmarks.keystrokes.report import BenchmarkResults, markdown, write_report
 from benchmarks.keystrokes.server import find_server
 from fim_lsp.errors import FimLspError
 
-_SHORT = Plan(
-    models=Plan().models[:1],
+_SHORT = BenchmarkPlan(
+    models=BenchmarkPlan().models[:1],
     peers=("fim-lsp",),
     lengths=(512,),
     keys=20,
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _measure(plan: Plan) -> Results:
+async def _measure(plan: BenchmarkPlan) -> BenchmarkResults:
     """Write the report after each part, so that a run that is ended early was not in vain."""
     about = _about(plan)
     async for results in measure(plan):
@@ -63,7 +63,7 @@ async def _measure(plan: Plan) -> Results:
     return results
 
 
-def _about(plan: Plan) -> dict[str, Any]:
+def _about(plan: BenchmarkPlan) -> dict[str, Any]:
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "physical_cores": psutil.cpu_count(logical=False),
@@ -79,8 +79,8 @@ def _about(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _plan(chosen: argparse.Namespace) -> Plan:
-    plan = _SHORT if chosen.short else Plan()
+def _plan(chosen: argparse.Namespace) -> BenchmarkPlan:
+    plan = _SHORT if chosen.short else BenchmarkPlan()
     given: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in vars(chosen).items()
@@ -95,7 +95,7 @@ def _plan(chosen: argparse.Namespace) -> Plan:
 
 
 def _parser() -> argparse.ArgumentParser:
-    plan = Plan()
+    plan = BenchmarkPlan()
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.keystrokes",
         description="Replay a typist against fim-lsp and llama-server, and compare.",

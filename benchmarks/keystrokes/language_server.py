@@ -13,9 +13,9 @@ from typing import Any
 from attrs import define, field
 from lsprotocol import types
 
-from benchmarks.keystrokes.peers import Answer, Workload
+from benchmarks.keystrokes.peers import PeerAnswer, Workload
 from benchmarks.keystrokes.processes import ProcessTree, children
-from benchmarks.keystrokes.sources import SourceFile
+from benchmarks.keystrokes.sources import TypedFile
 from fim_lsp.commands.serve import command_line
 from fim_lsp.lsp.client import HeadlessEditor, start_editor
 from fim_lsp.lsp.documents import offset_at, units
@@ -26,7 +26,7 @@ _FOLDER = Path("/keystrokes")
 
 
 @define
-class _Open:
+class _OpenFile:
     """A file as the editor has it."""
 
     uri: str
@@ -41,12 +41,12 @@ class LanguageServer:
 
     processes: ProcessTree
     _editor: HeadlessEditor
-    _files: list[_Open] = field(factory=list)
+    _files: list[_OpenFile] = field(factory=list)
     _current: int = 0
     _last: types.InlineCompletionItem | None = None
     _ids: Iterator[int] = field(factory=itertools.count)
 
-    def open(self, files: Sequence[SourceFile]) -> None:
+    def open(self, files: Sequence[TypedFile]) -> None:
         """Close what was open and open these."""
         client = self._editor.client
         for file in self._files:
@@ -54,7 +54,7 @@ class LanguageServer:
             client.text_document_did_close(types.DidCloseTextDocumentParams(identifier))
         # Other names each time, so that no suggestion of a former round can be remembered for them.
         sitting = _FOLDER / str(next(self._ids))
-        self._files = [_Open((sitting / file.name).as_uri(), file.text) for file in files]
+        self._files = [_OpenFile((sitting / file.name).as_uri(), file.text) for file in files]
         for open_file in self._files:
             item = types.TextDocumentItem(open_file.uri, "python", open_file.version, open_file.text)
             client.text_document_did_open(types.DidOpenTextDocumentParams(item))
@@ -70,7 +70,7 @@ class LanguageServer:
             self._editor.client.text_document_did_change(params)
         current.text, current.cursor = text, cursor
 
-    async def suggest(self) -> Answer:
+    async def suggest(self) -> PeerAnswer:
         """Ask as an editor does while the user types; a cancel is sent on as ``$/cancelRequest``."""
         file = self._files[self._current]
         position = _position(file.text, file.cursor)
@@ -97,7 +97,7 @@ class LanguageServer:
         # What of the wait was not decoding: transport, debounce, queue, prefill. A generation that was
         # joined may have begun before the request.
         ttft_ms = max(0.0, shown_ms - timings["decodeMs"])
-        return Answer(
+        return PeerAnswer(
             _ghost(self._last, file),
             ttft_ms,
             shown_ms,
@@ -155,7 +155,7 @@ def _position(text: str, offset: int) -> types.Position:
     return types.Position(text.count("\n", 0, offset), units(text[start:offset], _UTF16))
 
 
-def _ghost(item: types.InlineCompletionItem | None, file: _Open) -> str:
+def _ghost(item: types.InlineCompletionItem | None, file: _OpenFile) -> str:
     """The part of an item that appears behind the cursor."""
     if item is None:
         return ""

@@ -17,9 +17,9 @@ from attrs import define, field, frozen
 
 from benchmarks.keystrokes.llama_vim import Hints, LocalContext, infill_prompt, limits, local_context
 from benchmarks.keystrokes.own_layout import OwnLayout
-from benchmarks.keystrokes.peers import Answer, OpenPeer, PeerName, Workload
+from benchmarks.keystrokes.peers import OpenPeer, PeerAnswer, PeerName, Workload
 from benchmarks.keystrokes.processes import ProcessTree
-from benchmarks.keystrokes.sources import SourceFile
+from benchmarks.keystrokes.sources import TypedFile
 from fim_lsp.errors import FimLspError
 
 _LOADING_S = 300.0
@@ -57,7 +57,7 @@ class LlamaServer:
     _at: tuple[int, str, int] = (0, "", 0)
     _shown: str = ""
 
-    def open(self, files: Sequence[SourceFile]) -> None:
+    def open(self, files: Sequence[TypedFile]) -> None:
         """Begin anew; the server's own cache stays, as it would."""
         self._names = tuple(file.name for file in files)
         self._hints = Hints()
@@ -67,20 +67,20 @@ class LlamaServer:
         """Note where the cursor is; a server that knows no documents has nothing to be told."""
         self._at = (file, text, cursor)
 
-    async def suggest(self) -> Answer:
+    async def suggest(self) -> PeerAnswer:
         """Show what is remembered at once, and ask in any case unless exactly this was asked before."""
         asked = time.perf_counter()
         context = local_context(*self._at[1:])
         self._shown = self._hints.find(context)
         found_ms = (time.perf_counter() - asked) * 1000
         if not context.asks or self._hints.known(context):
-            return Answer(self._shown, found_ms, found_ms, 0, remembered=True)
+            return PeerAnswer(self._shown, found_ms, found_ms, 0, remembered=True)
         came = await self._ask(context, *self._at, ahead=False)
         self._hints.put(context, came.content)
         if self._shown:
-            return Answer(self._shown, found_ms, found_ms, came.evaluated, remembered=True)
+            return PeerAnswer(self._shown, found_ms, found_ms, came.evaluated, remembered=True)
         self._shown = came.content
-        return Answer(came.content, came.first_ms, came.shown_ms, came.evaluated)
+        return PeerAnswer(came.content, came.first_ms, came.shown_ms, came.evaluated)
 
     async def idle(self, ms: float) -> int:
         """Ask ahead for the text after the suggestion, as far as the user's look allows."""

@@ -12,14 +12,14 @@ from attrs import field, frozen
 
 from benchmarks.keystrokes.language_server import open_language_server
 from benchmarks.keystrokes.llama_server import PeerError, llama_server
-from benchmarks.keystrokes.measures import Conditions, condense
+from benchmarks.keystrokes.measures import RunConditions, condense
 from benchmarks.keystrokes.own_layout import OwnLayout
 from benchmarks.keystrokes.peers import OpenPeer, Peer, PeerName, Workload
 from benchmarks.keystrokes.processes import busy
 from benchmarks.keystrokes.random_model import SHAPES, write_random_model
 from benchmarks.keystrokes.replay import Replay, replay
-from benchmarks.keystrokes.report import Results
-from benchmarks.keystrokes.sources import SourceFile, source_pair
+from benchmarks.keystrokes.report import BenchmarkResults
+from benchmarks.keystrokes.sources import TypedFile, source_pair
 from benchmarks.keystrokes.traces import Event, Trace, record_trace
 from fim_lsp.engine_factory import open_engine
 from fim_lsp.models.store import ModelStore
@@ -34,11 +34,11 @@ PEERS: tuple[PeerName, ...] = ("fim-lsp", "infill", "infill-spm", "completion")
 BASE = "smollm2-135m"
 """Whose tokenizer the random models have."""
 _LINE = "def warm_up():\n    return "
-_WARM_UP = Trace((SourceFile("warm_up.py", _LINE),), (Event("open", 0, _LINE, len(_LINE), after_ms=0.0),))
+_WARM_UP = Trace((TypedFile("warm_up.py", _LINE),), (Event("open", 0, _LINE, len(_LINE), after_ms=0.0),))
 
 
 @frozen
-class Plan:
+class BenchmarkPlan:
     """What to measure."""
 
     models: tuple[str, ...] = (BASE, *SHAPES)
@@ -68,7 +68,7 @@ class Plan:
 
 
 @frozen
-class Subject:
+class PromptedModel:
     """A model, and what it takes to prompt it."""
 
     workload: Workload
@@ -78,13 +78,13 @@ class Subject:
     """With the layout that the server decides on for it."""
 
 
-async def measure(plan: Plan) -> AsyncIterator[Results]:
+async def measure(plan: BenchmarkPlan) -> AsyncIterator[BenchmarkResults]:
     """Measure everything, and give the results so far after each length under each load.
 
     Raises:
         FimLspError: a model, a source file or llama-server is missing, or a peer failed.
     """
-    found: dict[Conditions, list[Replay]] = {}
+    found: dict[RunConditions, list[Replay]] = {}
     for model in plan.models:
         lengths, keys = plan.sizes(model)
         label = Path(model).stem if model.endswith(".gguf") else model
@@ -95,13 +95,13 @@ async def measure(plan: Plan) -> AsyncIterator[Results]:
                 async with open_peers(plan, prompted) as peers:
                     with busy(spinning):
                         async for name, one in _rounds(peers, traces, plan.pace):
-                            conditions = Conditions(name, label, length, spinning > 0)
+                            conditions = RunConditions(name, label, length, spinning > 0)
                             found.setdefault(conditions, []).append(one)
-                yield Results({}, [condense(*each) for each in found.items()], found)
+                yield BenchmarkResults({}, [condense(*each) for each in found.items()], found)
 
 
 @contextmanager
-def subject(plan: Plan, name: str) -> Iterator[Subject]:
+def subject(plan: BenchmarkPlan, name: str) -> Iterator[PromptedModel]:
     """Find or write a model, and open its tokenizer and template as the server would."""
     store = ModelStore(models_folder())
     if name in SHAPES:
@@ -122,13 +122,13 @@ def subject(plan: Plan, name: str) -> Iterator[Subject]:
         )
         template = choose_template(engine.info, engine.tokenizer, None).template
         asked = PromptSettings(max_tokens=plan.prompt_tokens, layout=plan.layout)  # type: ignore[arg-type]
-        yield Subject(workload, template, engine.tokenizer, decided(asked, engine.info))
+        yield PromptedModel(workload, template, engine.tokenizer, decided(asked, engine.info))
     finally:
         engine.close()
 
 
 @asynccontextmanager
-async def open_peers(plan: Plan, prompted: Subject) -> AsyncIterator[dict[PeerName, Peer]]:
+async def open_peers(plan: BenchmarkPlan, prompted: PromptedModel) -> AsyncIterator[dict[PeerName, Peer]]:
     """Start every peer and let it answer once, so that all have their weights in memory."""
     async with AsyncExitStack() as stack:
         peers: dict[PeerName, Peer] = {}
@@ -139,7 +139,7 @@ async def open_peers(plan: Plan, prompted: Subject) -> AsyncIterator[dict[PeerNa
         yield peers
 
 
-def _opener(plan: Plan, name: PeerName, prompted: Subject) -> OpenPeer:
+def _opener(plan: BenchmarkPlan, name: PeerName, prompted: PromptedModel) -> OpenPeer:
     if name == "fim-lsp":
         return open_language_server
     if plan.binary is None or prompted.template is None:
@@ -150,7 +150,7 @@ def _opener(plan: Plan, name: PeerName, prompted: Subject) -> OpenPeer:
     return llama_server(plan.binary, name, _markers(prompted), layout, plan.folder)
 
 
-def _markers(prompted: Subject) -> dict[str, int]:
+def _markers(prompted: PromptedModel) -> dict[str, int]:
     """Ids of the FIM tokens, named by hand, because a file that needs our catalog does not tell."""
     template = prompted.template or FimTemplate("none")
     texts = {"pre": template.prefix, "suf": template.suffix, "mid": template.middle}
@@ -158,7 +158,7 @@ def _markers(prompted: Subject) -> dict[str, int]:
     return {key: token for key, token in ids.items() if token is not None}
 
 
-def _traces(plan: Plan, tokenizer: Tokenizer, length: int, keys: int) -> list[Trace]:
+def _traces(plan: BenchmarkPlan, tokenizer: Tokenizer, length: int, keys: int) -> list[Trace]:
     seeds = range(plan.seed, plan.seed + plan.rounds)
     return [
         record_trace(source_pair(length, seed, lambda text: len(tokenizer.encode(text))), keys, seed)

@@ -10,11 +10,11 @@ import numpy as np
 from attrs import asdict, frozen
 
 from benchmarks.keystrokes.peers import PeerName
-from benchmarks.keystrokes.replay import Record, Replay
+from benchmarks.keystrokes.replay import EventResult, Replay
 
 
 @frozen
-class Conditions:
+class RunConditions:
     """Under which a trace was played, and to whom."""
 
     peer: PeerName
@@ -40,7 +40,7 @@ class Spread:
 
 
 @frozen
-class Run:
+class PeerRun:
     """All traces of one peer under the same conditions."""
 
     peer: PeerName
@@ -69,14 +69,14 @@ class Run:
     rss_mb: float
 
 
-def condense(conditions: Conditions, replays: Sequence[Replay]) -> Run:
+def condense(conditions: RunConditions, replays: Sequence[Replay]) -> PeerRun:
     """One row of the results."""
     records = [record for one in replays for record in one.records]
     cpu_s = sum(one.cpu_s for one in replays)
     asked = [record.answer for record in records if not record.answer.remembered]
     accepted = sum(record.accepted_chars for record in records)
     after_accept = [record.evaluated for record in records if record.accepted_chars]
-    return Run(
+    return PeerRun(
         **asdict(conditions),
         ttft_ms=Spread.of([answer.ttft_ms for answer in asked]),
         delay_ms=Spread.of([answer.delay_ms for answer in asked]),
@@ -93,12 +93,12 @@ def condense(conditions: Conditions, replays: Sequence[Replay]) -> Run:
     )
 
 
-def keystrokes(records: Iterable[Record]) -> list[int]:
+def keystrokes(records: Iterable[EventResult]) -> list[int]:
     """Prompt tokens evaluated for each character typed."""
     return [record.evaluated for record in records if record.kind == "type"]
 
 
-def ratios(runs: Sequence[Run], ours: PeerName = "fim-lsp") -> list[dict[str, Any]]:
+def ratios(runs: Sequence[PeerRun], ours: PeerName = "fim-lsp") -> list[dict[str, Any]]:
     """For every other peer's run: how many times ours it took, median by median."""
     of_ours = {(run.model, run.file_tokens, run.busy): run for run in runs if run.peer == ours}
     return [

@@ -8,18 +8,18 @@ from typing import Any
 
 from attrs import evolve
 
-from benchmarks.keystrokes.measurement import Plan, open_peers, subject
+from benchmarks.keystrokes.measurement import BenchmarkPlan, open_peers, subject
 from benchmarks.keystrokes.peers import Peer
-from benchmarks.keystrokes.sources import SourceFile, source_pair
+from benchmarks.keystrokes.sources import TypedFile, source_pair
 
 _SAMPLES = 50
 _PLACES = 8
 _TYPED = "value = read(path)\n"
 _SETTLED = 0.2
-"""Part of the requests after which caches that have a bound are full."""
+"""Share of the requests after which caches that have a bound are full."""
 
 
-async def measure_memory(plan: Plan, requests: int) -> dict[str, Any]:
+async def measure_memory(plan: BenchmarkPlan, requests: int) -> dict[str, Any]:
     """Send so many requests to each peer, and say what its memory did.
 
     The user types a line at one place of a file after another, without pauses. What grows after the first
@@ -44,7 +44,7 @@ def write_memory(found: dict[str, Any], folder: Path) -> Path:
     return path
 
 
-async def _drive(peer: Peer, file: SourceFile, requests: int) -> dict[str, Any]:
+async def _drive(peer: Peer, file: TypedFile, requests: int) -> dict[str, Any]:
     peer.open((file,))
     ends = [number for number, character in enumerate(file.text) if character == "\n"]
     places = [ends[len(ends) * number // _PLACES] for number in range(_PLACES)]

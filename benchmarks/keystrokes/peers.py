@@ -10,13 +10,13 @@ from typing import Literal, Protocol
 from attrs import field, frozen
 
 from benchmarks.keystrokes.processes import ProcessTree
-from benchmarks.keystrokes.sources import SourceFile
+from benchmarks.keystrokes.sources import TypedFile
 
 PeerName = Literal["fim-lsp", "infill", "infill-spm", "completion"]
 
 
 @frozen
-class Answer:
+class PeerAnswer:
     """What the user saw after one event. Times are milliseconds since the request."""
 
     text: str = field(repr=False)
@@ -58,13 +58,13 @@ class Peer(Protocol):
     def processes(self) -> ProcessTree:
         """The server's processes, without the benchmark's own."""
 
-    def open(self, files: Sequence[SourceFile]) -> None:
+    def open(self, files: Sequence[TypedFile]) -> None:
         """Begin a trace; files of former ones are closed and what they left in plugins' caches forgotten."""
 
     def move(self, file: int, text: str, cursor: int) -> None:
         """Tell that a file or the cursor in it changed."""
 
-    async def suggest(self) -> Answer:
+    async def suggest(self) -> PeerAnswer:
         """Ask for a suggestion at the cursor; a cancel interrupts it the way the peer knows."""
 
     async def idle(self, ms: float) -> int:

@@ -8,8 +8,8 @@ import time
 
 from attrs import field, frozen
 
-from benchmarks.keystrokes.peers import Answer, Peer
-from benchmarks.keystrokes.traces import Event, Kind, Part, Trace
+from benchmarks.keystrokes.peers import Peer, PeerAnswer
+from benchmarks.keystrokes.traces import AcceptedPart, Event, EventKind, Trace
 from fim_lsp.errors import FimLspError
 
 _PATIENCE_S = 600.0
@@ -21,11 +21,11 @@ class NoAnswerError(FimLspError):
 
 
 @frozen
-class Record:
+class EventResult:
     """What became of one event that was answered."""
 
-    kind: Kind
-    answer: Answer
+    kind: EventKind
+    answer: PeerAnswer
     ahead: int = 0
     """Prompt tokens evaluated before the request for its sake."""
     cancel_to_next_ms: float | None = None
@@ -46,7 +46,7 @@ class Record:
 class Replay:
     """One trace played to one peer."""
 
-    records: tuple[Record, ...] = field(repr=False)
+    records: tuple[EventResult, ...] = field(repr=False)
     cpu_s: float
     """CPU seconds that the server's processes spent meanwhile."""
     rss_mb: float
@@ -66,7 +66,7 @@ async def replay(peer: Peer, trace: Trace, *, pace: float = 1.0) -> Replay:
     """
     cpu_s = peer.processes.cpu_s()
     peer.open(trace.files)
-    records: list[Record] = []
+    records: list[EventResult] = []
     running: _Running | None = None
     ahead, shown = 0, ""
     for event in trace.events:
@@ -99,8 +99,8 @@ async def replay(peer: Peer, trace: Trace, *, pace: float = 1.0) -> Replay:
 class _Running:
     """A request on its way, and what is known of it before its answer."""
 
-    task: asyncio.Task[Answer]
-    kind: Kind
+    task: asyncio.Task[PeerAnswer]
+    kind: EventKind
     late_ms: float
     """What it took to leave the request before."""
     hasty: bool
@@ -108,7 +108,7 @@ class _Running:
     taken_chars: int
     ahead: int
 
-    async def record(self) -> Record:
+    async def record(self) -> EventResult:
         try:
             answer = await asyncio.wait_for(self.task, _PATIENCE_S)
         except asyncio.TimeoutError:
@@ -117,10 +117,10 @@ class _Running:
                 "Leave the slowest models or peers out.",
             ) from None
         since = self.late_ms + answer.ttft_ms if self.hasty else None
-        return Record(self.kind, answer, self.ahead, since, self.taken_chars)
+        return EventResult(self.kind, answer, self.ahead, since, self.taken_chars)
 
 
-def part_of(suggestion: str, part: Part) -> str:
+def part_of(suggestion: str, part: AcceptedPart) -> str:
     """What an editor inserts when the user takes all, the next line or the next word of a suggestion."""
     if part == "word":
         found = _WORD.match(suggestion)
@@ -141,7 +141,7 @@ def _after(event: Event, shown: str) -> tuple[str, int, str]:
     return text, event.cursor + len(taken), taken
 
 
-async def _leave(running: _Running | None, records: list[Record]) -> None:
+async def _leave(running: _Running | None, records: list[EventResult]) -> None:
     """Interrupt a request that still runs; one that was answered is noted like any other."""
     if running is None:
         return

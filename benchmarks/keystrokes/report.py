@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, frozen
 
-from benchmarks.keystrokes.measures import Conditions, Run, Spread, ratios
+from benchmarks.keystrokes.measures import PeerRun, RunConditions, Spread, ratios
 from benchmarks.keystrokes.replay import Replay
 
 if TYPE_CHECKING:
@@ -22,16 +22,16 @@ _SHAPES = {"fim-lsp": "o", "completion": "s", "infill": "^", "infill-spm": "v"}
 
 
 @frozen
-class Results:
+class BenchmarkResults:
     """Everything that one run of the benchmark found."""
 
     about: Mapping[str, Any]
     """The machine and the workload."""
-    runs: Sequence[Run]
-    replays: Mapping[Conditions, Sequence[Replay]]
+    runs: Sequence[PeerRun]
+    replays: Mapping[RunConditions, Sequence[Replay]]
 
 
-def write_report(results: Results, folder: Path) -> list[Path]:
+def write_report(results: BenchmarkResults, folder: Path) -> list[Path]:
     """Write ``keystrokes.json``, ``keystrokes.md`` and the plots; what was written."""
     folder.mkdir(parents=True, exist_ok=True)
     runs = [asdict(run) for run in results.runs]
@@ -42,13 +42,13 @@ def write_report(results: Results, folder: Path) -> list[Path]:
     return [figures, table, *_plots(results, folder)]
 
 
-def markdown(results: Results) -> str:
+def markdown(results: BenchmarkResults) -> str:
     """A table of every run, and the ratios to ours."""
     facts = "; ".join(f"{key.replace('_', ' ')} {value}" for key, value in results.about.items())
     return "\n".join([*_table(results.runs), "", *_ratio_table(results.runs), "", f"({facts})", ""])
 
 
-def _table(runs: Sequence[Run]) -> list[str]:
+def _table(runs: Sequence[PeerRun]) -> list[str]:
     lines = [
         "| peer | model | file tokens | busy | first token ms, p50 (p95) | shown ms | cancel to next ms "
         "| tokens a keystroke | prefilled after accept | CPU s a character accepted | RSS MB |",
@@ -69,7 +69,7 @@ def _table(runs: Sequence[Run]) -> list[str]:
     return lines
 
 
-def _ratio_table(runs: Sequence[Run]) -> list[str]:
+def _ratio_table(runs: Sequence[PeerRun]) -> list[str]:
     lines = [
         "| medians, in times ours | model | file tokens | busy | first token | shown | cancel to next |",
         "|---|---|---|---|---|---|---|",
@@ -90,7 +90,7 @@ def _value(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
 
 
-def _plots(results: Results, folder: Path) -> list[Path]:
+def _plots(results: BenchmarkResults, folder: Path) -> list[Path]:
     """One file a question, as SVG with text as text; a column for each model."""
     from matplotlib import rc_context
 
@@ -109,7 +109,7 @@ def _plots(results: Results, folder: Path) -> list[Path]:
     return paths
 
 
-def _columns(results: Results) -> tuple[Figure, dict[str, Axes]]:
+def _columns(results: BenchmarkResults) -> tuple[Figure, dict[str, Axes]]:
     from matplotlib.figure import Figure
 
     models = list(dict.fromkeys(run.model for run in results.runs))
@@ -121,7 +121,7 @@ def _columns(results: Results) -> tuple[Figure, dict[str, Axes]]:
     return figure, dict(zip(models, axes, strict=True))
 
 
-def _draw_latency(results: Results) -> Figure:
+def _draw_latency(results: BenchmarkResults) -> Figure:
     """How soon the first token came where the model was asked, over all file lengths."""
     figure, axes = _columns(results)
     for model, axis in axes.items():
@@ -144,13 +144,13 @@ def _draw_latency(results: Results) -> Figure:
     return figure
 
 
-def _draw_first_token(results: Results) -> Figure:
+def _draw_first_token(results: BenchmarkResults) -> Figure:
     return _over_length(
         results, "ms to the first token where the model is asked (median)", 10.0, lambda run: run.ttft_ms.p50
     )
 
 
-def _draw_tokens(results: Results) -> Figure:
+def _draw_tokens(results: BenchmarkResults) -> Figure:
     return _over_length(
         results,
         "prompt tokens evaluated a keystroke (median)",
@@ -159,14 +159,14 @@ def _draw_tokens(results: Results) -> Figure:
     )
 
 
-def _draw_cpu(results: Results) -> Figure:
+def _draw_cpu(results: BenchmarkResults) -> Figure:
     return _over_length(
         results, "CPU seconds a character accepted", 0.01, lambda run: run.cpu_s_per_accepted_char
     )
 
 
 def _over_length(
-    results: Results, y_label: str, linear_below: float, value: Callable[[Run], float | None]
+    results: BenchmarkResults, y_label: str, linear_below: float, value: Callable[[PeerRun], float | None]
 ) -> Figure:
     figure, axes = _columns(results)
     for model, axis in axes.items():

@@ -21,27 +21,27 @@ class SourceError(FimLspError):
 
 
 @frozen
-class SourceFile:
+class TypedFile:
     """A file as it is before anybody types."""
 
     name: str
     text: str = field(repr=False)
 
 
-def source_pair(tokens: int, seed: int, count: CountTokens) -> tuple[SourceFile, SourceFile]:
+def source_pair(tokens: int, seed: int, count: CountTokens) -> tuple[TypedFile, TypedFile]:
     """A file of about ``tokens`` tokens to type in, and another one of that length to switch to.
 
     Raises:
         SourceError: no two modules are that long.
     """
     folder = Path(sysconfig.get_path("stdlib"))
-    found: list[SourceFile] = []
+    found: list[TypedFile] = []
     for number in range(len(_MODULES)):
         module = _MODULES[(seed + number) % len(_MODULES)]
         path = folder / f"{module}.py"
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         if cut := _beginning(text, tokens, count):
-            found.append(SourceFile(path.name, cut))
+            found.append(TypedFile(path.name, cut))
         if len(found) == 2:
             return found[0], found[1]
     raise SourceError(

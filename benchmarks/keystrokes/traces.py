@@ -17,10 +17,10 @@ from typing import Literal
 
 from attrs import define, field, frozen
 
-from benchmarks.keystrokes.sources import SourceFile
+from benchmarks.keystrokes.sources import TypedFile
 
-Kind = Literal["open", "type", "backspace", "pause", "accept", "undo", "jump", "switch"]
-Part = Literal["all", "line", "word"]
+EventKind = Literal["open", "type", "backspace", "pause", "accept", "undo", "jump", "switch"]
+AcceptedPart = Literal["all", "line", "word"]
 
 _PAIRS = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'"}
 _INDENT = 4
@@ -29,7 +29,7 @@ _KEY_MS = (4.9, 0.35)
 _LOOK_MS = 1500.0
 """How long a user looks at a suggestion before taking it."""
 _TYPO, _HASTE = 0.06, 0.25
-"""Part of the keys that are wrong, and of those that the next key follows without waiting for an answer."""
+"""Share of the keys that are wrong, and of those that the next key follows before an answer."""
 _PASSAGE_LINES = 8
 _STATEMENT = re.compile(r"\s+((if|for|while|with|return|raise)\b|(self\.)?\w+ = )")
 """Where a passage may begin: in a function, not in the middle of what it says of itself."""
@@ -39,7 +39,7 @@ _STATEMENT = re.compile(r"\s+((if|for|while|with|return|raise)\b|(self\.)?\w+ = 
 class Event:
     """One act of the user, and the file that it leaves behind."""
 
-    kind: Kind
+    kind: EventKind
     file: int
     """Index into :attr:`Trace.files`."""
     text: str = field(repr=False)
@@ -50,7 +50,7 @@ class Event:
     """Since the answer to the event before was shown, or since that event where it was not waited for."""
     waits: bool = True
     """Whether the user waits for the answer; otherwise the next event interrupts it."""
-    part: Part = "all"
+    part: AcceptedPart = "all"
     """How much of the suggestion is taken."""
 
 
@@ -58,7 +58,7 @@ class Event:
 class Trace:
     """One sitting at two files."""
 
-    files: tuple[SourceFile, ...]
+    files: tuple[TypedFile, ...]
     """As they are opened: the passages to type are missing."""
     events: tuple[Event, ...] = field(repr=False)
 
@@ -68,7 +68,7 @@ class Trace:
         return sum(event.kind == "type" for event in self.events)
 
 
-def record_trace(files: Sequence[SourceFile], keys: int, seed: int) -> Trace:
+def record_trace(files: Sequence[TypedFile], keys: int, seed: int) -> Trace:
     """Type about ``keys`` characters into ``files``, three in five of them at one place.
 
     The order is fixed, what is typed where is drawn: open, type, accept all, type, accept a word, jump, type,
@@ -78,7 +78,7 @@ def record_trace(files: Sequence[SourceFile], keys: int, seed: int) -> Trace:
     sites = [_site(files[0].text, 0.6, rng), _site(files[1].text, 0.5, rng)]
     far = _far_line(sites[0][0], sites[0][1])
     typist = _Typist(rng, [site[0] for site in sites], [site[1] for site in sites])
-    opened = tuple(SourceFile(file.name, text) for file, (text, _, _) in zip(files, sites, strict=True))
+    opened = tuple(TypedFile(file.name, text) for file, (text, _, _) in zip(files, sites, strict=True))
     main = max(4, keys * 3 // 10)
     rest = max(3, keys // 5)
     passage = sites[0][2]
@@ -107,7 +107,12 @@ class _Typist:
     events: list[Event] = field(factory=list)
 
     def note(
-        self, kind: Kind, *, waits: bool = True, part: Part = "all", after_ms: float | None = None
+        self,
+        kind: EventKind,
+        *,
+        waits: bool = True,
+        part: AcceptedPart = "all",
+        after_ms: float | None = None,
     ) -> None:
         pause = math.exp(self.rng.gauss(*_KEY_MS)) if after_ms is None else after_ms
         self.events.append(
@@ -176,7 +181,7 @@ class _Typist:
         self.texts[self.file] = before[: cursor - back] + text + before[cursor:]
         self.cursors[self.file] = cursor - back + len(text)
 
-    def accept(self, part: Part) -> None:
+    def accept(self, part: AcceptedPart) -> None:
         """Look at the suggestion, take it, look at what comes next, and undo it."""
         self.note("pause", after_ms=_LOOK_MS)
         self.note("accept", part=part)

@@ -11,7 +11,7 @@ from pathlib import Path
 from attrs import asdict
 
 from benchmarks.staleness.cases import ARMS, Case, cases
-from benchmarks.staleness.filling import Budget, fill, settings
+from benchmarks.staleness.filling import PromptLimits, fill, settings
 from benchmarks.staleness.report import figures, markdown, write_report
 from fim_lsp.engine_factory import open_engine
 from fim_lsp.errors import FimLspError
@@ -20,8 +20,8 @@ from fim_lsp.models.store import ModelStore
 from fim_lsp.paths import models_folder
 from training.bases import open_base
 from training.evaluate.cuts import cut_repository
-from training.evaluate.infilling import Hole
-from training.evaluate.records import Journal
+from training.evaluate.infilling import EvaluationHole
+from training.evaluate.records import ResultJournal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +42,7 @@ def _run(chosen: argparse.Namespace) -> str:
     drawn = [each for hole in _holes(chosen) if (each := cases(hole, order, chosen.seed, chosen.reach))][
         : chosen.holes
     ]
-    budget = Budget(chosen.prompt_tokens, chosen.prefix_share, chosen.reach)
+    budget = PromptLimits(chosen.prompt_tokens, chosen.prefix_share, chosen.reach)
     model = settings(chosen.model, budget, "auto", 1).model
     done = 0
 
@@ -53,7 +53,7 @@ def _run(chosen: argparse.Namespace) -> str:
             print(f"{done} answers", file=sys.stderr, flush=True)
 
     flat: list[Case] = [case for each in drawn for case in each]
-    with Journal(chosen.output / "answers.jsonl") as journal:
+    with ResultJournal(chosen.output / "answers.jsonl") as journal:
         answers = fill(
             lambda: open_engine(model, lambda _: True),
             chosen.model,
@@ -75,7 +75,7 @@ def _run(chosen: argparse.Namespace) -> str:
     return markdown(found)
 
 
-def _holes(chosen: argparse.Namespace) -> tuple[Hole, ...]:
+def _holes(chosen: argparse.Namespace) -> tuple[EvaluationHole, ...]:
     # Some have too little before them; more are cut than needed, so that enough are left.
     return cut_repository(chosen.repo, 3 * chosen.holes, chosen.seed)
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from attrs import field, frozen
 
 from fim_lsp.types import CompletionRequest, DocumentSnapshot, Order, Trigger
-from training.evaluate.infilling import Hole
+from training.evaluate.infilling import EvaluationHole
 
 EXACT, NEAR, FAR = ARMS = ("exact", "near", "far")
 _NEAR_CHARS = 200
@@ -18,7 +18,7 @@ _NEAR_CHARS = 200
 class Case:
     """A hole, and how the prompt that answers it came about."""
 
-    hole: Hole
+    hole: EvaluationHole
     arm: str
     """One of :data:`ARMS`."""
     request: CompletionRequest = field(repr=False)
@@ -28,7 +28,7 @@ class Case:
     """Characters from there to the hole."""
 
 
-def cases(hole: Hole, order: Order, seed: int, reach: int = 700) -> tuple[Case, ...]:
+def cases(hole: EvaluationHole, order: Order, seed: int, reach: int = 700) -> tuple[Case, ...]:
     """The exact case, one within 200 characters and one beyond; none where the hole has too little before it.
 
     Args:
@@ -50,7 +50,7 @@ def cases(hole: Hole, order: Order, seed: int, reach: int = 700) -> tuple[Case, 
     return tuple(found)
 
 
-def _request(hole: Hole, prefix: str, suffix: str) -> CompletionRequest:
+def _request(hole: EvaluationHole, prefix: str, suffix: str) -> CompletionRequest:
     document = DocumentSnapshot(f"file:///{quote(hole.path)}", hole.language, 1, prefix + suffix)
     return CompletionRequest(document, len(prefix), Trigger.INVOKED)
 

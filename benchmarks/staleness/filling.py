@@ -15,14 +15,14 @@ from fim_lsp.engine.base import Engine
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.settings import Settings, from_wire
 from fim_lsp.types import PromptPart
-from training.evaluate.records import Journal
+from training.evaluate.records import ResultJournal
 
 _NEVER_S = 1e9
 """Nothing may be evaluated in the background: it would replace what is to be kept."""
 
 
 @frozen
-class Answer:
+class CaseAnswer:
     """What one case came to."""
 
     key: str
@@ -37,7 +37,7 @@ class Answer:
 
 
 @frozen
-class Budget:
+class PromptLimits:
     """How much the model sees, and for how long it may be kept."""
 
     prompt_tokens: int
@@ -46,7 +46,7 @@ class Budget:
     """Characters, of both settings that bound it."""
 
 
-def settings(model: str, budget: Budget, layout: str, max_tokens: int) -> Settings:
+def settings(model: str, budget: PromptLimits, layout: str, max_tokens: int) -> Settings:
     """Greedy, with nothing remembered and no clock: an answer must depend on its case alone."""
     return from_wire(
         {
@@ -70,7 +70,7 @@ def settings(model: str, budget: Budget, layout: str, max_tokens: int) -> Settin
     )
 
 
-def key(digest: str, case: Case, budget: Budget) -> str:
+def key(digest: str, case: Case, budget: PromptLimits) -> str:
     """Names everything that an answer depends on, but for the code."""
     parts = (digest, case.hole.digest, case.arm, str(case.distance), str(budget))
     return sha256("\0".join(parts).encode()).hexdigest()[:24]
@@ -81,24 +81,24 @@ def fill(
     model: str,
     digest: str,
     cases: Sequence[Case],
-    journal: Journal,
-    budget: Budget,
+    journal: ResultJournal,
+    budget: PromptLimits,
     on_done: Callable[[], None] = lambda: None,
-) -> list[Answer]:
+) -> list[CaseAnswer]:
     """Answer every case that the journal does not answer yet; an answer for each, in order."""
     keys = [key(digest, case, budget) for case in cases]
     pending = [(one, case) for one, case in zip(keys, cases, strict=True) if journal.get(one) is None]
     if pending:
         asyncio.run(_fill(open_engine, model, pending, journal, budget, on_done))
-    return [Answer(**(journal.get(one) or {})) for one in keys]
+    return [CaseAnswer(**(journal.get(one) or {})) for one in keys]
 
 
 async def _fill(
     open_engine: Callable[[], Engine],
     model: str,
     pending: Sequence[tuple[str, Case]],
-    journal: Journal,
-    budget: Budget,
+    journal: ResultJournal,
+    budget: PromptLimits,
     on_done: Callable[[], None],
 ) -> None:
     worker = InferenceWorker(lambda *_: open_engine())
@@ -129,4 +129,6 @@ async def _answer(
         shown = completion.text.removesuffix(case.hole.suffix[: completion.replace_suffix_chars])
     timings, head = completer.last.timings, completer.last.parts[:-1]
     held = made[: len(head)] == head
-    return asdict(Answer(name, shown, timings.evaluated_tokens, timings.reused_tokens, case.distance, held))
+    return asdict(
+        CaseAnswer(name, shown, timings.evaluated_tokens, timings.reused_tokens, case.distance, held)
+    )

@@ -12,9 +12,16 @@ from typing import Any
 from attrs import asdict, frozen
 
 from benchmarks.staleness.cases import EXACT
-from benchmarks.staleness.filling import Answer
-from training.evaluate.infilling import Hole
-from training.evaluate.metrics import Interval, Judged, difference, edit_similarity, exact_match, interval
+from benchmarks.staleness.filling import CaseAnswer
+from training.evaluate.infilling import EvaluationHole
+from training.evaluate.metrics import (
+    Interval,
+    WeightedTotal,
+    difference,
+    edit_similarity,
+    exact_match,
+    interval,
+)
 
 _EDGES = (1, 30, 60, 100, 200, 400, 700)
 
@@ -23,12 +30,12 @@ _EDGES = (1, 30, 60, 100, 200, 400, 700)
 class Pair:
     """One hole, answered behind a prompt that was kept and behind one made for it."""
 
-    hole: Hole
-    kept: Answer
-    exact: Answer
+    hole: EvaluationHole
+    kept: CaseAnswer
+    exact: CaseAnswer
 
 
-def figures(holes: Sequence[Hole], answers: Mapping[str, Sequence[Answer]]) -> dict[str, Any]:
+def figures(holes: Sequence[EvaluationHole], answers: Mapping[str, Sequence[CaseAnswer]]) -> dict[str, Any]:
     """All figures as plain values.
 
     Args:
@@ -71,12 +78,12 @@ def _paired(pairs: Sequence[Pair]) -> dict[str, Any]:
     }
 
 
-def _exact(holes: Sequence[Hole], answers: Sequence[Answer]) -> list[Judged]:
+def _exact(holes: Sequence[EvaluationHole], answers: Sequence[CaseAnswer]) -> list[WeightedTotal]:
     answered = zip(holes, answers, strict=True)
     return [(100.0 * exact_match(answer.shown, hole.middle), 1.0) for hole, answer in answered]
 
 
-def _similar(holes: Sequence[Hole], answers: Sequence[Answer]) -> list[Judged]:
+def _similar(holes: Sequence[EvaluationHole], answers: Sequence[CaseAnswer]) -> list[WeightedTotal]:
     answered = zip(holes, answers, strict=True)
     return [(edit_similarity(answer.shown, hole.middle), 1.0) for hole, answer in answered]
 

@@ -13,14 +13,14 @@ def main() -> None:
     arguments = sys.argv[1:]
     say(arguments=arguments)
     port = int(arguments[arguments.index("--port") + 1])
-    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+    ThreadingHTTPServer(("127.0.0.1", port), LlamaServerHandler).serve_forever()
 
 
 def say(**what: Any) -> None:
     print(json.dumps(what), flush=True)
 
 
-class Handler(BaseHTTPRequestHandler):
+class LlamaServerHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()

@@ -13,7 +13,7 @@ from benchmarks.keystrokes.llama_server import PeerError, llama_server
 from benchmarks.keystrokes.own_layout import OwnLayout
 from benchmarks.keystrokes.peers import Workload
 from benchmarks.keystrokes.server import ServerBuildError, find_server
-from benchmarks.keystrokes.sources import SourceFile
+from benchmarks.keystrokes.sources import TypedFile
 from fim_lsp.prompt.templates import find_template
 from fim_lsp.settings import PromptSettings
 from tests.unit.prompt.byte_tokenizer import ByteTokenizer
@@ -69,7 +69,7 @@ async def test_it_is_started_with_what_all_peers_have_in_common(peer):
 
 async def test_infill_sends_lines_and_reads_the_counts_of_the_last_event(peer):
     async with peer("infill") as server:
-        server.open([SourceFile("a.py", CODE)])
+        server.open([TypedFile("a.py", CODE)])
         server.move(0, CODE, AT)
         answer = await server.suggest()
     ((path, body),) = posts(peer.said("infill"))
@@ -82,7 +82,7 @@ async def test_infill_sends_lines_and_reads_the_counts_of_the_last_event(peer):
 
 async def test_completion_sends_the_tokens_of_our_own_layout(peer):
     async with peer("completion") as server:
-        server.open([SourceFile("a.py", CODE)])
+        server.open([TypedFile("a.py", CODE)])
         server.move(0, CODE, AT)
         await server.suggest()
     ((path, body),) = posts(peer.said("completion"))
@@ -94,7 +94,7 @@ async def test_completion_sends_the_tokens_of_our_own_layout(peer):
 
 async def test_while_the_user_looks_it_asks_ahead_and_then_need_not_ask(peer):
     async with peer("infill") as server:
-        server.open([SourceFile("a.py", CODE)])
+        server.open([TypedFile("a.py", CODE)])
         server.move(0, CODE, AT)
         shown = await server.suggest()
         assert await server.idle(2000) == 42
@@ -110,7 +110,7 @@ async def test_while_the_user_looks_it_asks_ahead_and_then_need_not_ask(peer):
 
 async def test_a_cancel_closes_the_connection(peer):
     async with peer("infill") as server:
-        server.open([SourceFile("a.py", "hang")])
+        server.open([TypedFile("a.py", "hang")])
         server.move(0, "hang", 4)
         asking = asyncio.create_task(server.suggest())
         await until(lambda: posts(peer.said("infill")))
@@ -121,7 +121,7 @@ async def test_a_cancel_closes_the_connection(peer):
 
 async def test_a_refusal_ends_the_run_with_the_servers_own_words(peer):
     async with peer("infill") as server:
-        server.open([SourceFile("a.py", "refuse")])
+        server.open([TypedFile("a.py", "refuse")])
         server.move(0, "refuse", 6)
         with pytest.raises(PeerError, match="no FIM here"):
             await server.suggest()

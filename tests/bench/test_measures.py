@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.keystrokes.measures import Conditions, Spread, condense, ratios
-from benchmarks.keystrokes.peers import Answer
-from benchmarks.keystrokes.replay import Record, Replay
+from benchmarks.keystrokes.measures import RunConditions, Spread, condense, ratios
+from benchmarks.keystrokes.peers import PeerAnswer
+from benchmarks.keystrokes.replay import EventResult, Replay
 
 
-def typed(ttft_ms: float, evaluated: int, **given) -> Record:
-    return Record("type", Answer("", ttft_ms, ttft_ms + 10, evaluated), **given)
+def typed(ttft_ms: float, evaluated: int, **given) -> EventResult:
+    return EventResult("type", PeerAnswer("", ttft_ms, ttft_ms + 10, evaluated), **given)
 
 
-def run(peer: str, *records: Record, cpu_s: float = 1.0):
-    return condense(Conditions(peer, "model", 1024, False), [Replay(records, cpu_s, 100.0)])
+def run(peer: str, *records: EventResult, cpu_s: float = 1.0):
+    return condense(RunConditions(peer, "model", 1024, False), [Replay(records, cpu_s, 100.0)])
 
 
 def test_a_run_has_medians_and_tails_of_what_was_answered():
     records = [typed(ms, evaluated=ms // 10) for ms in range(10, 110, 10)]
-    found = run("fim-lsp", *records, Record("switch", Answer("", 1000, 1000, 500)))
+    found = run("fim-lsp", *records, EventResult("switch", PeerAnswer("", 1000, 1000, 500)))
     assert found.ttft_ms == Spread(60.0, 550.0)
     assert found.evaluated_per_keystroke.p50 == 5.5
     assert found.answers == 11
@@ -27,9 +27,9 @@ def test_a_run_has_medians_and_tails_of_what_was_answered():
 
 def test_an_accept_counts_by_what_was_taken_and_what_it_cost():
     records = [
-        Record("accept", Answer("", 1, 1, 3), accepted_chars=20),
-        Record("accept", Answer("", 1, 1, 1), ahead=4, accepted_chars=30),
-        Record("accept", Answer("", 1, 1, 90)),
+        EventResult("accept", PeerAnswer("", 1, 1, 3), accepted_chars=20),
+        EventResult("accept", PeerAnswer("", 1, 1, 1), ahead=4, accepted_chars=30),
+        EventResult("accept", PeerAnswer("", 1, 1, 90)),
     ]
     found = run("infill", *records, cpu_s=5.0)
     assert found.prefilled_after_accept == 4
@@ -38,7 +38,7 @@ def test_an_accept_counts_by_what_was_taken_and_what_it_cost():
 
 
 def test_what_was_remembered_says_nothing_of_the_first_token_but_is_shown():
-    remembered = Record("type", Answer("text", 0.1, 0.1, 0, remembered=True))
+    remembered = EventResult("type", PeerAnswer("text", 0.1, 0.1, 0, remembered=True))
     found = run("fim-lsp", typed(40, 1), remembered)
     assert (found.ttft_ms.p50, found.shown_ms.p50) == (40.0, 25.05)
     assert (found.answers, found.remembered) == (2, 1)
@@ -57,7 +57,7 @@ def test_ratios_compare_medians_under_the_same_conditions():
     theirs = run("infill", typed(500, 250, cancel_to_next_ms=200.0))
     (row,) = ratios([ours, theirs])
     assert (row["peer"], row["ttft"], row["cancel_to_next"]) == ("infill", 25.0, 20.0)
-    elsewhere = condense(Conditions("infill", "model", 2048, False), [Replay((typed(1, 1),), 1.0, 1.0)])
+    elsewhere = condense(RunConditions("infill", "model", 2048, False), [Replay((typed(1, 1),), 1.0, 1.0)])
     assert ratios([ours, elsewhere]) == []
 
 

@@ -8,10 +8,10 @@ import psutil
 import pytest
 from attrs import define, field
 
-from benchmarks.keystrokes.peers import Answer
+from benchmarks.keystrokes.peers import PeerAnswer
 from benchmarks.keystrokes.processes import ProcessTree
 from benchmarks.keystrokes.replay import part_of, replay
-from benchmarks.keystrokes.sources import SourceFile
+from benchmarks.keystrokes.sources import TypedFile
 from benchmarks.keystrokes.traces import Event, Trace
 
 
@@ -19,7 +19,7 @@ from benchmarks.keystrokes.traces import Event, Trace
 class Scripted:
     """Answers each request with the next of its answers; None is one that never comes."""
 
-    answers: list[Answer | None]
+    answers: list[PeerAnswer | None]
     processes: ProcessTree = field(factory=lambda: ProcessTree(psutil.Process()))
     seen: list[tuple[str, object]] = field(factory=list)
 
@@ -47,8 +47,8 @@ class Scripted:
         self.seen.append(("accepted", None))
 
 
-def answer(text: str = "", evaluated: int = 1) -> Answer:
-    return Answer(text, 5.0, 9.0, evaluated)
+def answer(text: str = "", evaluated: int = 1) -> PeerAnswer:
+    return PeerAnswer(text, 5.0, 9.0, evaluated)
 
 
 def event(kind, text="ab", cursor=1, **given) -> Event:
@@ -57,7 +57,7 @@ def event(kind, text="ab", cursor=1, **given) -> Event:
 
 async def play(answers, *events):
     peer = Scripted(list(answers))
-    return peer, await replay(peer, Trace((SourceFile("a.py", "ab"),), events))
+    return peer, await replay(peer, Trace((TypedFile("a.py", "ab"),), events))
 
 
 async def test_the_peers_own_suggestion_is_taken_and_undone():

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 
-from benchmarks.keystrokes.measures import Conditions, condense
-from benchmarks.keystrokes.peers import Answer
-from benchmarks.keystrokes.replay import Record, Replay
-from benchmarks.keystrokes.report import Results, write_report
+from benchmarks.keystrokes.measures import RunConditions, condense
+from benchmarks.keystrokes.peers import PeerAnswer
+from benchmarks.keystrokes.replay import EventResult, Replay
+from benchmarks.keystrokes.report import BenchmarkResults, write_report
 
 
-def results() -> Results:
+def results() -> BenchmarkResults:
     found = {
-        Conditions(peer, "model", length, busy): [
-            Replay((Record("type", Answer("", ms, ms + 5, tokens)),), cpu_s=2.0, rss_mb=100.0)
+        RunConditions(peer, "model", length, busy): [
+            Replay((EventResult("type", PeerAnswer("", ms, ms + 5, tokens)),), cpu_s=2.0, rss_mb=100.0)
         ]
         for peer, ms, tokens in (("fim-lsp", 20.0, 1), ("infill", 900.0, 253))
         for length in (1024, 4096)
         for busy in (False, True)
     }
-    return Results({"threads": 1}, [condense(*one) for one in found.items()], found)
+    return BenchmarkResults({"threads": 1}, [condense(*one) for one in found.items()], found)
 
 
 def test_the_json_has_every_run_with_medians_and_tails(tmp_path):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from training.data.dataset import write_dataset
-from training.data.rows import Row
+from training.data.rows import TrainingRow
 
 Architecture = Literal["llama", "qwen2"]
 
@@ -137,13 +137,13 @@ def vocabulary() -> tuple[list[str], list[int]]:
     return tokens, types + [5] * (VOCABULARY - len(types))
 
 
-def rows(count: int, seed: int, longest: int = 60) -> list[Row]:
+def rows(count: int, seed: int, longest: int = 60) -> list[TrainingRow]:
     """Rows of a language in which each token follows from the one before, nine in ten with a hole."""
     rng = np.random.default_rng(seed)
     return [_row(rng, longest, left_to_right=number % 10 == 9) for number in range(count)]
 
 
-def _row(rng: np.random.Generator, longest: int, *, left_to_right: bool) -> Row:
+def _row(rng: np.random.Generator, longest: int, *, left_to_right: bool) -> TrainingRow:
     length = int(rng.integers(12, longest))
     start = int(rng.integers(16, 250))
     tokens = [16 + (start + 3 * at) % 240 for at in range(length)]
@@ -152,7 +152,7 @@ def _row(rng: np.random.Generator, longest: int, *, left_to_right: bool) -> Row:
         middle_start = int(rng.integers(length // 2, length - 2))
         tokens[0], tokens[2], tokens[4], tokens[-1] = 11, 12, 13, END
         weights = [0.0] * middle_start + [1.0] * (length - middle_start)
-    return Row(
+    return TrainingRow(
         tokens=tuple(tokens),
         weights=tuple(weights),
         middle_start=middle_start,
@@ -165,7 +165,11 @@ def _row(rng: np.random.Generator, longest: int, *, left_to_right: bool) -> Row:
 
 
 def save_rows(
-    folder: Path, base_sha256: str | None = None, train: Sequence[Row] | None = None, *, markers: bool = True
+    folder: Path,
+    base_sha256: str | None = None,
+    train: Sequence[TrainingRow] | None = None,
+    *,
+    markers: bool = True,
 ) -> Path:
     """A data set of 64 rows for training and 40 held out."""
     manifest = {

@@ -21,9 +21,9 @@ from training.data import DataError
 from training.data.contamination import evaluation_grams
 from training.data.duplicates import deduplicate
 from training.data.history import first_commits
-from training.data.screening import Candidate, Rules, Screened, SourceFile, screen
+from training.data.screening import CandidateFile, ScreenedFile, ScreeningRules, SourceFile, screen
 from training.data.sources import Source, candidates
-from training.data.split import By, split
+from training.data.split import SplitUnit, split
 
 OnProgress = Callable[[str, int, int], None]
 """Told a step's name, how much of it is done, and how much there is."""
@@ -43,7 +43,7 @@ class Corpus:
     """Files looked at, whatever they were."""
     dropped: Counter[str]
     """How many files were left out, by reason."""
-    by: By
+    by: SplitUnit
     held_out_units: tuple[str, ...]
 
 
@@ -58,9 +58,9 @@ def build_corpus(
     Raises:
         DataError: nothing is left to train on; the counts by reason say why.
     """
-    rules = Rules(settings.max_file_bytes, settings.max_line_chars, evaluation_grams(evaluation))
+    rules = ScreeningRules(settings.max_file_bytes, settings.max_line_chars, evaluation_grams(evaluation))
     dropped: Counter[str] = Counter()
-    wanted: list[Candidate] = []
+    wanted: list[CandidateFile] = []
     for source in sources:
         kept, left_out = candidates(source)
         sample = _sample(kept, settings.max_source_files, settings.seed)
@@ -85,7 +85,7 @@ def build_corpus(
     return Corpus(sides.train, sides.held_out, tuple(sources), seen, dropped, sides.by, sides.units)
 
 
-def _sample(found: list[Candidate], most: int | None, seed: int) -> list[Candidate]:
+def _sample(found: list[CandidateFile], most: int | None, seed: int) -> list[CandidateFile]:
     """A source's files, or the same sample of them every time."""
     if most is None or len(found) <= most:
         return found
@@ -93,7 +93,9 @@ def _sample(found: list[Candidate], most: int | None, seed: int) -> list[Candida
     return [found[index] for index in sorted(chosen)]
 
 
-def _screened(wanted: list[Candidate], rules: Rules, on_progress: OnProgress) -> list[Screened]:
+def _screened(
+    wanted: list[CandidateFile], rules: ScreeningRules, on_progress: OnProgress
+) -> list[ScreenedFile]:
     results = []
     for result in _results(wanted, rules):
         results.append(result)
@@ -101,7 +103,7 @@ def _screened(wanted: list[Candidate], rules: Rules, on_progress: OnProgress) ->
     return results
 
 
-def _results(wanted: list[Candidate], rules: Rules) -> Iterator[Screened]:
+def _results(wanted: list[CandidateFile], rules: ScreeningRules) -> Iterator[ScreenedFile]:
     work = partial(screen, rules=rules)
     if len(wanted) < _ALONE:
         yield from map(work, wanted)

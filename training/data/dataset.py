@@ -27,12 +27,12 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 from training.data import DataError
-from training.data.rows import Row
-from training.data.spans import EndKind, Kind, StartKind
+from training.data.rows import TrainingRow
+from training.data.spans import EndKind, HoleKind, StartKind
 
 FORMAT = 1
 PARTS = ("train", "held_out")
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[HoleKind, ...] = get_args(HoleKind)
 START_KINDS: tuple[StartKind, ...] = get_args(StartKind)
 END_KINDS: tuple[EndKind, ...] = get_args(EndKind)
 
@@ -64,7 +64,7 @@ class StoredRow:
     """Loss weight of each token as a target; 0 for no loss."""
     middle_start: int
     """Index of the middle's first token; 0 in a left-to-right row."""
-    kind: Kind
+    kind: HoleKind
     start_kind: StartKind
     end_kind: EndKind
     language: str
@@ -76,7 +76,7 @@ class StoredRow:
 
 
 @frozen
-class Rows(Sequence[StoredRow]):
+class StoredRows(Sequence[StoredRow]):
     """One part of a data set."""
 
     tokens: NDArray[np.unsignedinteger[Any]] = field(repr=False)
@@ -123,14 +123,14 @@ class DataSet:
     """Both parts, and what is known of them."""
 
     path: Path
-    train: Rows
-    held_out: Rows
+    train: StoredRows
+    held_out: StoredRows
     manifest: Mapping[str, Any] = field(repr=False)
 
 
 def write_dataset(
     folder: Path,
-    parts: Mapping[str, Sequence[Row]],
+    parts: Mapping[str, Sequence[TrainingRow]],
     vocabulary_size: int,
     manifest: Mapping[str, Any],
 ) -> None:
@@ -194,7 +194,7 @@ def load_dataset(folder: Path, *, verify: bool = True) -> DataSet:
     return DataSet(folder, train, held_out, manifest)
 
 
-def count_rows(rows: Sequence[Row]) -> dict[str, Any]:
+def count_rows(rows: Sequence[TrainingRow]) -> dict[str, Any]:
     """Figures of a part: rows, tokens, supervised tokens, and rows by each kind."""
     holes = [row for row in rows if row.middle_start]
     return {
@@ -212,7 +212,7 @@ def count_rows(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _arrays(
-    rows: Sequence[Row], languages: list[str], sources: list[str], vocabulary_size: int
+    rows: Sequence[TrainingRow], languages: list[str], sources: list[str], vocabulary_size: int
 ) -> dict[str, NDArray[Any]]:
     lengths = [len(row.tokens) for row in rows]
     records = np.zeros(len(rows), _RECORD)
@@ -235,11 +235,11 @@ def _arrays(
     return {"tokens": tokens, "weights": weights, "rows": records}
 
 
-def _open_part(folder: Path, languages: tuple[str, ...], sources: tuple[str, ...]) -> Rows:
+def _open_part(folder: Path, languages: tuple[str, ...], sources: tuple[str, ...]) -> StoredRows:
     tokens, weights, records = (
         np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS
     )
-    return Rows(tokens, weights, records, languages, sources)
+    return StoredRows(tokens, weights, records, languages, sources)
 
 
 def _digests(folder: Path, parts: tuple[str, ...]) -> dict[str, str]:

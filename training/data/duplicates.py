@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import frozen
 
-from training.data.screening import PERMUTATIONS, Screened, SourceFile
+from training.data.screening import PERMUTATIONS, ScreenedFile, SourceFile
 
 
 @frozen
@@ -26,7 +26,7 @@ class Deduplicated:
 
 
 def deduplicate(
-    screened: Sequence[Screened],
+    screened: Sequence[ScreenedFile],
     near: float,
     same_side: float,
     on_progress: Callable[[int], None] = lambda done: None,

@@ -15,7 +15,7 @@ from typing import Any
 from training.bases import Base
 from training.config import Recipe
 from training.data.corpus import Corpus
-from training.data.sampling import Drawn
+from training.data.sampling import DrawnRows
 from training.data.screening import SourceFile
 
 _MEASURED = ("datasketch", "detect-secrets", "numpy", "tree-sitter")
@@ -27,7 +27,7 @@ def make_manifest(
     base: Base,
     recipe: Recipe,
     evaluation: tuple[Path, ...],
-    drawn: Mapping[str, Drawn],
+    drawn: Mapping[str, DrawnRows],
 ) -> dict[str, Any]:
     """Everything that decided what came out, and what became of what went in; no times, no paths.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from training.data.corpus import Corpus, OnProgress
     from training.data.dataset import DataSet
     from training.data.history import PastHole
-    from training.data.sampling import Drawn
+    from training.data.sampling import DrawnRows
     from training.data.sources import Source
 
 _MIN_ROWS, _MAX_ROWS = 64, 40_000
@@ -74,7 +74,7 @@ def run(parsed: argparse.Namespace) -> int:
     console = Console(stderr=True)
     base = open_base(resolve_base(parsed.base), parsed.template)
     sources = open_sources(tuple(parsed.repo), tuple(parsed.installed), own=parsed.own)
-    with Bars(console) as bars:
+    with ProgressBars(console) as bars:
         dataset = prepare(sources, base, recipe, parsed.output, tuple(parsed.decontaminate), bars.show)
     _print_summary(dataset, console)
     return 0
@@ -138,7 +138,7 @@ def _draw(
     recipe: Recipe,
     evaluation: tuple[Path, ...],
     on_progress: OnProgress,
-) -> Drawn:
+) -> DrawnRows:
     from training.data.neighbours import Neighbours
     from training.data.sampling import draw_rows
 
@@ -165,13 +165,13 @@ def _history(
     """What recent commits inserted into training files, by source."""
     from training.data.contamination import evaluation_grams
     from training.data.history import insertions, past_holes
-    from training.data.screening import Rules, text_problem
+    from training.data.screening import ScreeningRules, text_problem
     from training.data.walk import is_git_repository
 
     settings = recipe.data
     if settings.history_share <= 0:
         return {}
-    rules = Rules(settings.max_file_bytes, settings.max_line_chars, evaluation_grams(evaluation))
+    rules = ScreeningRules(settings.max_file_bytes, settings.max_line_chars, evaluation_grams(evaluation))
     found: dict[str, Sequence[PastHole]] = {}
     for source in corpus.sources:
         paths = frozenset(file.path for file in corpus.train if file.source == source.name)
@@ -183,7 +183,7 @@ def _history(
     return found
 
 
-class Bars:
+class ProgressBars:
     """One progress bar a step, shown when the step begins."""
 
     def __init__(self, console: Console) -> None:
@@ -200,7 +200,7 @@ class Bars:
             self._tasks[step] = self._progress.add_task(step, total=total)
         self._progress.update(self._tasks[step], completed=done, total=total)
 
-    def __enter__(self) -> Bars:
+    def __enter__(self) -> ProgressBars:
         self._progress.start()
         return self
 

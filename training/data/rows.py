@@ -23,7 +23,7 @@ from fim_lsp.types import CompletionRequest, DocumentSnapshot, Prompt, Snippet
 from training.bases import Base
 from training.config import DataSettings
 from training.data.screening import SourceFile
-from training.data.spans import EndKind, Hole, Kind, StartKind, end_kind, start_kind
+from training.data.spans import EndKind, Hole, HoleKind, StartKind, end_kind, start_kind
 
 _SHORTEST_PROMPT = 24
 """Tokens; with less around it a hole is a riddle."""
@@ -32,7 +32,7 @@ _SNIPPET_SHARE = 0.58
 
 
 @frozen
-class Row:
+class TrainingRow:
     """Tokens with a loss weight each, and what is needed to give figures by kind.
 
     A weight belongs to the token at its own place, as a target; 0 means that no loss is taken on it.
@@ -42,7 +42,7 @@ class Row:
     weights: tuple[float, ...] = field(repr=False)
     middle_start: int
     """Index of the first token of the middle; the end token is the last. 0 in a left-to-right row."""
-    kind: Kind
+    kind: HoleKind
     start_kind: StartKind
     end_kind: EndKind
     language: str
@@ -62,7 +62,7 @@ def fim_row(
     settings: DataSettings,
     budget: int,
     snippets: Sequence[Snippet] = (),
-) -> Row | None:
+) -> TrainingRow | None:
     """The row of a hole in a file.
 
     Args:
@@ -90,7 +90,7 @@ def fim_row(
         return None
     weights = _prefix_weights(prompt, given, base, settings) + [1.0] * len(answer)
     weights[-1] = settings.end_weight
-    return Row(
+    return TrainingRow(
         tokens=(*given, *answer),
         weights=tuple(weights),
         middle_start=len(given),
@@ -144,7 +144,7 @@ def served_prompt(
 
 def left_to_right_row(
     file: SourceFile, cursor: int, base: Base, settings: DataSettings, budget: int
-) -> Row | None:
+) -> TrainingRow | None:
     """The text before ``cursor`` as a prefix-only prompt, with the loss on all of it.
 
     Keeps what the base knew of plain continuation. Where the file ends, the end token follows.
@@ -155,7 +155,7 @@ def left_to_right_row(
     tokens = prompt_ids(prompt, base) + ((base.end,) if cursor == len(file.text) else ())
     if len(tokens) < settings.min_tokens:
         return None
-    return Row(
+    return TrainingRow(
         tokens=tokens,
         weights=(0.0, *[settings.left_to_right_weight] * (len(tokens) - 1)),
         middle_start=0,

@@ -20,10 +20,10 @@ from training.bases import Base
 from training.config import DataSettings
 from training.data.history import PastHole
 from training.data.neighbours import Neighbours
-from training.data.rows import Row, cut_off, draw_budget, fim_row, left_to_right_row
+from training.data.rows import TrainingRow, cut_off, draw_budget, fim_row, left_to_right_row
 from training.data.screening import SourceFile
 from training.data.secrets import find_secret
-from training.data.spans import Document, Hole, anchored, choose_hole
+from training.data.spans import Hole, ParsedFile, anchored, choose_hole
 
 _LARGEST = 60_000
 """Characters above which a file is no likelier to be drawn."""
@@ -31,10 +31,10 @@ _TRIES_A_ROW = 8
 
 
 @frozen
-class Drawn:
+class DrawnRows:
     """Rows, and how many draws came to nothing by reason."""
 
-    rows: tuple[Row, ...] = field(repr=False)
+    rows: tuple[TrainingRow, ...] = field(repr=False)
     dropped: Counter[str]
 
 
@@ -47,7 +47,7 @@ def draw_rows(
     neighbours: Neighbours,
     history: Mapping[str, Sequence[PastHole]],
     on_progress: Callable[[int], None] = lambda done: None,
-) -> Drawn:
+) -> DrawnRows:
     """Draw up to ``count`` different rows.
 
     Args:
@@ -61,9 +61,9 @@ def draw_rows(
         on_progress: told how many rows there are.
     """
     if not files or not count:
-        return Drawn((), Counter())
+        return DrawnRows((), Counter())
     drawer = _Drawer(files, base, settings, neighbours, history)
-    rows: list[Row] = []
+    rows: list[TrainingRow] = []
     seen: set[tuple[int, ...]] = set()
     dropped: Counter[str] = Counter()
     for number in range(count * _TRIES_A_ROW):
@@ -78,7 +78,7 @@ def draw_rows(
             on_progress(len(rows))
             if len(rows) == count:
                 break
-    return Drawn(tuple(rows), dropped)
+    return DrawnRows(tuple(rows), dropped)
 
 
 class _Drawer:
@@ -96,7 +96,7 @@ class _Drawer:
         self._settings = settings
         self._neighbours = neighbours
         self._choose = _FileChoice(files, settings.language_weights)
-        self._document = lru_cache(maxsize=512)(lambda file: Document(file.text, file.language))
+        self._document = lru_cache(maxsize=512)(lambda file: ParsedFile(file.text, file.language))
         by_path = {(file.source, file.path): file for file in files}
         past = [
             (by_path[source, one.path], one)
@@ -107,7 +107,7 @@ class _Drawer:
         self._past = past
         self._past_weights = list(accumulate(one.weight for _, one in past))
 
-    def draw(self, rng: Random) -> Row | str:
+    def draw(self, rng: Random) -> TrainingRow | str:
         """A row, or why this draw gave none."""
         settings = self._settings
         budget = draw_budget(settings, rng)

@@ -65,7 +65,7 @@ class SourceFile:
 
 
 @frozen
-class Rules:
+class ScreeningRules:
     """What a file must keep to."""
 
     max_file_bytes: int
@@ -75,7 +75,7 @@ class Rules:
 
 
 @frozen
-class Candidate:
+class CandidateFile:
     """A file whose name is that of code."""
 
     source: str
@@ -86,7 +86,7 @@ class Candidate:
 
 
 @frozen
-class Screened:
+class ScreenedFile:
     """A file, or the reason why it is not used."""
 
     reason: str = ""
@@ -95,25 +95,25 @@ class Screened:
     """``datasketch.LeanMinHash`` of its 5-token shingles."""
 
 
-def screen(candidate: Candidate, rules: Rules) -> Screened:
+def screen(candidate: CandidateFile, rules: ScreeningRules) -> ScreenedFile:
     """Read one file and check everything that concerns it alone."""
     text, reason = read_text(candidate.root / candidate.path, rules)
     if reason:
-        return Screened(reason)
+        return ScreenedFile(reason)
     reason = text_problem(text, rules) or _licence_problem(candidate, text)
     language = language_of(candidate.path, text)
     if reason or language is None:
-        return Screened(reason or "not code")
+        return ScreenedFile(reason or "not code")
     file = SourceFile(candidate.source, candidate.path, language.id, text, candidate.licence)
-    return Screened("", file, likeness(text))
+    return ScreenedFile("", file, likeness(text))
 
 
-def _licence_problem(candidate: Candidate, text: str) -> str:
+def _licence_problem(candidate: CandidateFile, text: str) -> str:
     header = header_licence(text) if candidate.licence != "own" else None
     return "licence" if header is not None and not is_permissive(header) else ""
 
 
-def read_text(path: Path, rules: Rules) -> tuple[str, str]:
+def read_text(path: Path, rules: ScreeningRules) -> tuple[str, str]:
     """A file's text with LF line ends, or why it can't be read."""
     try:
         if path.stat().st_size > rules.max_file_bytes:
@@ -129,7 +129,7 @@ def read_text(path: Path, rules: Rules) -> tuple[str, str]:
         return "", "undecodable"
 
 
-def text_problem(text: str, rules: Rules) -> str:
+def text_problem(text: str, rules: ScreeningRules) -> str:
     """Why a text can't be trained on; empty where it can."""
     if problem := _quality_problem(text, rules):
         return problem
@@ -138,7 +138,7 @@ def text_problem(text: str, rules: Rules) -> str:
     return "evaluation data" if is_contaminated(text, rules.grams) else ""
 
 
-def _quality_problem(text: str, rules: Rules) -> str:
+def _quality_problem(text: str, rules: ScreeningRules) -> str:
     if len(text.strip()) < MIN_CHARS:
         return "too short"
     lines = text.split("\n")

@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from training.data import DataError
 from training.data.licences import declared_licence, folder_licences, governing_licence, is_permissive
-from training.data.screening import Candidate
+from training.data.screening import CandidateFile
 from training.data.walk import list_files, name_problem
 
 INDEX = "packages.json"
@@ -64,7 +64,7 @@ def open_sources(
     return tuple(named)
 
 
-def candidates(source: Source) -> tuple[list[Candidate], Counter[str]]:
+def candidates(source: Source) -> tuple[list[CandidateFile], Counter[str]]:
     """The files worth reading, and how many are not by reason."""
     kept, dropped = [], Counter[str]()
     folders = {**source.folders, "": source.licence or ""}
@@ -74,7 +74,7 @@ def candidates(source: Source) -> tuple[list[Candidate], Counter[str]]:
         if reason:
             dropped[reason] += 1
         else:
-            kept.append(Candidate(source.name, source.root, path, licence))
+            kept.append(CandidateFile(source.name, source.root, path, licence))
     return kept, dropped
 
 

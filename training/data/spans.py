@@ -26,8 +26,12 @@ from training.config import SpanMix
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-Kind = Literal["node", "line_rest", "lines", "random", "empty", "history", "left_to_right"]
-"""How a hole was chosen; ``history`` by a commit; a ``left_to_right`` row has none."""
+HoleKind = Literal["node", "line_rest", "lines", "random", "empty", "history", "left_to_right", "benchmark"]
+"""The way in which a hole was chosen.
+
+``history`` holes are insertions of commits, ``benchmark`` holes those of a benchmark's file; a row of kind
+``left_to_right`` has no hole. The others are the cutters of this module.
+"""
 StartKind = Literal["column_0", "indentation", "line_end", "mid_word", "mid_line"]
 """Where the cursor stands; the first that applies, in this order.
 
@@ -54,7 +58,7 @@ class Hole:
     prefix: str = field(repr=False)
     middle: str
     suffix: str = field(repr=False)
-    kind: Kind
+    kind: HoleKind
     typed: int = 0
 
     @property
@@ -71,6 +75,11 @@ class Hole:
     def rest(self) -> str:
         """What is to be written at the cursor."""
         return self.middle[self.typed :]
+
+    @property
+    def lines(self) -> int:
+        """Number of the middle's lines that are not blank; 0 for an empty middle."""
+        return sum(bool(line.strip()) for line in self.middle.split("\n"))
 
     @property
     def start_kind(self) -> StartKind:
@@ -121,7 +130,7 @@ def _last_indent(text: str) -> int:
 
 
 @frozen
-class Document:
+class ParsedFile:
     """A file to cut holes into; its lines and its syntax tree are found once."""
 
     text: str = field(repr=False)
@@ -155,7 +164,7 @@ class Document:
 
 
 def choose_hole(
-    document: Document, mix: SpanMix, rng: Random, *, max_chars: int = 700, anchored_rate: float = 0.5
+    document: ParsedFile, mix: SpanMix, rng: Random, *, max_chars: int = 700, anchored_rate: float = 0.5
 ) -> Hole | None:
     """Cut one hole.
 
@@ -170,7 +179,7 @@ def choose_hole(
         The hole, or None where none was found in a few tries.
     """
     shares = attrs.asdict(mix)
-    kind: Kind = rng.choices(list(_CUTTERS), [shares[name] for name in _CUTTERS])[0]
+    kind: HoleKind = rng.choices(list(_CUTTERS), [shares[name] for name in _CUTTERS])[0]
     for _ in range(_TRIES):
         cut = _CUTTERS[kind](document, rng, max_chars)
         if cut is None or not _is_usable(document.text[cut[0] : cut[1]], kind, max_chars):
@@ -180,7 +189,7 @@ def choose_hole(
     return None
 
 
-def make_hole(text: str, cut: Range, kind: Kind) -> Hole:
+def make_hole(text: str, cut: Range, kind: HoleKind) -> Hole:
     """The hole between two offsets."""
     start, end = cut
     return Hole(text[:start], text[start:end], text[end:], kind)
@@ -198,11 +207,11 @@ def anchored(hole: Hole, rng: Random) -> Hole:
     return later if later.rest.strip() else hole
 
 
-def _is_usable(middle: str, kind: Kind, max_chars: int) -> bool:
+def _is_usable(middle: str, kind: HoleKind, max_chars: int) -> bool:
     return not middle if kind == "empty" else bool(middle.strip()) and len(middle) <= max_chars
 
 
-def _node(document: Document, rng: Random, max_chars: int) -> Range | None:
+def _node(document: ParsedFile, rng: Random, max_chars: int) -> Range | None:
     """A node of the tree around a place drawn evenly, so that larger nodes are likelier."""
     if document.root is None:
         return _lines(document, rng, max_chars)
@@ -220,7 +229,7 @@ def _node(document: Document, rng: Random, max_chars: int) -> Range | None:
     return _moved_start(document, start, end, rng), _moved_end(document, start, end, rng)
 
 
-def _moved_start(document: Document, start: int, end: int, rng: Random) -> int:
+def _moved_start(document: ParsedFile, start: int, end: int, rng: Random) -> int:
     """The node's start, or another place where a cursor would stand to write it."""
     line, _ = document.line_at(start)
     drawn = rng.random()
@@ -231,7 +240,7 @@ def _moved_start(document: Document, start: int, end: int, rng: Random) -> int:
     return line if drawn < 0.8 else _line_end_before(document, line)
 
 
-def _moved_end(document: Document, start: int, end: int, rng: Random) -> int:
+def _moved_end(document: ParsedFile, start: int, end: int, rng: Random) -> int:
     """The node's end, or behind the closers or the line break that follow it."""
     _, line_end = document.line_at(end)
     following = document.text[end:line_end]
@@ -241,12 +250,12 @@ def _moved_end(document: Document, start: int, end: int, rng: Random) -> int:
     return line_end if closes and rng.random() < 0.4 else end
 
 
-def _line_end_before(document: Document, line: int) -> int:
+def _line_end_before(document: ParsedFile, line: int) -> int:
     """The end of the last line with text before ``line``, so that what is written begins with its break."""
     return len(document.text[max(0, line - 200) : line].rstrip()) + max(0, line - 200)
 
 
-def _line_rest(document: Document, rng: Random, max_chars: int) -> Range | None:
+def _line_rest(document: ParsedFile, rng: Random, max_chars: int) -> Range | None:
     """From a cursor to the end of its line."""
     start, end = document.line_at(rng.choice(document.line_starts))
     line = document.text[start:end]
@@ -260,7 +269,7 @@ def _line_rest(document: Document, rng: Random, max_chars: int) -> Range | None:
     return begin, start + closers.start() if closers and drawn < 0.3 else end
 
 
-def _cursor_in(document: Document, start: int, line: str, rng: Random) -> int:
+def _cursor_in(document: ParsedFile, start: int, line: str, rng: Random) -> int:
     """Where a cursor stands when somebody writes this line."""
     indent = len(line) - len(line.lstrip())
     drawn = rng.random()
@@ -276,7 +285,7 @@ def _cursor_in(document: Document, start: int, line: str, rng: Random) -> int:
     return start + rng.choice(places or [indent])
 
 
-def _lines(document: Document, rng: Random, max_chars: int) -> Range | None:
+def _lines(document: ParsedFile, rng: Random, max_chars: int) -> Range | None:
     """One to a dozen whole lines, few of them mostly."""
     count = min(12, 1 + int(rng.expovariate(1 / 2.5)))
     index = rng.randrange(len(document.line_starts))
@@ -291,7 +300,7 @@ def _lines(document: Document, rng: Random, max_chars: int) -> Range | None:
     return start, min(end + 1, len(document.text)) if rng.random() < 0.6 else end
 
 
-def _random(document: Document, rng: Random, max_chars: int) -> Range | None:
+def _random(document: ParsedFile, rng: Random, max_chars: int) -> Range | None:
     """Characters anywhere, the length log-uniform: most holes short, some of several lines."""
     longest = min(_LONGEST_RANDOM, max_chars, len(document.text))
     if longest < 1:
@@ -301,7 +310,7 @@ def _random(document: Document, rng: Random, max_chars: int) -> Range | None:
     return start, start + length
 
 
-def _empty(document: Document, rng: Random, max_chars: int) -> Range | None:
+def _empty(document: ParsedFile, rng: Random, max_chars: int) -> Range | None:
     """A cursor where nothing is missing."""
     start, end = document.line_at(rng.choice(document.line_starts))
     drawn = rng.random()
@@ -315,6 +324,6 @@ def _empty(document: Document, rng: Random, max_chars: int) -> Range | None:
     return place, place
 
 
-_CUTTERS: Mapping[Kind, Callable[[Document, Random, int], Range | None]] = MappingProxyType(
+_CUTTERS: Mapping[HoleKind, Callable[[ParsedFile, Random, int], Range | None]] = MappingProxyType(
     {"node": _node, "line_rest": _line_rest, "lines": _lines, "random": _random, "empty": _empty}
 )

@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from training.data.screening import SourceFile
 
-By = Literal["repository", "directory", "time"]
+SplitUnit = Literal["repository", "directory", "time"]
 
 _MIN_UNITS = 8
 _LARGEST_UNIT = 3.0
@@ -29,7 +29,7 @@ class Split:
 
     train: tuple[SourceFile, ...] = field(repr=False)
     held_out: tuple[SourceFile, ...] = field(repr=False)
-    by: By
+    by: SplitUnit
     units: tuple[str, ...]
     """What is held out: names of repositories or folders, or of files where there are no folders."""
     too_similar: int
@@ -55,7 +55,9 @@ def split(
         ages: for ``time``, when each file (by its key) was first committed, in seconds; the newest are
             held out.
     """
-    chosen: By = by if by != "auto" else "repository" if len({f.source for f in files}) > 2 else "directory"
+    chosen: SplitUnit = (
+        by if by != "auto" else "repository" if len({f.source for f in files}) > 2 else "directory"
+    )
     unit_of = _units(files, chosen)
     order = _by_age(ages) if chosen == "time" and ages else _by_hash(seed)
     units = _held_out_units(files, unit_of, share, order) if share > 0 else set()
@@ -72,7 +74,7 @@ def split(
     return Split(train, held_out, chosen, tuple(sorted(units)), len(apart) - len(held_out))
 
 
-def _units(files: Sequence[SourceFile], by: By) -> dict[str, str]:
+def _units(files: Sequence[SourceFile], by: SplitUnit) -> dict[str, str]:
     """The unit of each file, by the file's key."""
     if by == "repository":
         return {file.key: file.source for file in files}

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from training.evaluate.arms import Arm
-    from training.evaluate.infilling import Hole
-    from training.evaluate.scores import Results
+    from training.evaluate.infilling import EvaluationHole
+    from training.evaluate.scores import ArmResults
     from training.evaluate.weights import Models
 
 _REPOSITORY_HOLES = 200
@@ -134,7 +134,7 @@ def evaluate(parsed: argparse.Namespace, console: Console, models: Models | None
 
 def judge(
     arms: Sequence[Arm],
-    holes: tuple[Hole, ...],
+    holes: tuple[EvaluationHole, ...],
     options: EvaluateOptions,
     console: Console,
     models: Models | None = None,
@@ -155,7 +155,7 @@ def judge(
     from training.evaluate.weights import StoredModels
 
     source = models or StoredModels()
-    with _Bar(console) as bar:
+    with _ArmProgress(console) as bar:
         results = _results(options, arms, holes, source, bar)
     report = make_report(results, _run_facts(options, arms, holes, source), options.seed)
     write_report(options.output, report)
@@ -187,11 +187,11 @@ def _arms(texts: Sequence[str]) -> tuple[Arm, ...]:
     return arms
 
 
-def _holes(parsed: argparse.Namespace) -> tuple[Hole, ...]:
+def _holes(parsed: argparse.Namespace) -> tuple[EvaluationHole, ...]:
     from training.evaluate.cuts import cut_held_out, cut_repository
     from training.evaluate.infilling import load_tasks, recut, sample
 
-    found: list[Hole] = []
+    found: list[EvaluationHole] = []
     for file in parsed.holes:
         found += sample(load_tasks(file), parsed.limit, parsed.seed)
     count = parsed.limit or _REPOSITORY_HOLES
@@ -210,40 +210,44 @@ def _holes(parsed: argparse.Namespace) -> tuple[Hole, ...]:
 
 
 def _results(
-    options: EvaluateOptions, arms: Sequence[Arm], holes: tuple[Hole, ...], models: Models, bar: _Bar
-) -> list[Results]:
+    options: EvaluateOptions,
+    arms: Sequence[Arm],
+    holes: tuple[EvaluationHole, ...],
+    models: Models,
+    bar: _ArmProgress,
+) -> list[ArmResults]:
     from attrs import evolve
 
-    from training.evaluate.records import Journal
-    from training.evaluate.run import Conditions, fill, score_texts
-    from training.evaluate.scores import Results
+    from training.evaluate.fill import FillOptions, fill, score_texts
+    from training.evaluate.records import ResultJournal
+    from training.evaluate.scores import ArmResults
 
-    conditions = Conditions(options.max_tokens, options.overrun, options.nll, options.older_answers)
+    conditions = FillOptions(options.max_tokens, options.overrun, options.nll, options.older_answers)
     texts = _plain_texts(holes, options.plain_texts) if options.nll and options.plain_texts else ()
     results = []
     output = options.output
-    with Journal(output / "answers.jsonl") as answers, Journal(output / "plain.jsonl") as plain:
+    with ResultJournal(output / "answers.jsonl") as answers, ResultJournal(output / "plain.jsonl") as plain:
         for arm in arms:
             done = bar.begin(arm.name, len(holes))
             records = fill(arm, holes, conditions, answers, models, done)
             scored = score_texts(arm, texts, plain, models) if texts else ()
-            results.append(Results(arm, holes, records, {}, scored))
+            results.append(ArmResults(arm, holes, records, {}, scored))
     if not options.run_tests:
         return results
     passes = _run_tests(output, results, bar)
     return [evolve(one, passes=passes) for one in results]
 
 
-def _run_tests(output: Path, results: Sequence[Results], bar: _Bar) -> dict[str, bool]:
-    from training.evaluate.records import Journal
+def _run_tests(output: Path, results: Sequence[ArmResults], bar: _ArmProgress) -> dict[str, bool]:
+    from training.evaluate.records import ResultJournal
     from training.evaluate.sandbox import run_programs
 
     programs = tuple(dict.fromkeys(program for one in results for program in one.programs()))
-    with Journal(output / "tests.jsonl") as journal:
+    with ResultJournal(output / "tests.jsonl") as journal:
         return run_programs(programs, journal, on_done=bar.begin("tests", len(programs)))
 
 
-def _plain_texts(holes: Sequence[Hole], most: int) -> tuple[str, ...]:
+def _plain_texts(holes: Sequence[EvaluationHole], most: int) -> tuple[str, ...]:
     """Whole documents, the first of each path and task, evenly spread over the holes."""
     texts = tuple(dict.fromkeys(hole.text for hole in holes if hole.text.strip()))
     step = max(1, len(texts) // most)
@@ -251,7 +255,7 @@ def _plain_texts(holes: Sequence[Hole], most: int) -> tuple[str, ...]:
 
 
 def _run_facts(
-    options: EvaluateOptions, arms: Sequence[Arm], holes: Sequence[Hole], models: Models
+    options: EvaluateOptions, arms: Sequence[Arm], holes: Sequence[EvaluationHole], models: Models
 ) -> dict[str, Any]:
     """What was measured and with what; no times and no paths, so that the report can be shared."""
     from fim_lsp import __version__
@@ -277,7 +281,7 @@ def _run_facts(
     }
 
 
-class _Bar:
+class _ArmProgress:
     """One line of progress for each arm, and one for the tests."""
 
     def __init__(self, console: Console) -> None:
@@ -291,7 +295,7 @@ class _Bar:
         task = self._progress.add_task(name, total=total)
         return lambda: self._progress.advance(task)
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> _ArmProgress:
         self._progress.start()
         return self
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from training.config import SpanMix
 from training.evaluate import EvaluationError
-from training.evaluate.infilling import Hole
+from training.evaluate.infilling import EvaluationHole
 
 if TYPE_CHECKING:
     from training.data.screening import SourceFile
@@ -26,7 +26,7 @@ _MIX = SpanMix(empty=0.1)
 _MAX_ROUNDS = 200
 
 
-def cut_repository(root: Path, count: int, seed: int) -> tuple[Hole, ...]:
+def cut_repository(root: Path, count: int, seed: int) -> tuple[EvaluationHole, ...]:
     """Cut ``count`` holes into the code below ``root``; fewer where there is not enough of it.
 
     Args:
@@ -42,7 +42,7 @@ def cut_repository(root: Path, count: int, seed: int) -> tuple[Hole, ...]:
 
 def cut_held_out(
     roots: tuple[Path, ...], dataset: Path, count: int, seed: int, evaluation: tuple[Path, ...] = ()
-) -> tuple[Hole, ...]:
+) -> tuple[EvaluationHole, ...]:
     """Cut ``count`` holes into the files that a data set held out of what it was prepared from.
 
     Args:
@@ -59,7 +59,7 @@ def cut_held_out(
     return cut_files(_held_out(roots, dataset, evaluation), name, count, seed)
 
 
-def cut_files(files: Sequence[SourceFile], source: str, count: int, seed: int) -> tuple[Hole, ...]:
+def cut_files(files: Sequence[SourceFile], source: str, count: int, seed: int) -> tuple[EvaluationHole, ...]:
     """Cut ``count`` holes into files, one from each in turn; more are the same and some behind them.
 
     Args:
@@ -77,18 +77,24 @@ def cut_files(files: Sequence[SourceFile], source: str, count: int, seed: int) -
     return tuple(islice(_cut(in_turn, source, seed), count))
 
 
-def _cut(files: Sequence[SourceFile], source: str, seed: int) -> Iterator[Hole]:
-    from training.data.spans import Document, choose_hole
+def _cut(files: Sequence[SourceFile], source: str, seed: int) -> Iterator[EvaluationHole]:
+    from training.data.spans import ParsedFile, choose_hole
 
-    documents = [(file, Document(file.text, file.language)) for file in files]
+    documents = [(file, ParsedFile(file.text, file.language)) for file in files]
     for turn in range(_MAX_ROUNDS):
         for file, document in documents:
             rng = Random(f"{seed}\0{file.key}\0{turn}")
             cut = choose_hole(document, _MIX, rng, anchored_rate=0.0)
             if cut is not None:
-                name = f"{file.key}#{turn}"
-                yield Hole(
-                    name, source, file.path, file.language, cut.prefix, cut.middle, cut.suffix, cut.kind
+                yield EvaluationHole(
+                    cut.prefix,
+                    cut.middle,
+                    cut.suffix,
+                    cut.kind,
+                    name=f"{file.key}#{turn}",
+                    set=source,
+                    path=file.path,
+                    language=file.language,
                 )
 
 
@@ -96,13 +102,13 @@ def _files(root: Path) -> tuple[SourceFile, ...]:
     """Every file that reads like code somebody wrote; licences don't matter to a measurement."""
     from fim_lsp.code.languages import language_of
     from training.config import DataSettings
-    from training.data.screening import Rules, SourceFile, read_text, text_problem
+    from training.data.screening import ScreeningRules, SourceFile, read_text, text_problem
     from training.data.walk import list_files, name_problem
 
     if not root.exists():
-        raise EvaluationError(f"There is no repository at {root}.", "Check the path given with --repo.")
+        raise EvaluationError(f"There is no repository at {root}.", "ProgramTest the path given with --repo.")
     settings = DataSettings()
-    rules = Rules(settings.max_file_bytes, settings.max_line_chars)
+    rules = ScreeningRules(settings.max_file_bytes, settings.max_line_chars)
     folder = root if root.is_dir() else root.parent
     found = []
     for path in list_files(root):

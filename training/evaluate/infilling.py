@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from attrs import evolve, field, frozen
 
-from training.data.spans import EndKind, StartKind, end_kind, start_kind
+from training.data.spans import Hole
 from training.evaluate import EvaluationError
 
 Cut = Literal["benchmark", "indentation"]
@@ -23,7 +23,7 @@ _FIELDS = ("task_id", "prompt", "suffix", "canonical_solution")
 
 
 @frozen
-class Check:
+class ProgramTest:
     """A test for the whole program."""
 
     test: str = field(repr=False)
@@ -33,45 +33,20 @@ class Check:
 
 
 @frozen
-class Hole:
-    """A document cut in three."""
+class EvaluationHole(Hole):
+    """A hole that arms fill: its name, its document, and a test for the program with the hole filled."""
 
-    name: str
-    """Tells it from all others of its set."""
-    set: str
-    """Where it is from: a file or a repository."""
-    path: str
-    language: str
-    prefix: str = field(repr=False)
-    middle: str = field(repr=False)
-    suffix: str = field(repr=False)
-    kind: str = "benchmark"
-    """How it was chosen: one of :data:`training.data.spans.Kind`, or ``benchmark``."""
-    check: Check | None = field(default=None, repr=False)
-
-    @property
-    def start_kind(self) -> StartKind:
-        """Where the cursor stands."""
-        return start_kind(self.prefix, self.middle + self.suffix[:1])
-
-    @property
-    def end_kind(self) -> EndKind:
-        """Where the middle ends."""
-        return end_kind(self.prefix + self.middle, self.suffix)
-
-    @property
-    def lines(self) -> int:
-        """Lines of the middle that hold text; 0 for an empty middle."""
-        return sum(bool(line.strip()) for line in self.middle.split("\n"))
-
-    @property
-    def text(self) -> str:
-        """The whole document."""
-        return self.prefix + self.middle + self.suffix
+    name: str = field(kw_only=True)
+    """Unique in :attr:`set`."""
+    set: str = field(kw_only=True)
+    """The file or repository that the hole is from."""
+    path: str = field(kw_only=True)
+    language: str = field(kw_only=True)
+    check: ProgramTest | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def digest(self) -> str:
-        """Names the hole by its content: 16 hexadecimal digits."""
+        """Hash of the content: 16 hexadecimal digits."""
         parts = (self.set, self.name, self.path, self.language, self.prefix, self.middle, self.suffix)
         return sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
@@ -83,7 +58,7 @@ class Hole:
         return f"{body}\n{self.check.test}\ncheck({self.check.entry_point})\n"
 
 
-def load_tasks(file: Path) -> tuple[Hole, ...]:
+def load_tasks(file: Path) -> tuple[EvaluationHole, ...]:
     """The tasks of a JSON lines file, gzipped or not, as Python documents.
 
     Raises:
@@ -105,15 +80,25 @@ def load_tasks(file: Path) -> tuple[Hole, ...]:
         ) from error
 
 
-def _hole(task: dict[str, Any], source: str) -> Hole:
+def _hole(task: dict[str, Any], source: str) -> EvaluationHole:
     name, prefix, suffix, middle = (task[field] for field in _FIELDS)
     if not all(isinstance(text, str) for text in (name, prefix, suffix, middle)):
         raise TypeError("a field is not text")
-    check = Check(task["test"], task["entry_point"]) if task.get("test") else None
-    return Hole(name, source, "solution.py", "python", prefix, middle, suffix, check=check)
+    check = ProgramTest(task["test"], task["entry_point"]) if task.get("test") else None
+    return EvaluationHole(
+        prefix,
+        middle,
+        suffix,
+        "benchmark",
+        name=name,
+        set=source,
+        path="solution.py",
+        language="python",
+        check=check,
+    )
 
 
-def recut(hole: Hole, cut: Cut) -> Hole:
+def recut(hole: EvaluationHole, cut: Cut) -> EvaluationHole:
     """The hole as the benchmark cuts it, or as an editor meets it.
 
     ``indentation``: where the middle begins a line, its indentation is typed already and the line break
@@ -134,7 +119,7 @@ def recut(hole: Hole, cut: Cut) -> Hole:
     )
 
 
-def sample(holes: Sequence[Hole], limit: int | None, seed: int) -> tuple[Hole, ...]:
+def sample(holes: Sequence[EvaluationHole], limit: int | None, seed: int) -> tuple[EvaluationHole, ...]:
     """At most ``limit`` holes in their order; a larger limit takes the same and more."""
     if limit is None or limit >= len(holes):
         return tuple(holes)

@@ -15,7 +15,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-Judged = tuple[float, float]
+WeightedTotal = tuple[float, float]
 """A hole's total and weight; a metric is the sum of the totals over the sum of the weights."""
 
 _DRAWS = 1000
@@ -91,7 +91,7 @@ def _says(text: str, line: str, *, whole: bool) -> bool:
 # --- Many holes
 
 
-def interval(judged: Sequence[Judged], seed: int = 0) -> Interval:
+def interval(judged: Sequence[WeightedTotal], seed: int = 0) -> Interval:
     """The metric over all holes.
 
     Args:
@@ -103,7 +103,7 @@ def interval(judged: Sequence[Judged], seed: int = 0) -> Interval:
     return _interval(_ratio(judged), _resampled(judged, seed))
 
 
-def difference(arm: Sequence[Judged], base: Sequence[Judged], seed: int = 0) -> Interval:
+def difference(arm: Sequence[WeightedTotal], base: Sequence[WeightedTotal], seed: int = 0) -> Interval:
     """``arm`` minus ``base`` over the same holes, in the same order: both are resampled together.
 
     Raises:
@@ -121,12 +121,12 @@ def percentile(values: Sequence[float], percent: float) -> float | None:
     return float(np.percentile(values, percent)) if len(values) else None
 
 
-def _ratio(judged: Sequence[Judged]) -> float:
+def _ratio(judged: Sequence[WeightedTotal]) -> float:
     totals, weights = np.array(judged, dtype=np.float64).T
     return float(totals.sum() / weights.sum())
 
 
-def _resampled(judged: Sequence[Judged], seed: int) -> NDArray[np.float64]:
+def _resampled(judged: Sequence[WeightedTotal], seed: int) -> NDArray[np.float64]:
     """The metric in each draw; the same holes are drawn for every metric with as many holes."""
     totals, weights = np.array(judged, dtype=np.float64).T
     counts = _counts(len(judged), seed)

@@ -19,7 +19,7 @@ from training.evaluate.arms import Text
 
 
 @frozen
-class Record:
+class AnswerRecord:
     """One arm's answer at one hole."""
 
     key: str
@@ -57,7 +57,7 @@ class Record:
         return texts[which]
 
 
-class Journal:
+class ResultJournal:
     """A JSON lines file as a mapping by key; of several lines with one key the last one counts."""
 
     def __init__(self, path: Path) -> None:
@@ -78,21 +78,21 @@ class Journal:
         """The entry of that key."""
         return self._entries.get(key)
 
-    def record(self, key: str) -> Record | None:
+    def record(self, key: str) -> AnswerRecord | None:
         """The same as a record; None too where another version wrote it."""
         entry = self.get(key)
         try:
-            return Record(**entry) if entry else None
+            return AnswerRecord(**entry) if entry else None
         except TypeError:
             return None
 
-    def add(self, entry: Mapping[str, Any] | Record) -> None:
+    def add(self, entry: Mapping[str, Any] | AnswerRecord) -> None:
         """Append an entry, which must have a ``key``.
 
         Raises:
             EvaluationError: the disk is full, or the file is gone.
         """
-        values = asdict(entry) if isinstance(entry, Record) else dict(entry)
+        values = asdict(entry) if isinstance(entry, AnswerRecord) else dict(entry)
         try:
             self._file.write(json.dumps(values) + "\n")
             self._file.flush()
@@ -104,7 +104,7 @@ class Journal:
         """Close the file."""
         self._file.close()
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> ResultJournal:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -112,7 +112,7 @@ class Journal:
 
     def _unusable(self, error: OSError) -> EvaluationError:
         return EvaluationError(
-            f"Results can't be kept in {self._path}: {error.strerror or error}.",
+            f"ArmResults can't be kept in {self._path}: {error.strerror or error}.",
             "Free some room, or choose another folder with --output; what was done is kept.",
         )
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from training.evaluate import EvaluationError
-from training.evaluate.scores import METRICS, PLAIN, Results, arm_figures, paired_figures
+from training.evaluate.scores import METRICS, PLAIN, ArmResults, arm_figures, paired_figures
 
 FORMAT = 1
 
 
-def make_report(results: Sequence[Results], run: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def make_report(results: Sequence[ArmResults], run: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """All figures as plain values.
 
     Args:

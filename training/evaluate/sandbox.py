@@ -23,14 +23,14 @@ from pathlib import Path
 from attrs import frozen
 
 from training.evaluate import EvaluationError
-from training.evaluate.records import Journal
+from training.evaluate.records import ResultJournal
 
 _TAIL = 4000
 _ERROR = re.compile(r"^([\w.]{0,80}(?:Error|Exception|Iteration|Warning))\b", re.MULTILINE)
 
 
 @frozen
-class Limits:
+class ProgramLimits:
     """What a program may use."""
 
     wall_s: float = 10.0
@@ -43,7 +43,7 @@ class Limits:
 
 
 @frozen
-class Outcome:
+class ProgramResult:
     """How a program ended."""
 
     passed: bool
@@ -52,7 +52,7 @@ class Outcome:
     seconds: float
 
 
-def run_program(program: str, limits: Limits = Limits()) -> Outcome:
+def run_program(program: str, limits: ProgramLimits = ProgramLimits()) -> ProgramResult:
     """Run a Python program to its end, or until a limit ends it.
 
     Raises:
@@ -74,7 +74,7 @@ def run_program(program: str, limits: Limits = Limits()) -> Outcome:
     started = time.perf_counter()
     code, said = _run(json.dumps(job).encode(), limits.wall_s)
     passed = code == 0 and said.endswith(word)
-    return Outcome(passed, "passed" if passed else _reason(code, said), time.perf_counter() - started)
+    return ProgramResult(passed, "passed" if passed else _reason(code, said), time.perf_counter() - started)
 
 
 def _run(job: bytes, wall_s: float) -> tuple[int | None, str]:
@@ -126,8 +126,8 @@ def _reason(code: int | None, said: str) -> str:
 
 def run_programs(
     programs: Sequence[str],
-    journal: Journal,
-    limits: Limits = Limits(),
+    journal: ResultJournal,
+    limits: ProgramLimits = ProgramLimits(),
     on_done: Callable[[], None] = lambda: None,
 ) -> dict[str, bool]:
     """Run each different program once, several at a time; known outcomes come from the journal.

@@ -11,10 +11,10 @@ from typing import Any
 from attrs import asdict, field, frozen
 
 from training.evaluate.arms import TEXTS, Arm, Text
-from training.evaluate.infilling import Hole
+from training.evaluate.infilling import EvaluationHole
 from training.evaluate.metrics import (
     Interval,
-    Judged,
+    WeightedTotal,
     difference,
     edit_similarity,
     exact_match,
@@ -23,9 +23,9 @@ from training.evaluate.metrics import (
     percentile,
     suffix_repeated,
 )
-from training.evaluate.records import Record
+from training.evaluate.records import AnswerRecord
 
-RankedSuggestion = Mapping[str, Judged]
+HoleMetrics = Mapping[str, WeightedTotal]
 """What is known of one answer, by metric."""
 
 
@@ -61,13 +61,13 @@ METRICS = (*TEXT_METRICS, *ANSWER_METRICS)
 PLAIN = Metric("left_to_right_nll", "left to right NLL", "nats/token", "of whole documents", False)
 
 
-def _line_groups(hole: Hole) -> tuple[str, ...]:
+def _line_groups(hole: EvaluationHole) -> tuple[str, ...]:
     if hole.lines <= 1:
         return (str(hole.lines), "1-3")[: hole.lines + 1]
     return ("2-3", "1-3") if hole.lines <= 3 else ("4+",)
 
 
-GROUPS: Mapping[str, Callable[[Hole], tuple[str, ...]]] = MappingProxyType(
+GROUPS: Mapping[str, Callable[[EvaluationHole], tuple[str, ...]]] = MappingProxyType(
     {
         "set": lambda hole: (hole.set,),
         "kind": lambda hole: (hole.kind,),
@@ -81,22 +81,22 @@ GROUPS: Mapping[str, Callable[[Hole], tuple[str, ...]]] = MappingProxyType(
 
 
 @frozen
-class Results:
+class ArmResults:
     """An arm's answers to all holes, in their order."""
 
     arm: Arm
-    holes: tuple[Hole, ...] = field(repr=False)
-    records: tuple[Record, ...] = field(repr=False)
+    holes: tuple[EvaluationHole, ...] = field(repr=False)
+    records: tuple[AnswerRecord, ...] = field(repr=False)
     passes: Mapping[str, bool] = field(factory=dict, repr=False)
     """Whether a program passed; empty where none was run."""
     plain: tuple[tuple[float, float], ...] = field(default=(), repr=False)
     """Left-to-right NLL and tokens of each plain text."""
 
-    def judgements(self, text: Text | None = None) -> tuple[RankedSuggestion, ...]:
+    def metrics_by_hole(self, text: Text | None = None) -> tuple[HoleMetrics, ...]:
         """Each hole's, judged by one of its texts; by the arm's own where none is named."""
         which = text or self.arm.text
         return tuple(
-            {**judge_text(hole, record, which, self.passes), **judge_answer(hole, record)}
+            {**measure_text(hole, record, which, self.passes), **measure_answer(hole, record)}
             for hole, record in zip(self.holes, self.records, strict=True)
         )
 
@@ -109,12 +109,14 @@ class Results:
                     yield program
 
 
-def _program(hole: Hole, record: Record, which: Text) -> str | None:
+def _program(hole: EvaluationHole, record: AnswerRecord, which: Text) -> str | None:
     text = record.text(which)
     return None if text is None else hole.program(text, record.replaced if which == "shown" else 0)
 
 
-def judge_text(hole: Hole, record: Record, which: Text, passes: Mapping[str, bool]) -> RankedSuggestion:
+def measure_text(
+    hole: EvaluationHole, record: AnswerRecord, which: Text, passes: Mapping[str, bool]
+) -> HoleMetrics:
     """Judge one text of an answer; nothing where the arm gave none."""
     text = record.text(which)
     if text is None:
@@ -138,9 +140,9 @@ def judge_text(hole: Hole, record: Record, which: Text, passes: Mapping[str, boo
     }
 
 
-def judge_answer(hole: Hole, record: Record) -> RankedSuggestion:
+def measure_answer(hole: EvaluationHole, record: AnswerRecord) -> HoleMetrics:
     """Judge what does not depend on a text."""
-    judged: dict[str, Judged] = {}
+    judged: dict[str, WeightedTotal] = {}
     if record.written is not None:
         judged["stop_accuracy"] = _rate(record.finish == "end")
     if record.nll_text is not None and record.nll_end is not None and record.nll_tokens:
@@ -150,25 +152,25 @@ def judge_answer(hole: Hole, record: Record) -> RankedSuggestion:
     return judged
 
 
-def _rate(good: bool) -> Judged:
+def _rate(good: bool) -> WeightedTotal:
     return (100.0 * good, 1.0)
 
 
 # --- Figures: plain values, as they stand in report.json
 
 
-def arm_figures(results: Results, seed: int) -> dict[str, Any]:
+def arm_figures(results: ArmResults, seed: int) -> dict[str, Any]:
     """Everything that the report says of one arm."""
-    holes, judgements = results.holes, results.judgements()
-    texts = {which: figures(results.judgements(which), TEXT_METRICS, seed) for which in TEXTS}
+    holes, metrics_by_hole = results.holes, results.metrics_by_hole()
+    texts = {which: figures(results.metrics_by_hole(which), TEXT_METRICS, seed) for which in TEXTS}
     return {
         "n": len(holes),
         "n_empty": sum(not hole.middle for hole in holes),
         "text": results.arm.text,
-        **figures(judgements, METRICS, seed),
+        **figures(metrics_by_hole, METRICS, seed),
         PLAIN.name: _plain(interval(results.plain, seed)),
         "texts": texts,
-        "by": {name: _by(name, holes, judgements, seed) for name in GROUPS},
+        "by": {name: _by(name, holes, metrics_by_hole, seed) for name in GROUPS},
         "latency": _latency(results.records),
         "tokens": _tokens(results.records),
         "ended_by": dict(sorted(Counter(record.ended_by for record in results.records).items())),
@@ -177,17 +179,19 @@ def arm_figures(results: Results, seed: int) -> dict[str, Any]:
     }
 
 
-def figures(judgements: Sequence[RankedSuggestion], metrics: Sequence[Metric], seed: int) -> dict[str, Any]:
+def figures(metrics_by_hole: Sequence[HoleMetrics], metrics: Sequence[Metric], seed: int) -> dict[str, Any]:
     """Each metric over the holes that have it."""
     return {
-        metric.name: _plain(interval([one[metric.name] for one in judgements if metric.name in one], seed))
+        metric.name: _plain(
+            interval([one[metric.name] for one in metrics_by_hole if metric.name in one], seed)
+        )
         for metric in metrics
     }
 
 
-def paired_figures(arm: Results, base: Results, seed: int) -> dict[str, Any]:
+def paired_figures(arm: ArmResults, base: ArmResults, seed: int) -> dict[str, Any]:
     """Each metric's difference, ``arm`` minus ``base``, over the holes that have it in both."""
-    pairs = list(zip(arm.judgements(), base.judgements(), strict=True))
+    pairs = list(zip(arm.metrics_by_hole(), base.metrics_by_hole(), strict=True))
     found: dict[str, Any] = {"arm": arm.arm.name, "base": base.arm.name}
     for metric in METRICS:
         both = [(a[metric.name], b[metric.name]) for a, b in pairs if metric.name in a and metric.name in b]
@@ -198,10 +202,10 @@ def paired_figures(arm: Results, base: Results, seed: int) -> dict[str, Any]:
 
 
 def _by(
-    name: str, holes: Sequence[Hole], judgements: Sequence[RankedSuggestion], seed: int
+    name: str, holes: Sequence[EvaluationHole], metrics_by_hole: Sequence[HoleMetrics], seed: int
 ) -> dict[str, dict[str, Any]]:
-    members: dict[str, list[RankedSuggestion]] = {}
-    for hole, judgement in zip(holes, judgements, strict=True):
+    members: dict[str, list[HoleMetrics]] = {}
+    for hole, judgement in zip(holes, metrics_by_hole, strict=True):
         for group in GROUPS[name](hole):
             members.setdefault(group, []).append(judgement)
     return {
@@ -209,7 +213,7 @@ def _by(
     }
 
 
-def _latency(records: Sequence[Record]) -> dict[str, Any]:
+def _latency(records: Sequence[AnswerRecord]) -> dict[str, Any]:
     """Milliseconds on a cold cache, until the first text and until the answer."""
     served = [record for record in records if record.written is not None and not record.error]
     return {
@@ -221,7 +225,7 @@ def _latency(records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def _tokens(records: Sequence[Record]) -> dict[str, Any]:
+def _tokens(records: Sequence[AnswerRecord]) -> dict[str, Any]:
     served = [record for record in records if record.written is not None]
     count = max(1, len(served))
     return {

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from training.bases import Base
     from training.evaluate.arms import Arm
-    from training.evaluate.infilling import Hole
+    from training.evaluate.infilling import EvaluationHole
 
 _HOLES = "holes.jsonl"
 TRIED_HOLES = 8
@@ -64,17 +64,17 @@ Done = tuple[Mapping[str, Any], Sequence[Path]]
 def prepare_data(options: RunOptions, base: Base, console: Console) -> Done:
     """Make the data set, and cut the holes that the model will be judged by, from the code as it stands."""
     from training.data.corpus import build_corpus
-    from training.data.prepare import Bars, prepare
+    from training.data.prepare import ProgressBars, prepare
     from training.data.sources import open_sources
     from training.evaluate.cuts import cut_files
-    from training.evaluate.kept_holes import write_holes
+    from training.evaluate.hole_file import write_holes
     from training.train.base_model import prepare_weights
 
     # Converted now, so that an architecture that nobody can train is found out first.
     prepare_weights(str(options.base), on_step=console.print)
     folder, settings = options.output / "data", options.recipe.data
     sources = open_sources(options.repositories, own=True)
-    with Bars(console) as bars:
+    with ProgressBars(console) as bars:
         # Read once for rows and holes: the code may be edited meanwhile.
         corpus = build_corpus(sources, settings, (), bars.show)
         dataset = prepare(sources, base, options.recipe, folder, on_progress=bars.show, corpus=corpus)
@@ -174,8 +174,8 @@ def _answered(options: RunOptions) -> int:
     return journal.read_bytes().count(b"\n") if journal.exists() else 0
 
 
-def _holes(options: RunOptions) -> tuple[Hole, ...]:
-    from training.evaluate.kept_holes import read_holes
+def _holes(options: RunOptions) -> tuple[EvaluationHole, ...]:
+    from training.evaluate.hole_file import read_holes
 
     return read_holes(options.output / "data" / _HOLES)
 
@@ -192,7 +192,11 @@ def _arm(name: str, model: Path, options: RunOptions) -> Arm:
 
 
 def _fill(
-    options: RunOptions, arms: Sequence[Arm], holes: tuple[Hole, ...], plain_texts: int, console: Console
+    options: RunOptions,
+    arms: Sequence[Arm],
+    holes: tuple[EvaluationHole, ...],
+    plain_texts: int,
+    console: Console,
 ) -> dict[str, Any]:
     from training.evaluate.command import EvaluateOptions, judge
 

@@ -189,13 +189,13 @@ def _trained_nll(trial: Trial, data: Path, folder: Path, recipe: Recipe, options
 
 def _data(mix: str, recipe: Recipe, options: SweepOptions, base: Base, console: Console) -> Path:
     """The data set of a span mix, made when it is first asked for; held-out rows are the same in all."""
-    from training.data.prepare import Bars, prepare
+    from training.data.prepare import ProgressBars, prepare
     from training.data.sources import open_sources
 
     folder = options.output / "data" / mix.replace(" ", "-")
     if not (folder / "manifest.json").is_file():
         sources = open_sources(options.repositories, own=options.own)
-        with Bars(console) as bars:
+        with ProgressBars(console) as bars:
             dataset = prepare(
                 sources, base, recipe, folder, on_progress=bars.show, held_out_recipe=options.recipe
             )

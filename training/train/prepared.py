@@ -19,7 +19,7 @@ from training.train.checkpoint import file_sha256
 from training.train.options import TrainOptions, plan_adapter
 
 if TYPE_CHECKING:
-    from training.data.dataset import DataSet, Rows
+    from training.data.dataset import DataSet, StoredRows
     from training.train.base_model import BaseWeights, Precision
     from training.train.batches import PackedPass, Sampler
     from training.train.metrics import Display
@@ -268,7 +268,7 @@ def _optimizer(parameters: list[Any], options: TrainOptions, recipe: Recipe) -> 
     )
 
 
-def _sampler(rows: Rows, options: TrainOptions, recipe: Recipe, accelerator: Any) -> Sampler:
+def _sampler(rows: StoredRows, options: TrainOptions, recipe: Recipe, accelerator: Any) -> Sampler:
     from training.train.batches import make_sampler
 
     settings = recipe.train

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.staleness.cases import ARMS, NEAR, cases
-from training.evaluate.infilling import Hole
+
+from .holes import evaluation_hole
 
 PREFIX = "".join(f"line_{number} = {number}\n" for number in range(60)) + "total = "
-HOLE = Hole("a#0", "set", "a.py", "python", PREFIX, "sum(lines)", "\nprint(total)\n")
+HOLE = evaluation_hole("a#0", PREFIX, "sum(lines)", "\nprint(total)\n")
 
 
 @pytest.mark.parametrize("order", ["psm", "suffix_first"])
@@ -50,4 +51,4 @@ def test_the_seed_decides_the_distances():
 
 
 def test_a_hole_near_the_top_of_its_file_is_left_out():
-    assert cases(Hole("b#0", "set", "b.py", "python", "a = ", "1", "\n"), "psm", seed=1) == ()
+    assert cases(evaluation_hole("b#0", "a = ", "1", "\n"), "psm", seed=1) == ()

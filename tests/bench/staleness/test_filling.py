@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from benchmarks.staleness.cases import Case, cases
-from benchmarks.staleness.filling import Answer, Budget, fill
+from benchmarks.staleness.filling import CaseAnswer, PromptLimits, fill
 from fim_lsp.engine.scripted import ScriptedEngine
 from fim_lsp.types import ModelInfo
-from training.evaluate.infilling import Hole
-from training.evaluate.records import Journal
+from training.evaluate.records import ResultJournal
+
+from .holes import evaluation_hole
 
 PREFIX = "".join(f"line_{number} = {number}\n" for number in range(30)) + "total = "
-HOLE = Hole("a#0", "set", "a.py", "python", PREFIX, "sum(lines)", "\n" + "print(total)\n" * 80)
+HOLE = evaluation_hole("a#0", PREFIX, "sum(lines)", "\n" + "print(total)\n" * 80)
 KEYS = {"pre": 256, "suf": 257, "mid": 258}
 
 
@@ -24,10 +25,10 @@ def engine(order: str) -> ScriptedEngine:
     return ScriptedEngine(lambda prompt: "sum(lines)", info=info)
 
 
-def answered(folder: Path, order: str) -> tuple[tuple[Case, ...], list[Answer]]:
+def answered(folder: Path, order: str) -> tuple[tuple[Case, ...], list[CaseAnswer]]:
     drawn = cases(HOLE, order, seed=3)
-    with Journal(folder / "answers.jsonl") as journal:
-        return drawn, fill(lambda: engine(order), "scripted", "0", drawn, journal, Budget(4096, 0.5))
+    with ResultJournal(folder / "answers.jsonl") as journal:
+        return drawn, fill(lambda: engine(order), "scripted", "0", drawn, journal, PromptLimits(4096, 0.5))
 
 
 @pytest.mark.parametrize("order", ["psm", "suffix_first"])
@@ -50,13 +51,15 @@ def test_an_answer_that_is_known_is_not_asked_for_again(tmp_path):
     def unwanted() -> ScriptedEngine:
         raise AssertionError("opened a model for nothing")
 
-    with Journal(tmp_path / "answers.jsonl") as journal:
+    with ResultJournal(tmp_path / "answers.jsonl") as journal:
         drawn = cases(HOLE, "psm", seed=3)
-        assert fill(unwanted, "scripted", "0", drawn, journal, Budget(4096, 0.5)) == first
+        assert fill(unwanted, "scripted", "0", drawn, journal, PromptLimits(4096, 0.5)) == first
 
 
 def test_where_the_window_reaches_no_farther_the_prompt_is_made_anew(tmp_path):
     drawn = cases(HOLE, "suffix_first", seed=3)
-    with Journal(tmp_path / "answers.jsonl") as journal:
-        _, _, far = fill(lambda: engine("suffix_first"), "scripted", "0", drawn, journal, Budget(80, 0.75))
+    with ResultJournal(tmp_path / "answers.jsonl") as journal:
+        _, _, far = fill(
+            lambda: engine("suffix_first"), "scripted", "0", drawn, journal, PromptLimits(80, 0.75)
+        )
     assert not far.held

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from benchmarks.staleness.filling import Answer
+from benchmarks.staleness.filling import CaseAnswer
 from benchmarks.staleness.report import figures, markdown
-from training.evaluate.infilling import Hole
 
-HOLES = [Hole(f"a#{at}", "set", "a.py", "python", "a = ", "right", "\n") for at in range(4)]
+from .holes import evaluation_hole
+
+HOLES = [evaluation_hole(f"a#{index}", "a = ", "right", "\n") for index in range(4)]
 
 
-def answer(shown: str, distance: int = 0, *, held: bool = True, evaluated: int = 3) -> Answer:
-    return Answer("key", shown, evaluated, 0, distance, held)
+def answer(shown: str, distance: int = 0, *, held: bool = True, evaluated: int = 3) -> CaseAnswer:
+    return CaseAnswer("key", shown, evaluated, 0, distance, held)
 
 
 def test_what_was_kept_is_compared_with_the_exact_answer_to_the_same_hole():

@@ -9,12 +9,12 @@ import pytest
 
 from training.data import DataError, dataset
 from training.data.dataset import load_dataset, write_dataset
-from training.data.rows import Row
+from training.data.rows import TrainingRow
 
 
-def _row(*tokens: int, middle_start: int = 1, source: str = "shop", snippets: int = 0) -> Row:
+def _row(*tokens: int, middle_start: int = 1, source: str = "shop", snippets: int = 0) -> TrainingRow:
     weights = tuple(float(index >= middle_start) for index in range(len(tokens)))
-    return Row(
+    return TrainingRow(
         tokens=tokens,
         weights=weights,
         middle_start=middle_start,

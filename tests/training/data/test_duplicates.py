@@ -3,12 +3,12 @@ from __future__ import annotations
 from repositories import module
 
 from training.data.duplicates import deduplicate
-from training.data.screening import Screened, SourceFile, likeness
+from training.data.screening import ScreenedFile, SourceFile, likeness
 
 
-def _screened(*texts: str) -> list[Screened]:
+def _screened(*texts: str) -> list[ScreenedFile]:
     return [
-        Screened("", SourceFile("shop", f"{number}.py", "python", text), likeness(text))
+        ScreenedFile("", SourceFile("shop", f"{number}.py", "python", text), likeness(text))
         for number, text in enumerate(texts)
     ]
 
@@ -30,5 +30,5 @@ def test_similar_files_share_a_cluster():
 
 
 def test_files_left_out_before_stay_out():
-    found = deduplicate([Screened("secret"), *_screened(module("apple"))], 0.7, 0.5)
+    found = deduplicate([ScreenedFile("secret"), *_screened(module("apple"))], 0.7, 0.5)
     assert len(found.files) == 1

@@ -20,7 +20,7 @@ from training.bases import Base
 from training.config import DataSettings, SpanMix
 from training.data.rows import cut_off, draw_budget, fim_row, left_to_right_row, served_prompt
 from training.data.screening import SourceFile
-from training.data.spans import Document, Hole, choose_hole, make_hole
+from training.data.spans import Hole, ParsedFile, choose_hole, make_hole
 
 _SETTINGS = DataSettings(max_tokens=512, min_tokens=16)
 _TEXT = module("apple", 20)
@@ -29,7 +29,7 @@ _EVERY = ["fim-lsp", "qwen", "starcoder", "deepseek-coder", "seed-coder", "codeg
 
 
 def _hole(seed: int, rate: float = 0.5) -> Hole:
-    hole = choose_hole(Document(_TEXT, "python"), SpanMix(), Random(seed), anchored_rate=rate)
+    hole = choose_hole(ParsedFile(_TEXT, "python"), SpanMix(), Random(seed), anchored_rate=rate)
     assert hole is not None
     return hole
 

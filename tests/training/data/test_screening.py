@@ -6,20 +6,22 @@ import pytest
 from repositories import module
 
 from training.data.contamination import grams
-from training.data.screening import Candidate, Rules, likeness, read_text, screen, text_problem
+from training.data.screening import CandidateFile, ScreeningRules, likeness, read_text, screen, text_problem
 
-_RULES = Rules(max_file_bytes=50_000, max_line_chars=1000)
+_RULES = ScreeningRules(max_file_bytes=50_000, max_line_chars=1000)
 _GOOD = module("apple")
 
 
-def _screen(root: Path, data: bytes, path: str = "a.py", licence: str = "MIT", rules: Rules = _RULES) -> str:
+def _screen(
+    root: Path, data: bytes, path: str = "a.py", licence: str = "MIT", rules: ScreeningRules = _RULES
+) -> str:
     (root / path).write_bytes(data)
-    return screen(Candidate("shop", root, path, licence), rules).reason
+    return screen(CandidateFile("shop", root, path, licence), rules).reason
 
 
 def test_good_code_passes_with_lf_line_ends(tmp_path: Path):
     (tmp_path / "a.py").write_bytes(b"\xef\xbb\xbf" + _GOOD.replace("\n", "\r\n").encode())
-    file = screen(Candidate("shop", tmp_path, "a.py", "MIT"), _RULES).file
+    file = screen(CandidateFile("shop", tmp_path, "a.py", "MIT"), _RULES).file
     assert file is not None
     assert (file.text, file.language, file.key) == (_GOOD, "python", "shop/a.py")
 
@@ -56,7 +58,7 @@ def test_transpiled_code_is_generated():
 
 
 def test_evaluation_data_is_kept_out():
-    rules = Rules(50_000, 1000, frozenset(grams(_GOOD[200:600])))
+    rules = ScreeningRules(50_000, 1000, frozenset(grams(_GOOD[200:600])))
     assert text_problem(_GOOD, rules) == "evaluation data"
     assert text_problem(module("banana"), rules) == ""
 
@@ -76,7 +78,7 @@ def test_headers_are_c_or_cpp_by_their_text(tmp_path: Path):
         ("b.h", "namespace shop { class Fig {}; }\nint add(int first, int second);\n" * 10, "cpp"),
     ):
         (tmp_path / name).write_text(text)
-        file = screen(Candidate("shop", tmp_path, name, "MIT"), _RULES).file
+        file = screen(CandidateFile("shop", tmp_path, name, "MIT"), _RULES).file
         assert file is not None
         assert file.language == language
 

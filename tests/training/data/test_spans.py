@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from training.config import SpanMix
 from training.data.spans import (
-    Document,
     EndKind,
     Hole,
+    ParsedFile,
     StartKind,
     anchored,
     choose_hole,
@@ -62,7 +62,7 @@ def _only(kind: str) -> SpanMix:
 @given(text=_texts, seed=st.integers(0, 10_000))
 @settings(max_examples=200, deadline=None)
 def test_a_hole_gives_the_text_back_and_is_usable(text: str, seed: int):
-    hole = choose_hole(Document(text, "python"), SpanMix(), Random(seed), max_chars=50)
+    hole = choose_hole(ParsedFile(text, "python"), SpanMix(), Random(seed), max_chars=50)
     if hole is None:
         return
     assert hole.prefix + hole.middle + hole.suffix == text
@@ -114,7 +114,7 @@ def test_blocks_end_where_the_next_line_is_indented_less(before: str, after: str
 
 
 def test_holes_begin_and_end_everywhere():
-    document = Document(_PYTHON, "python")
+    document = ParsedFile(_PYTHON, "python")
     holes = [choose_hole(document, SpanMix(), Random(seed)) for seed in range(400)]
     found = [hole for hole in holes if hole is not None]
     assert len(found) > 380
@@ -128,14 +128,14 @@ def test_holes_begin_and_end_everywhere():
 
 @pytest.mark.parametrize("language", sorted(_SOURCES))
 def test_nodes_of_every_language_are_found(language: str):
-    document = Document(_SOURCES[language], language)
+    document = ParsedFile(_SOURCES[language], language)
     holes = [choose_hole(document, _only("node"), Random(seed)) for seed in range(40)]
     assert sum(hole is not None for hole in holes) > 35
     assert language == "ruby" or (document.root is not None and not document.root.has_error)
 
 
 def test_nodes_are_cut_at_characters_not_bytes():
-    document = Document('x = "ß🙂"\nfoo(alpha)\n', "python")
+    document = ParsedFile('x = "ß🙂"\nfoo(alpha)\n', "python")
     middles = {
         hole.middle
         for seed in range(200)
@@ -146,19 +146,19 @@ def test_nodes_are_cut_at_characters_not_bytes():
 
 @pytest.mark.parametrize("kind", ["node", "line_rest", "lines", "random", "empty"])
 def test_a_text_with_nothing_to_cut_gives_nothing_or_an_empty_hole(kind: str):
-    hole = choose_hole(Document("", "python"), _only(kind), Random(1))
+    hole = choose_hole(ParsedFile("", "python"), _only(kind), Random(1))
     assert hole is None or (kind == "empty" and hole.middle == "")
 
 
 def test_the_same_seed_cuts_the_same_hole():
-    document = Document(_PYTHON, "python")
-    again = Document(_PYTHON, "python")
+    document = ParsedFile(_PYTHON, "python")
+    again = ParsedFile(_PYTHON, "python")
     for seed in range(20):
         assert choose_hole(document, SpanMix(), Random(seed)) == choose_hole(again, SpanMix(), Random(seed))
 
 
 def test_half_of_the_middles_are_begun():
-    document = Document(_PYTHON, "python")
+    document = ParsedFile(_PYTHON, "python")
     holes = [choose_hole(document, SpanMix(empty=0), Random(seed)) for seed in range(300)]
     share = sum(hole.typed > 0 for hole in holes if hole) / len(holes)
     assert 0.35 < share < 0.6

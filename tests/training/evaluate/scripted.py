@@ -12,30 +12,28 @@ from attrs import define, field
 from fim_lsp.engine.base import Engine
 from fim_lsp.engine.scripted import END, ScriptedEngine
 from training.evaluate.arms import Arm
-from training.evaluate.infilling import Check, Hole
+from training.evaluate.infilling import EvaluationHole, ProgramTest
 
-ADD = Hole(
-    "add",
-    "toy",
-    "solution.py",
-    "python",
+_TOY = {"set": "toy", "path": "solution.py", "language": "python"}
+ADD = EvaluationHole(
     "def add(a, b):\n    ",
     "return a + b",
     "\n\n\ndef other():\n    return 1\n",
-    check=Check("def check(candidate):\n    assert candidate(1, 2) == 3\n", "add"),
+    "benchmark",
+    name="add",
+    **_TOY,
+    check=ProgramTest("def check(candidate):\n    assert candidate(1, 2) == 3\n", "add"),
 )
-TWICE = Hole(
-    "twice",
-    "toy",
-    "solution.py",
-    "python",
+TWICE = EvaluationHole(
     "def twice(a):\n    ",
     "b = a * 2\n    return b",
     "\n",
-    kind="lines",
-    check=Check("def check(candidate):\n    assert candidate(2) == 4\n", "twice"),
+    "lines",
+    name="twice",
+    **_TOY,
+    check=ProgramTest("def check(candidate):\n    assert candidate(2) == 4\n", "twice"),
 )
-NOTHING = Hole("nothing", "toy", "solution.py", "python", "x = 1", "", "\ny = 2\n", kind="empty")
+NOTHING = EvaluationHole("x = 1", "", "\ny = 2\n", "empty", name="nothing", **_TOY)
 HOLES = (ADD, TWICE, NOTHING)
 
 
@@ -74,14 +72,14 @@ class ScriptedModels:
         return ScriptedEngine(noted)
 
 
-def write_tasks(file: Path, holes: tuple[Hole, ...] = HOLES) -> Path:
+def write_tasks(file: Path, holes: tuple[EvaluationHole, ...] = HOLES) -> Path:
     lines = (json.dumps(task(hole)) + "\n" for hole in holes)
     with gzip.open(file, "wt", encoding="utf-8") if file.suffix == ".gz" else file.open("w") as out:
         out.writelines(lines)
     return file
 
 
-def task(hole: Hole) -> dict[str, str]:
+def task(hole: EvaluationHole) -> dict[str, str]:
     check = {"test": hole.check.test, "entry_point": hole.check.entry_point} if hole.check else {}
     texts = {"prompt": hole.prefix, "canonical_solution": hole.middle, "suffix": hole.suffix}
     return {"task_id": hole.name, **texts, **check}

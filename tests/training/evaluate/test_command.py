@@ -123,7 +123,7 @@ def test_a_rerun_only_does_what_is_missing(models: ScriptedModels, tasks: Path, 
         == (first["arms"]["a"]["exact_match"])
     )
     assert len(models.prompts) == 4
-    # Judged by another text, under another name: the same answers.
+    # WeightedTotal by another text, under another name: the same answers.
     evaluate(models, "--arm", "b=good,text=said", *flags)
     assert len(models.prompts) == 4
     evaluate(models, "--arm", "c=good,layout=anchored", *flags)

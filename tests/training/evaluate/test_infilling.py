@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.evaluate import EvaluationError
-from training.evaluate.infilling import Hole, load_tasks, recut, sample
+from training.evaluate.infilling import load_tasks, recut, sample
 
 from .scripted import ADD, HOLES, TWICE, task, write_tasks
 
@@ -61,7 +61,7 @@ def test_a_middle_without_a_first_line_stays_as_it_is(middle: str) -> None:
 
 @given(texts, texts, texts)
 def test_recutting_never_changes_the_document(prefix: str, middle: str, suffix: str) -> None:
-    hole = Hole("a", "b", "c.py", "python", prefix, middle, suffix)
+    hole = evolve(ADD, prefix=prefix, middle=middle, suffix=suffix)
     assert recut(hole, "indentation").text == hole.text
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from training.evaluate.records import Journal
-from training.evaluate.sandbox import Limits, run_program, run_programs
+from training.evaluate.records import ResultJournal
+from training.evaluate.sandbox import ProgramLimits, run_program, run_programs
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are no process limits")
-_SHORT = Limits(wall_s=8, cpu_s=1)
+_SHORT = ProgramLimits(wall_s=8, cpu_s=1)
 
 
 def test_a_program_that_comes_to_its_end_passes() -> None:
@@ -39,7 +39,7 @@ def test_an_endless_loop_ends_with_its_share_of_the_processor() -> None:
 
 def test_sleeping_ends_with_the_clock() -> None:
     started = time.perf_counter()
-    assert run_program("import time\ntime.sleep(60)", Limits(wall_s=1)).reason == "time limit"
+    assert run_program("import time\ntime.sleep(60)", ProgramLimits(wall_s=1)).reason == "time limit"
     assert time.perf_counter() - started < 20
 
 
@@ -103,10 +103,10 @@ def test_sets_come_in_the_same_order_each_time() -> None:
 
 def test_a_known_outcome_is_not_run_again(tmp_path: Path) -> None:
     programs = ("pass", "assert False", "pass")
-    with Journal(tmp_path / "tests.jsonl") as journal:
+    with ResultJournal(tmp_path / "tests.jsonl") as journal:
         assert run_programs(programs, journal) == {"pass": True, "assert False": False}
     before = (tmp_path / "tests.jsonl").read_text()
     assert before.count("\n") == 2
-    with Journal(tmp_path / "tests.jsonl") as journal:
+    with ResultJournal(tmp_path / "tests.jsonl") as journal:
         assert run_programs(programs, journal) == {"pass": True, "assert False": False}
     assert (tmp_path / "tests.jsonl").read_text() == before

@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve
 
 from training.data import DataError
-from training.data.rows import Row
+from training.data.rows import TrainingRow
 from training.train.batches import make_sampler, pack, split_passes
 
 LENGTHS = np.random.default_rng(0).integers(10, 100, 50)
@@ -63,7 +63,7 @@ def test_nothing_to_train_on_is_an_error() -> None:
 
 
 def test_labels_stand_one_after_their_places() -> None:
-    row = Row((5, 6, 7), (1.0, 0.0, 0.5), 2, "node", "mid_line", "mid_line", "python", "x")
+    row = TrainingRow((5, 6, 7), (1.0, 0.0, 0.5), 2, "node", "mid_line", "mid_line", "python", "x")
     row = evolve(row, tokens=np.array(row.tokens), weights=np.array(row.weights))
     packed = pack([row, row])
     assert packed.positions.tolist() == [0, 1, 2, 0, 1, 2]

@@ -29,7 +29,7 @@ from training.evaluate.nll import Score, Scorer, middle_score
 
 
 @frozen
-class Witnessed:
+class OverrunGeneration:
     """One generation, seen to its end."""
 
     written: str = field(repr=False)
@@ -43,7 +43,7 @@ class Witnessed:
     score: Score | None = None
 
 
-class WitnessEngine:
+class OverrunEngine:
     """An engine around another one. Asked for one hole after the other, by one thread at a time."""
 
     def __init__(self, engine: Engine, overrun: int, scorer: Scorer | None = None) -> None:
@@ -52,7 +52,7 @@ class WitnessEngine:
         self._scorer = scorer
         self.middle = ""
         """The true middle of the hole that comes next; only the scorer looks at it."""
-        self.seen: Witnessed | None = None
+        self.seen: OverrunGeneration | None = None
         """The last generation that was a first try."""
 
     @property
@@ -85,7 +85,7 @@ class WitnessEngine:
         score = middle_score(prompt, self.middle, self._scorer) if self._scorer else None
         scored_at = time.perf_counter()
         idle_s = scored_at - (listener.enough_at or ended_at)
-        self.seen = Witnessed(
+        self.seen = OverrunGeneration(
             whole.text, whole.finish_reason, listener.first_at or ended_at, idle_s * 1000, prompt, score
         )
         return (listener.heard(whole), *others)

@@ -20,25 +20,25 @@ from attrs import frozen
 
 from fim_lsp.types import CompletionRequest, DocumentSnapshot, Trigger
 from training.evaluate.arms import Arm
-from training.evaluate.infilling import Hole
+from training.evaluate.infilling import EvaluationHole
 from training.evaluate.nll import EngineScorer, Score, middle_score, plain_score
-from training.evaluate.records import Journal, Record
+from training.evaluate.records import AnswerRecord, ResultJournal
 from training.evaluate.weights import Models
 
 if TYPE_CHECKING:
     from fim_lsp.completion.completer import Completer
     from fim_lsp.engine.worker import InferenceWorker
     from training.evaluate.nll import FolderScorer, Scorer
-    from training.evaluate.witness import WitnessEngine
+    from training.evaluate.overrun import OverrunEngine
 
 OnDone = Callable[[], None]
 """Called after each hole."""
 _ANSWER_CODE = ("completion", "engine", "prompt", "settings.py", "types.py")
-_JUDGING_CODE = ("nll.py", "run.py", "witness.py")
+_JUDGING_CODE = ("nll.py", "fill.py", "overrun.py")
 
 
 @frozen
-class Conditions:
+class FillOptions:
     """What holds for every arm and every hole."""
 
     max_tokens: int = 256
@@ -51,7 +51,7 @@ class Conditions:
     """Take answers from before a change of the code."""
 
 
-def record_key(arm: Arm, model_digest: str, hole: Hole, conditions: Conditions) -> str:
+def record_key(arm: Arm, model_digest: str, hole: EvaluationHole, conditions: FillOptions) -> str:
     """Names everything that an answer depends on, but for the code."""
     limits = f"{conditions.max_tokens} {conditions.overrun}"
     parts = (arm.identity(model_digest), hole.digest, limits)
@@ -74,12 +74,12 @@ def _code_digest() -> str:
 
 def fill(
     arm: Arm,
-    holes: Sequence[Hole],
-    conditions: Conditions,
-    journal: Journal,
+    holes: Sequence[EvaluationHole],
+    conditions: FillOptions,
+    journal: ResultJournal,
     models: Models,
     on_done: OnDone = lambda: None,
-) -> tuple[Record, ...]:
+) -> tuple[AnswerRecord, ...]:
     """Answer every hole that the journal does not answer yet.
 
     Returns:
@@ -102,34 +102,44 @@ def fill(
     return tuple(known[key] for key in keys)
 
 
-def _usable(journal: Journal, key: str, conditions: Conditions) -> Record | None:
+def _usable(journal: ResultJournal, key: str, conditions: FillOptions) -> AnswerRecord | None:
     record = journal.record(key)
     if record is None or (conditions.nll and not record.scored):
         return None
     return record if conditions.older_answers or record.code == _code_digest() else None
 
 
-Pending = Sequence[tuple[str, Hole]]
+Pending = Sequence[tuple[str, EvaluationHole]]
 
 
 def _serve(
-    arm: Arm, pending: Pending, conditions: Conditions, journal: Journal, models: Models, on_done: OnDone
-) -> list[Record]:
+    arm: Arm,
+    pending: Pending,
+    conditions: FillOptions,
+    journal: ResultJournal,
+    models: Models,
+    on_done: OnDone,
+) -> list[AnswerRecord]:
     return asyncio.run(_serve_all(arm, pending, conditions, journal, models, on_done))
 
 
 async def _serve_all(
-    arm: Arm, pending: Pending, conditions: Conditions, journal: Journal, models: Models, on_done: OnDone
-) -> list[Record]:
+    arm: Arm,
+    pending: Pending,
+    conditions: FillOptions,
+    journal: ResultJournal,
+    models: Models,
+    on_done: OnDone,
+) -> list[AnswerRecord]:
     from fim_lsp.completion.completer import Completer
     from fim_lsp.engine.worker import InferenceWorker
-    from training.evaluate.witness import WitnessEngine
+    from training.evaluate.overrun import OverrunEngine
 
-    def open_witness(*_: object) -> WitnessEngine:
+    def open_witness(*_: object) -> OverrunEngine:
         engine = models.open(arm)
         # Without the suffix nothing tells where the middle ends, so there is no end to wait for.
         overrun = 0 if arm.prefix_only else conditions.overrun
-        return WitnessEngine(engine, overrun, EngineScorer(engine) if conditions.nll else None)
+        return OverrunEngine(engine, overrun, EngineScorer(engine) if conditions.nll else None)
 
     worker = InferenceWorker(open_witness)
     completer = Completer(worker)
@@ -153,11 +163,16 @@ async def _load(worker: InferenceWorker, completer: Completer, arm: Arm) -> None
 
 
 async def _fill_one(
-    key: str, hole: Hole, arm: Arm, conditions: Conditions, worker: InferenceWorker, completer: Completer
-) -> Record:
+    key: str,
+    hole: EvaluationHole,
+    arm: Arm,
+    conditions: FillOptions,
+    worker: InferenceWorker,
+    completer: Completer,
+) -> AnswerRecord:
     from fim_lsp.engine.base import EngineError
 
-    witness: WitnessEngine = worker.engine  # type: ignore[assignment]
+    witness: OverrunEngine = worker.engine  # type: ignore[assignment]
     witness.middle, witness.seen = hole.middle, None
     settings = arm.settings(conditions.max_tokens, single_line=hole.lines == 1)
     request = request_for(hole, arm.trigger)
@@ -173,7 +188,7 @@ async def _fill_one(
     if seen is None:
         return _failed(key, "The server asked for nothing.", conditions)
     score = seen.score
-    return Record(
+    return AnswerRecord(
         key=key,
         written=seen.written,
         said=last.said,
@@ -194,11 +209,11 @@ async def _fill_one(
     )
 
 
-def _failed(key: str, error: str, conditions: Conditions) -> Record:
-    return Record(key, "", "", "", error=error, scored=conditions.nll, code=_code_digest())
+def _failed(key: str, error: str, conditions: FillOptions) -> AnswerRecord:
+    return AnswerRecord(key, "", "", "", error=error, scored=conditions.nll, code=_code_digest())
 
 
-def request_for(hole: Hole, trigger: Trigger) -> CompletionRequest:
+def request_for(hole: EvaluationHole, trigger: Trigger) -> CompletionRequest:
     """The request of an editor whose cursor is in the hole."""
     uri = f"file:///{quote(hole.path)}"
     document = DocumentSnapshot(uri, hole.language, 1, hole.prefix + hole.suffix)
@@ -209,8 +224,8 @@ def request_for(hole: Hole, trigger: Trigger) -> CompletionRequest:
 
 
 def _score_in_folder(
-    arm: Arm, pending: Pending, conditions: Conditions, journal: Journal, _: Models, on_done: OnDone
-) -> list[Record]:
+    arm: Arm, pending: Pending, conditions: FillOptions, journal: ResultJournal, _: Models, on_done: OnDone
+) -> list[AnswerRecord]:
     from fim_lsp.prompt.builder import build
     from training.bases import open_base
 
@@ -238,10 +253,10 @@ def _open_folder(arm: Arm) -> FolderScorer:
     return FolderScorer.open(folder, base.tokenizer, base.end)
 
 
-def _scored_only(key: str, template: str, score: Score | None, conditions: Conditions) -> Record:
+def _scored_only(key: str, template: str, score: Score | None, conditions: FillOptions) -> AnswerRecord:
     if score is None:
-        return Record(key, template=template, scored=conditions.nll, code=_code_digest())
-    return Record(
+        return AnswerRecord(key, template=template, scored=conditions.nll, code=_code_digest())
+    return AnswerRecord(
         key,
         template=template,
         scored=True,
@@ -256,7 +271,7 @@ def _scored_only(key: str, template: str, score: Score | None, conditions: Condi
 
 
 def score_texts(
-    arm: Arm, texts: Sequence[str], journal: Journal, models: Models, on_done: OnDone = lambda: None
+    arm: Arm, texts: Sequence[str], journal: ResultJournal, models: Models, on_done: OnDone = lambda: None
 ) -> tuple[tuple[float, float], ...]:
     """Score plain texts left to right with an arm's model: each text's NLL in nats, and its tokens."""
     digest = models.digest(arm)

@@ -9,10 +9,10 @@ from pathlib import Path
 from attrs import asdict
 
 from training.evaluate import EvaluationError
-from training.evaluate.infilling import Check, Hole
+from training.evaluate.infilling import EvaluationHole, ProgramTest
 
 
-def write_holes(path: Path, holes: Sequence[Hole]) -> None:
+def write_holes(path: Path, holes: Sequence[EvaluationHole]) -> None:
     """Write them as JSON lines; the file appears when it is whole.
 
     Raises:
@@ -29,7 +29,7 @@ def write_holes(path: Path, holes: Sequence[Hole]) -> None:
         ) from error
 
 
-def read_holes(path: Path) -> tuple[Hole, ...]:
+def read_holes(path: Path) -> tuple[EvaluationHole, ...]:
     """The holes that :func:`write_holes` wrote, in their order.
 
     Raises:
@@ -42,7 +42,7 @@ def read_holes(path: Path) -> tuple[Hole, ...]:
         raise EvaluationError(f"The holes in {path} can't be read: {error}.") from error
 
 
-def _hole(line: str) -> Hole:
+def _hole(line: str) -> EvaluationHole:
     values = json.loads(line)
     check = values.pop("check")
-    return Hole(**values, check=Check(**check) if check else None)
+    return EvaluationHole(**values, check=ProgramTest(**check) if check else None)

@@ -5,17 +5,17 @@ import pytest
 from fim_lsp.engine.base import CancelToken
 from fim_lsp.engine.scripted import END, ScriptedEngine
 from fim_lsp.types import FinishReason, Generation, Prompt, SamplingParams, StreamedToken
-from training.evaluate.witness import WitnessEngine
+from training.evaluate.overrun import OverrunEngine
 
 
-def _ask(said: str, enough: str, overrun: int, max_tokens: int = 64) -> tuple[WitnessEngine, Generation]:
+def _ask(said: str, enough: str, overrun: int, max_tokens: int = 64) -> tuple[OverrunEngine, Generation]:
     heard: list[str] = []
 
     def on_token(piece: StreamedToken) -> bool:
         heard.append(piece.text)
         return "".join(heard) != enough
 
-    witness = WitnessEngine(ScriptedEngine(lambda _: said), overrun)
+    witness = OverrunEngine(ScriptedEngine(lambda _: said), overrun)
     prompt = Prompt(head=(), tail="x = ")
     (generation,) = witness.generate(prompt, SamplingParams(max_tokens), CancelToken(), [on_token])
     assert "".join(heard) == generation.text
@@ -48,7 +48,7 @@ def test_an_answer_nobody_stopped_comes_through_as_it_is() -> None:
 
 
 def test_every_generation_pays_for_its_whole_prompt() -> None:
-    witness = WitnessEngine(ScriptedEngine(lambda _: "a" + END), 0)
+    witness = OverrunEngine(ScriptedEngine(lambda _: "a" + END), 0)
     costs = [
         witness.generate(Prompt((), "same"), SamplingParams(), CancelToken(), [lambda _: True])[0].timings
         for _ in range(2)
@@ -57,7 +57,7 @@ def test_every_generation_pays_for_its_whole_prompt() -> None:
 
 
 def test_a_second_try_goes_on_where_the_first_left_and_is_not_what_is_seen() -> None:
-    witness = WitnessEngine(ScriptedEngine(lambda _: "a" + END, alternatives=lambda _: ("b" + END,)), 0)
+    witness = OverrunEngine(ScriptedEngine(lambda _: "a" + END, alternatives=lambda _: ("b" + END,)), 0)
     prompt, listen = Prompt((), "same"), [lambda _: True]
     witness.generate(prompt, SamplingParams(), CancelToken(), listen)
     (other,) = witness.generate(prompt, SamplingParams(excluded_prefix="a"), CancelToken(), listen)
@@ -68,7 +68,7 @@ def test_a_second_try_goes_on_where_the_first_left_and_is_not_what_is_seen() -> 
 
 def test_other_answers_come_through_and_the_first_is_seen_to_its_end() -> None:
     engine = ScriptedEngine(lambda _: "abcdef" + END, alternatives=lambda _: ["xyz" + END])
-    witness = WitnessEngine(engine, overrun=9)
+    witness = OverrunEngine(engine, overrun=9)
     heard: list[str] = []
 
     def enough(piece: StreamedToken) -> bool:
