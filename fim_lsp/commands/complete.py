@@ -83,7 +83,7 @@ async def _complete(parsed: argparse.Namespace, path: Path, text: str, cursor: i
     line_after = text[cursor:].split("\n", 1)[0].rstrip("\r")
     console = Console(highlight=False)
     console.print(f"{escape(line_before)}[bright_black italic]{escape(shown.text)}[/]{escape(line_after)}")
-    for other in shown.explanation["others"]:
+    for other in shown.explanation["alternatives"]:
         console.print(f"{escape(line_before)}[bright_black italic]{escape(other)}[/]{escape(line_after)}")
     timings = shown.explanation["timings"]
     because = shown.explanation["droppedBecause"] or shown.explanation["endedBy"]
