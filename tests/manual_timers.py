@@ -11,10 +11,10 @@ from attrs import define, field
 class ManualTimers:
     """Keeps timers instead of starting them. Hand ``run_later`` to what is tested."""
 
-    waiting: list[tuple[float, Callable[[], None]]] = field(factory=list)
+    waiting: list[tuple[float, Callable[[], object]]] = field(factory=list)
     """Delays in seconds and functions, of the timers that neither ran nor were cancelled."""
 
-    def run_later(self, delay_s: float, function: Callable[[], None]) -> Callable[[], None]:
+    def run_later(self, delay_s: float, function: Callable[[], object]) -> Callable[[], None]:
         timer = (delay_s, function)
         self.waiting.append(timer)
 
@@ -38,6 +38,6 @@ class ManualTimers:
         (timer,) = (waiting for waiting in self.waiting if waiting[0] == delay_s)
         self._run(timer)
 
-    def _run(self, timer: tuple[float, Callable[[], None]]) -> None:
+    def _run(self, timer: tuple[float, Callable[[], object]]) -> None:
         self.waiting.remove(timer)
         timer[1]()

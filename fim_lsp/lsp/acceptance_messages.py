@@ -1,7 +1,8 @@
-"""What clients tell of suggestions, read for the recorder; what does not parse tells nothing.
+"""Read the messages in which clients report what became of a suggestion. Ignore what can't be read.
 
-The notifications are those of Copilot's language server, which the specification does not know, so their
-parameters come untyped: ``{item}`` and ``{item, acceptedLength}``, the item as we had sent it.
+The notifications are those of Copilot's language server: ``{item}`` and ``{item, acceptedLength}``, with the
+item as this server sent it. The specification does not have them, so pygls hands on their parameters without
+types.
 """
 
 from __future__ import annotations
@@ -13,38 +14,44 @@ from attrs import frozen
 
 
 @frozen
-class Named:
-    """The suggestion that a command or notification is about, as far as it says."""
+class NamedSuggestion:
+    """The suggestion that a command or notification is about, as far as it names one."""
 
     uri: str | None = None
-    """None for the latest one of all documents: entries of a menu name none."""
+    """None for the latest one of all documents: entries of a completion menu name none."""
     chars: int | None = None
-    """Length of what was offered at the cursor."""
+    """Length of the suggestion at the cursor."""
     candidate: int = 0
     """Which of several suggestions; 0 is the first."""
 
 
-def named(arguments: Any) -> Named:
-    """Read the arguments of ``fimLsp.accepted``."""
-    first = arguments[0] if isinstance(arguments, Sequence) and arguments else None
-    uri, chars = _get(first, "uri"), _get(first, "length")
-    candidate = _whole(_get(first, "candidate")) or 0
-    return Named(uri if isinstance(uri, str) else None, _whole(chars), candidate)
+def suggestion_of_command(arguments: Any) -> NamedSuggestion:
+    """Read the arguments of ``fimLsp.accepted``.
 
-
-def named_by_item(params: Any) -> Named:
-    """Read the item of a notification, which still has the command that we gave it."""
-    return named(_get(_get(_get(params, "item"), "command"), "arguments"))
-
-
-def accepted_part(params: Any) -> int | None:
-    """Characters of the suggestion that ``didPartiallyAcceptCompletion`` tells of; None if it does not.
-
-    ``acceptedLength`` counts UTF-16 units from the start of the inserted text, which at a line's end begins
-    with what is typed already.
+    Example: ``[{"uri": "file:///a.py", "length": 4}]``.
     """
-    text, units = _get(_get(params, "item"), "insertText"), _whole(_get(params, "acceptedLength"))
-    chars = named_by_item(params).chars
+    first = arguments[0] if isinstance(arguments, Sequence) and arguments else None
+    uri, chars = _get(first, "uri"), _natural_number(_get(first, "length"))
+    candidate = _natural_number(_get(first, "candidate")) or 0
+    return NamedSuggestion(uri if isinstance(uri, str) else None, chars, candidate)
+
+
+def suggestion_of_item(params: Any) -> NamedSuggestion:
+    """Read the item of a notification, which still has the command that this server gave it."""
+    return suggestion_of_command(_get(_get(_get(params, "item"), "command"), "arguments"))
+
+
+def accepted_chars(params: Any) -> int | None:
+    """Return how many characters ``didPartiallyAcceptCompletion`` reports as accepted; None if it does not.
+
+    ``acceptedLength`` counts UTF-16 units from the start of the inserted text. At a line's end that text
+    begins with what is typed already.
+
+    Example: of ``return x``, with ``return `` typed already and an accepted length of 8: 1.
+    """
+    text = _get(_get(params, "item"), "insertText")
+    units = _natural_number(_get(params, "acceptedLength"))
+    chars = suggestion_of_item(params).chars
     if not isinstance(text, str) or units is None or chars is None:
         return None
     inserted = text.encode("utf-16-le", "surrogatepass")[: 2 * units].decode("utf-16-le", "ignore")
@@ -52,9 +59,9 @@ def accepted_part(params: Any) -> int | None:
 
 
 def _get(value: Any, key: str) -> Any:
-    """A member of an untyped value, which pygls hands on as a dict or as a named tuple."""
+    """Return a member of an untyped value, which is a dict or, from pygls, a named tuple."""
     return value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
 
 
-def _whole(value: Any) -> int | None:
+def _natural_number(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

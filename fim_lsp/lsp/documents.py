@@ -55,7 +55,7 @@ def _code_points(line: str, column: int, encoding: Encoding) -> int:
     return len(line)
 
 
-class Document(TextDocument):
+class LspDocument(TextDocument):
     """A pygls document whose lines are LSP's."""
 
     @property
@@ -78,11 +78,11 @@ class Document(TextDocument):
         self._source = text[:start] + change.text + text[end:]
 
 
-class Documents(Workspace):
-    """A pygls workspace that opens :class:`Document`."""
+class LspWorkspace(Workspace):
+    """A pygls workspace that opens :class:`LspDocument`."""
 
     @classmethod
-    def taking_over(cls, workspace: Workspace) -> Documents:
+    def taking_over(cls, workspace: Workspace) -> LspWorkspace:
         """A workspace with the same folders and encoding, before any document is open."""
         folders = list(workspace.folders.values())
         return cls(
@@ -95,8 +95,8 @@ class Documents(Workspace):
         source: str | None = None,
         version: int | None = None,
         language_id: str | None = None,
-    ) -> Document:
-        return Document(
+    ) -> LspDocument:
+        return LspDocument(
             doc_uri,
             source=source,
             version=version,

@@ -1,7 +1,6 @@
-"""When nobody needs the model: a wait that begins anew with each use.
+"""Act when something was not used for a while.
 
-An editor stays open over night, and a model that is not asked for anything holds hundreds of megabytes of
-which others could make use.
+An editor may stay open over night, while its model holds hundreds of megabytes that other programs could use.
 """
 
 from __future__ import annotations
@@ -11,29 +10,35 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
+from fim_lsp.timers import CancelTimer, RunLater, run_later
+
 logger = logging.getLogger(__name__)
 
 
 class IdleTimer:
-    """Does something once nothing was used for a while. Lives on one asyncio loop; starts disarmed.
+    """Acts once after each time without use. Lives on one asyncio loop; starts disarmed.
 
     Args:
-        act: What to do; called once for each time of rest.
-        busy: Whether work goes on that nobody waits for; the wait then begins anew.
+        act: Called once for each idle time.
+        busy: Returns whether work goes on that no user waits for. The time then begins again.
+        run_later: Starts a timer.
     """
 
-    def __init__(self, act: Callable[[], Awaitable[None]], busy: Callable[[], bool]) -> None:
+    def __init__(
+        self, act: Callable[[], Awaitable[None]], busy: Callable[[], bool], run_later: RunLater = run_later
+    ) -> None:
         self._act = act
         self._busy = busy
+        self._run_later = run_later
         self._after_s: float | None = None
         self._users = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._cancel_timer: CancelTimer | None = None
         self._acting: asyncio.Task[None] | None = None
 
     def arm(self, after_s: float | None) -> None:
-        """Wait so long from now on, beginning now; None or 0 for ever."""
+        """Act after this many seconds without use, beginning now. Never act if it is None or 0."""
         self._after_s = after_s or None
-        self._begin()
+        self._restart()
 
     def stop(self) -> None:
         """Never act again."""
@@ -41,28 +46,29 @@ class IdleTimer:
 
     @contextmanager
     def used(self) -> Iterator[None]:
-        """No rest while this is open; the wait begins when the last of them is left."""
+        """Do not act inside of this block. The idle time begins when the last such block is left."""
         self._users += 1
         self._cancel()
         try:
             yield
         finally:
             self._users -= 1
-            self._begin()
+            self._restart()
 
-    def _begin(self) -> None:
+    def _restart(self) -> None:
         self._cancel()
         if self._after_s is not None and not self._users:
-            self._timer = asyncio.get_running_loop().call_later(self._after_s, self._due)
+            self._cancel_timer = self._run_later(self._after_s, self._on_time)
 
     def _cancel(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._cancel_timer is not None:
+            self._cancel_timer()
+            self._cancel_timer = None
 
-    def _due(self) -> None:
+    def _on_time(self) -> None:
+        self._cancel_timer = None
         if self._busy():
-            self._begin()
+            self._restart()
         else:
             self._acting = asyncio.create_task(self._run())
 
@@ -70,4 +76,4 @@ class IdleTimer:
         try:
             await self._act()
         except Exception:
-            logger.exception("What was to be done at rest failed")
+            logger.exception("The action of an idle timer failed")

@@ -12,7 +12,7 @@ import re
 
 from lsprotocol import types
 
-from fim_lsp.lsp.documents import Document, offset_at, units
+from fim_lsp.lsp.documents import LspDocument, offset_at, units
 from fim_lsp.lsp.rpc import InlineParams
 from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, Trigger
 
@@ -20,14 +20,14 @@ INVOKED = 1
 _WORD_END = re.compile(r"\w*$")
 
 
-def to_snapshot(document: Document) -> DocumentSnapshot:
+def to_snapshot(document: LspDocument) -> DocumentSnapshot:
     """A frozen copy of a live document."""
     return DocumentSnapshot(
         document.uri, document.language_id or "plaintext", document.version or 0, document.source
     )
 
 
-def to_request(params: InlineParams, document: Document) -> CompletionRequest:
+def to_request(params: InlineParams, document: LspDocument) -> CompletionRequest:
     """An inline completion request as the pipeline knows it."""
     offset = document.offset_at_position(params.position)
     return CompletionRequest(
@@ -40,7 +40,7 @@ def to_request(params: InlineParams, document: Document) -> CompletionRequest:
     )
 
 
-def to_completion_request(params: types.CompletionParams, document: Document) -> CompletionRequest:
+def to_completion_request(params: types.CompletionParams, document: LspDocument) -> CompletionRequest:
     """A request of a client without inline completion; always automatic.
 
     Editors call the first letter of a word "invoked" too, and what they show is a menu of short entries.
@@ -134,7 +134,7 @@ def _moved(
     return types.Position(position.line, position.character + units(passed, encoding))
 
 
-def _untyped_rest(params: InlineParams, document: Document, offset: int) -> str:
+def _untyped_rest(params: InlineParams, document: LspDocument, offset: int) -> str:
     """What the popup's selected entry would add at the cursor.
 
     Neovim puts the visual selection there, so only a range on the cursor's line that ends at the cursor

@@ -23,7 +23,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.protocol import JsonRPCNotification, LanguageServerProtocol, default_converter
 
-from fim_lsp.lsp.documents import Documents
+from fim_lsp.lsp.documents import LspWorkspace
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Protocol(LanguageServerProtocol):
 
     def use_own_documents(self) -> None:
         """Replace the workspace that pygls has just made; call from the initialize handler."""
-        self._workspace = Documents.taking_over(self.workspace)
+        self._workspace = LspWorkspace.taking_over(self.workspace)
 
     def end_requests(self) -> None:
         """Cancel every request but the ``shutdown`` whose handler calls this, and refuse new ones."""

@@ -1,12 +1,12 @@
-"""The language server: thin async handlers that translate, ask the completer, and translate back.
+"""The language server: thin handlers that translate a message, call the session, and translate back.
 
-Answers, as clients need them (Neovim would keep stale ghost text, or show errors, otherwise):
+The answers are what clients need. Others would leave stale ghost text in Neovim, or show errors:
 
 ==========================  ================================
 nothing to suggest          a list without items
 superseded by a newer one   null
 ``$/cancelRequest``         error -32800 (pygls sends it)
-document moved on           null; the suggestion is cached
+document changed meanwhile  null; the suggestion is cached
 a real error                a list without items, and a status
 ==========================  ================================
 """
@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, cast
 
@@ -27,49 +26,57 @@ from pygls.lsp.server import LanguageServer
 from fim_lsp import __version__
 from fim_lsp.completion.debounce import SupersededError
 from fim_lsp.engine.base import EngineFactory
-from fim_lsp.errors import FimLspError
 from fim_lsp.lsp import protocol
-from fim_lsp.lsp.acceptance_messages import accepted_part, named, named_by_item
-from fim_lsp.lsp.documents import Document
+from fim_lsp.lsp.acceptance_messages import accepted_chars, suggestion_of_command, suggestion_of_item
+from fim_lsp.lsp.client_log import ClientLogHandler
+from fim_lsp.lsp.documents import LspDocument
+from fim_lsp.lsp.publisher import ClientPublisher
 from fim_lsp.lsp.rpc import InlineParams, Protocol, make_converter
-from fim_lsp.lsp.session import SECTION, ReadLayer, Session
-from fim_lsp.lsp.status import ClientLogHandler
+from fim_lsp.lsp.session import ReadLayer, Session
+from fim_lsp.lsp.settings_layers import SECTION
 from fim_lsp.settings import camel_case
-from fim_lsp.types import Completion, CompletionRequest
+from fim_lsp.types import path_of
 
 logger = logging.getLogger(__name__)
 
 
 class Server(LanguageServer):
-    """pygls' server with a session; errors go to the log, never into the user's face as a popup."""
+    """pygls' server with a session. Errors go to the log instead of a message box."""
 
     protocol: Protocol
 
     def __init__(self, factory: EngineFactory, flags: Mapping[str, Any], read_user: ReadLayer) -> None:
         super().__init__("fim-lsp", __version__, protocol_cls=Protocol, converter_factory=make_converter)
-        self.session = Session(self, factory, flags, read_user)
-        self.log_handler = ClientLogHandler(self)
+        self.session = Session(
+            ClientPublisher(self), factory, flags=flags, read_user=read_user, folders=self._folders
+        )
+        self.log_handler = ClientLogHandler(self.window_log_message)
 
     def report_server_error(self, error: Exception, source: Any) -> None:
-        """Log it; pygls' default opens a message box for every malformed notification."""
+        """Log an error. pygls' default opens a message box for every malformed notification."""
         logger.warning("%s: %r", getattr(source, "__name__", source), error)
 
-    def document(self, uri: str) -> Document | None:
-        """The open document, or None: a file that no editor opened is none of our business."""
+    def document(self, uri: str) -> LspDocument | None:
+        """Return an open document; None for one that is not open. pygls would read that from disk."""
         document = self.workspace.get_text_document(uri)
         opened = self.workspace.text_documents.values()
-        return cast(Document, document) if any(document is one for one in opened) else None
+        return cast(LspDocument, document) if any(document is other for other in opened) else None
+
+    def _folders(self) -> Sequence[PurePath]:
+        """Return the folders that the client names, as they are now."""
+        uris = list(self.workspace.folders) or [self.workspace.root_uri]
+        return [path_of(uri) for uri in uris if uri]
 
 
 def create_server(
     factory: EngineFactory, flags: Mapping[str, Any] | None = None, read_user: ReadLayer = dict
 ) -> Server:
-    """A server with every handler registered, not yet started.
+    """Return a server with every handler registered, not yet started.
 
     Args:
         factory: Opens the model that settings name; called on the inference thread.
-        flags: Settings given by hand (camelCase), which win over the client's.
-        read_user: Reads the user's own settings, which the client's win over; asked again and again.
+        flags: Settings of the command line (camelCase). They win over the client's.
+        read_user: Reads the user's own settings, again and again. The client's win over them.
     """
     server = Server(factory, flags or {}, read_user)
     server.feature(types.INITIALIZE)(_initialize)
@@ -80,7 +87,7 @@ def create_server(
     server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(_changed)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(_closed)
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(_inline_completion)
-    # Notifications of Copilot's protocol, from clients that tell more than the specification asks.
+    # Notifications of Copilot's protocol, which the specification does not have.
     server.feature("textDocument/didShowCompletion")(_shown)
     server.feature("textDocument/didPartiallyAcceptCompletion")(_partly_accepted)
     server.feature("fimLsp/ignored")(_ignored)
@@ -95,7 +102,7 @@ def _initialize(server: Server, params: types.InitializeParams) -> None:
     server.protocol.use_own_documents()
     document = params.capabilities.text_document
     if document is None or document.inline_completion is None:
-        # Capabilities are built after this handler, so the client sees what it can use and no more.
+        # pygls builds the capabilities after this handler, so a client sees only those that it can use.
         options = types.CompletionOptions(trigger_characters=list(" .([{:=,"))
         server.feature(types.TEXT_DOCUMENT_COMPLETION, options)(_completion)
     server.session.take_layer("initialization", params.initialization_options)
@@ -126,7 +133,7 @@ async def _pull_configuration(server: Server) -> None:
     items = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
     try:
         answer = await asyncio.wait_for(server.workspace_configuration_async(items), timeout=5)
-    except Exception as error:  # a client that fails here still gets the other layers
+    except Exception as error:  # The other layers of settings are used all the same.
         logger.warning("The client did not answer workspace/configuration: %r", error)
         return
     server.session.take_layer("configuration", answer[0] if answer else None)
@@ -148,20 +155,17 @@ async def _shutdown(server: Server, _: None) -> None:
 
 def _opened(server: Server, params: types.DidOpenTextDocumentParams) -> None:
     if (document := server.document(params.text_document.uri)) is not None:
-        server.session.opened(protocol.to_snapshot(document))
+        server.session.document_opened(protocol.to_snapshot(document))
 
 
 def _changed(server: Server, params: types.DidChangeTextDocumentParams) -> None:
-    uri, document = params.text_document.uri, server.document(params.text_document.uri)
+    document = server.document(params.text_document.uri)
     text = document.source if document is not None else None
-    server.session.completer.edited(uri, params.text_document.version, text)
-    if text is not None:
-        server.session.feedback.document_edited(uri, text)
+    server.session.document_edited(params.text_document.uri, params.text_document.version, text)
 
 
 def _closed(server: Server, params: types.DidCloseTextDocumentParams) -> None:
-    server.session.completer.closed(params.text_document.uri)
-    server.session.feedback.document_closed(params.text_document.uri)
+    server.session.document_closed(params.text_document.uri)
 
 
 async def _inline_completion(server: Server, params: InlineParams) -> types.InlineCompletionList | None:
@@ -170,7 +174,7 @@ async def _inline_completion(server: Server, params: InlineParams) -> types.Inli
         return types.InlineCompletionList(items=[])
     request = protocol.to_request(params, document)
     try:
-        completion = await _complete(server, request)
+        completion = await server.session.complete(request)
     except SupersededError:
         return None
     return protocol.to_inline_items(completion, params, request, _encoding(server))
@@ -182,37 +186,10 @@ async def _completion(server: Server, params: types.CompletionParams) -> types.C
         return types.CompletionList(is_incomplete=True, items=[])
     request = protocol.to_completion_request(params, document)
     try:
-        completion = await _complete(server, request)
+        completion = await server.session.complete(request)
     except SupersededError:
         return None
     return protocol.to_completion_list(completion, params.position, request, _encoding(server))
-
-
-async def _complete(server: Server, request: CompletionRequest) -> Completion | None:
-    """Ask the completer. Failures end here: logged, shown as status, and answered with nothing.
-
-    Raises:
-        SupersededError: a newer request came, or the document moved on; what was found is in the cache.
-    """
-    session, asked = server.session, time.perf_counter()
-    try:
-        completion = await session.complete(request)
-    except SupersededError:
-        raise
-    except FimLspError as error:
-        logger.error("%s", error)
-        session.show_failure(error.code, error.problem)
-        return None
-    except Exception as error:
-        logger.exception("Completion failed")
-        session.show_failure("completion_failed", f"{type(error).__name__}; see the log.")
-        return None
-    session.show_state()
-    document = server.document(request.document.uri)
-    if document is None or (document.version or 0) != request.document.version:
-        raise SupersededError
-    session.answering(request, completion, (time.perf_counter() - asked) * 1000)
-    return completion
 
 
 def _encoding(server: Server) -> str | None:
@@ -220,34 +197,37 @@ def _encoding(server: Server) -> str | None:
 
 
 def _accepted(server: Server, *arguments: Any) -> None:
-    suggestion = named(arguments)
-    server.session.feedback.suggestion_accepted(suggestion.uri, suggestion.chars)
-    server.session.completer.accepted(suggestion.uri, suggestion.candidate)
+    suggestion = suggestion_of_command(arguments)
+    server.session.suggestion_accepted(suggestion.uri, suggestion.chars, suggestion.candidate)
 
 
 def _shown(server: Server, params: Any) -> None:
-    server.session.feedback.suggestion_shown(named_by_item(params).uri)
+    server.session.feedback.suggestion_shown(suggestion_of_item(params).uri)
 
 
 def _partly_accepted(server: Server, params: Any) -> None:
-    if (chars := accepted_part(params)) is not None:
-        suggestion = named_by_item(params)
+    if (chars := accepted_chars(params)) is not None:
+        suggestion = suggestion_of_item(params)
         server.session.feedback.suggestion_partly_accepted(suggestion.uri, chars, suggestion.chars)
 
 
 def _ignored(server: Server, params: Any) -> None:
-    """Documents that are open and ignored (``uris``): a client that knows says so before it asks."""
+    """Keep the open documents out of prompts that the client reports as ignored (``uris``)."""
     uris = getattr(params, "uris", None)
     if isinstance(uris, (list, tuple)):
         server.session.completer.keep_out(uri for uri in uris if isinstance(uri, str))
 
 
 def _toggle(server: Server, *arguments: Any) -> dict[str, Any]:
-    """``[]`` flips, ``[true]`` or ``[{"enabled": true, "language": "python"}]`` sets."""
-    wanted = arguments[0] if arguments else None
-    if isinstance(wanted, Mapping):
-        return server.session.toggle(wanted.get("enabled"), wanted.get("language"))
-    return server.session.toggle(wanted if isinstance(wanted, bool) else None)
+    """Turn completions on or off.
+
+    ``[]`` changes what is in force; ``[true]`` and ``[{"enabled": true, "language": "python"}]`` say what to
+    set.
+    """
+    choice = arguments[0] if arguments else None
+    if isinstance(choice, Mapping):
+        return server.session.toggle(choice.get("enabled"), choice.get("language"))
+    return server.session.toggle(choice if isinstance(choice, bool) else None)
 
 
 async def _reload(server: Server, *_: Any) -> dict[str, Any]:

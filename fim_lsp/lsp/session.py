@@ -1,24 +1,26 @@
-"""One client's session: its settings in layers, its model, its completer.
+"""One client's session: its settings, its model, its completer, its feedback.
 
-The handlers in ``server`` stay thin by leaving everything that has state here.
+The handlers in ``server`` keep no state. A session knows neither pygls nor a process: tests drive it with a
+scripted engine, a recording publisher and timers of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import PurePath
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
 
 from attrs import evolve
-from lsprotocol import types
-from pygls.lsp.server import LanguageServer
+from lsprotocol.types import MessageType
 
 from fim_lsp import __version__
 from fim_lsp.completion.completer import Completer
+from fim_lsp.completion.debounce import SupersededError
 from fim_lsp.completion.enabled import is_enabled
 from fim_lsp.completion.explain import Explanation
+from fim_lsp.completion.open_documents import Folders
 from fim_lsp.engine.base import AdapterError, EngineFactory, OvertakenError
 from fim_lsp.engine.worker import InferenceWorker, WorkerState
 from fim_lsp.errors import ErrorCode, FimLspError
@@ -26,180 +28,148 @@ from fim_lsp.feedback.events import SuggestionOrigin
 from fim_lsp.feedback.recorder import FeedbackRecorder
 from fim_lsp.feedback.writer import FeedbackWriter
 from fim_lsp.lsp.idle_timer import IdleTimer
-from fim_lsp.lsp.status import LoadProgress, ServerStatus, StatusLine
-from fim_lsp.settings import ModelSettings, Settings, SettingsError, from_wire, merge
-from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, Trigger, path_of
+from fim_lsp.lsp.publisher import Publisher
+from fim_lsp.lsp.settings_layers import SettingsLayers, unwrap_section
+from fim_lsp.lsp.status import ServerStatus, StatusLine
+from fim_lsp.settings import ModelSettings, Settings, SettingsError
+from fim_lsp.timers import CancelTimer, RunLater, run_later
+from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, Trigger
 
 logger = logging.getLogger(__name__)
 
-SECTION = "fimLsp"
-ReadLayer = Callable[[], Mapping[str, Any]]
+ReadLayer: TypeAlias = Callable[[], Mapping[str, Any]]
 """Reads a layer of settings, or raises SettingsError."""
-_WATCH_S = 2.0
-"""How often the user's settings are looked at; it is a small file, so this costs next to nothing."""
-_PATIENCE_S = 10.0
-"""How long a request waits for a model that comes back; clients give up on much longer ones."""
-_PARK_AFTER_S = 60.0
-"""Pause after which evaluated states are saved; often enough for a crash, seldom enough for the disk."""
+WATCH_S = 2.0
+"""Seconds between two looks at the user's settings. The file is small, so a look costs next to nothing."""
+PATIENCE_S = 10.0
+"""Seconds that a request waits for a model that is loaded again. Clients give up on much longer ones."""
+SAVE_AFTER_S = 60.0
+"""Idle seconds after which KV states are saved: often enough for a crash, seldom enough for the disk."""
 
 
 class Session:
-    """Everything that lives as long as the client stays connected."""
+    """Everything that lives as long as one client stays connected. Lives on one asyncio loop.
+
+    Args:
+        publisher: Sends the client what it did not ask for.
+        factory: Opens the model that settings name; called on the inference thread.
+        flags: Settings of the command line, in camelCase. They win over the client's.
+        read_user: Reads the user's own settings, again and again. The client's win over them.
+        folders: Returns the folders of the workspace, as they are now.
+        feedback: Records what becomes of suggestions.
+        run_later: Starts a timer.
+        clock: Seconds of a clock that never goes back.
+    """
 
     def __init__(
         self,
-        server: LanguageServer,
+        publisher: Publisher,
         factory: EngineFactory,
-        flags: Mapping[str, Any],
-        read_user: ReadLayer,
+        *,
+        flags: Mapping[str, Any] | None = None,
+        read_user: ReadLayer = dict,
+        folders: Folders = tuple,
+        feedback: FeedbackRecorder | None = None,
+        run_later: RunLater = run_later,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._server = server
-        self._layers: dict[str, Mapping[str, Any]] = {"user": {}, "initialization": {}, "configuration": {}}
+        self._publisher = publisher
+        self._layers = SettingsLayers(flags=flags or {})
         self._read_user = read_user
-        self._watching: asyncio.Task[None] | None = None
-        self._flags = flags
-        self._toggles: dict[str, Any] = {}
+        self._run_later = run_later
+        self._clock = clock
+        self._versions: dict[str, int] = {}
+        self._cancel_watch: CancelTimer | None = None
         self._loading: asyncio.Task[None] | None = None
         self._waking: asyncio.Task[None] | None = None
-        self._notified: set[str] = set()
+        self._reported: set[str] = set()
+        self._status = StatusLine(publisher.send_status)
         self._model_name = ""
         self.settings = Settings()
-        self.status = StatusLine(server)
         self.worker = InferenceWorker(factory)
-        self.completer = Completer(self.worker, on_refused=self._refused, folders=self._folders)
-        self.feedback = FeedbackRecorder(FeedbackWriter())
-        self._rest = IdleTimer(self._sleep, busy=lambda: not self.worker.idle)
-        self._pause = IdleTimer(self._save, busy=lambda: not self.worker.idle)
+        self.completer = Completer(self.worker, clock, on_refused=self._warn_of_adapter, folders=folders)
+        self.feedback = feedback or FeedbackRecorder(FeedbackWriter())
+        self._sleep_timer = IdleTimer(self._sleep, lambda: not self.worker.idle, run_later)
+        self._save_timer = IdleTimer(self._save, lambda: not self.worker.idle, run_later)
 
-    def _folders(self) -> Sequence[PurePath]:
-        """The folders that the client names, as they are now."""
-        workspace = self._server.workspace
-        uris = list(workspace.folders) or [workspace.root_uri]
-        return [path_of(uri) for uri in uris if uri]
+    # --- Settings
 
-    def take_layer(self, layer: str, raw: Any) -> None:
-        """Replace one layer of settings (``initialization`` or ``configuration``).
+    def take_layer(self, layer: Literal["initialization", "configuration"], raw: Any) -> None:
+        """Replace one layer of settings by what the client sent.
 
-        Clients send the section bare or wrapped in its own name, and null for "nothing set". Nothing is
-        applied, or said, before :meth:`apply_settings`: LSP allows no notification before ``initialized``.
+        Nothing is applied or published before :meth:`apply_settings`, because LSP allows no notification
+        before ``initialized``.
         """
-        options = raw if isinstance(raw, Mapping) else {}
-        self._layers[layer] = options.get(SECTION, options) or {}
+        self._layers = evolve(self._layers, **{layer: unwrap_section(raw)})
+
+    def take_user_layer(self) -> bool:
+        """Read the user's settings, and return whether they changed. Report an unreadable file once."""
+        try:
+            layer = self._read_user()
+        except SettingsError as error:
+            if self._is_new(str(error)):
+                self._publisher.show_message(MessageType.Warning, str(error))
+            return False
+        changed = layer != self._layers.user
+        self._layers = evolve(self._layers, user=layer)
+        return changed
 
     def apply_settings(self) -> None:
-        """Merge the layers, lowest first; on a bad value say so and keep the last good settings."""
-        merged = merge(*self._layers.values(), self._flags, self._toggles)
+        """Merge the layers and apply them. Keep the last good settings if a value is bad, and say so."""
         before = self.settings
         try:
-            self.settings = from_wire(merged)
+            self.settings = self._layers.merged()
         except SettingsError as error:
             logger.warning("%s", error)
-            self._server.window_show_message(types.ShowMessageParams(types.MessageType.Warning, str(error)))
+            self._publisher.show_message(MessageType.Warning, str(error))
             return
-        self.status.enabled = self.settings.status
+        model = self.settings.model
+        self._status.enabled = self.settings.status
         self.completer.settings_changed(self.settings)
         self.feedback.enable(self.settings.feedback.enabled)
-        self._rest.arm((self.settings.model.unload_after_minutes or 0) * 60)
-        self._pause.arm(_PARK_AFTER_S if self.settings.model.parking_mb else None)
-        changed = _as_opened(self.settings.model) != _as_opened(before.model)
-        if changed and self.worker.state is not WorkerState.EMPTY:
+        self._sleep_timer.arm((model.unload_after_minutes or 0) * 60)
+        self._save_timer.arm(SAVE_AFTER_S if model.parking_mb else None)
+        if (
+            _load_settings(model) != _load_settings(before.model)
+            and self.worker.state is not WorkerState.EMPTY
+        ):
             self.reload()
         self.show_state()
 
     def start_watching(self) -> None:
         """Follow the user's settings file from now on."""
-        self._watching = asyncio.create_task(self._watch())
+        self._cancel_watch = self._run_later(WATCH_S, self._look_at_user_layer)
 
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(_WATCH_S)
-            if self.take_user_layer():
-                self.apply_settings()
-
-    def take_user_layer(self) -> bool:
-        """Read the user's settings; whether they changed. A file that can't be read is reported once."""
-        try:
-            layer = self._read_user()
-        except SettingsError as error:
-            if self._is_news(str(error)):
-                self._server.window_show_message(
-                    types.ShowMessageParams(types.MessageType.Warning, str(error))
-                )
-            return False
-        changed = layer != self._layers["user"]
-        self._layers["user"] = layer
-        return changed
+    def _look_at_user_layer(self) -> None:
+        if self.take_user_layer():
+            self.apply_settings()
+        self.start_watching()
 
     def toggle(self, enabled: bool | None = None, language: str | None = None) -> dict[str, Any]:
         """Turn completions on or off for this session, everywhere or for one language id."""
-        completion = self.settings.completion
-        if language is None:
-            change: dict[str, Any] = {"enabled": not completion.enabled if enabled is None else enabled}
-        else:
-            off = set(completion.disabled_languages)
-            wanted = language in off if enabled is None else enabled
-            change = {"disabledLanguages": sorted(off - {language} if wanted else off | {language})}
-        self._toggles = merge(self._toggles, {"completion": change})
+        self._layers = self._layers.toggled(self.settings.completion, enabled, language)
         self.apply_settings()
         completion = self.settings.completion
         return {"enabled": completion.enabled, "disabledLanguages": list(completion.disabled_languages)}
 
+    # --- The model: loaded, asleep, loaded again
+
     def reload(self) -> asyncio.Task[None]:
-        """Load the model that the settings name, on the worker; a load that was overtaken stays silent."""
+        """Start to load the model that the settings name. A load that is overtaken publishes nothing more."""
         self._loading = asyncio.create_task(self._load())
         return self._loading
 
-    async def _sleep(self) -> None:
-        """Free the model's memory until somebody needs it again."""
-        self.completer.stop()
-        await self.worker.unload()
-        logger.info("Unloaded the model, which nobody needed")
-        self.show_state()
-
-    async def _save(self) -> None:
-        """Save what was evaluated, one state after the other, and give way to whoever comes."""
-        while self.worker.idle and await self.worker.save_one():
-            pass
-
-    async def _wake(self) -> None:
-        """Wait for a model that was unloaded; a load that takes very long goes on without us."""
-        self._begin_to_wake()
-        if self._waking is not None and not self._waking.done():
-            await asyncio.wait({self._waking}, timeout=_PATIENCE_S)
-
-    def _begin_to_wake(self) -> None:
-        waking = self._waking is not None and not self._waking.done()
-        if self.worker.state is WorkerState.ASLEEP and not waking:
-            self._waking = asyncio.create_task(self._load(returning=True))
-
-    async def complete(self, request: CompletionRequest) -> Completion | None:
-        """Ask the completer, once the model is back where it was unloaded.
-
-        Raises:
-            SupersededError, FimLspError: as :meth:`Completer.complete`.
-        """
-        with self._rest.used(), self._pause.used():
-            if is_enabled(request, self.settings):
-                await self._wake()
-            return await self.completer.complete(request, self.settings)
-
-    def opened(self, document: DocumentSnapshot) -> None:
-        """Evaluate what is known of a document, and load the model that it will soon need."""
-        self.completer.opened(document, self.settings)
-        if is_enabled(CompletionRequest(document, 0, Trigger.INVOKED), self.settings):
-            self._begin_to_wake()
-
     async def _load(self, *, returning: bool = False) -> None:
-        with self._rest.used():
+        with self._sleep_timer.used():
             await self._open(returning=returning)
 
     async def _open(self, *, returning: bool) -> None:
         model = self.settings.model
         self._model_name = model.name
-        self.status.send(ServerStatus("Normal", "loading", model.name, f"Loading {model.name}", busy=True))
+        self._status.send(ServerStatus("Normal", "loading", model.name, f"Loading {model.name}", busy=True))
         try:
-            async with LoadProgress(self._server, f"fim-lsp: loading {model.name}") as progress:
-                engine = await self.worker.load(model, progress.report)
+            async with self._publisher.load_progress(f"fim-lsp: loading {model.name}") as on_progress:
+                engine = await self.worker.load(model, on_progress)
             if returning and self.completer.model_returned(engine, self.settings):
                 self.show_state()
                 return
@@ -208,11 +178,14 @@ class Session:
             logger.debug("%s", error)
             return
         except FimLspError as error:
-            self._failed(error)
+            logger.error("%s", error)
+            # The status comes first: its code tells the client what the message is about.
+            self._show_failure(error.code, error.problem)
+            self._publisher.show_message(MessageType.Error, str(error))
             return
         except Exception:
             logger.exception("Loading %s failed", model.name)
-            self.show_failure("model_failed", f"Loading {model.name} failed; see the log.")
+            self._show_failure("model_failed", f"Loading {model.name} failed; see the log.")
             return
         template = chosen.template.name if chosen.template else "none"
         logger.info(
@@ -223,91 +196,178 @@ class Session:
             self._remark(f"{engine.info.name}: {chosen.reason}")
         self.show_state()
 
-    def _failed(self, error: FimLspError) -> None:
-        logger.error("%s", error)
-        # The status first: by its code, a client knows what the message is about.
-        self.show_failure(error.code, error.problem)
-        self._server.window_show_message(types.ShowMessageParams(types.MessageType.Error, str(error)))
+    async def _sleep(self) -> None:
+        """Free the model's memory until the next request."""
+        self.completer.stop()
+        await self.worker.unload()
+        logger.info("Unloaded the model, which was not used for a while")
+        self.show_state()
 
-    def show_failure(self, code: ErrorCode, problem: str) -> None:
-        """Send the status of a failure."""
-        self.status.send(ServerStatus("Error", code, self._model_name, problem))
+    async def _save(self) -> None:
+        """Save KV states one after the other, until a request comes."""
+        while self.worker.idle and await self.worker.save_one():
+            pass
 
-    def _refused(self, error: AdapterError) -> None:
-        logger.warning("%s", error)
-        self._server.window_show_message(types.ShowMessageParams(types.MessageType.Warning, str(error)))
+    def _start_to_wake(self, request: CompletionRequest) -> asyncio.Task[None] | None:
+        """Start to load a model that sleeps, and return the load; None if the request needs no load."""
+        waking = self._waking if self._waking is not None and not self._waking.done() else None
+        if waking is None and self.worker.state is not WorkerState.ASLEEP:
+            return None
+        if not is_enabled(request, self.settings):
+            return None
+        if waking is None:
+            self._waking = waking = asyncio.create_task(self._load(returning=True))
+        return waking
 
-    def _remark(self, notice: str | None) -> None:
-        """Say something about a model that calls for no action, once.
-
-        Everybody has it in the log. Only clients that asked for the status are shown a message: others may
-        stop the typist for it, as Neovim does with "Press ENTER" (0.10 to 0.12).
-        """
-        if notice and self._is_news(notice):
-            logger.info("%s", notice)
-            if self.status.enabled:
-                self._server.window_show_message(types.ShowMessageParams(types.MessageType.Info, notice))
-
-    def _is_news(self, text: str) -> bool:
-        known = text in self._notified
-        self._notified.add(text)
-        return not known
-
-    def show_state(self) -> None:
-        """Send the resting state: ready, asleep or off.
-
-        While loading, or without a model, what was sent stands.
-        """
-        asleep = self.worker.state is WorkerState.ASLEEP
-        if not asleep and (not self.completer.ready or self.worker.engine is None):
+    async def _wake(self, request: CompletionRequest) -> None:
+        """Load a model that sleeps, and wait for it, but not for long. The load goes on after that."""
+        waking = self._start_to_wake(request)
+        if waking is None:
             return
-        model = self._model_name
-        if not self.settings.completion.enabled:
-            self.status.send(ServerStatus("Inactive", "disabled", model, "Completions are off"))
-        elif self.worker.engine is None:
-            self.status.send(ServerStatus("Inactive", "asleep", model, "Asleep; loads again when you type"))
-        else:
-            adapters = (adapter.path.stem for adapter in self.completer.last.adapters)
-            label = " + ".join((self.worker.engine.info.name, *adapters))
-            self.status.send(ServerStatus("Normal", "ready", model, label))
+        out_of_patience: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        cancel_timer = self._run_later(PATIENCE_S, out_of_patience.cancel)
+        try:
+            await asyncio.wait({waking, out_of_patience}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            cancel_timer()
 
-    def answering(self, request: CompletionRequest, completion: Completion | None, latency_ms: float) -> None:
-        """Note the answer that is about to be sent."""
+    # --- Documents and requests
+
+    def document_opened(self, document: DocumentSnapshot) -> None:
+        """Prefill what is known of a document's first prompt, and load the model that it will soon need."""
+        self._versions[document.uri] = document.version
+        self.completer.opened(document, self.settings)
+        self._start_to_wake(CompletionRequest(document, 0, Trigger.INVOKED))
+
+    def document_edited(self, uri: str, version: int, text: str | None) -> None:
+        """Note that a document changed; ``text`` is None if it is not open."""
+        self.completer.edited(uri, version, text)
+        if text is not None:
+            self._versions[uri] = version
+            self.feedback.document_edited(uri, text)
+
+    def document_closed(self, uri: str) -> None:
+        """Forget a document."""
+        self._versions.pop(uri, None)
+        self.completer.closed(uri)
+        self.feedback.document_closed(uri)
+
+    async def complete(self, request: CompletionRequest) -> Completion | None:
+        """Complete at the cursor, and record the answer. Show a failure as the status; it has no answer.
+
+        Raises:
+            SupersededError: a newer request came, or the document changed. The suggestion is cached then.
+        """
+        began = self._clock()
+        try:
+            completion = await self._complete(request)
+        except SupersededError:
+            raise
+        except FimLspError as error:
+            logger.error("%s", error)
+            self._show_failure(error.code, error.problem)
+            return None
+        except Exception as error:
+            logger.exception("Completion failed")
+            self._show_failure("completion_failed", f"{type(error).__name__}; see the log.")
+            return None
+        self.show_state()
+        if self._versions.get(request.document.uri) != request.document.version:
+            raise SupersededError
+        self._record(request, completion, (self._clock() - began) * 1000)
+        return completion
+
+    async def _complete(self, request: CompletionRequest) -> Completion | None:
+        with self._sleep_timer.used(), self._save_timer.used():
+            await self._wake(request)
+            return await self.completer.complete(request, self.settings)
+
+    def _record(self, request: CompletionRequest, completion: Completion | None, latency_ms: float) -> None:
+        """Record an answer that is sent to the client now."""
         document, engine = request.document, self.worker.engine
         if completion is None or engine is None:
             self.feedback.empty_answer_sent(document.uri)
             return
+        adapters = _adapter_label(self.completer.last)
         self.feedback.suggestion_sent(
             document.uri,
             document.text,
             request.offset,
             completion.text,
             completion.replace_suffix_chars,
-            origin=SuggestionOrigin(
-                __version__, engine.info.name, _label(self.completer.last), document.language_id
-            ),
+            origin=SuggestionOrigin(__version__, engine.info.name, adapters, document.language_id),
             latency_ms=latency_ms,
             alternatives=[(other.text, other.replace_suffix_chars) for other in completion.alternatives],
         )
 
+    def suggestion_accepted(self, uri: str | None, chars: int | None, candidate: int) -> None:
+        """Note that the command of a suggestion ran, and generate what follows it."""
+        self.feedback.suggestion_accepted(uri, chars)
+        self.completer.accepted(uri, candidate)
+
     async def close(self) -> None:
-        """Abort what runs, free the model and write the last feedback; a load is abandoned."""
-        for task in (self._watching, self._loading, self._waking):
+        """Abort what runs, free the model and write the last feedback. A load is abandoned."""
+        if self._cancel_watch is not None:
+            self._cancel_watch()
+        for task in (self._loading, self._waking):
             if task is not None:
                 task.cancel()
-        self._rest.stop()
-        self._pause.stop()
+        self._sleep_timer.stop()
+        self._save_timer.stop()
         self.completer.stop()
         await asyncio.gather(self.worker.close(), self.feedback.close())
 
+    # --- What the user sees besides suggestions
 
-def _as_opened(model: ModelSettings) -> ModelSettings:
-    """Without what an open engine knows nothing of."""
+    def show_state(self) -> None:
+        """Send the status: ready, asleep or off. While loading, or without a model, the last one stands."""
+        asleep = self.worker.state is WorkerState.ASLEEP
+        if not asleep and (not self.completer.ready or self.worker.engine is None):
+            return
+        model = self._model_name
+        if not self.settings.completion.enabled:
+            self._status.send(ServerStatus("Inactive", "disabled", model, "Completions are off"))
+        elif self.worker.engine is None:
+            self._status.send(ServerStatus("Inactive", "asleep", model, "Asleep; loads again when you type"))
+        else:
+            adapters = (adapter.path.stem for adapter in self.completer.last.adapters)
+            label = " + ".join((self.worker.engine.info.name, *adapters))
+            self._status.send(ServerStatus("Normal", "ready", model, label))
+
+    def _show_failure(self, code: ErrorCode, problem: str) -> None:
+        self._status.send(ServerStatus("Error", code, self._model_name, problem))
+
+    def _warn_of_adapter(self, error: AdapterError) -> None:
+        logger.warning("%s", error)
+        self._publisher.show_message(MessageType.Warning, str(error))
+
+    def _remark(self, notice: str | None) -> None:
+        """Log a remark about a model that calls for no action, once, and show it to some clients.
+
+        Only clients that asked for the status show it. For others a message may stop the typist, as Neovim
+        does with "Press ENTER" (0.10 to 0.12).
+        """
+        if notice and self._is_new(notice):
+            logger.info("%s", notice)
+            if self._status.enabled:
+                self._publisher.show_message(MessageType.Info, notice)
+
+    def _is_new(self, text: str) -> bool:
+        known = text in self._reported
+        self._reported.add(text)
+        return not known
+
+
+def _load_settings(model: ModelSettings) -> ModelSettings:
+    """Return the settings without those that do not need a reload when they change."""
     return evolve(model, unload_after_minutes=None)
 
 
-def _label(explanation: Explanation) -> str:
-    """The adapters that an answer was made under, by their names; their folders are nobody's business."""
+def _adapter_label(explanation: Explanation) -> str:
+    """Return the names of the adapters of an answer, without their folders, which are private.
+
+    Example: ``style + tests x 0.5``.
+    """
     return " + ".join(
         adapter.path.stem if adapter.scale == 1 else f"{adapter.path.stem} x {adapter.scale:g}"
         for adapter in explanation.adapters

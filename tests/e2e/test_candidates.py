@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from lsprotocol import types
 
-from fim_lsp.lsp.acceptance_messages import named
+from fim_lsp.lsp.acceptance_messages import suggestion_of_command
 from tests.e2e.conftest import start
 
 pytestmark = pytest.mark.model
@@ -31,7 +31,7 @@ async def test_a_key_is_offered_several_for_one_prefill_and_a_decode_a_token():
         # Each round is one batch, and no candidate is longer than the most tokens.
         assert 0 < explained.timings.decodes < 160
         assert all(item.range == only.range for item in items)
-        told = [named(item.command.arguments).candidate for item in items]
+        told = [suggestion_of_command(item.command.arguments).candidate for item in items]
         assert told == list(range(len(items)))
 
 

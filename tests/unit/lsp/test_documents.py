@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from lsprotocol import types
 from pygls.workspace import PositionCodec
 
-from fim_lsp.lsp.documents import Document, offset_at, units
+from fim_lsp.lsp.documents import LspDocument, offset_at, units
 
 ENCODINGS = list(types.PositionEncodingKind)
 UTF8, UTF16, UTF32 = (
@@ -16,8 +16,8 @@ UTF8, UTF16, UTF32 = (
 )
 
 
-def _document(text: str, encoding: types.PositionEncodingKind = UTF16) -> Document:
-    return Document(
+def _document(text: str, encoding: types.PositionEncodingKind = UTF16) -> LspDocument:
+    return LspDocument(
         "file:///a.py",
         source=text,
         version=1,

@@ -93,4 +93,4 @@ async def test_a_failure_at_rest_is_logged_and_the_next_rest_comes(caplog):
     with rest.used():
         pass
     await asyncio.wait_for(acted.now.wait(), 5)
-    assert "at rest failed" in caplog.text
+    assert "idle timer failed" in caplog.text

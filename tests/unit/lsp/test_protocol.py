@@ -5,20 +5,20 @@ from lsprotocol import types
 from pygls.workspace import PositionCodec
 
 from fim_lsp.lsp import protocol
-from fim_lsp.lsp.acceptance_messages import named
-from fim_lsp.lsp.documents import Document
+from fim_lsp.lsp.acceptance_messages import suggestion_of_command
+from fim_lsp.lsp.documents import LspDocument
 from fim_lsp.lsp.rpc import InlineParams
 from fim_lsp.types import Completion, Trigger
 
 UTF16 = types.PositionEncodingKind.Utf16
 
 
-def _place(marked: str, **options: object) -> tuple[InlineParams, Document]:
+def _place(marked: str, **options: object) -> tuple[InlineParams, LspDocument]:
     """Parameters and document for a cursor at █."""
     before, after = marked.split("█")
     line = before.count("\n")
     column = len(before.rsplit("\n", 1)[-1].encode("utf-16-le")) // 2
-    document = Document(
+    document = LspDocument(
         "file:///a.py",
         source=before + after,
         version=3,
@@ -126,5 +126,5 @@ def test_each_of_several_suggestions_is_an_item_whose_command_says_which():
     assert [item.insert_text for item in items] == ["    return 1", "    return x", "    retury:"]
     told = [item.command.arguments for item in items]
     assert told[0] == [{"uri": "file:///a.py", "length": 4}]
-    assert [named(one).candidate for one in told] == [0, 1, 2]
-    assert [named(one).chars for one in told] == [4, 4, 3]
+    assert [suggestion_of_command(one).candidate for one in told] == [0, 1, 2]
+    assert [suggestion_of_command(one).chars for one in told] == [4, 4, 3]

@@ -1,4 +1,4 @@
-"""The status that a client gets, for each state that a session can be in."""
+"""The status that a client gets, as it goes over the wire."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from lsprotocol import types
 
 from fim_lsp.engine.base import ModelLoadError
 from fim_lsp.engine.scripted import ScriptedEngine
+from fim_lsp.lsp.publisher import ClientPublisher
 from fim_lsp.lsp.server import Server, create_server
 from fim_lsp.lsp.status import ServerStatus, StatusLine
 from fim_lsp.models import ModelError, ModelMissingError, ModelUnknownError
@@ -21,7 +22,7 @@ READY = ServerStatus("Normal", "ready", "default", "fim-lsp 135M")
 
 @frozen
 class Sent:
-    """A client's end of the connection: keeps every message of the server."""
+    """The client's end of a connection. Keeps every message of the server."""
 
     messages: list[dict[str, Any]]
 
@@ -38,7 +39,7 @@ class Sent:
 
 
 def connect(error: Exception | None = None) -> tuple[Server, Sent]:
-    """A server with a client that shows statuses; loading fails with ``error`` if there is one."""
+    """Return a server with a client that shows statuses. Loading fails with ``error`` if there is one."""
 
     def open_engine(*_: Any) -> ScriptedEngine:
         if error is not None:
@@ -52,7 +53,7 @@ def connect(error: Exception | None = None) -> tuple[Server, Sent]:
 
 def test_a_status_is_sent_whole() -> None:
     server, sent = connect()
-    line = StatusLine(server)
+    line = StatusLine(ClientPublisher(server).send_status)
     line.enabled = True
     line.send(READY)
     (status,) = sent.statuses()
@@ -67,7 +68,7 @@ def test_a_status_is_sent_whole() -> None:
 
 def test_a_status_is_sent_again_only_when_it_changed() -> None:
     server, sent = connect()
-    line = StatusLine(server)
+    line = StatusLine(ClientPublisher(server).send_status)
     line.enabled = True
     for status in (READY, READY, ServerStatus("Inactive", "disabled", "default", "Off"), READY):
         line.send(status)
@@ -76,7 +77,7 @@ def test_a_status_is_sent_again_only_when_it_changed() -> None:
 
 def test_a_client_that_did_not_ask_gets_none() -> None:
     server, sent = connect()
-    StatusLine(server).send(READY)
+    StatusLine(ClientPublisher(server).send_status).send(READY)
     assert sent.statuses() == []
 
 

@@ -1,0 +1,63 @@
+"""Merge the settings of one session from the places that they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from fim_lsp.settings import CompletionSettings, Settings, from_wire, merge
+
+SECTION = "fimLsp"
+
+
+@frozen
+class SettingsLayers:
+    """Settings in camelCase by where they come from. Each layer wins over those before it."""
+
+    user: Mapping[str, Any] = field(factory=dict)
+    """The user's settings file."""
+    initialization: Mapping[str, Any] = field(factory=dict)
+    """``initializationOptions`` of the client."""
+    configuration: Mapping[str, Any] = field(factory=dict)
+    """``workspace/configuration`` or ``workspace/didChangeConfiguration`` of the client."""
+    flags: Mapping[str, Any] = field(factory=dict)
+    """The command line."""
+    toggles: Mapping[str, Any] = field(factory=dict)
+    """``fimLsp.toggle``."""
+
+    def merged(self) -> Settings:
+        """Merge all layers.
+
+        Raises:
+            SettingsError: a value is of the wrong type, or a key is unknown.
+        """
+        return from_wire(merge(self.user, self.initialization, self.configuration, self.flags, self.toggles))
+
+    def toggled(
+        self, completion: CompletionSettings, enabled: bool | None = None, language: str | None = None
+    ) -> SettingsLayers:
+        """Return the layers with completion turned on or off, everywhere or for one language id.
+
+        Args:
+            completion: The settings in force.
+            enabled: On or off; None for the opposite of what is in force.
+            language: None for every language.
+        """
+        if language is None:
+            change: dict[str, Any] = {"enabled": not completion.enabled if enabled is None else enabled}
+        else:
+            disabled = set(completion.disabled_languages)
+            enable = language in disabled if enabled is None else enabled
+            change = {"disabledLanguages": sorted(disabled - {language} if enable else disabled | {language})}
+        return evolve(self, toggles=merge(self.toggles, {"completion": change}))
+
+
+def unwrap_section(raw: Any) -> Mapping[str, Any]:
+    """Return the settings that a client sent: bare, wrapped in their section, or null for none.
+
+    Example: ``{"fimLsp": {"completion": {"enabled": false}}}`` -> ``{"completion": {"enabled": false}}``.
+    """
+    options = raw if isinstance(raw, Mapping) else {}
+    return options.get(SECTION, options) or {}
