@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from fim_lsp.settings import ModelSettings
 
 
-def open_engine(settings: ModelSettings, on_loading: OnLoading, parking: Path | None = None) -> LlamaEngine:
+def open_engine(
+    settings: ModelSettings, on_loading: OnLoading, kv_state_folder: Path | None = None
+) -> LlamaEngine:
     """Find the model that the settings name, refuse a broken file before llama.cpp sees it, and open it.
 
     Args:
         settings: Which model, and how it is run.
         on_loading: Told how far it is.
-        parking: Folder for evaluated states. Only who serves an editor has one: what a measurement evaluates
-            is of no use to anybody, and must not depend on what was evaluated before.
+        kv_state_folder: Folder of saved KV states. Only the server has one: a measurement must not depend on
+            what was evaluated before.
 
     Raises:
         ModelError: no such model, or a file that can't be used.
@@ -50,7 +52,7 @@ def open_engine(settings: ModelSettings, on_loading: OnLoading, parking: Path | 
         template_hint=known.template if known else None,
         notice=known.notice if known else None,
         check_adapter=_adapter_gate(settings.name, resolved.path, header),
-        parking=parking if settings.parking_mb else None,
+        kv_state_folder=kv_state_folder if settings.kv_state_mb else None,
     )
 
 

@@ -90,10 +90,10 @@ class ModelSettings:
         "Evaluate guesses along with each token; auto only where a measurement at load says that it pays.",
     )
     mlock: bool = _setting(False, "Keep the weights from being swapped out.")
-    parking_mb: int = _setting(
+    kv_state_mb: int = _setting(
         512,
-        "Megabytes of disk for what was evaluated, so that a restart resumes warm; 0 for none. "
-        "It contains your code: fim-lsp cache --clear deletes it.",
+        "Megabytes of disk for saved KV states, so that a restart resumes warm; 0 for none. "
+        "They contain your code: fim-lsp cache --clear deletes them.",
         at_least=0,
     )
     unload_after_minutes: float | None = _setting(

@@ -127,7 +127,7 @@ async def open_language_server(workload: Workload) -> AsyncIterator[LanguageServ
             "name": workload.model,
             "threads": workload.threads,
             "contextTokens": workload.context_tokens,
-            "parkingMb": 0,
+            "kvStateMb": 0,
         },
         "prompt": {"maxTokens": workload.prompt_tokens, "layout": workload.layout},
         "sampling": {"maxTokens": workload.predict},

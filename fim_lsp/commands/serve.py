@@ -79,10 +79,10 @@ def _layer(text: str) -> dict[str, Any]:
 def forwarded(parsed: argparse.Namespace) -> list[str]:
     """The same settings as arguments for a server process that this command starts.
 
-    It parks nothing, unless told to: what a single answer costs must not depend on the one before.
+    It saves no KV states unless told to: the cost of one answer must not depend on the one before.
     """
     model = ["--model", parsed.model] if parsed.model else []
-    chosen = ("model.parkingMb=0", *parsed.settings)
+    chosen = ("model.kvStateMb=0", *parsed.settings)
     return [*model, *(part for text in chosen for part in ("--set", text))]
 
 

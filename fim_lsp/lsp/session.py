@@ -128,7 +128,7 @@ class Session:
         self.completer.settings_changed(self.settings)
         self.feedback.enable(self.settings.feedback.enabled)
         self._sleep_timer.arm((model.unload_after_minutes or 0) * 60)
-        self._save_timer.arm(SAVE_AFTER_S if model.parking_mb else None)
+        self._save_timer.arm(SAVE_AFTER_S if model.kv_state_mb else None)
         if (
             _load_settings(model) != _load_settings(before.model)
             and self.worker.state is not WorkerState.EMPTY

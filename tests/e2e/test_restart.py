@@ -64,7 +64,7 @@ async def test_it_resumes_where_typing_had_led(nothing_parked_before: Path):
 
 
 async def test_nothing_is_kept_where_parking_is_off(nothing_parked_before: Path):
-    off = {**ALONE, "model": {"parkingMb": 0}}
+    off = {**ALONE, "model": {"kvStateMb": 0}}
     cold, _ = await asked_once(off)
     assert kv_state_files(nothing_parked_before) == []
     assert (await asked_once(off))[0] == cold

@@ -81,7 +81,7 @@ def engines(
     request: pytest.FixtureRequest, files: tuple[Path, list[Path]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[LlamaEngine, LlamaEngine]]:
     folder = tmp_path_factory.mktemp("saved") if request.param == "saved" else None
-    warm = open_llama(files[0], evolve(SMALL, speculation="on"), parking=folder)
+    warm = open_llama(files[0], evolve(SMALL, speculation="on"), kv_state_folder=folder)
     cold = open_llama(files[0], evolve(SMALL, speculation="off"))
     yield warm, cold
     warm.close()

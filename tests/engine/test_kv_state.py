@@ -21,7 +21,7 @@ from tests.lora_file import write_lora
 
 ONE, OTHER, THIRD = "A = (B)\n" * 20, "C.D = E\n" * 20, "F(A).B\n" * 20
 SMALL = ModelSettings(
-    context_tokens=512, threads=1, sequences=2, kv_type_k="f32", kv_type_v="f32", parking_mb=100
+    context_tokens=512, threads=1, sequences=2, kv_type_k="f32", kv_type_v="f32", kv_state_mb=100
 )
 
 Open = Callable[..., Engine]
@@ -44,7 +44,7 @@ def reopen(request: pytest.FixtureRequest, tiny: Path, tmp_path: Path) -> Iterat
         return engine.saves_in(KvStateStore(tmp_path / "saved", "scripted", megabytes * 1_000_000))
 
     def llama(megabytes: int = 100) -> Engine:
-        return open_llama(tiny, evolve(SMALL, parking_mb=megabytes), parking=tmp_path / "saved")
+        return open_llama(tiny, evolve(SMALL, kv_state_mb=megabytes), kv_state_folder=tmp_path / "saved")
 
     def open_one(megabytes: int = 100) -> Engine:
         opened.append((scripted if request.param == "scripted" else llama)(megabytes))
@@ -213,10 +213,10 @@ def test_a_disk_that_takes_nothing_is_no_error(reopen, tmp_path):
 
 def test_states_are_never_used_under_other_adapters(tiny, tmp_path):
     loras = [AppliedAdapter(write_lora(tmp_path / f"{seed}.gguf", tiny, seed=seed)) for seed in range(2)]
-    first = open_llama(tiny, SMALL, parking=tmp_path / "saved")
+    first = open_llama(tiny, SMALL, kv_state_folder=tmp_path / "saved")
     run(first, ONE, adapters=(loras[0],))
     first.close()
-    second = open_llama(tiny, SMALL, parking=tmp_path / "saved")
+    second = open_llama(tiny, SMALL, kv_state_folder=tmp_path / "saved")
     for adapters in ((), (loras[1],), (evolve(loras[0], scale=0.5),), (evolve(loras[0], version=2),)):
         assert run(second, ONE, adapters=adapters).timings.evaluated_tokens > 64
     assert run(second, ONE, adapters=(loras[0],)).timings.evaluated_tokens == 1
@@ -226,7 +226,7 @@ def test_states_are_never_used_under_other_adapters(tiny, tmp_path):
 @pytest.mark.parametrize("change", ["file", "kv type", "sequences", "context"])
 def test_states_are_never_used_by_another_model_or_cache(tmp_path, change):
     model = write_random_llama(tmp_path / "model.gguf")
-    first = open_llama(model, SMALL, parking=tmp_path / "saved")
+    first = open_llama(model, SMALL, kv_state_folder=tmp_path / "saved")
     run(first, ONE)
     first.close()
     settings = SMALL
@@ -238,17 +238,17 @@ def test_states_are_never_used_by_another_model_or_cache(tmp_path, change):
         settings = evolve(SMALL, sequences=3)
     else:
         settings = evolve(SMALL, context_tokens=256)
-    second = open_llama(model, settings, parking=tmp_path / "saved")
+    second = open_llama(model, settings, kv_state_folder=tmp_path / "saved")
     assert run(second, ONE).timings.evaluated_tokens > 64
     second.close()
 
 
 def test_logits_after_a_restart_are_those_of_a_cold_evaluation(tiny, tmp_path):
-    first = open_llama(tiny, SMALL, parking=tmp_path / "saved")
+    first = open_llama(tiny, SMALL, kv_state_folder=tmp_path / "saved")
     for text in (ONE, OTHER, THIRD):
         run(first, text, location=text)
     first.close()
-    warm = open_llama(tiny, SMALL, parking=tmp_path / "saved")
+    warm = open_llama(tiny, SMALL, kv_state_folder=tmp_path / "saved")
     cold = open_llama(tiny, SMALL)
     for text in (THIRD + "A", OTHER + "B.C", ONE[:-9] + "D", ONE, THIRD):
         served = logits_of(warm, Prompt((), text, location=text))
@@ -262,7 +262,7 @@ def test_logits_after_a_restart_are_those_of_a_cold_evaluation(tiny, tmp_path):
 def test_a_state_that_llama_cpp_refuses_leaves_an_empty_sequence(tiny, tmp_path):
     import llama_cpp
 
-    engine = open_llama(tiny, SMALL, parking=tmp_path / "saved")
+    engine = open_llama(tiny, SMALL, kv_state_folder=tmp_path / "saved")
     run(engine, ONE)
     saver = engine._kv_states
     payload = bytes(saver.copy(0))

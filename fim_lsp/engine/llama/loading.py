@@ -51,13 +51,13 @@ def open_llama(
     template_hint: str | None = None,
     notice: str | None = None,
     check_adapter: CheckAdapter = lambda _: None,
-    parking: Path | None = None,
+    kv_state_folder: Path | None = None,
 ) -> LlamaEngine:
     """Load weights and open a context.
 
     ``name``, ``template_hint`` and ``notice`` are what the catalog knows beyond the file itself;
     ``check_adapter`` looks at each adapter before llama.cpp does. Evaluated states are saved in the folder
-    ``parking``, where one is given.
+    ``kv_state_folder``, where one is given.
 
     Check the file with :func:`fim_lsp.models.gguf_header.check_model` before: llama.cpp aborts the whole
     process on some broken files.
@@ -82,7 +82,11 @@ def open_llama(
     )
     adapters = LoadedAdapters(model, context, check_adapter)
     mirror = Mirror.of(sequences)
-    lot = KvStateStore(parking, identity(mirror), settings.parking_mb * 1_000_000) if parking else None
+    store = (
+        KvStateStore(kv_state_folder, identity(mirror), settings.kv_state_mb * 1_000_000)
+        if kv_state_folder
+        else None
+    )
     # Given by hand they are a command; and where a GPU computes, they hardly matter.
     steady = settings.threads is not None or settings.gpu_layers != 0
     engine = LlamaEngine(
@@ -95,7 +99,7 @@ def open_llama(
         adapters,
         mirror,
         threads=Threads(context, None if steady else Pace(default_threads())),
-        kv_states=make_saver(lot, context, mirror) if lot is not None else None,
+        kv_states=make_saver(store, context, mirror) if store is not None else None,
     )
     engine.warm_up()
     speculation = engine.decide_speculation()

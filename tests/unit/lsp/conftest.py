@@ -31,7 +31,7 @@ CODE = "def add(a, b):\n    return a +█\n"
 IDLE_S = 300.0
 SETTINGS: Mapping[str, Any] = {
     "status": True,
-    "model": {"name": "tiny", "unloadAfterMinutes": IDLE_S / 60, "parkingMb": 0},
+    "model": {"name": "tiny", "unloadAfterMinutes": IDLE_S / 60, "kvStateMb": 0},
     "completion": {"debounceMaxMs": 0, "prefetch": False},
 }
 

@@ -130,7 +130,7 @@ async def test_the_idle_time_begins_again_after_each_request(connection):
 
 
 async def test_without_an_idle_time_a_model_stays_loaded(make_connection):
-    connection = make_connection(model={"name": "tiny", "unloadAfterMinutes": 0, "parkingMb": 0})
+    connection = make_connection(model={"name": "tiny", "unloadAfterMinutes": 0, "kvStateMb": 0})
     await connection.session.reload()
     assert connection.timers.delays_s == []
 
@@ -209,7 +209,7 @@ async def test_an_opened_document_wakes_it_but_not_one_without_completions(conne
 
 
 async def test_kv_states_are_saved_after_an_idle_minute_unless_they_are_off(make_connection):
-    saved = make_connection(model={**SETTINGS["model"], "parkingMb": 64})
+    saved = make_connection(model={**SETTINGS["model"], "kvStateMb": 64})
     assert saved.timers.delays_s.count(SAVE_AFTER_S) == 1
     assert SAVE_AFTER_S not in make_connection().timers.delays_s
 
@@ -277,7 +277,7 @@ async def test_a_bad_setting_is_shown_and_the_last_good_ones_stay(connection):
 
 
 async def test_the_users_settings_are_read_again_and_lose_to_the_clients(make_connection):
-    connection = make_connection(model={"parkingMb": 0})
+    connection = make_connection(model={"kvStateMb": 0})
     connection.user["model"] = {"name": "mine"}
     connection.session.take_user_layer()
     connection.session.apply_settings()
@@ -285,10 +285,10 @@ async def test_the_users_settings_are_read_again_and_lose_to_the_clients(make_co
     connection.session.start_watching()
     connection.timers.run(WATCH_S)
     assert len(connection.models.opened) == 1
-    connection.user["model"] = {"name": "better", "parkingMb": 64}
+    connection.user["model"] = {"name": "better", "kvStateMb": 64}
     connection.timers.run(WATCH_S)
     await until(lambda: connection.publisher.codes[-2:] == ["loading", "ready"])
-    assert [(model.name, model.parking_mb) for model in connection.models.opened] == [
+    assert [(model.name, model.kv_state_mb) for model in connection.models.opened] == [
         ("mine", 0),
         ("better", 0),
     ]

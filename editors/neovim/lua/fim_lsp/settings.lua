@@ -18,7 +18,7 @@
 ---@field mmap? boolean Map the weights from the file rather than copy them.
 ---@field speculation? 'auto'|'on'|'off' Evaluate guesses along with each token; auto only where a measurement at load says that it pays.
 ---@field mlock? boolean Keep the weights from being swapped out.
----@field parkingMb? integer Megabytes of disk for what was evaluated, so that a restart resumes warm; 0 for none. It contains your code: fim-lsp cache --clear deletes it.
+---@field kvStateMb? integer Megabytes of disk for saved KV states, so that a restart resumes warm; 0 for none. They contain your code: fim-lsp cache --clear deletes them.
 ---@field unloadAfterMinutes? number Free the model's memory when nothing was asked of it for so long; null or 0 for never.
 
 ---@class fim_lsp.ServerSettings.Prompt
