@@ -233,8 +233,8 @@ class Prompt:
     template: str = ""
     snippets: tuple[Snippet, ...] = field(default=(), repr=False)
     """The pieces of other files in the head, the best last."""
-    context: str = ""
-    """Why these, or why none, in a line for ``fimLsp.explain``."""
+    snippet_reason: str = ""
+    """Why these snippets, or why none, in a line for ``fimLsp.explain``."""
     adapters: tuple[AppliedAdapter, ...] = ()
     """Applied to the model while it evaluates the prompt and answers."""
     draft: str = field(default="", repr=False)

@@ -121,13 +121,13 @@ async def _answer(
     completer.closed(case.request.document.uri)
     made: tuple[PromptPart, ...] = ()
     if case.before is not None:
-        await completer.complete(case.before, opening)
-        made = completer.last.parts
-    completion = await completer.complete(case.request, answering)
+        made = (await completer.complete(case.before, opening)).explanation.parts
+    answer = await completer.complete(case.request, answering)
+    completion = answer.completion
     shown = ""
     if completion is not None:
         shown = completion.text.removesuffix(case.hole.suffix[: completion.replace_suffix_chars])
-    timings, head = completer.last.timings, completer.last.parts[:-1]
+    timings, head = answer.explanation.timings, answer.explanation.parts[:-1]
     held = made[: len(head)] == head
     return asdict(
         CaseAnswer(name, shown, timings.evaluated_tokens, timings.reused_tokens, case.distance, held)

@@ -1,74 +1,96 @@
-"""The text around the cursor, bounded: what the stop rules, the filters and the scanner look at.
+"""The code around a cursor: built once for each request, and handed to all that look at it.
 
-``request.prefix`` and ``request.suffix`` copy the whole document. A document may have megabytes and a line
-a hundred thousand characters, so everything after the model looks through this window instead.
+Stop rules, filters, the syntax check and the choice of one line or several all ask the same questions:
+which line is this, what follows, which string or bracket is open. Each answer is computed when first asked
+for and kept in the context, which lives as long as its request.
 """
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from functools import cached_property
 
+from attrs import frozen
+
+from fim_lsp.code.brackets import EnclosingBrackets, find_enclosing
+from fim_lsp.code.lexical import Inside, Scan, scan
+from fim_lsp.code.lines import Window, window_around
 from fim_lsp.types import CompletionRequest
 
 WINDOW = 4096
 """Characters looked at on either side of the cursor, about a hundred lines."""
+WIDE_BEFORE, WIDE_AFTER = 8192, 2048
+"""Characters that a parser sees: more in front, so that it begins outside of strings and blocks."""
 
 
 @frozen
-class Surroundings:
-    r"""What stands before and after the cursor, with line breaks as ``\n`` whatever the document uses."""
+class CursorContext:
+    """The code around a cursor, and how its document is written."""
 
-    before: str = field(repr=False)
-    """From a line start, where one is within the window, up to the cursor."""
-    after: str = field(repr=False)
-    """From the cursor on. Its last line is whole, unless the cursor's own line outgrows the window."""
-    whole_after: bool
-    """True if the document ends within the window."""
+    language_id: str
+    tab_size: int
+    insert_spaces: bool
+    near: Window
+    """The text that is scanned for strings, comments and brackets."""
+    wide: Window
+    """The text that is parsed."""
 
-    @property
+    @classmethod
+    def of(cls, request: CompletionRequest) -> CursorContext:
+        """Look around the cursor of ``request``. Copies a few thousand characters and scans nothing yet."""
+        return cls(
+            request.document.language_id,
+            request.tab_size,
+            request.insert_spaces,
+            window_around(request, WINDOW, WINDOW),
+            window_around(request, WIDE_BEFORE, WIDE_AFTER),
+        )
+
+    @cached_property
     def line_prefix(self) -> str:
         """The cursor's line up to the cursor."""
-        return self.before[self.before.rfind("\n") + 1 :]
+        return self.near.before[self.near.before.rfind("\n") + 1 :]
 
-    @property
-    def rest(self) -> str:
+    @cached_property
+    def line_suffix(self) -> str:
         """The cursor's line from the cursor on, without trailing blanks."""
-        return self.after.partition("\n")[0].rstrip()
+        return self.near.after.partition("\n")[0].rstrip()
 
-    @property
+    @cached_property
     def lines_above(self) -> list[str]:
         """The lines above the cursor's line, top to bottom."""
-        return self.before.split("\n")[:-1]
+        return self.near.before.split("\n")[:-1]
 
-    @property
+    @cached_property
     def lines_below(self) -> list[str]:
         """The lines below the cursor's line, top to bottom."""
-        return self.after.split("\n")[1:]
+        return self.near.lines_below
 
-    @property
+    @cached_property
     def next_line(self) -> str:
         """The first line below the cursor's that isn't blank, without trailing blanks, or ``""``."""
         return next((line.rstrip() for line in self.lines_below if line.strip()), "")
 
+    @cached_property
+    def inside(self) -> Inside | None:
+        """The string or comment that the cursor is in."""
+        return self._scan_before.inside
 
-def surroundings(request: CompletionRequest, before: int = WINDOW, after: int = WINDOW) -> Surroundings:
-    """Look ``before`` and ``after`` many characters around the cursor."""
-    text, offset = request.document.text, request.offset
-    start = max(0, offset - before)
-    if start:
-        # From start - 1, so that a window that begins right at a line start keeps that line.
-        start = max(start, text.find("\n", start - 1, offset) + 1)
-    tail = _unix(text[offset : offset + after])
-    whole = offset + after >= len(text)
-    if not whole and "\n" in tail:
-        tail = tail[: tail.rfind("\n")]
-    return Surroundings(_unix(text[start:offset] + request.selected_text), tail, whole)
+    @cached_property
+    def brackets(self) -> EnclosingBrackets:
+        """The brackets open at the cursor, and those that close them."""
+        after = scan(self.near.after, self.language_id, self.inside)
+        return find_enclosing(self.near, self._scan_before, after, self.tab_size)
 
+    @cached_property
+    def lacking_openers(self) -> int:
+        """How many closers on the rest of the line close nothing: the suggestion is to open them."""
+        on_line = [closer for closer in self.brackets.closers if closer.position < len(self.line_suffix)]
+        return len(on_line) - self.brackets.count_matched(self.brackets.openers, on_line)
 
-def indent_width(line: str, tab_size: int) -> int:
-    """Columns of blank space that ``line`` begins with."""
-    return len(line[: len(line) - len(line.lstrip())].expandtabs(max(1, tab_size)))
+    def scan_inserted(self, text: str) -> Scan:
+        """Scan ``text`` as if it stood at the cursor, in the string or comment that the cursor is in."""
+        return scan(text, self.language_id, self.inside)
 
-
-def _unix(text: str) -> str:
-    return text.replace("\r\n", "\n")
+    @cached_property
+    def _scan_before(self) -> Scan:
+        return scan(self.near.before, self.language_id)

@@ -1,7 +1,7 @@
 """Strings, comments and brackets by a lexical scan: quick, bounded, and good in half-typed code.
 
 Used by the bracket filters, and by ``syntax`` for languages without a grammar and for strings that are
-still open, where a parser only reports an error. It knows delimiters, not grammars: regex literals and
+still open, where a parser only reports an error. A scan reads delimiters, not grammars: regex literals and
 string interpolation are beyond it.
 """
 
@@ -12,13 +12,13 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fim_lsp.code.languages import Delimiters, find_language
 
 
 class Scope(enum.Enum):
-    """What kind of text the cursor is in."""
+    """The kind of text that the cursor is in."""
 
     CODE = "code"
     COMMENT = "comment"
@@ -27,12 +27,23 @@ class Scope(enum.Enum):
 
 @frozen
 class Inside:
-    """A string or comment that is open at some place, and what will close it."""
+    """A string or comment that is open at some position, and what will close it."""
 
     close: str
     scope: Scope
     one_line: bool
     """True if the end of the line closes it, whether or not its delimiter came."""
+    ending: re.Pattern[str] = field(init=False, repr=False, eq=False)
+    """Matches what may end it, and the escapes before that which do not."""
+
+    @ending.default
+    def _compile_ending(self) -> re.Pattern[str]:
+        ends = [re.escape(self.close)]
+        if self.scope is Scope.STRING:
+            ends.insert(0, r"\\.")
+        if self.one_line:
+            ends.append("\n")
+        return re.compile("|".join(ends), re.DOTALL)
 
 
 @frozen
@@ -40,12 +51,12 @@ class Mark:
     """A bracket in code, or the delimiter that closed the string open where the scan began."""
 
     char: str
-    at: int
+    position: int
 
 
 @frozen
 class Scan:
-    """What a scan found."""
+    """The result of a scan."""
 
     marks: tuple[Mark, ...]
     inside: Inside | None
@@ -84,45 +95,36 @@ def lexis(language_id: str) -> Lexis:
     return Lexis(openings, re.compile("|".join([*skipped, *patterns, brackets]), re.MULTILINE))
 
 
-@lru_cache(maxsize=8)  # The same window is asked about by one filter after the other.
 def scan(text: str, language_id: str, inside: Inside | None = None) -> Scan:
     """Find the brackets of ``text`` that are code, beginning ``inside`` a string or comment.
 
-    ``<`` and ``>`` are among them where they aren't part of an arrow or a comparison with ``=``; whether
-    they are brackets is up to the reader.
+    ``<`` and ``>`` are among them where they aren't part of an arrow or a comparison with ``=``; the caller
+    decides whether they are brackets.
+
+    Example: ``f("(") # (`` in Python has the marks ``(`` and ``)`` and ends inside a comment.
     """
     marks: list[Mark] = []
     language = lexis(language_id)
-    at = _end(text, 0, inside) if inside else 0
-    if at < 0:
+    position = _end(text, 0, inside) if inside else 0
+    if position < 0:
         return Scan((), inside)
-    if inside and inside.scope is Scope.STRING and text.endswith(inside.close, 0, at):
-        marks.append(Mark(inside.close, at - len(inside.close)))
-    while match := language.pattern.search(text, at):
-        token, at = match[0], match.end()
+    if inside and inside.scope is Scope.STRING and text.endswith(inside.close, 0, position):
+        marks.append(Mark(inside.close, position - len(inside.close)))
+    while match := language.pattern.search(text, position):
+        token, position = match[0], match.end()
         if token in language.openings:
             inside = language.openings[token]
-            at = _end(text, at, inside)
-            if at < 0:
+            position = _end(text, position, inside)
+            if position < 0:
                 return Scan(tuple(marks), inside)
         elif len(token) == 1:
             marks.append(Mark(token, match.start()))
     return Scan(tuple(marks), None)
 
 
-def _end(text: str, at: int, inside: Inside) -> int:
-    """Where the string or comment that is open at ``at`` is over, or -1."""
-    for match in _ending(inside).finditer(text, at):
+def _end(text: str, start: int, inside: Inside) -> int:
+    """Return the position behind the string or comment that is open at ``start``, or -1 if it goes on."""
+    for match in inside.ending.finditer(text, start):
         if not match[0].startswith("\\"):
             return match.end()
     return -1
-
-
-@lru_cache(maxsize=64)
-def _ending(inside: Inside) -> re.Pattern[str]:
-    ends = [re.escape(inside.close)]
-    if inside.scope is Scope.STRING:
-        ends.insert(0, r"\\.")
-    if inside.one_line:
-        ends.append("\n")
-    return re.compile("|".join(ends), re.DOTALL)

@@ -1,6 +1,6 @@
-"""What a document imports and what it defines at its top level, for snippets of other files.
+"""Outline a document: the words of its imports and its definitions at top level, for snippets.
 
-Languages without a grammar have no outline; their documents are compared by their words alone.
+Documents of languages without a grammar have no outline; they are compared by their words alone.
 """
 
 from __future__ import annotations
@@ -12,16 +12,23 @@ from attrs import field, frozen
 from tree_sitter import Node
 
 from fim_lsp.code.syntax import parser_for
-from fim_lsp.prompt.snippets import Definition
 
 _PARSED_CHARS = 65_536
-"""Of a long document only the beginning: imports stand there, and this runs on the event loop."""
+"""Characters parsed of a long document: imports stand at its beginning, and this runs on the event loop."""
 _IMPORTS = re.compile(r"(future_)?import(_from)?_(statement|declaration)|use_declaration|preproc_include")
 _DEFINITIONS = re.compile(r".*(definition|declaration|_item|_specifier|_spec|declarator)")
 _WRAPPERS = re.compile(
     r"export_statement|decorated_definition|(lexical|variable|type|const|var)_declaration|type_definition"
 )
 _NAME = re.compile(r"[^\W\d]\w*")
+
+
+@frozen
+class Definition:
+    """A name defined at a document's top level, and its lines: the first, and the one behind the last."""
+
+    name: str
+    lines: tuple[int, int]
 
 
 @frozen
@@ -33,7 +40,7 @@ class Outline:
 
 
 def outline(language_id: str, text: str) -> Outline:
-    """A document's outline, with lines counted from 0."""
+    """Outline a document, with lines counted from 0."""
     parser = parser_for(language_id)
     if parser is None:
         return Outline()
@@ -55,15 +62,15 @@ def _is_import(node: Node) -> bool:
 
 
 def _definitions(node: Node) -> Iterator[Definition]:
-    """What a node of the top level defines; a decorator or ``export`` belongs to what follows it."""
+    """Yield what a node of the top level defines; a decorator or ``export`` belongs to what follows it."""
     inner = [child for child in node.children if _WRAPPERS.fullmatch(node.type)]
-    for one in (node, *inner, *(grandchild for child in inner for grandchild in child.children)):
-        if _DEFINITIONS.fullmatch(one.type) and (name := _name(one)):
+    for part in (node, *inner, *(grandchild for child in inner for grandchild in child.children)):
+        if _DEFINITIONS.fullmatch(part.type) and (name := _name(part)):
             yield Definition(name, (node.start_point.row, node.end_point.row + 1))
 
 
 def _name(node: Node) -> str:
-    """The name a node defines: its own, that of a type that it implements, or C's behind the declarators."""
+    """Return the name a node defines: its own, of the type that it implements, or C's behind declarators."""
     named = node.child_by_field_name("name") or (
         node.child_by_field_name("type") if node.type == "impl_item" else None
     )

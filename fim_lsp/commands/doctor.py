@@ -138,7 +138,7 @@ def _probe(engine: Engine, settings: Settings) -> Finding:
         request = CompletionRequest(document, len(_PROBE_BEFORE), Trigger.INVOKED)
         started = time.perf_counter()
         alone = evolve(settings, completion=evolve(settings.completion, candidates=1))
-        completion = await completer.complete(request, alone)
+        completion = (await completer.complete(request, alone)).completion
         return completion.text if completion else "", (time.perf_counter() - started) * 1000
 
     text, waited_ms = asyncio.run(fill())

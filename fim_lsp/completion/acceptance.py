@@ -1,6 +1,6 @@
-"""What each document becomes when its last suggestion is accepted: how an acceptance is recognised.
+"""The suggestions shown last, and what each document becomes when one is accepted.
 
-An editor may tell of it by the command, before or after the edit, or by the edit alone.
+An editor may report an acceptance by the command, before or after the edit, or by the edit alone.
 """
 
 from __future__ import annotations
@@ -13,17 +13,12 @@ from fim_lsp.types import Completion, CompletionRequest, Trigger
 
 @frozen
 class ShownSuggestion:
-    """A suggestion, seen from after its acceptance."""
+    """A suggestion that may be on the screen, as the request that follows its acceptance."""
 
     accepted: CompletionRequest
     """The document with the whole suggestion in it, and the cursor behind it."""
     settings: Settings
     """Those that it was made under."""
-
-    @property
-    def uri(self) -> str:
-        """Of the document."""
-        return self.accepted.document.uri
 
 
 class ShownSuggestions:
@@ -33,39 +28,54 @@ class ShownSuggestions:
         self._by_uri: dict[str, tuple[ShownSuggestion, ...]] = {}
 
     def put(self, request: CompletionRequest, completion: Completion, settings: Settings) -> None:
-        """A completion, and its others, may be shown for a request."""
+        """Note that a completion, and its alternatives, may be shown for a request."""
         self.drop(request.document.uri)
         self._by_uri[request.document.uri] = tuple(
-            ShownSuggestion(after(request, one), settings) for one in (completion, *completion.alternatives)
+            ShownSuggestion(after_accepting(request, each), settings)
+            for each in (completion, *completion.alternatives)
         )
 
     def drop(self, uri: str) -> None:
-        """Nothing is shown there any more."""
+        """Note that nothing is shown in a document any more."""
         self._by_uri.pop(uri, None)
 
     def accepted_by_edit(self, uri: str, text: str | None) -> ShownSuggestion | None:
-        """The offer that made a document what it now is, if one did."""
-        offers = self._by_uri.get(uri, ())
-        return next((offer for offer in offers if offer.accepted.document.text == text), None)
+        """Return the suggestion that an edit inserted, if it inserted one.
+
+        Args:
+            uri: of the document.
+            text: the document after the edit.
+        """
+        shown = self._by_uri.get(uri, ())
+        return next((each for each in shown if each.accepted.document.text == text), None)
 
     def accepted_by_command(
         self, uri: str | None, version: int | None, candidate: int = 0
     ) -> ShownSuggestion | None:
-        """The offer that a client says was accepted in the document, or in any where it names none.
+        """Return the suggestion that a client reports as accepted.
 
-        None where the document, which is at ``version`` now, has moved on by more than the acceptance, or
-        where there were not so many to choose from.
+        Args:
+            uri: of the document; None for the one where a suggestion was shown last.
+            version: of the document now; None if it is not known.
+            candidate: index of the suggestion among those to choose from.
+
+        Returns:
+            None where the document has moved on by more than the acceptance, or where there were not so many
+            to choose from.
         """
-        offers = self._by_uri.get(next(reversed(self._by_uri), "") if uri is None else uri, ())
-        if candidate >= len(offers):
+        shown = self._by_uri.get(next(reversed(self._by_uri), "") if uri is None else uri, ())
+        if candidate >= len(shown):
             return None
-        offer = offers[candidate]
-        moved_on = version is not None and version > offer.accepted.document.version + 1
-        return None if moved_on else offer
+        suggestion = shown[candidate]
+        moved_on = version is not None and version > suggestion.accepted.document.version + 1
+        return None if moved_on else suggestion
 
 
-def after(request: CompletionRequest, completion: Completion) -> CompletionRequest:
-    """The request that follows when a completion is accepted."""
+def after_accepting(request: CompletionRequest, completion: Completion) -> CompletionRequest:
+    """Return the request that follows when a completion is accepted.
+
+    Example: for ``f(|)`` and the completion ``a)`` that replaces one character it is ``f(a)|``.
+    """
     text, offset = request.document.text, request.offset
     accepted = text[:offset] + completion.text
     document = evolve(request.document, text=accepted + text[offset + completion.replace_suffix_chars :])

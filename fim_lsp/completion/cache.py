@@ -9,8 +9,9 @@ from __future__ import annotations
 from attrs import evolve, field, frozen
 from cachetools import LRUCache
 
+from fim_lsp.completion.explain import Explanation
 from fim_lsp.prompt.anchor import suffix_agrees
-from fim_lsp.types import AppliedAdapter, CompletionRequest, Timings, Trigger
+from fim_lsp.types import AppliedAdapter, CompletionRequest, Trigger
 
 _WINDOW = 4096
 """Characters compared on each side; holding whole documents would cost 5 MB a suggestion in a large one."""
@@ -18,7 +19,7 @@ _WINDOW = 4096
 
 @frozen
 class CursorSnapshot:
-    """A cursor and the text near it."""
+    """A cursor and the text near it, as they were at one moment."""
 
     uri: str
     offset: int
@@ -27,7 +28,7 @@ class CursorSnapshot:
 
     @classmethod
     def of(cls, request: CompletionRequest) -> CursorSnapshot:
-        """The surroundings of a request; what the popup would insert counts as typed."""
+        """Take the snapshot of a request; what the popup would insert counts as typed."""
         text, offset = request.document.text, request.offset
         return cls(
             request.document.uri,
@@ -38,7 +39,10 @@ class CursorSnapshot:
 
 
 def typed_since(then: CursorSnapshot, now: CursorSnapshot) -> str | None:
-    """What was typed to come from ``then`` to ``now``; None if anything else happened between."""
+    """Return the text typed between two snapshots; None if anything else happened between.
+
+    Example: from ``x = |`` to ``x = fo|`` it is ``fo``.
+    """
     count = now.offset - then.offset
     if then.uri != now.uri or not 0 <= count < len(now.before) + 1:
         return None
@@ -52,32 +56,33 @@ def typed_since(then: CursorSnapshot, now: CursorSnapshot) -> str | None:
 
 @frozen
 class Suggestion:
-    """What the model said at one cursor, after the stop rules and before the filters."""
+    """The text of the model at one cursor, after the stop rules and before the filters."""
 
     text: str
     confidence: float = 1.0
+    """Mean probability of the tokens, 0 to 1."""
     trigger: Trigger = Trigger.AUTOMATIC
-    ended_by: str = ""
-    """The stop rule that ended it, or how the model ended it itself."""
-    timings: Timings = field(factory=Timings)
     adapters: tuple[AppliedAdapter, ...] = ()
     """Those that it was made under; under others it is of no use."""
-    echo: str = field(default="", repr=False)
-    """What it said before, which stood around the cursor already, so that it was asked again."""
+    explanation: Explanation = field(factory=Explanation, repr=False)
+    """How it was generated."""
     alternatives: tuple[Suggestion, ...] = field(default=(), repr=False)
-    """What the model said besides, likeliest first; none of them has others itself."""
+    """Other suggestions for the same cursor, likeliest first; none of them has alternatives itself."""
 
     @property
     def all(self) -> tuple[Suggestion, ...]:
-        """This one and the others."""
+        """This one and the alternatives."""
         return (evolve(self, alternatives=()), *self.alternatives)
 
     def after(self, typed: str) -> Suggestion | None:
-        """What is left of it once ``typed`` is typed; None if that is nothing, or something else was said."""
+        """Return the part that is left once ``typed`` is typed; None if there is none.
+
+        Example: of ``foo(x)`` after ``fo`` it is ``o(x)``, after ``bar`` None.
+        """
         left = [
-            evolve(one, text=one.text[len(typed) :])
-            for one in self.all
-            if one.text.startswith(typed) and (typed != one.text or not typed)
+            evolve(each, text=each.text[len(typed) :])
+            for each in self.all
+            if each.text.startswith(typed) and (typed != each.text or not typed)
         ]
         return evolve(left[0], alternatives=tuple(left[1:])) if left else None
 
@@ -88,32 +93,28 @@ class SuggestionCache:
     def __init__(self, size: int) -> None:
         self._entries: LRUCache[CursorSnapshot, Suggestion] = LRUCache(maxsize=max(size, 0))
 
-    def put(self, where: CursorSnapshot, suggestion: Suggestion) -> None:
-        """Remember a suggestion, the empty one too: there is nothing to offer there."""
+    def put(self, cursor: CursorSnapshot, suggestion: Suggestion) -> None:
+        """Remember a suggestion, an empty one too: then nothing is shown there."""
         if self._entries.maxsize:
-            self._entries[where] = suggestion
+            self._entries[cursor] = suggestion
 
     def find(
         self, request: CompletionRequest, adapters: tuple[AppliedAdapter, ...] = ()
     ) -> Suggestion | None:
-        """What is not typed yet of a suggestion that still fits.
+        """Return the part that is not typed yet of a suggestion that still fits.
 
         A suggestion made while typing does not answer an invoked request, which asks for more.
         """
         now = CursorSnapshot.of(request)
         # Newest first: the latest text was made from the latest context.
         for then in reversed(list(self._entries)):
-            known = self._entries.get(then)
-            if known is None or (request.trigger is Trigger.INVOKED is not known.trigger):
+            suggestion = self._entries.get(then)
+            if suggestion is None or (request.trigger is Trigger.INVOKED is not suggestion.trigger):
                 continue
-            if known.adapters != adapters:
+            if suggestion.adapters != adapters:
                 continue
-            longest = max(len(one.text) for one in known.all)
+            longest = max(len(each.text) for each in suggestion.all)
             typed = typed_since(then, now) if now.offset - then.offset <= longest else None
-            if typed is not None and (left := known.after(typed)) is not None:
+            if typed is not None and (left := suggestion.after(typed)) is not None:
                 return left
         return None
-
-    def clear(self) -> None:
-        """Forget everything, for instance because the model changed."""
-        self._entries.clear()

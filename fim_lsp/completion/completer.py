@@ -1,9 +1,9 @@
-"""The whole pipeline from a cursor to a completion, readable from top to bottom.
+"""The whole pipeline from a cursor to an answer, readable from top to bottom.
 
-cache -> running generation -> debounce -> prompt -> engine (stop rules listen) -> cache -> filters.
+cache -> in-flight generation -> debounce -> prompt -> engine and stop rules -> cache -> filters -> ranking.
 
-While nobody waits, the prompts that come next are evaluated (``background``), and what follows an accepted
-suggestion is generated as if it had been asked for.
+While the user pauses, the prompts that come next are evaluated (``idle_prefill``), and what follows an
+accepted suggestion is generated before it is asked for.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from attrs import evolve
+from attrs import evolve, frozen
 
-from fim_lsp.code.syntax import wants_multiline
+from fim_lsp.code.cursor import CursorContext
 from fim_lsp.completion.acceptance import ShownSuggestion, ShownSuggestions
 from fim_lsp.completion.cache import Suggestion, SuggestionCache
 from fim_lsp.completion.debounce import LatestWins, Rhythm, SupersededError, Turn, lost_ms
 from fim_lsp.completion.document_adapters import adapters_for, as_on_disk
 from fim_lsp.completion.enabled import is_enabled
-from fim_lsp.completion.explain import Explanation, Source
-from fim_lsp.completion.generation import InFlightGeneration, OnRefused
+from fim_lsp.completion.explain import Answer, Source
+from fim_lsp.completion.generation import GenerationTask, InFlightGeneration, OnRefused
 from fim_lsp.completion.idle_prefill import PAUSE_S, IdlePrefill
+from fim_lsp.completion.multiline import wants_multiline
 from fim_lsp.completion.open_documents import Folders, OpenDocuments
 from fim_lsp.completion.prefill_planner import PrefillPlanner
 from fim_lsp.completion.prompts import Prompts, candidates_for
-from fim_lsp.completion.ranking import judge, worth_showing
-from fim_lsp.completion.stopping import stop_rules
+from fim_lsp.completion.ranking import filter_suggestion, rank
+from fim_lsp.completion.stopping import make_stop_rules
 from fim_lsp.engine.base import AdapterError, Engine
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.prompt.templates import ChosenTemplate, choose_template
 from fim_lsp.settings import AdapterSettings, Settings
 from fim_lsp.types import (
     AppliedAdapter,
-    Completion,
     CompletionRequest,
     DocumentSnapshot,
     FinishReason,
@@ -48,19 +48,37 @@ from fim_lsp.types import (
 logger = logging.getLogger(__name__)
 
 _GRACE_S = 0.3
-"""How long a generation goes on without anybody waiting after its document changed: VS Code cancels a
-request before it sends the one that may join."""
+"""Seconds that a generation goes on without a waiting request after its document changed: VS Code cancels
+a request before it sends the one that may join."""
 
 
 def _log(error: AdapterError) -> None:
     logger.warning("%s", error)
 
 
+@frozen
+class _Query:
+    """One request, and what is looked up for it once."""
+
+    request: CompletionRequest
+    settings: Settings
+    adapters: tuple[AppliedAdapter, ...]
+    context: CursorContext
+
+    @property
+    def uri(self) -> str:
+        return self.request.document.uri
+
+
 class Completer:
     """Answers completion requests from one worker. Lives on one asyncio loop.
 
-    ``on_refused`` is told once of each adapter that can't be applied; completion goes on without it.
-    ``folders`` says where the workspace is; files outside of it are shown to no other file's prompt.
+    Args:
+        worker: runs the model.
+        clock: seconds of any steady clock.
+        on_refused: called once with each adapter that can't be applied; completion goes on without it.
+        pause_s: seconds without a keystroke after which idle prefill begins.
+        folders: returns the workspace's folders; files outside of them are shown to no other file's prompt.
     """
 
     def __init__(
@@ -79,34 +97,44 @@ class Completer:
         self._turns = LatestWins()
         self._rhythm = Rhythm()
         self._cache = SuggestionCache(0)
-        self._flights: dict[str, InFlightGeneration] = {}
+        self._generations: dict[str, InFlightGeneration] = {}
         self._versions: dict[str, int] = {}
-        self._offers = ShownSuggestions()
+        self._shown = ShownSuggestions()
         self._prompts: Prompts | None = None
-        self._neighbours = OpenDocuments(folders)
-        self._background = IdlePrefill(worker, pause_s)
-        self._ahead = PrefillPlanner(self._background, self._applicable)
-        self.last = Explanation()
-        """How the last answer came about."""
+        self._documents = OpenDocuments(folders)
+        self._idle_prefill = IdlePrefill(worker, pause_s)
+        self._planner = PrefillPlanner(self._idle_prefill, self._applicable)
 
     @property
     def ready(self) -> bool:
         """Whether a model is loaded and its template known."""
         return self._worker.engine is not None and self._prompts is not None
 
+    @property
+    def generating(self) -> bool:
+        """Whether a generation is queued or running."""
+        return any(not generation.outcome.done() for generation in self._generations.values())
+
+    @property
+    def preparing(self) -> bool:
+        """Whether prompts wait for a pause, or are being evaluated in one."""
+        return self._idle_prefill.busy
+
+    # --- What happens in the editor and to the model
+
     def model_changed(self, engine: Engine, settings: Settings) -> ChosenTemplate:
-        """Take up a newly loaded model: choose its template and forget what the former one said.
+        """Take up a newly loaded model: choose its template and forget the former one's suggestions.
 
         Raises:
             TemplateError: the settings name a template that this model's vocabulary can't express.
         """
         former, self._prompts = self._prompts, None
         chosen = choose_template(engine.info, engine.tokenizer, settings.model.template)
-        prompts = Prompts(engine, chosen, self._neighbours)
+        prompts = Prompts(engine, chosen, self._documents)
         self._prompts = evolve(prompts, bases=former.bases) if former is not None else prompts
         self._refused.clear()
         self.settings_changed(settings)
-        self._ahead.warm_up(self._prompts, settings)
+        self._planner.warm_up(self._prompts, settings)
         return chosen
 
     def model_returned(self, engine: Engine, settings: Settings) -> bool:
@@ -114,7 +142,7 @@ class Completer:
         if self._prompts is None or not self._prompts.engine.info.same_model(engine.info):
             return False
         self._prompts = evolve(self._prompts, engine=engine)
-        self._ahead.warm_up(self._prompts, settings)
+        self._planner.warm_up(self._prompts, settings)
         return True
 
     def settings_changed(self, settings: Settings) -> None:
@@ -123,88 +151,101 @@ class Completer:
         if settings.adapters != self._adapters:
             self._adapters = settings.adapters
             self._refused.clear()
-            self.last = evolve(self.last, adapters=())
 
     def opened(self, document: DocumentSnapshot, settings: Settings) -> None:
-        """Evaluate what is known of the first prompt in a document, once there is a model."""
-        self._neighbours.opened(document)
-        self._ahead.opened(document)
-        self._ahead.warm_up(self._prompts, settings)
+        """Evaluate the part of a document's first prompt that is known, once there is a model."""
+        self._documents.opened(document)
+        self._planner.opened(document)
+        self._planner.warm_up(self._prompts, settings)
 
     def edited(self, uri: str, version: int, text: str | None = None) -> None:
-        """Note that a document moved on; a generation nobody waits for may then still be joined.
+        """Note that a document changed; a generation without a waiting request may then still be joined.
 
-        Where ``text`` is what the last suggestion makes of the document, the next one is begun.
+        Where ``text`` is the document with the last suggestion accepted, begin the next generation.
         """
         self._versions[uri] = version
         if text is not None:
-            self._neighbours.edited(uri, version, text)
+            self._documents.edited(uri, version, text)
         self._rhythm = self._rhythm.keystroke(self._clock() * 1000)
-        if (offer := self._offers.accepted_by_edit(uri, text)) is not None:
-            self._prefetch(offer)
-        elif (flight := self._flights.get(uri)) is not None and flight.running and not flight.waiting:
-            self._abandon(flight, _GRACE_S)
+        if (shown := self._shown.accepted_by_edit(uri, text)) is not None:
+            self._prefetch(shown)
+            return
+        generation = self._generations.get(uri)
+        if generation is not None and generation.running and not generation.waiting:
+            self._abandon(generation, _GRACE_S)
 
     def accepted(self, uri: str | None, candidate: int = 0) -> None:
-        """The document's last suggestion, or the last of all, was accepted: begin with what follows it."""
+        """Generate what follows: the document's last suggestion, or the last of all, was accepted."""
         version = self._versions.get(uri) if uri is not None else None
-        if (offer := self._offers.accepted_by_command(uri, version, candidate)) is not None:
-            self._prefetch(offer)
+        if (shown := self._shown.accepted_by_command(uri, version, candidate)) is not None:
+            self._prefetch(shown)
 
     def closed(self, uri: str) -> None:
-        """Forget a document's prompts and offers and abort what runs for it."""
+        """Forget a document's prompts and suggestions, and abort its generation."""
         self._versions.pop(uri, None)
-        self._offers.drop(uri)
-        self._neighbours.closed(uri)
-        self._ahead.closed(uri)
+        self._shown.drop(uri)
+        self._documents.closed(uri)
+        self._planner.closed(uri)
         if self._prompts is not None:
             self._prompts.forget(uri)
-        if (flight := self._flights.pop(uri, None)) is not None:
-            flight.abort()
+        if (generation := self._generations.pop(uri, None)) is not None:
+            generation.abort()
 
     def keep_out(self, uris: Iterable[str]) -> None:
         """Show these documents to no other one's prompt."""
-        self._neighbours.keep_out(uris)
+        self._documents.keep_out(uris)
 
     def stop(self) -> None:
-        """End the work in the background."""
-        self._background.stop()
+        """End idle prefill."""
+        self._idle_prefill.stop()
 
-    async def complete(self, request: CompletionRequest, settings: Settings) -> Completion | None:
-        """ShownSuggestion a completion at the cursor, or None where there is nothing to offer.
+    # --- From a request to its answer
+
+    async def complete(self, request: CompletionRequest, settings: Settings) -> Answer:
+        """Complete at the cursor.
 
         Raises:
             SupersededError: a newer request for the same document came meanwhile.
             FimLspError: the engine failed.
         """
         if not self.ready or not is_enabled(request, settings):
-            return None
-        uri = request.document.uri
-        self._neighbours.used(uri)
-        turn = self._turns.take(uri)
-        self._background.stop()
-        adapters = self._applicable(request, settings)
+            return Answer(None)
+        query = self._query(request, settings)
+        self._documents.used(query.uri)
+        turn = self._turns.take(query.uri)
+        self._idle_prefill.stop()
         try:
-            if (known := self._cache.find(request, adapters)) is not None:
-                self.last = evolve(self.last, source="cache", delay_ms=0.0, timings=Timings())
-                return self._offer(request, settings, known)
-            flight = self._join(request, adapters)
-            landed = await self._wait(flight, turn, request) if flight else None
-            source: Source = "joined"
-            if flight is None or landed is None or flight.remaining(landed, request) is None:
-                flight, source = await self._take_off(request, settings, adapters, turn), "generated"
-                landed = await self._wait(flight, turn, request)
-            if landed is None:
-                return None
-            self._note(flight, source, landed)
-            left = flight.remaining(landed, request) or evolve(landed, text="", alternatives=())
-            return self._offer(request, settings, left)
+            return await self._answer(query, turn)
         finally:
-            self._turns.release(uri, turn)
-            self._ahead.look(self._prompts, request, settings)
+            self._turns.release(query.uri, turn)
+            self._planner.plan(self._prompts, request, settings)
+
+    async def _answer(self, query: _Query, turn: Turn) -> Answer:
+        cached = self._cache.find(query.request, query.adapters)
+        if cached is not None:
+            explanation = evolve(cached.explanation, timings=Timings())
+            return self._rank(query, evolve(cached, explanation=explanation), "cache")
+        running = self._join(query)
+        if running is not None:
+            joined = await self._wait(running, turn, query.request)
+            left = running.remaining(joined, query.request) if joined is not None else None
+            if left is not None:
+                return self._rank(query, left, "joined")
+        delay_ms = self._delay_ms(query)
+        await turn.sleep(delay_ms)
+        generation = self._generate(query)
+        finished = await self._wait(generation, turn, query.request)
+        if finished is None:
+            return Answer(None)
+        left = generation.remaining(finished, query.request)
+        nothing = evolve(finished, text="", alternatives=())
+        return self._rank(query, left or nothing, "generated", delay_ms)
+
+    def _query(self, request: CompletionRequest, settings: Settings) -> _Query:
+        return _Query(request, settings, self._applicable(request, settings), CursorContext.of(request))
 
     def _applicable(self, request: CompletionRequest, settings: Settings) -> tuple[AppliedAdapter, ...]:
-        """The document's adapters, as they are on disk, but for those that were refused."""
+        """Return the document's adapters, as they are on disk, without those that were refused."""
         document = request.document
         chosen = map(as_on_disk, adapters_for(settings.adapters, document.language_id, document.path))
         return tuple(adapter for adapter in chosen if adapter.file not in self._refused)
@@ -215,140 +256,125 @@ class Completer:
             self._refused.add(error.adapter.file)
             self._on_refused(error)
 
-    def _join(
-        self, request: CompletionRequest, adapters: tuple[AppliedAdapter, ...]
-    ) -> InFlightGeneration | None:
-        """The document's running generation, if the user typed what it is producing; else it is aborted."""
-        former = self._flights.get(request.document.uri)
-        if former is not None and former.joins(request, adapters):
+    def _join(self, query: _Query) -> InFlightGeneration | None:
+        """Return the document's generation, if the user typed what it is producing; abort any other."""
+        former = self._generations.get(query.uri)
+        if former is not None and former.joins(query.request, query.adapters):
             return former
         if former is not None:
             former.abort()
         return None
 
-    async def _take_off(
-        self,
-        request: CompletionRequest,
-        settings: Settings,
-        adapters: tuple[AppliedAdapter, ...],
-        turn: Turn,
-    ) -> InFlightGeneration:
-        """Start a generation of one's own, after the debounce."""
-        bounds = settings.completion
-        automatic = request.trigger is Trigger.AUTOMATIC
-        delay_ms = self._rhythm.delay_ms(bounds.debounce_min_ms, bounds.debounce_max_ms) if automatic else 0.0
-        await turn.sleep(delay_ms)
-        flight = self._launch(request, settings, adapters)
-        self.last = evolve(self.last, delay_ms=delay_ms)
-        return flight
+    def _delay_ms(self, query: _Query) -> float:
+        """Return how long to debounce a request."""
+        if query.request.trigger is not Trigger.AUTOMATIC:
+            return 0.0
+        bounds = query.settings.completion
+        return self._rhythm.delay_ms(bounds.debounce_min_ms, bounds.debounce_max_ms)
 
-    def _launch(
-        self, request: CompletionRequest, settings: Settings, adapters: tuple[AppliedAdapter, ...]
-    ) -> InFlightGeneration:
-        if not self.ready or self._prompts is None:  # a reload began while this request waited
+    def _generate(self, query: _Query) -> InFlightGeneration:
+        """Begin a generation for a query.
+
+        Raises:
+            SupersededError: a reload began while the request waited.
+        """
+        if not self.ready or self._prompts is None:
             raise SupersededError
-        multiline = wants_multiline(request, settings.completion)
-        former = self._flights.get(request.document.uri)
+        request, completion = query.request, query.settings.completion
+        former = self._generations.get(query.uri)
         prompt = evolve(
-            self._prompts.current(request, settings),
-            adapters=adapters,
+            self._prompts.current(request, query.settings),
+            adapters=query.adapters,
             draft=former.draft if former is not None else "",
         )
-        rules = stop_rules(request, settings.completion, multiline=multiline)
-        flight = InFlightGeneration(request, prompt, rules, candidates_for(request, settings))
-        flight.start(self._worker, self._prompts.sampling(request, settings), self._landed, self._refuse)
-        self._flights[request.document.uri] = flight
-        return flight
+        multiline = wants_multiline(query.context, request.trigger, completion)
+        task = GenerationTask(
+            request,
+            prompt,
+            make_stop_rules(query.context, completion, multiline=multiline),
+            self._prompts.sampling(request, query.settings),
+            candidates_for(request, query.settings),
+        )
+        generation = InFlightGeneration(self._worker, task, self._finished, self._refuse)
+        self._generations[query.uri] = generation
+        return generation
 
-    def _prefetch(self, offer: ShownSuggestion) -> None:
-        """Begin a generation that nobody waits for yet: a request joins it, or finds it in the cache."""
-        request, settings = offer.accepted, offer.settings
+    def _prefetch(self, shown: ShownSuggestion) -> None:
+        """Begin a generation before it is asked for: a request joins it, or finds it in the cache."""
+        request, settings = shown.accepted, shown.settings
         if not (settings.completion.prefetch and self.ready and is_enabled(request, settings)):
             return
-        adapters = self._applicable(request, settings)
-        if self._cache.find(request, adapters) is not None or self._join(request, adapters) is not None:
-            return
-        self._background.stop()
-        self._launch(request, settings, adapters)
+        query = self._query(request, settings)
+        if self._cache.find(request, query.adapters) is None and self._join(query) is None:
+            self._idle_prefill.stop()
+            self._generate(query)
 
     async def _wait(
-        self, flight: InFlightGeneration, turn: Turn, request: CompletionRequest
+        self, generation: InFlightGeneration, turn: Turn, request: CompletionRequest
     ) -> Suggestion | None:
-        """Wait for a flight; the last one to leave it turns off the light."""
-        flight.waiting += 1
+        """Wait for the generation. Abort it if no request is waiting for it any more."""
+        generation.waiting += 1
         grace_s = _GRACE_S
         try:
             # Shielded: a cancelled request must not take the generation with it that others may join.
-            return await turn.result(asyncio.shield(flight.outcome))
+            return await turn.result(asyncio.shield(generation.outcome))
         except asyncio.CancelledError:
             version = request.document.version
             if self._versions.get(request.document.uri, version) == version:
                 grace_s = 0.0
             raise
         finally:
-            flight.waiting -= 1
-            if not flight.waiting and flight.running:
-                self._abandon(flight, grace_s)
+            generation.waiting -= 1
+            if not generation.waiting and generation.running:
+                self._abandon(generation, grace_s)
 
-    def _abandon(self, flight: InFlightGeneration, grace_s: float) -> None:
-        """Abort a flight that nobody joins within the grace."""
+    def _abandon(self, generation: InFlightGeneration, grace_s: float) -> None:
+        """Abort a generation that no request joins within ``grace_s`` seconds."""
         if not grace_s:
-            flight.abort()
+            generation.abort()
             return
 
-        def abort_if_unwanted() -> None:
-            if not flight.waiting:
-                flight.abort()
+        def abort_if_unused() -> None:
+            if not generation.waiting:
+                generation.abort()
 
-        asyncio.get_running_loop().call_later(grace_s, abort_if_unwanted)
+        asyncio.get_running_loop().call_later(grace_s, abort_if_unused)
 
-    def _landed(
-        self, flight: InFlightGeneration, generation: Generation, suggestion: Suggestion | None
+    def _finished(
+        self, in_flight: InFlightGeneration, generation: Generation, suggestion: Suggestion | None
     ) -> None:
-        """Remember a suggestion and what it cost, whether or not somebody still waits."""
+        """Remember a suggestion and what it cost, whether or not a request still waits."""
         wasted = generation.finish_reason is FinishReason.CANCELLED
-        self._rhythm = self._rhythm.started(lost_ms(flight.prompt, generation.timings), wasted=wasted)
+        self._rhythm = self._rhythm.started(lost_ms(in_flight.prompt, generation.timings), wasted=wasted)
         if suggestion is not None:
-            self._cache.put(flight.where, suggestion)
+            self._cache.put(in_flight.cursor, suggestion)
 
-    def _note(self, flight: InFlightGeneration, source: Source, landed: Suggestion) -> None:
-        engine = self._worker.engine
-        self.last = evolve(
-            self.last,
-            source=source,
-            model=engine.info.name if engine is not None else "",
-            template=flight.prompt.template,
-            multiline=flight.multiline,
-            timings=landed.timings,
-            speculation=engine.info.speculation.reason if engine is not None else "",
-            parts=flight.prompt.parts,
-            context=flight.prompt.context,
-        )
-
-    def _offer(
-        self, request: CompletionRequest, settings: Settings, suggestion: Suggestion
-    ) -> Completion | None:
-        """Filter what was said, and decide what of it is worth showing."""
-        judged = [judge(one, request, settings) for one in suggestion.all]
-        shown = worth_showing(judged, request)[: candidates_for(request, settings)]
-        first = shown[0] if shown else judged[0]
-        self.last = evolve(
-            self.last,
-            uri=request.document.uri,
-            adapters=suggestion.adapters,
+    def _rank(self, query: _Query, suggestion: Suggestion, source: Source, delay_ms: float = 0.0) -> Answer:
+        """Filter and rank the suggestions, and explain the answer."""
+        request, context, settings = query.request, query.context, query.settings
+        filtered = [
+            filter_suggestion(each, context, request.selected_text, settings) for each in suggestion.all
+        ]
+        shown = rank(filtered, context)[: candidates_for(request, settings)]
+        first = shown[0] if shown else filtered[0]
+        explanation = evolve(
+            first.suggestion.explanation,
+            uri=query.uri,
             line=request.document.text.count("\n", 0, request.offset),
-            echo=first.suggestion.echo,
-            said=first.suggestion.text,
-            ended_by=first.suggestion.ended_by,
+            source=source,
+            delay_ms=delay_ms,
+            timings=suggestion.explanation.timings,
+            adapters=suggestion.adapters,
+            generated=first.suggestion.text,
             steps=first.filtered.steps,
-            offered=first.completion.text if shown else None,
-            alternatives=tuple(one.completion.text for one in shown[1:]),
+            shown=first.completion.text if shown else None,
+            alternatives=tuple(each.completion.text for each in shown[1:]),
             dropped_because=first.dropped_because,
             confidence=first.suggestion.confidence,
         )
         if not shown:
-            self._offers.drop(request.document.uri)
-            return None
-        offered = evolve(first.completion, alternatives=tuple(one.completion for one in shown[1:]))
-        self._offers.put(request, offered, settings)
-        return offered
+            self._shown.drop(query.uri)
+            return Answer(None, explanation)
+        completion = evolve(first.completion, alternatives=tuple(each.completion for each in shown[1:]))
+        self._shown.put(request, completion, settings)
+        return Answer(completion, explanation)

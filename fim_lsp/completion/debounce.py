@@ -1,9 +1,9 @@
-"""When to start: an adaptive delay, and the newest request of a document wins.
+"""Debounce: an adaptive delay, and the newest request of a document wins.
 
 The delay follows the break-even rule of ski rental: waiting longer than a wasted start would cost saves
-nothing, and waiting much longer or shorter than the user's typing rhythm tells nothing. So a small model
-starts at once, while a large one lets a burst of keystrokes pass. A start that was aborted shows that a
-burst is on, and the next one waits until it is over.
+nothing, and so does waiting much longer or shorter than the user's typing rhythm. So a small model starts at
+once, while a large one lets a burst of keystrokes pass. A start that was aborted shows that a burst is on,
+and the next one waits until it is over.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PAUSE_MS = 1000.0
 """A longer gap is a pause for thought, not part of the rhythm."""
 _RHYTHM_FACTOR = 1.2
 _NO_KEY_BEFORE = 1 / 3
-"""Part of the mean interval in which the next key hardly ever comes: a shorter wait saves nothing."""
+"""Fraction of the mean interval before which the next key hardly ever comes: a shorter wait saves nothing."""
 
 
 class SupersededError(Exception):
@@ -48,22 +48,22 @@ class Rhythm:
         return evolve(self, interval_ms=interval, last_ms=now_ms, wasted=self.wasted and not paused)
 
     def started(self, cost_ms: float, *, wasted: bool = False) -> Rhythm:
-        """Note what an abort would have lost of a start, or has lost of one that was aborted.
+        """Note the milliseconds that an abort would have lost of a start, or has lost.
 
-        An aborted start tells only that a whole one costs more, so it never makes starts look cheaper.
+        An aborted start shows only that a whole one costs more, so it never makes starts look cheaper.
         """
         cost = _mean(self.cost_ms, cost_ms)
         return evolve(self, cost_ms=max(self.cost_ms, cost) if wasted else cost, wasted=wasted)
 
     def delay_ms(self, least_ms: float, most_ms: float) -> float:
-        """How long to wait for a further keystroke before starting, within the given bounds."""
+        """Return the milliseconds to wait for another keystroke before starting, within bounds."""
         patience = _RHYTHM_FACTOR * self.interval_ms
         wait = patience if self.wasted else min(self.cost_ms, patience)
         return max(least_ms, min(most_ms, wait if wait > _NO_KEY_BEFORE * self.interval_ms else 0.0))
 
 
 def lost_ms(prompt: Prompt, timings: Timings) -> float:
-    """What the next keystroke would make useless of a generation that it aborts.
+    """Return the milliseconds of work that the next keystroke would make useless by an abort.
 
     Where typing lengthens the prompt, what was evaluated of it is kept, and about a token is lost; where
     typing changes it from the middle on, all of it.
@@ -99,7 +99,7 @@ class Turn:
         self._check()
 
     async def result(self, future: asyncio.Future[T]) -> T:
-        """The future's result, unless superseded first. The future itself is left alone.
+        """Return the future's result, unless superseded first. The future itself is left alone.
 
         Raises:
             SupersededError: a newer request came meanwhile.
@@ -121,13 +121,13 @@ class LatestWins:
         self._turns: dict[str, Turn] = {}
 
     def take(self, uri: str) -> Turn:
-        """A new turn for the document; the former holder is superseded."""
+        """Return a new turn for the document; the former holder is superseded."""
         if (former := self._turns.get(uri)) is not None:
             former.lose()
         turn = self._turns[uri] = Turn()
         return turn
 
     def release(self, uri: str, turn: Turn) -> None:
-        """Give the turn back, if it is still this one's."""
+        """Give the turn back, if it is still the document's."""
         if self._turns.get(uri) is turn:
             del self._turns[uri]

@@ -1,4 +1,4 @@
-"""Which adapters a document gets: the settings' list, narrowed by language and by folder."""
+"""The adapters of a document: the settings' list, narrowed by language and by folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fim_lsp.types import AppliedAdapter
 def adapters_for(
     adapters: Iterable[AdapterSettings], language_id: str, document: PurePath
 ) -> tuple[AppliedAdapter, ...]:
-    """The adapters for one document, in the order of the settings.
+    """Return the adapters for one document, in the order of the settings.
 
     Where several entries that fit name the same file, the last one's scale counts, so that an entry for a
     folder can change or switch off what another one sets for all. Paths are compared as they are written;
@@ -29,7 +29,7 @@ def adapters_for(
 
 
 def as_on_disk(adapter: AppliedAdapter) -> AppliedAdapter:
-    """The adapter with the version of its file, so that one that was trained anew is another one."""
+    """Return the adapter with the version of its file: one that was trained again is another adapter."""
     try:
         state = adapter.path.stat()
     except (OSError, ValueError):
@@ -46,5 +46,5 @@ def _fits(adapter: AdapterSettings, language_id: str, document: PurePath) -> boo
 
 
 def _expanded(path: str) -> Path:
-    """With the home folder for ``~``; unlike ``Path.expanduser`` this leaves it where there is no home."""
+    """Put the home folder for ``~``; unlike ``Path.expanduser`` this keeps it where there is no home."""
     return Path(os.path.expanduser(path))

@@ -1,4 +1,4 @@
-"""Where completions are wanted at all: the settings' switches, and the files that hold secrets."""
+"""Where completion is enabled: the settings' switches, and the files that hold secrets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fim_lsp.types import CompletionRequest, DocumentSnapshot, Trigger
 
 
 def is_enabled(request: CompletionRequest, settings: Settings) -> bool:
-    """Whether a request is to be answered."""
+    """Tell whether a request is to be answered."""
     completion = settings.completion
     if is_disabled(request.document, completion):
         return False
@@ -17,7 +17,7 @@ def is_enabled(request: CompletionRequest, settings: Settings) -> bool:
 
 
 def is_disabled(document: DocumentSnapshot, completion: CompletionSettings) -> bool:
-    """Whether a document has no completions; then no other document's prompt may show it either."""
+    """Tell whether a document has no completions; then no other document's prompt may show it either."""
     name = document.path.name
     return document.language_id in completion.disabled_languages or any(
         fnmatchcase(name, pattern) for pattern in completion.disabled_files

@@ -1,4 +1,4 @@
-"""Why was this suggested: the last answer taken apart, for ``fimLsp.explain`` and ``fim-lsp complete``."""
+"""The explanation of an answer, for ``fimLsp.explain`` and ``fim-lsp complete``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Literal
 from attrs import field, frozen
 
 from fim_lsp.completion.filters import FilterStep
-from fim_lsp.types import AppliedAdapter, PromptPart, Timings
+from fim_lsp.types import AppliedAdapter, Completion, PromptPart, Timings
 
 Source = Literal["cache", "joined", "generated"]
 
 
 @frozen
 class Explanation:
-    """How the last answer came about. Texts are the user's own code: never log this above DEBUG."""
+    """How an answer came about. Texts are the user's own code: never log this above DEBUG."""
 
     uri: str = ""
     line: int = 0
@@ -27,22 +27,36 @@ class Explanation:
     """Those that were applied; one that was refused is not among them."""
     multiline: bool = False
     delay_ms: float = 0.0
+    """The debounce, in milliseconds."""
     timings: Timings = field(factory=Timings)
     """Zero evaluated and generated tokens where the cache answered."""
     speculation: str = ""
-    """Whether guesses were evaluated along, and why; how many is in the timings."""
+    """Whether drafts were evaluated along, and why; how many is in the timings."""
     parts: tuple[PromptPart, ...] = field(default=(), repr=False)
-    context: str = ""
-    """Which pieces of other files were shown to the model and why, or why none."""
+    snippets: str = ""
+    """Which snippets of other files the prompt held and why, or why none."""
     echo: str = field(default="", repr=False)
-    """What the model said first, where that only stood around the cursor already and it was asked again."""
-    said: str = field(default="", repr=False)
-    """What the model said, up to where a stop rule ended it."""
+    """The first text, if it only repeated what stands around the cursor and the model was asked again."""
+    generated: str = field(default="", repr=False)
+    """The text of the model, up to where a stop rule ended it."""
     ended_by: str = ""
+    """The stop rule that ended the text, or how the model ended it itself."""
     steps: tuple[FilterStep, ...] = field(default=(), repr=False)
     """The filters that changed something, in order."""
-    offered: str | None = field(default=None, repr=False)
+    shown: str | None = field(default=None, repr=False)
+    """The suggestion, or None where none is shown."""
     alternatives: tuple[str, ...] = field(default=(), repr=False)
-    """What was offered besides."""
+    """Other suggestions to choose from."""
     dropped_because: str = ""
+    """Why nothing is shown."""
     confidence: float = 0.0
+    """Mean probability of the tokens, 0 to 1."""
+
+
+@frozen
+class Answer:
+    """The answer to one request."""
+
+    completion: Completion | None
+    """What to show at the cursor; None for nothing."""
+    explanation: Explanation = field(factory=Explanation)

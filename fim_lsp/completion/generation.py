@@ -1,7 +1,7 @@
-"""A running generation that outlives the request which began it.
+"""The in-flight generation: it outlives the request that began it.
 
-When the user types what the model is just producing, the next request joins the flight instead of starting
-anew; when they type something else, the flight ends at the first character that differs.
+When the user types the text that the model is just producing, the next request joins the generation instead
+of starting another; when they type something else, the generation ends at the first character that differs.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from fim_lsp.completion.cache import CursorSnapshot, Suggestion, typed_since
+from fim_lsp.completion.explain import Explanation
+from fim_lsp.completion.repetition import is_echo
 from fim_lsp.completion.retry import Retry
-from fim_lsp.completion.stopping import TAIL_TOKENS, Stop, StopRules, check, is_echo
-from fim_lsp.engine.base import AdapterError, CancelToken, OnToken
+from fim_lsp.completion.stopping import Stop, StopCheck, StopRules
+from fim_lsp.engine.base import AdapterError, CancelToken
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.types import (
     AppliedAdapter,
@@ -27,64 +29,76 @@ from fim_lsp.types import (
     Trigger,
 )
 
-_FIRST = Retry()
-"""Nothing was said before."""
-_LINE = 120
+_DRAFT_CHARS = 120
 """Characters of the cursor's line that a draft has in front: enough to find where it goes on."""
 
 OnRefused = Callable[[AdapterError], None]
-"""Told of each adapter that can't be applied, and is therefore left out."""
+"""Called with each adapter that can't be applied, and is therefore left out."""
 
-OnLanded = Callable[["InFlightGeneration", Generation, "Suggestion | None"], None]
-"""Told of each generation that ends, whether or not somebody still waits, and of what came of it."""
+OnFinished = Callable[["InFlightGeneration", Generation, "Suggestion | None"], None]
+"""Called with each generation that ends, whether or not a request still waits, and its suggestion."""
+
+
+@frozen
+class GenerationTask:
+    """What is to be generated."""
+
+    request: CompletionRequest
+    prompt: Prompt
+    rules: StopRules
+    sampling: SamplingParams
+    candidates: int = 1
+    """How many suggestions are generated side by side."""
 
 
 @define
 class _CandidateStream:
-    """What was said so far, one of the ways to go on."""
+    """The tokens of one candidate so far. Written on the inference thread."""
 
+    check: StopCheck
+    agrees: Callable[[str], bool]
+    """Tells whether a text may still become what the user typed."""
     kept: str = ""
-    """What another one said before, and this one goes on from."""
-    pieces: list[StreamedToken] = field(factory=list)
+    """The text of a first answer that this one goes on from."""
+    tokens: list[StreamedToken] = field(factory=list)
     stop: Stop | None = None
-    text: str = field(init=False)
 
-    @text.default
-    def _begins_as_kept(self) -> str:
-        return self.kept
+    def on_token(self, token: StreamedToken) -> bool:
+        """Take a token; return False to end the generation."""
+        self.tokens.append(token)
+        self.stop = self.check.add(token.text, token.probability, token.elapsed_ms)
+        return self.stop is None and self.agrees(self.check.text)
 
 
 class InFlightGeneration:
-    """One generation for one cursor, and whoever waits for it."""
+    """One generation for one cursor, and the requests that wait for it. Begins when it is made.
+
+    Args:
+        worker: runs it.
+        task: what to generate.
+        on_finished: called once with the outcome.
+        on_refused: called with each adapter that the engine refuses.
+    """
 
     def __init__(
-        self, request: CompletionRequest, prompt: Prompt, rules: StopRules, candidates: int = 1
+        self, worker: InferenceWorker, task: GenerationTask, on_finished: OnFinished, on_refused: OnRefused
     ) -> None:
-        self.where = CursorSnapshot.of(request)
-        self.trigger = request.trigger
-        self.prompt = prompt
-        self.multiline = rules.multiline
+        self.cursor = CursorSnapshot.of(task.request)
+        self.prompt = task.prompt
         self.waiting = 0
-        """Requests that wait for this flight."""
-        self._rules = rules
+        """Requests that wait for this generation."""
+        self._worker = worker
+        self._task = task
+        self._on_finished = on_finished
+        self._on_refused = on_refused
         self._cancel = CancelToken()
-        self._candidates = tuple(_CandidateStream() for _ in range(candidates))
+        self._candidates = tuple(self._stream() for _ in range(task.candidates))
         # Written by the event loop, read on the inference thread; one reference, so no lock is needed.
         self._typed = ""
-        self.outcome: asyncio.Task[Suggestion | None]
-        """The suggestion; None if the flight was aborted or what was typed differs."""
-
-    def start(
-        self,
-        worker: InferenceWorker,
-        sampling: SamplingParams,
-        on_landed: OnLanded,
-        on_refused: OnRefused,
-    ) -> None:
-        """Queue the generation."""
-        self.outcome = asyncio.create_task(self._run(worker, sampling, on_landed, on_refused))
-        # A failure after everybody left is logged by whoever asked, not by asyncio's collector.
-        self.outcome.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self.outcome: asyncio.Task[Suggestion | None] = asyncio.create_task(self._run())
+        """The suggestion; None if the generation was aborted or the user typed something else."""
+        # A failure after every request left is logged by the one that began it, not by asyncio's collector.
+        self.outcome.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     @property
     def running(self) -> bool:
@@ -93,130 +107,132 @@ class InFlightGeneration:
 
     @property
     def draft(self) -> str:
-        """What was said so far, behind its line: if the user does not take it, much of it may still come."""
-        line = self.where.before.rpartition("\n")[2][-_LINE:]
-        return line + self._candidates[0].text
+        """The text so far, behind its line: if the user does not accept it, much of it may still come."""
+        line = self.cursor.before.rpartition("\n")[2][-_DRAFT_CHARS:]
+        return line + self._candidates[0].check.text
 
     def joins(self, request: CompletionRequest, adapters: tuple[AppliedAdapter, ...]) -> bool:
-        """Whether ``request`` may wait for this flight; if so, what was typed is noted."""
-        if not self.running or (request.trigger is Trigger.INVOKED is not self.trigger):
+        """Tell whether ``request`` may wait for this generation; if so, note what was typed."""
+        if not self.running or (request.trigger is Trigger.INVOKED is not self._task.request.trigger):
             return False
         if adapters != self.prompt.adapters:
             return False
-        typed = typed_since(self.where, CursorSnapshot.of(request))
-        if typed is None or not any(_agree(one.text, typed) for one in self._candidates):
+        typed = typed_since(self.cursor, CursorSnapshot.of(request))
+        if typed is None or not any(_agree(candidate.check.text, typed) for candidate in self._candidates):
             return False
         self._typed = typed
         return True
 
-    def remaining(self, landed: Suggestion, request: CompletionRequest) -> Suggestion | None:
-        """The part of ``landed`` that ``request`` has not typed yet; None if it typed all, or otherwise."""
-        typed = typed_since(self.where, CursorSnapshot.of(request))
-        return None if typed is None else landed.after(typed)
+    def remaining(self, suggestion: Suggestion, request: CompletionRequest) -> Suggestion | None:
+        """Return the part of ``suggestion`` that ``request`` has not typed yet.
+
+        None if all of it was typed, or something else.
+        """
+        typed = typed_since(self.cursor, CursorSnapshot.of(request))
+        return None if typed is None else suggestion.after(typed)
 
     def abort(self) -> None:
         """End the generation within milliseconds, inside a prefill too."""
         self._cancel.cancel()
 
-    async def _run(
-        self,
-        worker: InferenceWorker,
-        sampling: SamplingParams,
-        on_landed: OnLanded,
-        on_refused: OnRefused,
-    ) -> Suggestion | None:
-        generations = await self._generate(worker, sampling, on_refused)
+    async def _run(self) -> Suggestion | None:
+        generations = await self._generate(lambda prompt: prompt, self._task.sampling)
         if generations is None:
             return None
         suggestion = self._suggestion(generations)
         if suggestion is not None and self._only_echoes(suggestion, generations[0]):
-            suggestion = await self._try_again(suggestion, worker, sampling, on_refused)
-        on_landed(self, generations[0], suggestion)
+            suggestion = await self._retry(suggestion)
+        self._on_finished(self, generations[0], suggestion)
         return suggestion
 
     def _only_echoes(self, suggestion: Suggestion, first: Generation) -> bool:
-        """Whether the model had something to say, and nothing of it is new."""
-        said = bool(first.text.strip()) and not self._typed
-        return said and all(is_echo(one.text, self._rules) for one in suggestion.all)
+        """Tell whether the model wrote something, and all of it stands around the cursor already."""
+        if self._typed or not first.text.strip():
+            return False
+        return all(is_echo(each.text, self._task.rules.context) for each in suggestion.all)
 
-    async def _try_again(
-        self, echo: Suggestion, worker: InferenceWorker, sampling: SamplingParams, on_refused: OnRefused
-    ) -> Suggestion | None:
-        """What the model says when it may not say that; the echo where it knows nothing else."""
-        departure = Retry.of(self._candidates[0].pieces)
-        self._candidates = (_CandidateStream(departure.kept),)
-        generations = await self._generate(worker, sampling, on_refused, departure)
+    async def _retry(self, echo: Suggestion) -> Suggestion | None:
+        """Generate again with the echoed text excluded. Return the echo if the retry adds nothing."""
+        retry = Retry.of(self._candidates[0].tokens)
+        self._candidates = (self._stream(retry.kept),)
+        generations = await self._generate(retry.prompt, retry.sampling(self._task.sampling))
         other = self._suggestion(generations) if generations is not None else None
         if other is None:
             return None
-        chosen = echo if is_echo(other.text, self._rules) else other
-        said = departure.kept + departure.left
-        return evolve(chosen, echo=said, timings=echo.timings.then(other.timings))
+        chosen = echo if is_echo(other.text, self._task.rules.context) else other
+        timings = echo.explanation.timings.then(other.explanation.timings)
+        explanation = evolve(chosen.explanation, echo=retry.kept + retry.excluded, timings=timings)
+        return evolve(chosen, explanation=explanation)
 
     def _suggestion(self, generations: Sequence[Generation]) -> Suggestion | None:
-        """What was said, up to where stop rules ended it; None if it is no use any more.
+        """Return the generated text, up to where stop rules ended it; None if it is of no use any more.
 
-        The first candidate stays first here, as it is what the model says when asked for one; the others
-        follow by the mean probability of their tokens. Which fits the code is judged later.
+        The first candidate stays first here, as it is the model's answer when asked for one; the others
+        follow by the mean probability of their tokens. Which fits the code is ranked later.
         """
-        heard = zip(self._candidates, generations, strict=False)
-        said = [
-            self._said(candidate, generation)
-            for candidate, generation in heard
+        streamed = zip(self._candidates, generations, strict=False)
+        finished = [
+            self._from_candidate(candidate, generation)
+            for candidate, generation in streamed
             if generation.finish_reason is not FinishReason.CANCELLED
             and _agree(candidate.kept + generation.text, self._typed)
         ]
-        if not said or generations[0].finish_reason is FinishReason.CANCELLED:
+        if not finished or generations[0].finish_reason is FinishReason.CANCELLED:
             return None
-        others = sorted(said[1:], key=lambda one: one.confidence, reverse=True)
-        return evolve(said[0], alternatives=tuple(others))
+        others = sorted(finished[1:], key=lambda suggestion: suggestion.confidence, reverse=True)
+        return evolve(finished[0], alternatives=tuple(others))
 
-    def _said(self, candidate: _CandidateStream, generation: Generation) -> Suggestion:
+    def _from_candidate(self, candidate: _CandidateStream, generation: Generation) -> Suggestion:
         stop, text = candidate.stop, candidate.kept + generation.text
         return Suggestion(
             text=text if stop is None else text[: stop.keep],
             confidence=_mean(generation.probabilities),
-            trigger=self.trigger,
-            ended_by=stop.rule if stop else generation.finish_reason.value,
-            timings=generation.timings,
+            trigger=self._task.request.trigger,
             adapters=self.prompt.adapters,
+            explanation=self._explain(generation, stop.rule if stop else generation.finish_reason.value),
+        )
+
+    def _explain(self, generation: Generation, ended_by: str) -> Explanation:
+        engine = self._worker.engine
+        return Explanation(
+            model=engine.info.name if engine is not None else "",
+            template=self.prompt.template,
+            adapters=self.prompt.adapters,
+            multiline=self._task.rules.multiline,
+            timings=generation.timings,
+            speculation=engine.info.speculation.reason if engine is not None else "",
+            parts=self.prompt.parts,
+            snippets=self.prompt.snippet_reason,
+            ended_by=ended_by,
         )
 
     async def _generate(
-        self,
-        worker: InferenceWorker,
-        sampling: SamplingParams,
-        on_refused: OnRefused,
-        departure: Retry = _FIRST,
+        self, variant: Callable[[Prompt], Prompt], sampling: SamplingParams
     ) -> tuple[Generation, ...] | None:
-        """Ask the engine, again without each adapter that it refuses; None if a reload came between."""
-        sampling = departure.sampling(sampling)
-        listeners = [self._listener(candidate) for candidate in self._candidates]
-        while worker.engine is not None:
+        """Ask the engine, again without each adapter that it refuses; None if a reload came between.
+
+        Args:
+            variant: makes the prompt to evaluate of the task's.
+            sampling: how tokens are drawn.
+        """
+        listeners = [candidate.on_token for candidate in self._candidates]
+        while self._worker.engine is not None:
             try:
-                prompt = departure.prompt(self.prompt)
-                return await worker.generate(prompt, sampling, self._cancel, listeners)
+                return await self._worker.generate(variant(self.prompt), sampling, self._cancel, listeners)
             except AdapterError as error:
-                left = tuple(one for one in self.prompt.adapters if one != error.adapter)
-                on_refused(error)
+                left = tuple(adapter for adapter in self.prompt.adapters if adapter != error.adapter)
+                self._on_refused(error)
                 self.prompt = evolve(self.prompt, adapters=left)
         return None
 
-    def _listener(self, candidate: _CandidateStream) -> OnToken:
-        def heard(piece: StreamedToken) -> bool:
-            """On the inference thread, for every token: go on unless enough was said or the user differs."""
-            candidate.text += piece.text
-            candidate.pieces.append(piece)
-            likely = [one.probability for one in candidate.pieces[-TAIL_TOKENS:]]
-            candidate.stop = check(candidate.text, likely, piece.elapsed_ms, self._rules)
-            return candidate.stop is None and _agree(candidate.text, self._typed)
-
-        return heard
+    def _stream(self, kept: str = "") -> _CandidateStream:
+        check = StopCheck(self._task.rules, kept)
+        return _CandidateStream(check, lambda text: _agree(text, self._typed), kept)
 
 
-def _agree(said: str, typed: str) -> bool:
-    """Whether one is the beginning of the other."""
-    return said.startswith(typed) or typed.startswith(said)
+def _agree(text: str, typed: str) -> bool:
+    """Tell whether one is the beginning of the other."""
+    return text.startswith(typed) or typed.startswith(text)
 
 
 def _mean(values: tuple[float, ...]) -> float:

@@ -1,7 +1,7 @@
-"""Evaluates prompts while nobody waits, one after the other, and gives way to whoever does.
+"""Evaluate prompts while the user pauses, one after the other, and stop as soon as a request comes.
 
 The worker aborts a prefill within milliseconds when a generation comes, and the engine keeps what was
-evaluated by then: the next look goes on from there.
+evaluated by then: the next idle prefill goes on from there.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from fim_lsp.engine.worker import InferenceWorker
 logger = logging.getLogger(__name__)
 
 PAUSE_S = 0.2
-"""How long nothing must happen before work begins: a burst of keystrokes leaves no time for it."""
+"""Seconds without an event before work begins: a burst of keystrokes leaves no time for it."""
 
-
-Find = Callable[[], Iterable[PlannedPrefill]]
+FindPrompts = Callable[[], Iterable[PlannedPrefill]]
 """Decides what to evaluate; called when there is time for it."""
-OnDone = Callable[[PlannedPrefill], None]
+OnEvaluated = Callable[[PlannedPrefill], None]
+"""Called on the event loop with each prompt that was evaluated to its end."""
 
 
 class IdlePrefill:
@@ -36,38 +36,35 @@ class IdlePrefill:
 
     @property
     def busy(self) -> bool:
-        """Whether anything is waiting or being evaluated."""
+        """Whether a prompt is waiting or being evaluated."""
         return self._task is not None and not self._task.done()
 
-    def start(self, find: Find, on_done: OnDone) -> None:
-        """Evaluate what ``find`` says after a pause, instead of all that was asked for before.
-
-        ``on_done`` hears of each that is evaluated to its end, on the event loop.
-        """
+    def start(self, find: FindPrompts, on_evaluated: OnEvaluated) -> None:
+        """Evaluate the prompts that ``find`` returns after a pause, instead of all from before."""
         self.stop()
         self._cancel = CancelToken()
-        self._task = asyncio.create_task(self._run(find, on_done, self._cancel))
+        self._task = asyncio.create_task(self._run(find, on_evaluated, self._cancel))
 
     def stop(self) -> None:
-        """Give way at once."""
+        """Abort at once."""
         self._cancel.cancel()
         if self._task is not None:
             self._task.cancel()
 
-    async def _run(self, find: Find, on_done: OnDone, cancel: CancelToken) -> None:
+    async def _run(self, find: FindPrompts, on_evaluated: OnEvaluated, cancel: CancelToken) -> None:
         await asyncio.sleep(self._pause_s)
         if self._worker.engine is None:  # unloaded: its tokenizer is closed
             return
-        for preparation in find():
+        for planned in find():
             if self._worker.engine is None or not self._worker.idle:
                 return
             try:
-                timings = await self._worker.prefill(preparation.prompt, cancel)
+                timings = await self._worker.prefill(planned.prompt, cancel)
             except EngineError as error:
-                # Whoever asks for this prompt in earnest is told.
-                logger.debug("Not prepared: %s", error)
+                # The request that needs this prompt reports the error.
+                logger.debug("Not evaluated while idle: %s", error)
                 return
             if cancel.cancelled:
                 return
-            logger.debug("Prepared a prompt: %s", timings)
-            on_done(preparation)
+            logger.debug("Evaluated a prompt while idle: %s", timings)
+            on_evaluated(planned)

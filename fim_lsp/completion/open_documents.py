@@ -1,6 +1,6 @@
-"""The documents of a session, those closed recently among them: what a prompt may show of the others.
+"""The documents of a session, those closed recently among them, and the parts of them a prompt may hold.
 
-Nothing is read from disk: a file that no editor opened stays unknown.
+Nothing is read from disk: only documents that the editor opened are known.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _CONSIDERED = 12
 """Documents that a choice is made from, those used last."""
 _CUT_AT_ONCE = 3
 """Documents cut for one choice, some 10 to 30 ms each on the event loop; the others have their turn later."""
-_PLACES = 4
-"""Places of a document that count as edited recently."""
-_ONE_PLACE = 400
-"""Characters: edits that are no further apart are one place."""
+_EDITS = 4
+"""Edits of a document that count as recent."""
+_ONE_EDIT = 400
+"""Characters: edits that are no further apart count as one."""
 
 
 @frozen
 class WorkspaceLocation:
-    """Where a document is in its workspace."""
+    """The path of a document in its workspace, and the folder's name."""
 
     path: str
     repository: str = ""
@@ -44,6 +44,8 @@ class WorkspaceLocation:
 
 @frozen
 class _Known:
+    """A document of the session, and what was computed for it."""
+
     document: DocumentSnapshot
     is_open: bool = True
     edited: tuple[int, ...] = ()
@@ -61,35 +63,35 @@ class OpenDocuments:
         self._kept_out: set[str] = set()
 
     def opened(self, document: DocumentSnapshot) -> None:
-        """A document was opened: it is now the one used last."""
+        """Note that a document was opened: it is now the one used last."""
         self._use(_Known(document))
 
     def edited(self, uri: str, version: int, text: str) -> None:
-        """An open document's text changed."""
+        """Note that an open document's text changed."""
         known = self._known.get(uri)
         if known is not None and known.is_open:
-            edited = places_after(known.edited, known.document.text, text)
+            edited = move_edits(known.edited, known.document.text, text)
             self._use(_Known(evolve(known.document, version=version, text=text), edited=edited))
 
     def used(self, uri: str) -> None:
-        """The user is in this document."""
+        """Note that the user is in this document."""
         if (known := self._known.get(uri)) is not None:
             self._use(known)
 
     def closed(self, uri: str) -> None:
-        """A document was closed; what it says stays of use for a while."""
+        """Note that a document was closed; its text stays of use for a while."""
         if (known := self._known.get(uri)) is not None:
             self._known[uri] = evolve(known, is_open=False)
             self._forget()
 
     def keep_out(self, uris: Iterable[str]) -> None:
-        """Never show these in this session: the user ignores them, which only the editor knows."""
+        """Show these to no other document: the user ignores them, which only the editor knows."""
         self._kept_out.update(uris)
 
-    def of(self, document: DocumentSnapshot, completion: CompletionSettings) -> tuple[OtherDocument, ...]:
-        """What may be shown of the other documents, the one used last first.
+    def others(self, document: DocumentSnapshot, completion: CompletionSettings) -> tuple[OtherDocument, ...]:
+        """Return the other documents that a prompt may show, the one used last first.
 
-        Not of those kept out, without completions, outside of the workspace, too large, binary or minified.
+        Not those kept out, without completions, outside of the workspace, too large, binary or minified.
         """
         folders = _normal(self._folders())
         found: list[OtherDocument] = []
@@ -97,18 +99,18 @@ class OpenDocuments:
         for uri, known in reversed(self._known.items()):
             if len(found) == _CONSIDERED:
                 break
-            place = _place(known.document, folders)
+            location = _locate(known.document, folders)
             kept_out = uri == document.uri or uri in self._kept_out or is_disabled(known.document, completion)
-            if kept_out or place is None or (known.chunks is None and not left):
+            if kept_out or location is None or (known.chunks is None and not left):
                 continue
             left -= known.chunks is None
             if chunks := self._chunks(uri, known):
-                found.append(_neighbour(place, known, chunks))
+                found.append(_as_other(location, known, chunks))
         return tuple(found)
 
-    def place(self, document: DocumentSnapshot) -> WorkspaceLocation:
-        """Where a document is; one outside of the workspace has its name alone."""
-        return _place(document, _normal(self._folders())) or WorkspaceLocation(document.path.name)
+    def locate(self, document: DocumentSnapshot) -> WorkspaceLocation:
+        """Locate a document; one outside of the workspace has its name alone."""
+        return _locate(document, _normal(self._folders())) or WorkspaceLocation(document.path.name)
 
     def _use(self, known: _Known) -> None:
         self._known.pop(known.document.uri, None)
@@ -121,7 +123,7 @@ class OpenDocuments:
             del self._known[uri]
 
     def _chunks(self, uri: str, known: _Known) -> tuple[Chunk, ...]:
-        """A document's chunks, cut once for each version that is looked at."""
+        """Return a document's chunks, cut once for each version that is looked at."""
         if known.chunks is None:
             document = known.document
             chunks: tuple[Chunk, ...] = ()
@@ -131,11 +133,11 @@ class OpenDocuments:
         return known.chunks or ()
 
 
-def places_after(places: Sequence[int], before: str, after: str) -> tuple[int, ...]:
-    """Where a document was edited last, in offsets into ``after``, the last edit first.
+def move_edits(edits: Sequence[int], before: str, after: str) -> tuple[int, ...]:
+    """Return the offsets of a document's last edits in ``after``, the last edit first.
 
     Args:
-        places: the same for ``before``.
+        edits: the same for ``before``.
         before: the text before an edit.
         after: the text after it. What changed is what lies between the beginning and the end that both share.
     """
@@ -144,15 +146,14 @@ def places_after(places: Sequence[int], before: str, after: str) -> tuple[int, .
     end = _shared(before[::-1], after[::-1], rest)
     removed_to, grown = len(before) - end, len(after) - len(before)
     moved = (
-        place if place <= start else max(start, place + grown) if place >= removed_to else start
-        for place in places
+        edit if edit <= start else max(start, edit + grown) if edit >= removed_to else start for edit in edits
     )
-    at = len(after) - end
-    return (at, *(place for place in moved if abs(place - at) > _ONE_PLACE))[:_PLACES]
+    newest = len(after) - end
+    return (newest, *(edit for edit in moved if abs(edit - newest) > _ONE_EDIT))[:_EDITS]
 
 
 def _shared(left: str, right: str, most: int | None = None) -> int:
-    """How many characters two texts begin with alike, by halves: Python compares slices fast."""
+    """Count the characters that two texts share at the start, by halving: Python compares slices fast."""
     low, high = 0, min(len(left), len(right)) if most is None else most
     while low < high:
         middle = (low + high + 1) // 2
@@ -163,24 +164,24 @@ def _shared(left: str, right: str, most: int | None = None) -> int:
     return low
 
 
-def _neighbour(place: WorkspaceLocation, known: _Known, chunks: tuple[Chunk, ...]) -> OtherDocument:
+def _as_other(location: WorkspaceLocation, known: _Known, chunks: tuple[Chunk, ...]) -> OtherDocument:
     text = known.document.text
     lines = tuple(text.count("\n", 0, offset) for offset in known.edited)
-    return OtherDocument(place.path, visible(text), chunks, known.is_open, lines)
+    return OtherDocument(location.path, visible(text), chunks, known.is_open, lines)
 
 
-def _place(document: DocumentSnapshot, folders: Sequence[PurePath]) -> WorkspaceLocation | None:
-    """Where a file is in the innermost folder that holds it; None outside of all, and for what is no file."""
+def _locate(document: DocumentSnapshot, folders: Sequence[PurePath]) -> WorkspaceLocation | None:
+    """Locate a file in the innermost folder that holds it; None outside of all, and for what is no file."""
     if urlsplit(document.uri).scheme != "file":
         return None
     (path,) = _normal([document.path])
     holding = [folder for folder in folders if path.is_relative_to(folder)]
     if not holding:
         return None if folders else WorkspaceLocation(path.name)
-    folder = max(holding, key=lambda one: len(one.parts))
+    folder = max(holding, key=lambda candidate: len(candidate.parts))
     return WorkspaceLocation(path.relative_to(folder).as_posix(), folder.name)
 
 
 def _normal(paths: Iterable[PurePath]) -> tuple[PurePath, ...]:
-    """Without ``..``, by name alone: a path that climbs out of its folder is not in it."""
+    """Resolve ``..`` by name alone: a path that climbs out of its folder is not in it."""
     return tuple(PurePath(os.path.normpath(path)) for path in paths)

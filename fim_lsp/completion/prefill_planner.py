@@ -1,4 +1,4 @@
-"""What to evaluate while nobody waits: the first prompt of a document, and the next ones at a cursor."""
+"""Plan idle prefill: the first prompt of a document, and the next prompts at a cursor."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ AdaptersFor = Callable[[CompletionRequest, Settings], tuple[AppliedAdapter, ...]
 
 
 class PrefillPlanner:
-    """Sets the background to work for one completer."""
+    """Gives idle prefill its prompts.
 
-    def __init__(self, background: IdlePrefill, adapters_for: AdaptersFor) -> None:
-        self._background = background
+    Args:
+        idle_prefill: evaluates them.
+        adapters_for: returns the adapters that a request's prompt is evaluated under.
+    """
+
+    def __init__(self, idle_prefill: IdlePrefill, adapters_for: AdaptersFor) -> None:
+        self._idle_prefill = idle_prefill
         self._adapters_for = adapters_for
         self._opened: DocumentSnapshot | None = None
 
@@ -28,23 +33,23 @@ class PrefillPlanner:
         self._opened = document
 
     def closed(self, uri: str) -> None:
-        """A document was closed."""
+        """Note that a document was closed."""
         if self._opened is not None and self._opened.uri == uri:
             self._opened = None
 
     def warm_up(self, prompts: Prompts | None, settings: Settings) -> None:
-        """Evaluate what is known of the first prompt in the document opened last, once there is a model."""
+        """Evaluate the known part of the first prompt in the document opened last, once there is a model."""
         document = self._opened
         if prompts is None or document is None:
             return
         request = CompletionRequest(document, 0, Trigger.INVOKED)
         if is_enabled(request, settings):
-            self._start(prompts, request, settings, lambda: prompts.opening(document, settings))
+            self._start(prompts, request, settings, lambda: prompts.plan_opening(document, settings))
 
-    def look(self, prompts: Prompts | None, request: CompletionRequest, settings: Settings) -> None:
-        """Evaluate what the next keystrokes will need."""
+    def plan(self, prompts: Prompts | None, request: CompletionRequest, settings: Settings) -> None:
+        """Evaluate the prompts that the next keystrokes will need."""
         if prompts is not None:
-            self._start(prompts, request, settings, lambda: prompts.ahead(request, settings))
+            self._start(prompts, request, settings, lambda: prompts.plan_next(request, settings))
 
     def _start(
         self,
@@ -53,13 +58,13 @@ class PrefillPlanner:
         settings: Settings,
         find: Callable[[], Iterable[PlannedPrefill]],
     ) -> None:
-        def adapted() -> Iterator[PlannedPrefill]:
+        def find_adapted() -> Iterator[PlannedPrefill]:
             adapters = self._adapters_for(request, settings)
-            for one in find():
-                yield evolve(one, prompt=evolve(one.prompt, adapters=adapters))
+            for planned in find():
+                yield evolve(planned, prompt=evolve(planned.prompt, adapters=adapters))
 
-        def evaluated(preparation: PlannedPrefill) -> None:
-            if preparation.basis is not None:
-                prompts.adopt(preparation.basis)
+        def adopt(planned: PlannedPrefill) -> None:
+            if planned.base is not None:
+                prompts.adopt(planned.base)
 
-        self._background.start(adapted, evaluated)
+        self._idle_prefill.start(find_adapted, adopt)

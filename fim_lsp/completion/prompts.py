@@ -1,8 +1,8 @@
-"""The prompts of all open documents, each on a basis that stays as long as it serves; and those to come.
+"""Build the prompts of all open documents, each on a prompt base that stays as long as it serves.
 
-What moves an anchor or a window, or exchanges the snippets of other files, costs the user an evaluation of
-the whole prompt. It can be seen coming, so the prompts that will be asked for then are evaluated before, on a
-sequence that nobody is in; snippets are exchanged in no other way.
+Moving an anchor or a window, or exchanging the snippets of other files, costs the user an evaluation of the
+whole prompt. It can be foreseen, so the next prompts are evaluated before they are needed, in a sequence of
+the KV cache that no document is using; snippets are exchanged in no other way.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from fim_lsp.types import (
 )
 
 _BASES = 64
-_AHEAD = " a" * 48
-"""Stands for what is typed next: where the window moves with it, the moved one is evaluated now."""
+_TYPED_NEXT = " a" * 48
+"""Stands for the next text that is typed: where the window moves with it, the moved one is evaluated now."""
 _FEWEST_SEQUENCES = 3
-"""With fewer there may be none to evaluate a choice of snippets on, and the user would wait for it."""
-_HEADERS = 32
+"""Sequences of the KV cache: with fewer, a choice of snippets is evaluated while the user waits."""
+_HEADER_TOKENS = 32
 """Tokens of the snippets' share that repository name and current path may take."""
 _CHARS_PER_TOKEN = 2.8
-"""Characters of a snippet to a token, on the safe side: what does not fit is left out in the end."""
+"""Characters of a snippet to a token, estimated low: a snippet that does not fit is left out in the end."""
 
 
 @frozen
 class PromptBase:
-    """What all prompts of a document are built on, so that they begin alike."""
+    """The anchor and snippets that all prompts of a document are built on, so that they begin alike."""
 
     anchor: Anchor
     completion: CompletionSettings = field(repr=False)
@@ -55,66 +55,66 @@ class PromptBase:
     snippets: tuple[Snippet, ...] = ()
 
     def snippets_under(self, settings: Settings) -> tuple[Snippet, ...]:
-        """The snippets, or none if they might not have been chosen today."""
+        """Return the snippets, or none if these settings might not have chosen them."""
         same = self.completion == settings.completion and self.anchor.settings == settings.prompt
         return self.snippets if same else ()
 
 
 @frozen
 class PlannedPrefill:
-    """A prompt that will be asked for."""
+    """A prompt that will be needed."""
 
     prompt: Prompt
-    basis: PromptBase | None = None
-    """What to build on once it is evaluated."""
+    base: PromptBase | None = None
+    """The prompt base to adopt once the prompt is evaluated."""
 
 
 @frozen
 class Prompts:
-    """Builds prompts for one loaded model."""
+    """Builds the prompts for one loaded model."""
 
     engine: Engine = field(repr=False)
     chosen: ChosenTemplate
-    neighbours: OpenDocuments = field(factory=OpenDocuments, repr=False)
+    documents: OpenDocuments = field(factory=OpenDocuments, repr=False)
     bases: LRUCache[str, PromptBase] = field(factory=lambda: LRUCache(_BASES), repr=False)
-    """By document; they outlive a model, so that one loaded again finds the prompts that it knows."""
+    """By document; they outlive a model, so that the prompts of one that is loaded again stay the same."""
 
     def current(self, request: CompletionRequest, settings: Settings) -> Prompt:
-        """The prompt for a cursor; its document's anchor stays or moves on, its snippets stay."""
+        """Build the prompt for a cursor; its document's anchor stays or moves on, its snippets stay."""
         settings = self._decided(settings)
-        before = self.bases.get(request.document.uri)
-        last = before.anchor if before else None
+        former = self.bases.get(request.document.uri)
+        last = former.anchor if former else None
         anchor = next_anchor(last, request, self.chosen.template, settings.prompt)
-        snippets = before.snippets_under(settings) if before else ()
-        basis = PromptBase(anchor, settings.completion, () if self._without_snippets(settings) else snippets)
-        self.adopt(basis)
-        return self._build(request, settings, basis)
+        snippets = former.snippets_under(settings) if former else ()
+        base = PromptBase(anchor, settings.completion, () if self._without_snippets(settings) else snippets)
+        self.adopt(base)
+        return self._build(request, settings, base)
 
-    def ahead(self, request: CompletionRequest, settings: Settings) -> Iterator[PlannedPrefill]:
-        """What will be asked for when the user goes on from a cursor whose prompt was just built."""
+    def plan_next(self, request: CompletionRequest, settings: Settings) -> Iterator[PlannedPrefill]:
+        """Plan the prompts for when the user types on at a cursor whose prompt was just built."""
         settings = self._decided(settings)
-        before = self.bases.get(request.document.uri)
-        if before is None:
+        former = self.bases.get(request.document.uri)
+        if former is None:
             return
-        basis = evolve(before, snippets=self._choose(request, settings, before.snippets))
-        if self._grows(settings) and is_ageing(before.anchor, request):
+        base = evolve(former, snippets=self._choose(request, settings, former.snippets))
+        if self._grows(settings) and is_ageing(former.anchor, request):
             anchor = next_anchor(None, request, self.chosen.template, settings.prompt)
-            basis = evolve(basis, anchor=anchor)
-        if basis != before:
-            yield PlannedPrefill(self._build(request, settings, basis), basis)
+            base = evolve(base, anchor=anchor)
+        if base != former:
+            yield PlannedPrefill(self._build(request, settings, base), base)
         if not self._grows(settings):
             return
-        now = self._build(request, settings, basis)
-        typed = evolve(request, selected_text=request.selected_text + _AHEAD)
-        then = self._build(typed, settings, basis)
-        moved = evolve(then, tail=then.tail.removesuffix(_AHEAD))
-        if then.tail.endswith(_AHEAD) and (moved.head != now.head or moved.tail != now.tail):
+        now = self._build(request, settings, base)
+        typed = evolve(request, selected_text=request.selected_text + _TYPED_NEXT)
+        then = self._build(typed, settings, base)
+        moved = evolve(then, tail=then.tail.removesuffix(_TYPED_NEXT))
+        if then.tail.endswith(_TYPED_NEXT) and (moved.head != now.head or moved.tail != now.tail):
             yield PlannedPrefill(moved)
 
-    def opening(self, document: DocumentSnapshot, settings: Settings) -> Iterator[PlannedPrefill]:
-        """What every prompt near the top of a document begins with; nothing where the suffix comes first.
+    def plan_opening(self, document: DocumentSnapshot, settings: Settings) -> Iterator[PlannedPrefill]:
+        """Plan the beginning that all prompts near the top of a document share.
 
-        Nobody knows yet where the cursor will be.
+        The cursor is not known yet, so there is none where the suffix comes first.
         """
         settings = self._decided(settings)
         template = self.chosen.template
@@ -127,16 +127,16 @@ class Prompts:
         prompt = self._build(request, settings, PromptBase(anchor, settings.completion))
         yield PlannedPrefill(evolve(prompt, location=""))
 
-    def adopt(self, basis: PromptBase) -> None:
-        """Build on this from now on."""
-        self.bases[basis.anchor.uri] = basis
+    def adopt(self, base: PromptBase) -> None:
+        """Build on ``base`` from now on."""
+        self.bases[base.anchor.uri] = base
 
     def forget(self, uri: str) -> None:
-        """A document was closed."""
+        """Forget a document that was closed."""
         self.bases.pop(uri, None)
 
     def sampling(self, request: CompletionRequest, settings: Settings) -> SamplingParams:
-        """How tokens are drawn for a request: one by hand may have more of them."""
+        """Return how tokens are drawn for a request: an invoked one may have more of them."""
         sampling = settings.sampling
         invoked = request.trigger is Trigger.INVOKED
         return SamplingParams(
@@ -145,7 +145,7 @@ class Prompts:
             top_k=sampling.top_k,
             top_p=sampling.top_p,
             seed=sampling.seed,
-            end_bias=end_bias(self.engine.info) if sampling.end_bias is None else sampling.end_bias,
+            end_bias=read_end_bias(self.engine.info) if sampling.end_bias is None else sampling.end_bias,
         )
 
     def _decided(self, settings: Settings) -> Settings:
@@ -154,25 +154,25 @@ class Prompts:
     def _choose(
         self, request: CompletionRequest, settings: Settings, current: tuple[Snippet, ...]
     ) -> tuple[Snippet, ...]:
-        """The best snippets for a cursor as things stand now; the current ones where they still are."""
+        """Choose the best snippets for a cursor now; the current ones where they still are."""
         if self._without_snippets(settings):
             return ()
         document, prompt = request.document, settings.prompt
-        neighbours = self.neighbours.of(document, settings.completion)
-        if not neighbours:
+        others = self.documents.others(document, settings.completion)
+        if not others:
             return ()
         imported = outline(document.language_id, document.text).imported
-        tokens = int(self._room(request, settings) * prompt.snippet_share) - _HEADERS
+        tokens = int(self._room(request, settings) * prompt.snippet_share) - _HEADER_TOKENS
         return choose(
             SnippetQuery.of(request, prompt.max_tokens, imported),
-            neighbours,
+            others,
             current,
             most=prompt.max_snippets,
             chars=int(tokens * _CHARS_PER_TOKEN),
         )
 
     def _without_snippets(self, settings: Settings) -> str:
-        """Why prompts show nothing of other files; empty where they do."""
+        """Return why prompts hold no snippets of other files; empty where they do."""
         prompt = settings.prompt
         if prompt.snippets == "off" or not prompt.snippet_share or not prompt.max_snippets:
             return "off by the settings"
@@ -184,45 +184,45 @@ class Prompts:
         return ""
 
     def _grows(self, settings: Settings) -> bool:
-        """Whether typing lengthens the prompt's tail, so that there is anything to keep."""
+        """Tell whether typing lengthens the prompt's tail, so that there is anything to keep."""
         template = self.chosen.template
         anchored = settings.prompt.layout == "anchored"
         return template is None or template.order == "suffix_first" or anchored
 
-    def _build(self, request: CompletionRequest, settings: Settings, basis: PromptBase) -> Prompt:
-        place = self.neighbours.place(request.document)
+    def _build(self, request: CompletionRequest, settings: Settings, base: PromptBase) -> Prompt:
+        location = self.documents.locate(request.document)
         prompt = build(
             request,
             self.chosen.template,
             self.engine.tokenizer,
             settings.prompt,
-            snippets=basis.snippets,
-            anchor=basis.anchor,
+            snippets=base.snippets,
+            anchor=base.anchor,
             max_tokens=self._room(request, settings),
-            path=place.path,
-            repository=place.repository,
+            path=location.path,
+            repository=location.repository,
         )
-        shown = ", ".join(f"{one.path} ({one.source})" for one in reversed(prompt.snippets))
+        chosen = ", ".join(f"{snippet.path} ({snippet.source})" for snippet in reversed(prompt.snippets))
         return evolve(
             prompt,
-            location=f"{request.document.uri}@{basis.anchor.offset}",
-            context=shown or self._without_snippets(settings) or "nothing of other files chosen yet",
+            location=f"{request.document.uri}@{base.anchor.offset}",
+            snippet_reason=chosen or self._without_snippets(settings) or "none of other files chosen yet",
         )
 
     def _room(self, request: CompletionRequest, settings: Settings) -> int:
-        """Most tokens of a prompt, where the answer must fit into the context window too."""
+        """Return the most tokens of a prompt, where the answer must fit into the context window too."""
         context = self.engine.info.context
         room = max(context // 2, context - self.sampling(request, settings).max_tokens - 1)
         return min(settings.prompt.max_tokens, room)
 
 
 def candidates_for(request: CompletionRequest, settings: Settings) -> int:
-    """How many suggestions are made for a request: several only where the user asked."""
+    """Return how many suggestions to generate for a request: several only for an invoked one."""
     return settings.completion.candidates if request.trigger is Trigger.INVOKED else 1
 
 
-def end_bias(info: ModelInfo) -> float:
-    """What a model file says of how much too late the model ends, in nats; 0 where it says nothing of use."""
+def read_end_bias(info: ModelInfo) -> float:
+    """Return the end bias that a model file names, in nats; 0 where it names none or none of use."""
     try:
         nats = float(info.metadata.get(END_BIAS, 0.0))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which of the things that the model said are worth showing. Pure."""
+"""Rank the suggestions for a cursor: filter each, drop those not worth showing, order the rest. Pure."""
 
 from __future__ import annotations
 
@@ -6,50 +6,61 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from fim_lsp.code.syntax import syntax_errors
+from fim_lsp.code.cursor import CursorContext
+from fim_lsp.code.syntax import count_syntax_errors
 from fim_lsp.completion.cache import Suggestion
-from fim_lsp.completion.filters import Postprocessed, postprocess
+from fim_lsp.completion.filters import Filtered, apply_filters
 from fim_lsp.settings import Settings
-from fim_lsp.types import Completion, CompletionRequest
+from fim_lsp.types import Completion
 
 
 @frozen
-class RankedSuggestion:
-    """A suggestion, what the filters made of it, and why it is not shown."""
+class FilteredSuggestion:
+    """A suggestion, its filtered text, and the reason why it is not shown."""
 
     suggestion: Suggestion
-    filtered: Postprocessed
+    filtered: Filtered
     completion: Completion
     dropped_because: str = ""
 
 
-def judge(suggestion: Suggestion, request: CompletionRequest, settings: Settings) -> RankedSuggestion:
-    """Filter what was said, and decide whether it is worth showing."""
-    filtered = postprocess(suggestion.text, request)
+def filter_suggestion(
+    suggestion: Suggestion, context: CursorContext, selected_text: str, settings: Settings
+) -> FilteredSuggestion:
+    """Filter the text of a suggestion, and decide whether it is worth showing.
+
+    Args:
+        suggestion: the text of the model.
+        context: the code around the cursor.
+        selected_text: what the editor's popup would insert; the completion begins with it.
+        settings: the least confidence, among others.
+    """
+    filtered = apply_filters(suggestion.text, context)
     because = ""
     if not filtered.text:
-        because = filtered.steps[-1].name if filtered.steps else "the model had nothing to say"
+        because = filtered.steps[-1].name if filtered.steps else "the model wrote nothing"
     elif suggestion.confidence < settings.completion.min_confidence:
         because = "confidence below completion.minConfidence"
     completion = Completion(
-        request.selected_text + filtered.text, filtered.replace_suffix_chars, suggestion.confidence
+        selected_text + filtered.text, filtered.replace_suffix_chars, suggestion.confidence
     )
-    return RankedSuggestion(suggestion, filtered, completion, because)
+    return FilteredSuggestion(suggestion, filtered, completion, because)
 
 
-def worth_showing(judged: Sequence[RankedSuggestion], request: CompletionRequest) -> list[RankedSuggestion]:
-    """Those that were not dropped, each text once.
+def rank(suggestions: Sequence[FilteredSuggestion], context: CursorContext) -> list[FilteredSuggestion]:
+    """Return the suggestions that were not dropped, each text once, the best first.
 
-    What leaves fewer syntax errors around the cursor comes first; for the rest the order stays.
+    Those that leave fewer syntax errors around the cursor come first; for the rest the order stays.
     """
-    shown: dict[str, RankedSuggestion] = {}
-    for one in judged:
-        if not one.dropped_because:
-            shown.setdefault(one.completion.text, one)
+    shown: dict[str, FilteredSuggestion] = {}
+    for suggestion in suggestions:
+        if not suggestion.dropped_because:
+            shown.setdefault(suggestion.completion.text, suggestion)
     if len(shown) < 2:
         return list(shown.values())
 
-    def errors(one: RankedSuggestion) -> int:
-        return syntax_errors(request, one.filtered.text, one.filtered.replace_suffix_chars)
+    def errors(suggestion: FilteredSuggestion) -> int:
+        filtered = suggestion.filtered
+        return count_syntax_errors(context, filtered.text, filtered.replace_suffix_chars)
 
     return sorted(shown.values(), key=errors)

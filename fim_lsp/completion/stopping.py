@@ -1,25 +1,24 @@
-"""When generation has said enough: checked after every token, while the text streams.
+"""Decide after every token whether a generation is complete, while the text streams.
 
-Pure: the text so far in, how much of it to keep out. What a finished text still needs is done by
-``postprocess``; end-of-generation tokens and FIM markers are the engine's business.
+A :class:`StopCheck` reads one candidate token by token and looks only at the lines that are new. What a
+finished text still needs is done by ``filters``; end-of-generation tokens and FIM markers are the engine's
+business.
 """
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
-from fim_lsp.code.cursor import indent_width, surroundings
-from fim_lsp.code.lexical import Inside, scan
-from fim_lsp.code.pairing import pair
-from fim_lsp.completion.filters.drop_repeated_lines import repeats_next_line
-from fim_lsp.completion.filters.lines_above import repeats_above
-from fim_lsp.completion.filters.replace_range import only_closers
+from fim_lsp.code.brackets import pair
+from fim_lsp.code.cursor import CursorContext
+from fim_lsp.code.lines import indent_width, only_closers
+from fim_lsp.completion.repetition import repeats_next_line
 from fim_lsp.settings import CompletionSettings
-from fim_lsp.types import CompletionRequest
 
 TAIL_TOKENS = 6
 """Tokens whose mean probability is watched: about one short name and the signs around it."""
@@ -37,7 +36,7 @@ _UNDECIDED = re.compile(r"[)\]}>;,.]*|</?[\w.:-]*|\w+")
 
 @frozen
 class Stop:
-    """Generation is over."""
+    """The end of a generation."""
 
     keep: int
     """How many characters of the text to keep."""
@@ -47,53 +46,36 @@ class Stop:
 
 @frozen
 class StopRules:
-    """What to watch for during one generation. Built once by :func:`stop_rules`."""
+    """What to watch for during one generation. Built once by :func:`make_stop_rules`."""
 
+    context: CursorContext
     multiline: bool
     max_lines: int
     stop_below: float
+    """Mean probability of the last tokens, 0 to 1, below which the text ends."""
     time_budget_ms: float
-    tab_size: int
-    language_id: str
-    line_prefix: str = field(repr=False)
-    """The cursor's line up to the cursor."""
-    rest: str = field(repr=False)
-    """The cursor's line from the cursor on, without blanks around it."""
-    lines_above: tuple[str, ...] = field(repr=False)
-    """The lines above the cursor's."""
-    next_line: str = field(repr=False)
-    """The first line below that isn't blank."""
-    inside: Inside | None
-    """The string or comment that the cursor is in."""
     levels_above: tuple[int, ...]
     """Indentations of the blocks around the cursor, innermost first, in columns."""
     levels_below: tuple[tuple[int, str], ...]
     """Lines that close those blocks or come after them: the first line at each lower indentation."""
 
 
-def stop_rules(request: CompletionRequest, settings: CompletionSettings, *, multiline: bool) -> StopRules:
-    """Look around the cursor once, so that :func:`check` doesn't have to for each token."""
-    around = surroundings(request)
-    above = [around.line_prefix, *reversed(around.lines_above)]
+def make_stop_rules(context: CursorContext, settings: CompletionSettings, *, multiline: bool) -> StopRules:
+    """Collect what the rules compare with, so that no token costs a look around the cursor."""
+    above = [context.line_prefix, *reversed(context.lines_above)]
     return StopRules(
+        context=context,
         multiline=multiline,
         max_lines=settings.max_lines,
         stop_below=settings.stop_below,
         time_budget_ms=settings.time_budget_ms,
-        tab_size=request.tab_size,
-        language_id=request.document.language_id,
-        line_prefix=around.line_prefix,
-        rest=around.rest.lstrip(),
-        lines_above=tuple(around.lines_above),
-        next_line=around.next_line,
-        inside=scan(around.before, request.document.language_id).inside,
-        levels_above=tuple(level for level, _ in _levels(above, request.tab_size)),
-        levels_below=_levels(around.lines_below, request.tab_size),
+        levels_above=tuple(level for level, _ in _find_levels(above, context.tab_size)),
+        levels_below=_find_levels(context.lines_below, context.tab_size),
     )
 
 
-def _levels(lines: Sequence[str], tab_size: int) -> tuple[tuple[int, str], ...]:
-    """The lines that are indented less than every line before them, blank ones apart."""
+def _find_levels(lines: Sequence[str], tab_size: int) -> tuple[tuple[int, str], ...]:
+    """Return the lines that are indented less than every line before them, blank ones apart."""
     levels: list[tuple[int, str]] = []
     for line in lines:
         indent = indent_width(line, tab_size)
@@ -102,190 +84,235 @@ def _levels(lines: Sequence[str], tab_size: int) -> tuple[tuple[int, str], ...]:
     return tuple(levels)
 
 
-def check(text: str, probabilities: Sequence[float], elapsed_ms: float, rules: StopRules) -> Stop | None:
-    """Decide whether ``text`` is enough.
-
-    Args:
-        text: everything generated so far.
-        probabilities: the model's probability for each token of it, 0 to 1.
-        elapsed_ms: since the prompt was evaluated.
-        rules: from :func:`stop_rules`.
-
-    Returns:
-        What to keep, or None to go on. Of several rules the one that applies to the earliest line wins.
-    """
-    draft = _draft(text, rules)
-    for index in range(len(draft.lines)):
-        for name, rule in _LINE_RULES:
-            keep = rule(draft, index)
-            if keep is not None:
-                return Stop(keep, name)
-    tail = probabilities[-TAIL_TOKENS:]
-    if len(tail) == TAIL_TOKENS and sum(tail) < rules.stop_below * TAIL_TOKENS:
-        return Stop(_settled(text), "low_probability")
-    if elapsed_ms >= rules.time_budget_ms:
-        return Stop(len(text), "time_budget")
-    return None
-
-
-def is_echo(text: str, rules: StopRules) -> bool:
-    """Whether ``text`` is nothing but what stands around the cursor already, where new text could stand.
-
-    That is a line of its own. Behind what the user wrote there may well be nothing to say: a model that goes
-    on with the next line finds this one complete.
-    """
-    if rules.line_prefix.strip():
-        return False
-    behind = text.strip() in ("", rules.rest, rules.next_line.strip())
-    return behind or repeats_above(text, rules.line_prefix, rules.lines_above)
-
-
-def _settled(text: str) -> int:
-    """The end of the last whole line, or of the text while there is none: the doubt is about the rest."""
-    whole = text[: text.rfind("\n") + 1].rstrip()
-    return len(whole) or len(text)
-
-
-# --- The text, line by line
+# --- The text as it arrives
 
 
 @frozen
 class _Line:
     start: int
-    """Where the line begins in the text."""
+    """Position of the line's beginning in the text."""
     text: str
     full: str
     """With what the cursor's line had before the cursor, for the first line."""
     complete: bool
-    """Its line break has come."""
+    """True once its line break has come."""
 
     @property
     def end(self) -> int:
         return self.start + len(self.text)
 
 
+@define
+class StopCheck:
+    """Checks the text of one candidate as it arrives.
+
+    Complete lines that ended nothing are not looked at again: no rule needs more than what stood in front of
+    a line to decide about it.
+    """
+
+    rules: StopRules
+    text: str = ""
+    """Everything that has arrived."""
+    _lines: list[_Line] = field(factory=list, init=False, repr=False)
+    _checked: int = field(default=0, init=False)
+    """Lines that are complete and ended nothing."""
+    _first: int | None = field(default=None, init=False)
+    """Index of the first line that isn't blank."""
+    _block: _Block | None = field(default=None, init=False)
+    """The block that the text is in, once it is certain."""
+    _tail: deque[float] = field(factory=lambda: deque(maxlen=TAIL_TOKENS), init=False, repr=False)
+
+    def add(self, text: str, probability: float, elapsed_ms: float) -> Stop | None:
+        """Take the text of one more token.
+
+        Args:
+            text: what the token adds; may be empty.
+            probability: the model's probability for the token, 0 to 1.
+            elapsed_ms: milliseconds since the prompt was evaluated.
+
+        Returns:
+            What to keep, or None to go on. Of several rules the one that applies to the earliest line wins.
+        """
+        self.text += text
+        self._tail.append(probability)
+        if text:
+            self._split()
+            stop = self._check_lines()
+            if stop is not None:
+                return stop
+        if len(self._tail) == TAIL_TOKENS and sum(self._tail) < self.rules.stop_below * TAIL_TOKENS:
+            return Stop(_end_of_whole_lines(self.text), "low_probability")
+        if elapsed_ms >= self.rules.time_budget_ms:
+            return Stop(len(self.text), "time_budget")
+        return None
+
+    def _split(self) -> None:
+        """Bring the list of lines up to date, from the first line that is not checked yet."""
+        start = self._lines[self._checked].start if self._checked < len(self._lines) else len(self.text)
+        if not self._lines:
+            start = 0
+        del self._lines[self._checked :]
+        for part in self.text[start:].split("\n"):
+            full = part if self._lines else self.rules.context.line_prefix + part
+            self._lines.append(_Line(start, part, full, start + len(part) < len(self.text)))
+            start += len(part) + 1
+
+    def _check_lines(self) -> Stop | None:
+        if self._first is None:
+            self._first = next((index for index, line in enumerate(self._lines) if line.text.strip()), None)
+        first = len(self._lines) if self._first is None else self._first
+        block = self._block or _find_block(self._lines, first, self.rules)
+        draft = _Draft(self.text, self.rules, self._lines, first, block)
+        for index in range(self._checked, len(self._lines)):
+            for name, rule in _LINE_RULES:
+                keep = rule(draft, index)
+                if keep is not None:
+                    return Stop(keep, name)
+        self._checked = len(self._lines) - 1
+        if block.certain:
+            self._block = block
+        return None
+
+
+@frozen
+class _Block:
+    """The block that the text is in."""
+
+    floor: int
+    """The indentation that the block began at, in columns."""
+    header: int | None = None
+    """The indentation of the header that the cursor's line turned out to be, whose closers may still come."""
+    certain: bool = False
+    """True once no later line can change it."""
+
+
 @frozen
 class _Draft:
-    """The text so far, and the block it is in."""
+    """The text so far, as the rules see it."""
 
     text: str
     rules: StopRules
-    lines: tuple[_Line, ...]
+    lines: Sequence[_Line]
     first: int
     """Index of the first line that isn't blank."""
-    floor: int
-    """The indentation that the block began at, in columns."""
-    header: int | None
-    """The indentation of the header that the cursor's line turned out to be, whose closers may still come."""
+    block: _Block
 
 
-def _draft(text: str, rules: StopRules) -> _Draft:
-    lines: list[_Line] = []
-    start = 0
-    for part in text.split("\n"):
-        full = part if lines else rules.line_prefix + part
-        lines.append(_Line(start, part, full, start + len(part) < len(text)))
-        start += len(part) + 1
-    first = next((index for index, line in enumerate(lines) if line.text.strip()), len(lines))
-    floor, header = _block(lines, first, rules)
-    return _Draft(text, rules, tuple(lines), first, floor, header)
-
-
-def _block(lines: Sequence[_Line], first: int, rules: StopRules) -> tuple[int, int | None]:
-    """The indentation that the text's block began at, and that of its header.
+def _find_block(lines: Sequence[_Line], first: int, rules: StopRules) -> _Block:
+    """Find the indentation that the text's block began at, and that of its header.
 
     A text that goes on with a line already begun is in that line's block, or, if the lines after it are
     deeper, in the block that this line opens: then the block began one level deeper. On a blank line the
-    text's own first line says where it is. At top level the floor is 0, and nothing can fall below.
+    text's own first line tells where it is. At top level the floor is 0, and nothing can fall below.
     """
-    if not rules.line_prefix.strip():
-        return indent_width(lines[first].full, rules.tab_size) if first < len(lines) else 0, None
-    own = indent_width(lines[0].full, rules.tab_size)
-    later = (indent_width(line.text, rules.tab_size) for line in lines[1:] if line.text.strip(" \t{"))
-    body = next(later, own)
+    tab_size = rules.context.tab_size
+    if not rules.context.line_prefix.strip():
+        if first >= len(lines):
+            return _Block(0)
+        return _Block(indent_width(lines[first].full, tab_size), certain=True)
+    own = indent_width(lines[0].full, tab_size)
+    body_line = next((line for line in lines[1:] if line.text.strip(" \t{")), None)
+    body = own if body_line is None else indent_width(body_line.text, tab_size)
+    certain = body_line is not None and body_line.complete
     if body > own:
-        return own + 1, own
-    return (own if first == 0 else min(own, body)), None
+        return _Block(own + 1, own, certain)
+    return _Block(own if first == 0 else min(own, body), certain=certain)
 
 
-# --- Rules: each gives how much to keep if the line at ``index`` ends the text
+def _end_of_whole_lines(text: str) -> int:
+    """Return the end of the last whole line, or of the text while there is none: the rest is in doubt."""
+    whole = text[: text.rfind("\n") + 1].rstrip()
+    return len(whole) or len(text)
+
+
+# --- Rules: each returns how much to keep if the line at ``index`` ends the text
 
 
 def _repeats_suffix(draft: _Draft, index: int) -> int | None:
-    """A line of the suffix has come again: the rest of the cursor's line, or the next line.
+    r"""End where a line of the suffix has come again: the rest of the cursor's line, or the next line.
 
     A line that repeats the next one is cut off. One that ends in the rest of the cursor's line is kept, since
     the replace range or a filter takes the repeated part.
+
+    Example: above ``return x`` the text ``"y = 1\nreturn x\n"`` keeps ``"y = 1"``.
     """
-    line, rules = draft.lines[index], draft.rules
+    line, context = draft.lines[index], draft.rules.context
     if not line.complete or not line.text.strip():
         return None
-    rest = rules.rest
-    if rest and line.text.rstrip().endswith(rest) and (index == 0 or line.text.strip() == rest):
-        cut = len(draft.text[: line.end].rstrip()) - len(rest)
-        if not _closes_own(draft, line, cut):
+    line_suffix = context.line_suffix.lstrip()
+    if line_suffix and line.text.rstrip().endswith(line_suffix):
+        cut = len(draft.text[: line.end].rstrip()) - len(line_suffix)
+        is_whole = index == 0 or line.text.strip() == line_suffix
+        if is_whole and not _closes_own(draft, line, cut):
             return line.end
-    if rules.next_line and repeats_next_line(line.text, line.start, rules.line_prefix, rules.next_line):
+    if context.next_line and repeats_next_line(line.text, line.start, context):
         return None if _closes_own(draft, line, line.start) else _end_before(draft, line)
     return None
 
 
 def _closes_own(draft: _Draft, line: _Line, cut: int) -> bool:
-    """Whether a bracket that the text opened before ``cut`` is closed on the rest of the line."""
-    marks = scan(draft.text[: line.end], draft.rules.language_id, draft.rules.inside).marks
+    """Tell whether a bracket that the text opened before ``cut`` is closed on the rest of the line."""
+    marks = draft.rules.context.scan_inserted(draft.text[: line.end]).marks
     return pair(marks).across(cut) > 0
 
 
-def _closes_block(draft: _Draft, index: int) -> int | None:
-    """The block that the text began in is over.
+def _leaves_block(draft: _Draft, index: int) -> int | None:
+    r"""End where the block that the text began in is over.
 
     A bare closer exactly one level below (``}``, ``end``) is kept if the suffix lacks it: then the user has
-    opened that block by hand, and wants it closed. The text's first line is never cut: there would be
-    nothing left to offer.
+    opened that block by hand, and wants it closed. The text's first line is never cut: nothing would be left.
+
+    Example: inside a function the text ``"x = 1\n\ndef g():"`` keeps ``"x = 1"``.
     """
-    line, rules = draft.lines[index], draft.rules
+    line, rules, block = draft.lines[index], draft.rules, draft.block
     words = line.text.strip()
     if index <= draft.first or not words:
         return None
-    indent = indent_width(line.text, rules.tab_size)
-    if indent >= draft.floor:
+    indent = indent_width(line.text, rules.context.tab_size)
+    if indent >= block.floor:
         return None
     if not line.complete and _UNDECIDED.fullmatch(words):
         return None
     closes = _BEGINS_WITH_CLOSER.match(words) is not None and not _suffix_closes(rules, indent)
-    if indent == draft.header:
+    if indent == block.header:
         return None if closes or _CONTINUES.match(words) else _end_before(draft, line)
-    enclosing = next((level for level in rules.levels_above if level < draft.floor), None)
+    enclosing = next((level for level in rules.levels_above if level < block.floor), None)
     if closes and indent == enclosing and _CLOSER.fullmatch(words):
         return line.end if line.complete else None
     return _end_before(draft, line)
 
 
 def _suffix_closes(rules: StopRules, indent: int) -> bool:
-    """Whether the block at ``indent`` is closed below the cursor already."""
+    """Tell whether the block at ``indent`` is closed below the cursor already."""
     return any(level == indent and _BEGINS_WITH_CLOSER.match(line) for level, line in rules.levels_below)
 
 
 def _ends_single_line(draft: _Draft, index: int) -> int | None:
-    """In single-line mode: the first line break behind text.
+    r"""End at the first line break behind text, in single-line mode.
 
-    Line breaks before any text are let through: the model finds the cursor's line complete, and its next line
-    is what the user wants to see. Not so with code after the cursor, unless the cursor is before all of it:
-    then that code moves down, to the indentation that the model gives it.
+    Line breaks before any text are let through: the cursor's line is complete, and the user wants to see the
+    next one. Not so with code after the cursor, unless the cursor is before all of it: then that code moves
+    down, to the indentation that the model gives it.
+
+    Example: the text ``"x = 1\ny"`` keeps ``"x = 1"``.
     """
     rules, line = draft.rules, draft.lines[index]
     if rules.multiline:
         return None
-    if not rules.rest:
+    line_suffix = rules.context.line_suffix.lstrip()
+    if not line_suffix:
         return line.end if line.complete and draft.first <= index else None
-    if rules.line_prefix.strip() or only_closers(rules.rest):
+    if rules.context.line_prefix.strip() or only_closers(line_suffix):
         return line.end if line.complete else None
     indent = len(line.text) - len(line.text.lstrip())
     return line.start + indent if index > draft.first and line.text.strip() else None
 
 
 def _repeats_itself(draft: _Draft, index: int) -> int | None:
-    """One line three times over, or two in turn; the first time is kept."""
+    r"""End where one line has come three times, or two in turn; keep them once.
+
+    Example: the text ``"a()\na()\na()\n"`` keeps ``"a()"``.
+    """
     for period in (1, 2):
         lines = _last_lines(draft, index, period * _REPEATS)
         if len(lines) < period * _REPEATS:
@@ -296,15 +323,18 @@ def _repeats_itself(draft: _Draft, index: int) -> int | None:
 
 
 def _last_lines(draft: _Draft, index: int, most: int) -> list[_Line]:
-    """Up to ``most`` lines that end with the one at ``index``, blank ones left out; none if that is blank."""
+    """Return up to ``most`` filled lines that end with the one at ``index``; none if that one is blank."""
     if not draft.lines[index].complete or not draft.lines[index].text.strip():
         return []
-    lines = (line for line in reversed(draft.lines[: index + 1]) if line.full.strip())
-    return list(islice(lines, most))[::-1]
+    before = (draft.lines[i] for i in range(index, -1, -1))
+    return list(islice((line for line in before if line.full.strip()), most))[::-1]
 
 
 def _has_most_lines(draft: _Draft, index: int) -> int | None:
-    """As many lines as the settings allow, blank ones in front not counted."""
+    r"""End after as many lines as the settings allow, blank ones in front not counted.
+
+    Example: with ``maxLines`` 1 the text ``"\na = 1\n"`` keeps ``"\na = 1"``.
+    """
     line = draft.lines[index]
     full = line.complete and index - draft.first + 1 >= draft.rules.max_lines
     return line.end if full else None
@@ -316,7 +346,7 @@ def _end_before(draft: _Draft, line: _Line) -> int:
 
 _LINE_RULES: tuple[tuple[str, Callable[[_Draft, int], int | None]], ...] = (
     ("suffix_repeat", _repeats_suffix),
-    ("block_end", _closes_block),
+    ("block_end", _leaves_block),
     ("newline", _ends_single_line),
     ("repeated_lines", _repeats_itself),
     ("max_lines", _has_most_lines),

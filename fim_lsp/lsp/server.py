@@ -237,7 +237,7 @@ async def _reload(server: Server, *_: Any) -> dict[str, Any]:
 
 
 def _explain(server: Server, *_: Any) -> dict[str, Any]:
-    last = attrs.asdict(server.session.completer.last)
+    last = attrs.asdict(server.session.explanation)
     return _camel_cased({**last, "feedback": server.session.feedback.counts})  # type: ignore[no-any-return]
 
 

@@ -19,7 +19,7 @@ from fim_lsp import __version__
 from fim_lsp.completion.completer import Completer
 from fim_lsp.completion.debounce import SupersededError
 from fim_lsp.completion.enabled import is_enabled
-from fim_lsp.completion.explain import Explanation
+from fim_lsp.completion.explain import Answer, Explanation
 from fim_lsp.completion.open_documents import Folders
 from fim_lsp.engine.base import AdapterError, EngineFactory, OvertakenError
 from fim_lsp.engine.worker import InferenceWorker, WorkerState
@@ -88,6 +88,8 @@ class Session:
         self.settings = Settings()
         self.worker = InferenceWorker(factory)
         self.completer = Completer(self.worker, clock, on_refused=self._warn_of_adapter, folders=folders)
+        self.explanation = Explanation()
+        """Of the last answer."""
         self.feedback = feedback or FeedbackRecorder(FeedbackWriter())
         self._sleep_timer = IdleTimer(self._sleep, lambda: not self.worker.idle, run_later)
         self._save_timer = IdleTimer(self._save, lambda: not self.worker.idle, run_later)
@@ -126,6 +128,8 @@ class Session:
         model = self.settings.model
         self._status.enabled = self.settings.status
         self.completer.settings_changed(self.settings)
+        if self.settings.adapters != before.adapters:
+            self.explanation = evolve(self.explanation, adapters=())
         self.feedback.enable(self.settings.feedback.enabled)
         self._sleep_timer.arm((model.unload_after_minutes or 0) * 60)
         self._save_timer.arm(SAVE_AFTER_S if model.kv_state_mb else None)
@@ -260,7 +264,7 @@ class Session:
         """
         began = self._clock()
         try:
-            completion = await self._complete(request)
+            answer = await self._complete(request)
         except SupersededError:
             raise
         except FimLspError as error:
@@ -271,24 +275,26 @@ class Session:
             logger.exception("Completion failed")
             self._show_failure("completion_failed", f"{type(error).__name__}; see the log.")
             return None
+        if answer.explanation.uri:
+            self.explanation = answer.explanation
         self.show_state()
         if self._versions.get(request.document.uri) != request.document.version:
             raise SupersededError
-        self._record(request, completion, (self._clock() - began) * 1000)
-        return completion
+        self._record(request, answer, (self._clock() - began) * 1000)
+        return answer.completion
 
-    async def _complete(self, request: CompletionRequest) -> Completion | None:
+    async def _complete(self, request: CompletionRequest) -> Answer:
         with self._sleep_timer.used(), self._save_timer.used():
             await self._wake(request)
             return await self.completer.complete(request, self.settings)
 
-    def _record(self, request: CompletionRequest, completion: Completion | None, latency_ms: float) -> None:
+    def _record(self, request: CompletionRequest, answer: Answer, latency_ms: float) -> None:
         """Record an answer that is sent to the client now."""
-        document, engine = request.document, self.worker.engine
+        document, engine, completion = request.document, self.worker.engine, answer.completion
         if completion is None or engine is None:
             self.feedback.empty_answer_sent(document.uri)
             return
-        adapters = _adapter_label(self.completer.last)
+        adapters = _adapter_label(answer.explanation)
         self.feedback.suggestion_sent(
             document.uri,
             document.text,
@@ -330,7 +336,7 @@ class Session:
         elif self.worker.engine is None:
             self._status.send(ServerStatus("Inactive", "asleep", model, "Asleep; loads again when you type"))
         else:
-            adapters = (adapter.path.stem for adapter in self.completer.last.adapters)
+            adapters = (adapter.path.stem for adapter in self.explanation.adapters)
             label = " + ".join((self.worker.engine.info.name, *adapters))
             self._status.send(ServerStatus("Normal", "ready", model, label))
 

@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 
 from attrs import evolve, field, frozen
 
+from fim_lsp.code.outline import Definition
 from fim_lsp.prompt.window import CHARS_PER_TOKEN, typed_text, visible
 from fim_lsp.types import CompletionRequest, Snippet
 
@@ -52,14 +53,6 @@ _CHOSEN_BEFORE, _STAYS = 1.25, 0.01
 does where it is no longer alike at all and nothing else is."""
 _FRAMING = 8
 """Characters that stand for a snippet's marker and line breaks."""
-
-
-@frozen
-class Definition:
-    """A name defined at a document's top level, and its lines: the first, and the one behind the last."""
-
-    name: str
-    lines: tuple[int, int]
 
 
 @frozen

@@ -26,7 +26,7 @@ def _configure(editor: Editor, *adapters: dict[str, Any]) -> None:
 async def _said(editor: Editor) -> str:
     """What the model itself said: filters would hide some of it."""
     await editor.items(invoked=True)
-    return (await editor.explain()).said
+    return (await editor.explain()).generated
 
 
 def _loads(editor: Editor) -> int:

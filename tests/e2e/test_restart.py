@@ -28,7 +28,7 @@ async def evaluated(editor: Editor) -> tuple[int, str]:
     """Prompt tokens that an answer at the cursor costs, and what was said."""
     assert await editor.items(invoked=True)
     explanation = await editor.explain()
-    return int(explanation.timings.evaluatedTokens), str(explanation.said)
+    return int(explanation.timings.evaluatedTokens), str(explanation.generated)
 
 
 async def asked_once(options: dict) -> tuple[int, str]:

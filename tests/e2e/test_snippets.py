@@ -73,7 +73,7 @@ async def test_two_open_files_show_each_other_and_switching_costs_a_token():
         assert cost <= 2
         assert any("shop/cart.py" in snippet and "class Cart" in snippet for snippet in snippets)
         explanation = await editor.explain()
-        assert explanation.context.startswith("shop/cart.py (definition)")
+        assert explanation.snippets.startswith("shop/cart.py (definition)")
         assert all(part.tokens > 0 for part in explanation.parts)
         switch(editor, cart, places)
         await shown_to(editor)
@@ -114,7 +114,7 @@ async def test_secrets_and_strangers_are_not_shown():
         editor.open(INVOICE, uri="file:///project/invoice.py")
         snippets, _ = await shown_to(editor)
         assert ["owner" in snippet for snippet in snippets] == [True]
-        assert (await editor.explain()).context == "shop/cart.py (definition)"
+        assert (await editor.explain()).snippets == "shop/cart.py (definition)"
 
 
 async def test_a_model_that_was_not_trained_to_read_other_files_is_shown_none():
@@ -125,5 +125,5 @@ async def test_a_model_that_was_not_trained_to_read_other_files_is_shown_none():
         await keystroke(editor)
         await asyncio.sleep(1)
         explanation = await keystroke(editor)
-        assert explanation.context == "off: the model was not trained to read other files"
+        assert explanation.snippets == "off: the model was not trained to read other files"
         assert "snippet" not in {part.kind for part in explanation.parts}

@@ -180,27 +180,27 @@ async def _fill_one(
     completer.closed(request.document.uri)
     started = time.perf_counter()
     try:
-        completion = await completer.complete(request, settings)
+        answer = await completer.complete(request, settings)
     except EngineError as error:
         return _failed(key, str(error), conditions)
     elapsed_ms = (time.perf_counter() - started) * 1000
-    seen, last = witness.seen, completer.last
+    seen, completion, explanation = witness.seen, answer.completion, answer.explanation
     if seen is None:
         return _failed(key, "The server asked for nothing.", conditions)
     score = seen.score
     return AnswerRecord(
         key=key,
         written=seen.written,
-        said=last.said,
+        said=explanation.generated,
         shown=completion.text if completion else "",
         replaced=completion.replace_suffix_chars if completion else 0,
         finish=seen.finish.value,
-        ended_by=last.ended_by,
-        template=last.template,
+        ended_by=explanation.ended_by,
+        template=explanation.template,
         first_ms=round((seen.first_piece_at - started) * 1000, 2),
         shown_ms=round(elapsed_ms - seen.idle_ms, 2),
-        evaluated=last.timings.evaluated_tokens,
-        generated=last.timings.generated_tokens,
+        evaluated=explanation.timings.evaluated_tokens,
+        generated=explanation.timings.generated_tokens,
         scored=conditions.nll,
         nll_text=score.text if score else None,
         nll_end=score.end if score else None,

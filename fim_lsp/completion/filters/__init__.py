@@ -1,11 +1,10 @@
-"""What becomes of the model's text before it is offered: a list of small pure filters, in order.
+"""Turn the text of the model into what is shown: a list of small pure filters, in order.
 
-Each filter is one file and takes the text and the request to a new text; an empty text drops the
-suggestion. The text continues ``request.prefix``, so what the editor's popup would insert
-(``selected_text``) is not in it. Every filter looks at a few thousand characters around the cursor and no
-more, so its cost doesn't grow with the document.
+Each filter takes the text and the cursor context and returns a new text; an empty text drops the suggestion.
+The text continues ``request.prefix``, so what the editor's popup would insert (``selected_text``) is not in
+it. Every filter looks at the context's window alone, so its cost doesn't grow with the document.
 
-The completer drops suggestions of low confidence; that takes probabilities, which are not known here.
+Suggestions of low confidence are dropped by ``ranking``; that takes probabilities, which are not known here.
 """
 
 from __future__ import annotations
@@ -14,33 +13,35 @@ from collections.abc import Callable
 
 from attrs import field, frozen
 
-from fim_lsp.completion.filters.blank import blank
-from fim_lsp.completion.filters.convert_indentation import indentation
-from fim_lsp.completion.filters.cut_suffix_overlap import suffix_overlap
-from fim_lsp.completion.filters.drop_repeated_lines import suffix_lines
-from fim_lsp.completion.filters.drop_unmatched_closers import brackets
-from fim_lsp.completion.filters.lines_above import lines_above
-from fim_lsp.completion.filters.newlines import newlines
-from fim_lsp.completion.filters.replace_range import replaced
-from fim_lsp.completion.filters.trim import trim
-from fim_lsp.completion.filters.whole_lines import whole_lines
-from fim_lsp.types import CompletionRequest
-
-__all__ = ["FILTERS", "Filter", "FilterStep", "Postprocessed", "postprocess"]
-
-Filter = Callable[[str, CompletionRequest], str]
-
-FILTERS: tuple[tuple[str, Filter], ...] = (
-    ("newlines", newlines),
-    ("blank", blank),
-    ("suffix_lines", suffix_lines),
-    ("suffix_overlap", suffix_overlap),
-    ("whole_lines", whole_lines),
-    ("lines_above", lines_above),
-    ("brackets", brackets),
-    ("indentation", indentation),
-    ("trim", trim),
+from fim_lsp.code.cursor import CursorContext
+from fim_lsp.completion.filters.convert_indentation import convert_indentation
+from fim_lsp.completion.filters.cut_suffix_overlap import cut_suffix_overlap
+from fim_lsp.completion.filters.drop_repeated_lines import drop_lines_above, drop_lines_below
+from fim_lsp.completion.filters.drop_unmatched_closers import drop_unmatched_closers
+from fim_lsp.completion.filters.replace_range import compute_replace_range
+from fim_lsp.completion.filters.whitespace import (
+    break_before_code,
+    drop_blank,
+    normalize_newlines,
+    trim_end,
 )
+
+__all__ = ["FILTERS", "Filter", "FilterStep", "Filtered", "apply_filters"]
+
+Filter = Callable[[str, CursorContext], str]
+
+FILTERS: tuple[Filter, ...] = (
+    normalize_newlines,
+    drop_blank,
+    drop_lines_below,
+    cut_suffix_overlap,
+    break_before_code,
+    drop_lines_above,
+    drop_unmatched_closers,
+    convert_indentation,
+    trim_end,
+)
+"""In the order in which they run. ``fimLsp.explain`` names them as they are named here."""
 
 
 @frozen
@@ -53,7 +54,7 @@ class FilterStep:
 
 
 @frozen
-class Postprocessed:
+class Filtered:
     """A suggestion as the editor gets it, and how it came about."""
 
     text: str
@@ -64,14 +65,14 @@ class Postprocessed:
     """The filters that changed something, in order; the last one dropped the suggestion if it is gone."""
 
 
-def postprocess(text: str, request: CompletionRequest) -> Postprocessed:
-    """Run ``text``, generated at the cursor of ``request``, through every filter."""
+def apply_filters(text: str, context: CursorContext) -> Filtered:
+    """Run ``text``, generated at the cursor of ``context``, through every filter."""
     steps: list[FilterStep] = []
-    for name, filter_text in FILTERS:
+    for filter_text in FILTERS:
         if not text:
             break
-        filtered = filter_text(text, request)
+        filtered = filter_text(text, context)
         if filtered != text:
-            steps.append(FilterStep(name, text, filtered))
+            steps.append(FilterStep(filter_text.__name__, text, filtered))
         text = filtered
-    return Postprocessed(text, replaced(text, request), tuple(steps))
+    return Filtered(text, compute_replace_range(text, context), tuple(steps))

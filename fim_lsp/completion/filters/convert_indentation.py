@@ -1,29 +1,33 @@
-"""Filter: the suggestion indents with what its document indents with."""
+"""Filter of indentation: a suggestion indents with what its document indents with."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 
-from fim_lsp.code.cursor import Surroundings, surroundings
-from fim_lsp.types import CompletionRequest
+from fim_lsp.code.cursor import CursorContext
+
+_WIDTHS = (2, 3, 4, 8)
+"""Spaces that are taken for one level."""
 
 
-def indentation(text: str, request: CompletionRequest) -> str:
-    """Turn leading spaces into tabs or tabs into spaces, after the lines around the cursor.
+def convert_indentation(text: str, context: CursorContext) -> str:
+    r"""Turn leading spaces into tabs or tabs into spaces, after the lines around the cursor.
 
     The model has seen those lines and mostly follows them, so a document that indents with spaces keeps the
     widths that the model chose. In a document without any indentation yet the editor's options decide, width
-    included. What doesn't fill a unit is alignment and stays.
+    included. Blanks that don't fill a unit align and stay.
+
+    Example: in a document of tabs ``"if x:\n    y()"`` becomes ``"if x:\n\ty()"``.
     """
-    around = surroundings(request)
     first, *later = text.split("\n")
-    if not later and around.line_prefix.strip():
+    within_line = bool(context.line_prefix.strip())
+    if not later and within_line:
         return text
-    tab_size = max(1, request.tab_size)
-    own = _document_unit(around, tab_size)
-    unit = own or (" " * tab_size if request.insert_spaces else "\t")
-    width = _width((first, *later) if not around.line_prefix.strip() else later, tab_size)
+    tab_size = max(1, context.tab_size)
+    own = _find_unit(context, tab_size)
+    unit = own or (" " * tab_size if context.insert_spaces else "\t")
+    width = _find_width(later if within_line else (first, *later), tab_size)
     keeps_widths = own is not None and unit != "\t"
 
     def convert(line: str) -> str:
@@ -33,7 +37,7 @@ def indentation(text: str, request: CompletionRequest) -> str:
             return line
         return _indent(leading, width, unit) + body
 
-    return "\n".join([first if around.line_prefix.strip() else convert(first), *map(convert, later)])
+    return "\n".join([first if within_line else convert(first), *map(convert, later)])
 
 
 def _indent(leading: str, width: int, unit: str) -> str:
@@ -46,19 +50,19 @@ def _indent(leading: str, width: int, unit: str) -> str:
     return unit * (len(leading) // width) + " " * (len(leading) % width)
 
 
-def _width(lines: Iterable[str], tab_size: int) -> int:
-    """How many spaces the suggestion means by one level."""
+def _find_width(lines: Iterable[str], tab_size: int) -> int:
+    """Find how many spaces the suggestion indents one level with."""
     widths = [len(line) - len(line.lstrip(" ")) for line in lines if line.strip()]
     common = math.gcd(*(width for width in widths if width))
-    return common if common in (2, 3, 4, 8) and common % tab_size else tab_size
+    return common if common in _WIDTHS and common % tab_size else tab_size
 
 
-def _document_unit(around: Surroundings, tab_size: int) -> str | None:
-    """What the lines around the cursor indent with, or None if none of them is indented.
+def _find_unit(context: CursorContext, tab_size: int) -> str | None:
+    """Find what the lines around the cursor indent with; None if none of them is indented.
 
     A single space is alignment (the ``*`` of a block comment), not indentation.
     """
-    lines = f"{around.before}{around.after}".split("\n")
+    lines = f"{context.near.before}{context.near.after}".split("\n")
     tabs = sum(line.startswith("\t") for line in lines)
     spaces = [len(line) - len(line.lstrip(" ")) for line in lines if line.startswith("  ")]
     if not tabs and not spaces:
@@ -66,4 +70,4 @@ def _document_unit(around: Surroundings, tab_size: int) -> str | None:
     if tabs > len(spaces):
         return "\t"
     common = math.gcd(*spaces) if spaces else 0
-    return " " * (common if common in (2, 3, 4, 8) else tab_size)
+    return " " * (common if common in _WIDTHS else tab_size)

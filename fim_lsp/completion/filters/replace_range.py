@@ -1,4 +1,4 @@
-"""How much of the cursor's line the suggestion itself repeats: the last step, after every filter.
+"""How much of the cursor's line a suggestion repeats, and so replaces: the last step, after every filter.
 
 An editor that closes brackets by itself leaves ``foo(|)``; a model that answers ``a, b):`` means that very
 ``)``. The replace range takes it, so that it isn't there twice.
@@ -6,121 +6,116 @@ An editor that closes brackets by itself leaves ``foo(|)``; a model that answers
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from fim_lsp.code.brackets import ROUND, Enclosing, enclosing
-from fim_lsp.code.cursor import Surroundings, surroundings
+from fim_lsp.code.brackets import OPENER_OF, ROUND, Pairing, pair
+from fim_lsp.code.cursor import CursorContext
 from fim_lsp.code.lexical import Mark, scan
-from fim_lsp.code.pairing import OPENER_OF, Pairing, pair
-from fim_lsp.types import CompletionRequest
+from fim_lsp.code.lines import is_word, only_closers
 
-_CLOSERS = re.compile(r"""[\s)\]}>"'`;,:]*""")
 _PUNCTUATION = ";,:"
 
 
-def only_closers(rest: str) -> bool:
-    """Whether the rest of a line is nothing but what editors insert by themselves, or nothing at all."""
-    return _CLOSERS.fullmatch(rest) is not None
-
-
-def replaced(text: str, request: CompletionRequest, brackets: Enclosing | None = None) -> int:
+def compute_replace_range(text: str, context: CursorContext) -> int:
     """Count the characters after the cursor, on its line, that ``text`` repeats.
 
     A closer counts only if the text closes with it what was opened before the cursor: for ``foo(|)`` the
     text ``g(x)`` repeats nothing.
 
-    Args:
-        text: the suggestion.
-        request: where it is to go.
-        brackets: what is open around the cursor, if that is known already.
+    Example: for ``foo(|)`` the text ``a, b):`` replaces 1 character, the ``)``.
     """
-    around = surroundings(request)
-    rest = around.rest
-    if not rest or not text:
+    line_suffix = context.line_suffix
+    if not line_suffix or not text:
         return 0
-    language = request.document.language_id
-    inside = scan(around.before, language).inside
-    scanned = scan(text, language, inside)
-    marks = scanned.marks
-    if not only_closers(rest) and _holds(text, rest, pair(marks), around):
-        return len(rest)
-    angles = _surplus_angles(around, marks, language) if ">" in rest else 0
-    closers = pair(marks, angles=angles > 0).closers
+    scanned = context.scan_inserted(text)
+    pairing = pair(scanned.marks)
+    if not only_closers(line_suffix) and _holds(text, line_suffix, pairing, context):
+        return len(line_suffix)
+    angles = _surplus_angles(context, scanned.marks) if ">" in line_suffix else 0
+    closers = pair(scanned.marks, angles=True).closers if angles > 0 else pairing.closers
     if scanned.inside:  # The text ends in a string of its own, and a quote behind the cursor closes that.
         closers = tuple(mark for mark in closers if mark.char in OPENER_OF)
-    return _walk(text, rest, closers, _surplus(brackets or enclosing(request), marks), angles)
+    return _walk(text, line_suffix, closers, _surplus(context, pairing), angles)
 
 
-def _holds(text: str, rest: str, pairing: Pairing, around: Surroundings) -> bool:
-    """Whether the first line of ``text`` contains the whole rest of the line, as words of its own."""
-    line = text.partition("\n")[0]
-    at = line.find(rest.lstrip())
-    if at < 0 or _splits_word(line, at) or _splits_word(line, at + len(rest.lstrip())):
+def _holds(text: str, line_suffix: str, pairing: Pairing, context: CursorContext) -> bool:
+    """Tell whether the first line of ``text`` contains the whole rest of the line, as words of its own."""
+    line, words = text.partition("\n")[0], line_suffix.lstrip()
+    start = line.find(words)
+    end = start + len(words)
+    if start < 0 or _splits_word(line, start) or _splits_word(line, end):
         return False
-    if at == 0 and around.line_prefix and _splits_word(around.line_prefix[-1] + line, 1):
+    if start == 0 and context.line_prefix and _splits_word(context.line_prefix[-1] + line, 1):
         return False
-    return not pairing.across(at) and not pairing.across(at + len(rest.lstrip()))
+    return not pairing.across(start) and not pairing.across(end)
 
 
-def _splits_word(text: str, at: int) -> bool:
-    return 0 < at < len(text) and is_word(text[at - 1]) and is_word(text[at])
+def _splits_word(text: str, index: int) -> bool:
+    return 0 < index < len(text) and is_word(text[index - 1]) and is_word(text[index])
 
 
-def is_word(char: str) -> bool:
-    """Whether ``char`` may be part of a name or a number."""
-    return char.isalnum() or char == "_"
-
-
-def _surplus(around: Enclosing, marks: Sequence[Mark]) -> int:
-    """How many brackets the suffix closes too often once the text has closed its own.
+def _surplus(context: CursorContext, pairing: Pairing) -> int:
+    """Count the brackets that the suffix closes too often once the text has closed its own.
 
     None in ``f(g(|);``, where one was missing: the text brings it.
     """
-    demand = around.matched(around.openers, around.closers)
-    closed = sum(mark.char in ROUND for mark in pair(marks).closers)
-    left = around.openers[: max(0, len(around.openers) - closed)]
-    return demand - around.matched(left, around.closers)
+    brackets = context.brackets
+    closed = sum(mark.char in ROUND for mark in pairing.closers)
+    left = brackets.openers[: max(0, len(brackets.openers) - closed)]
+    needed = brackets.count_matched(brackets.openers, brackets.closers)
+    return needed - brackets.count_matched(left, brackets.closers)
 
 
-def _surplus_angles(around: Surroundings, marks: Sequence[Mark], language_id: str) -> int:
-    """The same for type arguments, which are looked for on the cursor's line alone."""
-    opened = _angles(pair(scan(around.line_prefix, language_id).marks, angles=True).openers)
-    closed = _angles(pair(marks, angles=True).closers)
-    closing = _angles(pair(scan(around.rest, language_id).marks, angles=True).closers)
+def _surplus_angles(context: CursorContext, marks: Sequence[Mark]) -> int:
+    """Count the same for type arguments, which are looked for on the cursor's line alone."""
+    prefix, suffix = (scan(part, context.language_id) for part in (context.line_prefix, context.line_suffix))
+    opened = _count_angles(pair(prefix.marks, angles=True).openers)
+    closed = _count_angles(pair(marks, angles=True).closers)
+    closing = _count_angles(pair(suffix.marks, angles=True).closers)
     return min(closed, closing - (opened - closed))
 
 
-def _angles(marks: Sequence[Mark]) -> int:
+def _count_angles(marks: Sequence[Mark]) -> int:
     return sum(mark.char in "<>" for mark in marks)
 
 
-def _walk(text: str, rest: str, closers: Sequence[Mark], brackets: int, angles: int) -> int:
-    """Go along ``rest`` as long as each closer is the next one that ``text`` leaves unpaired.
+def _walk(text: str, line_suffix: str, closers: Sequence[Mark], brackets: int, angles: int) -> int:
+    """Go along the rest of the line as long as each closer is the next one that ``text`` leaves unpaired.
 
-    Takes at most ``brackets`` and ``angles`` of them; quotes only where an editor puts them, right at the
-    cursor or behind another closer.
+    Takes at most ``brackets`` round and ``angles`` angle brackets; quotes only where an editor puts them,
+    right at the cursor or behind another closer.
+
+    Example: along ``"))"`` the text ``b)`` goes 1 character, if one of the two is to spare.
     """
-    at = count = used = 0
-    after = -1
-    while at < len(rest):
-        if used < len(closers) and rest.startswith(closers[used].char, at):
+    index = count = used = 0
+    behind = -1
+    """The position in ``text`` behind the closer that was met last."""
+    while index < len(line_suffix):
+        if used < len(closers) and line_suffix.startswith(closers[used].char, index):
             char = closers[used].char
             brackets -= char in ROUND
             angles -= char == ">"
-            if brackets < 0 or angles < 0 or (char not in OPENER_OF and at > count):
+            # A quote behind blanks begins another string, so it closes nothing of the text's.
+            if brackets < 0 or angles < 0 or (char not in OPENER_OF and index > count):
                 break
-            at += len(char)
-            after = closers[used].at + len(char)
+            index += len(char)
+            behind = closers[used].position + len(char)
             used += 1
-        elif rest[at] in _PUNCTUATION and after >= 0 and text.startswith(rest[at], after):
-            at, after = at + 1, after + 1
-        elif at == 0 and rest[0] in _PUNCTUATION and text.endswith(rest[0]) and only_closers(rest[1:2]):
+        elif behind >= 0 and line_suffix[index] in _PUNCTUATION and text[behind:][:1] == line_suffix[index]:
+            # The comma or semicolon that the text has behind the very closer that it shares with the line.
+            index, behind = index + 1, behind + 1
+        elif index == 0 and _ends_in_same_punctuation(text, line_suffix):
             return 1
-        elif rest[at].isspace():
-            at += 1
+        elif line_suffix[index].isspace():
+            # Blanks are only taken along with what follows them.
+            index += 1
             continue
         else:
             break
-        count = at
+        count = index
     return count
+
+
+def _ends_in_same_punctuation(text: str, line_suffix: str) -> bool:
+    sign = line_suffix[0]
+    return sign in _PUNCTUATION and text.endswith(sign) and only_closers(line_suffix[1:2])

@@ -39,7 +39,7 @@ def test_explain_shows_the_last_suggestion(editor: Editor) -> None:
     editor.type("(")
     shown = editor.wait_ghost()
     editor.type("<Esc>:FimLsp explain<CR>")
-    editor.wait("an explanation", lambda: editor.text.startswith("offered:"), 20)
+    editor.wait("an explanation", lambda: editor.text.startswith("shown:"), 20)
     assert shown.split("\n")[-1].strip() in editor.text
     assert "source: " in editor.text
     editor.type("q")

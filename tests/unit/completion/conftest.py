@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import PurePath
 
 import pytest
 from attrs import define, evolve, field
 
 from fim_lsp.completion.completer import Completer
 from fim_lsp.completion.debounce import SupersededError
+from fim_lsp.completion.explain import Explanation
+from fim_lsp.engine.base import AdapterError, CancelToken, EngineFactory, OnToken
 from fim_lsp.engine.scripted import ScriptedEngine
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.settings import Settings, from_wire
-from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, Trigger
+from fim_lsp.types import (
+    Completion,
+    CompletionRequest,
+    DocumentSnapshot,
+    Generation,
+    Prompt,
+    SamplingParams,
+    Trigger,
+)
 
 URI = "file:///project/a.py"
 
@@ -34,12 +45,26 @@ def request(
     return CompletionRequest(document, len(before), trigger, selected)
 
 
+class RecordingWorker(InferenceWorker):
+    """A worker that keeps what it was asked to generate."""
+
+    def __init__(self, factory: EngineFactory) -> None:
+        super().__init__(factory)
+        self.asked: list[tuple[Prompt, CancelToken]] = []
+
+    async def generate(
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_tokens: Sequence[OnToken]
+    ) -> tuple[Generation, ...]:
+        self.asked.append((prompt, cancel))
+        return await super().generate(prompt, sampling, cancel, on_tokens)
+
+
 @define
 class Desk:
     """One completer, its engine's counts, and a gate that holds the engine while closed."""
 
     completer: Completer
-    worker: InferenceWorker
+    worker: RecordingWorker
     settings: Settings
     gate: threading.Event
     engine: ScriptedEngine
@@ -47,7 +72,17 @@ class Desk:
     evaluated: list[int] = field(factory=list)
     """Grows by one for each token evaluated."""
     prepares: bool = False
-    """Whether there is work in the background."""
+    """Whether prompts are evaluated while idle."""
+    explanation: Explanation = field(factory=Explanation)
+    """Of the last answer."""
+    others: list[str] = field(factory=list)
+    """Answers that the engine knows besides."""
+    folders: list[PurePath] = field(factory=list)
+    """The workspace's folders."""
+    refused: list[AdapterError] = field(factory=list)
+    """Adapters that the completer reported as refused."""
+    at_token: list[Callable[[], object]] = field(factory=list)
+    """Called before each token is evaluated."""
 
     @property
     def generations(self) -> int:
@@ -55,15 +90,15 @@ class Desk:
 
     def knows(self, *others: str) -> None:
         """Let the engine know these answers besides."""
-        object.__setattr__(self.engine, "alternatives", lambda _: others)
+        self.others[:] = others
 
     async def complete_after(self, older: CompletionRequest, newer: CompletionRequest) -> Completion | None:
         """Ask anew while the engine is held in an older request, and let it go on."""
         self.gate.clear()
-        waiting = asyncio.create_task(self.completer.complete(older, self.settings))
+        waiting = asyncio.create_task(self.complete(older))
         while self.worker.pending == 0:
             await asyncio.sleep(0.001)
-        asked = asyncio.create_task(self.completer.complete(newer, self.settings))
+        asked = asyncio.create_task(self.complete(newer))
         with pytest.raises(SupersededError):
             await waiting
         self.gate.set()
@@ -71,20 +106,21 @@ class Desk:
 
     async def rest(self) -> None:
         """Wait until nothing is queued, running or being prepared."""
-        flights = self.completer._flights
         while (
-            not self.worker.idle
-            or (self.prepares and self.completer._background.busy)
-            or any(not flight.outcome.done() for flight in flights.values())
+            not self.worker.idle or self.completer.generating or (self.prepares and self.completer.preparing)
         ):
             await asyncio.sleep(0.001)
 
     async def cost(self, asked: CompletionRequest) -> int:
-        """Prompt tokens that a request evaluates."""
-        before = self.completer.last.timings
-        await self.completer.complete(asked, self.settings)
-        assert self.completer.last.timings is not before
-        return self.completer.last.timings.evaluated_tokens
+        """Count the prompt tokens that a request evaluates."""
+        await self.complete(asked)
+        return self.explanation.timings.evaluated_tokens
+
+    async def complete(self, asked: CompletionRequest, settings: Settings | None = None) -> Completion | None:
+        """Answer a request, and keep the explanation."""
+        answer = await self.completer.complete(asked, settings or self.settings)
+        self.explanation = answer.explanation
+        return answer.completion
 
 
 @pytest.fixture
@@ -92,7 +128,11 @@ async def make_desk():
     desks: list[Desk] = []
 
     async def make(
-        say: str | Callable[[str], str] = "return 1", *, pause_s: float = 1000, **wire: object
+        say: str | Callable[[str], str] = "return 1",
+        *,
+        pause_s: float = 1000,
+        loaded: bool = True,
+        **wire: object,
     ) -> Desk:
         gate = threading.Event()
         gate.set()
@@ -103,19 +143,40 @@ async def make_desk():
             prompts.append(prompt)
             return say if isinstance(say, str) else say(prompt)
 
+        others: list[str] = []
+        folders: list[PurePath] = []
+        refused: list[AdapterError] = []
+        at_token: list[Callable[[], object]] = []
+
         def before_token() -> None:
             gate.wait(10)
             evaluated.append(1)
+            for call in at_token:
+                call()
 
-        engine = ScriptedEngine(script, before_token=before_token)
+        engine = ScriptedEngine(script, before_token=before_token, alternatives=lambda _: others)
         engine = evolve(engine, info=evolve(engine.info, architecture="qwen2"))
         settings = from_wire({"completion": {"debounceMaxMs": 0}, **wire})
-        worker = InferenceWorker(lambda *_: engine)
-        # Without the pause, work in the background would be counted with the rest.
-        completer = Completer(worker, pause_s=pause_s)
+        worker = RecordingWorker(lambda *_: engine)
+        # Without the pause, idle prefill would be counted with the rest.
+        completer = Completer(worker, pause_s=pause_s, folders=lambda: folders, on_refused=refused.append)
         await worker.load(settings.model, lambda _: None)
-        completer.model_changed(engine, settings)
-        desk = Desk(completer, worker, settings, gate, engine, prompts, evaluated, prepares=not pause_s)
+        if loaded:
+            completer.model_changed(engine, settings)
+        desk = Desk(
+            completer,
+            worker,
+            settings,
+            gate,
+            engine,
+            prompts,
+            evaluated,
+            prepares=not pause_s,
+            others=others,
+            folders=folders,
+            refused=refused,
+            at_token=at_token,
+        )
         desks.append(desk)
         return desk
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from fim_lsp.code.cursor import CursorContext
 from fim_lsp.completion.cache import Suggestion
-from fim_lsp.completion.ranking import judge, worth_showing
+from fim_lsp.completion.ranking import filter_suggestion, rank
 from fim_lsp.settings import from_wire
 from fim_lsp.types import CompletionRequest, Trigger
 from tests.unit.completion.conftest import URI, Desk, request
@@ -28,7 +29,7 @@ async def choosing(make_desk, *said: str, **wire: object) -> Desk:
 
 
 async def texts(desk: Desk, asked: CompletionRequest) -> list[str]:
-    offered = await desk.completer.complete(asked, desk.settings)
+    offered = await desk.complete(asked)
     return [one.text for one in (offered, *offered.alternatives)] if offered is not None else []
 
 
@@ -36,50 +37,51 @@ async def test_an_invoked_request_is_offered_three(make_desk):
     desk = await choosing(make_desk)
     assert await texts(desk, invoked()) == list(SAID[:3])
     assert desk.generations == 1
-    assert desk.completer.last.alternatives == SAID[1:3]
-    assert desk.completer.last.timings.decodes == 8
+    assert desk.explanation.alternatives == SAID[1:3]
+    assert desk.explanation.timings.decodes == 8
 
 
 async def test_an_automatic_request_is_offered_one_and_pays_for_one(make_desk):
     desk = await choosing(make_desk)
     asked = request(CODE)
     assert await texts(desk, asked) == ["return 1"]
-    timings = desk.completer.last.timings
+    timings = desk.explanation.timings
     assert len(desk.evaluated) == timings.evaluated_tokens + timings.generated_tokens
-    assert desk.completer.last.alternatives == ()
+    assert desk.explanation.alternatives == ()
 
 
 async def test_candidates_can_be_turned_off(make_desk):
     desk = await choosing(make_desk, completion={"candidates": 1, "debounceMaxMs": 0})
     assert await texts(desk, invoked()) == ["return 1"]
-    timings = desk.completer.last.timings
+    timings = desk.explanation.timings
     assert len(desk.evaluated) == timings.evaluated_tokens + timings.generated_tokens
 
 
 def test_equal_empty_and_doubtful_candidates_are_dropped_and_the_order_stays():
     said = [("return 1", 0.9), ("", 0.9), ("yield", 0.1), ("return 1", 0.8), ("pass", 0.5), ("\n\n", 0.9)]
     settings = from_wire({"completion": {"minConfidence": 0.3}})
-    judged = [judge(Suggestion(text, confidence), invoked(), settings) for text, confidence in said]
-    assert [one.completion.text for one in worth_showing(judged, invoked())] == ["return 1", "pass"]
-    assert sum(bool(one.dropped_because) for one in judged) == 3
+    context = CursorContext.of(invoked())
+    filtered = [filter_suggestion(Suggestion(*each), context, "", settings) for each in said]
+    assert [each.completion.text for each in rank(filtered, context)] == ["return 1", "pass"]
+    assert sum(bool(each.dropped_because) for each in filtered) == 3
 
 
 async def test_what_would_break_the_code_comes_behind_what_would_not(make_desk):
     desk = await choosing(make_desk, "else: x = 4", "return 1", "for y in", "pass")
     assert await texts(desk, invoked()) == ["return 1", "else: x = 4", "for y in"]
-    assert desk.completer.last.said == "return 1"
+    assert desk.explanation.generated == "return 1"
 
 
 async def test_where_the_model_would_say_nothing_the_others_are_offered(make_desk):
     desk = await choosing(make_desk, "<|end|>", "yield 22")
     assert await texts(desk, invoked()) == ["yield 22"]
-    assert desk.completer.last.said == "yield 22"
+    assert desk.explanation.generated == "yield 22"
 
 
 async def test_each_candidate_ends_by_its_own_stop_rule(make_desk):
     desk = await choosing(make_desk, "return 1\nmore = 2", "yield 22", "a = 3\na = 3\na = 3\nrest")
     assert await texts(desk, invoked()) == ["return 1", "yield 22", "a = 3"]
-    assert desk.completer.last.ended_by == "block_end"
+    assert desk.explanation.ended_by == "block_end"
 
 
 async def test_asking_again_costs_nothing_and_a_keystroke_is_offered_one(make_desk):
@@ -107,8 +109,8 @@ async def test_whichever_is_accepted_what_follows_it_is_prefetched(make_desk, to
     await desk.rest()
     assert desk.generations == 2
     assert SAID[candidate] in desk.prompts[-1]
-    await desk.completer.complete(after, desk.settings)
-    assert desk.completer.last.source == "cache"
+    await desk.complete(after)
+    assert desk.explanation.source == "cache"
     assert desk.generations == 2
 
 
@@ -126,7 +128,7 @@ async def test_typing_what_the_second_candidate_says_joins_it(make_desk):
     offered = await desk.complete_after(invoked(), typed)
     assert offered is not None
     assert (offered.text, offered.alternatives) == ("eld 22", ())
-    assert (desk.generations, desk.completer.last.source) == (1, "joined")
+    assert (desk.generations, desk.explanation.source) == (1, "joined")
 
 
 def test_what_is_left_after_typing_is_of_those_that_begin_so():
@@ -143,8 +145,8 @@ def test_what_is_left_after_typing_is_of_those_that_begin_so():
 
 async def test_what_was_said_before_is_a_draft_of_what_comes_next(make_desk):
     desk = await make_desk("return value")
-    await desk.completer.complete(request(CODE), desk.settings)
-    assert desk.completer._flights[URI].prompt.draft == ""
-    await desk.completer.complete(request(CODE.replace("█", "x = █"), version=2), desk.settings)
+    await desk.complete(request(CODE))
+    assert desk.worker.asked[-1][0].draft == ""
+    await desk.complete(request(CODE.replace("█", "x = █"), version=2))
     assert desk.generations == 2
-    assert desk.completer._flights[URI].prompt.draft == "    return value"
+    assert desk.worker.asked[-1][0].draft == "    return value"

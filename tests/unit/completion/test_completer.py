@@ -27,7 +27,7 @@ async def _started(desk) -> None:
 
 async def test_a_completion_comes_out(make_desk):
     desk = await make_desk("return 1")
-    completion = await desk.completer.complete(request(CODE), desk.settings)
+    completion = await desk.complete(request(CODE))
     assert completion is not None
     assert completion.text == "return 1"
     assert "print(f())" in desk.prompts[0]
@@ -35,20 +35,20 @@ async def test_a_completion_comes_out(make_desk):
 
 async def test_asking_again_costs_nothing(make_desk):
     desk = await make_desk()
-    first = await desk.completer.complete(request(CODE), desk.settings)
+    first = await desk.complete(request(CODE))
     spent = len(desk.evaluated)
-    assert await desk.completer.complete(request(CODE, version=2), desk.settings) == first
+    assert await desk.complete(request(CODE, version=2)) == first
     assert len(desk.evaluated) == spent
-    assert desk.completer.last.source == "cache"
+    assert desk.explanation.source == "cache"
 
 
 async def test_typing_through_a_suggestion_costs_nothing(make_desk):
     desk = await make_desk("return value")
-    await desk.completer.complete(request(CODE), desk.settings)
+    await desk.complete(request(CODE))
     spent = len(desk.evaluated)
     for version, typed in enumerate(("r", "re", "ret", "return", "return v"), start=2):
         marked = CODE.replace("█", typed + "█")
-        completion = await desk.completer.complete(request(marked, version=version), desk.settings)
+        completion = await desk.complete(request(marked, version=version))
         assert completion is not None
         assert typed + completion.text == "return value"
     assert len(desk.evaluated) == spent
@@ -56,10 +56,10 @@ async def test_typing_through_a_suggestion_costs_nothing(make_desk):
 
 async def test_backspacing_into_a_suggestion_costs_nothing(make_desk):
     desk = await make_desk("return value")
-    await desk.completer.complete(request(CODE), desk.settings)
-    await desk.completer.complete(request(CODE.replace("█", "retu█"), version=2), desk.settings)
+    await desk.complete(request(CODE))
+    await desk.complete(request(CODE.replace("█", "retu█"), version=2))
     spent = len(desk.evaluated)
-    completion = await desk.completer.complete(request(CODE.replace("█", "re█"), version=3), desk.settings)
+    completion = await desk.complete(request(CODE.replace("█", "re█"), version=3))
     assert completion is not None
     assert completion.text == "turn value"
     assert len(desk.evaluated) == spent
@@ -67,8 +67,8 @@ async def test_backspacing_into_a_suggestion_costs_nothing(make_desk):
 
 async def test_typing_something_else_asks_again(make_desk):
     desk = await make_desk(lambda prompt: "1" if _before_cursor(prompt).endswith("x = ") else "return value")
-    await desk.completer.complete(request(CODE), desk.settings)
-    completion = await desk.completer.complete(request(CODE.replace("█", "x = █"), version=2), desk.settings)
+    await desk.complete(request(CODE))
+    completion = await desk.complete(request(CODE.replace("█", "x = █"), version=2))
     assert completion is not None
     assert completion.text == "1"
     assert desk.generations == 2
@@ -76,20 +76,20 @@ async def test_typing_something_else_asks_again(make_desk):
 
 async def test_an_invoked_request_is_not_answered_by_an_automatic_suggestion(make_desk):
     desk = await make_desk()
-    await desk.completer.complete(request(CODE), desk.settings)
-    await desk.completer.complete(request(CODE, trigger=Trigger.INVOKED), desk.settings)
+    await desk.complete(request(CODE))
+    await desk.complete(request(CODE, trigger=Trigger.INVOKED))
     assert desk.generations == 2
-    await desk.completer.complete(request(CODE), desk.settings)
+    await desk.complete(request(CODE))
     assert desk.generations == 2
 
 
 async def test_a_newer_request_supersedes_the_older(make_desk):
     desk = await make_desk(lambda prompt: "1" if "x = " in _before_cursor(prompt) else "return value")
     desk.gate.clear()
-    older = asyncio.create_task(desk.completer.complete(request(CODE), desk.settings))
+    older = asyncio.create_task(desk.complete(request(CODE)))
     await _started(desk)
     typed = request(CODE.replace("█", "x = █"), version=2)
-    newer = asyncio.create_task(desk.completer.complete(typed, desk.settings))
+    newer = asyncio.create_task(desk.complete(typed))
     with pytest.raises(SupersededError):
         await older
     desk.gate.set()
@@ -101,11 +101,9 @@ async def test_a_newer_request_supersedes_the_older(make_desk):
 async def test_typing_what_is_being_generated_joins_it(make_desk):
     desk = await make_desk("return value")
     desk.gate.clear()
-    older = asyncio.create_task(desk.completer.complete(request(CODE), desk.settings))
+    older = asyncio.create_task(desk.complete(request(CODE)))
     await _started(desk)
-    newer = asyncio.create_task(
-        desk.completer.complete(request(CODE.replace("█", "ret█"), version=2), desk.settings)
-    )
+    newer = asyncio.create_task(desk.complete(request(CODE.replace("█", "ret█"), version=2)))
     with pytest.raises(SupersededError):
         await older
     desk.gate.set()
@@ -113,18 +111,16 @@ async def test_typing_what_is_being_generated_joins_it(make_desk):
     assert completion is not None
     assert completion.text == "urn value"
     assert desk.generations == 1
-    assert desk.completer.last.source == "joined"
+    assert desk.explanation.source == "joined"
 
 
 async def test_a_joined_generation_that_turns_out_different_is_replaced(make_desk):
     desk = await make_desk(lambda prompt: "s 3" if _before_cursor(prompt).endswith("pas") else "return value")
     desk.gate.clear()
-    older = asyncio.create_task(desk.completer.complete(request(CODE), desk.settings))
+    older = asyncio.create_task(desk.complete(request(CODE)))
     await _started(desk)
     # Nothing is said yet, so "pas" may still be what comes.
-    newer = asyncio.create_task(
-        desk.completer.complete(request(CODE.replace("█", "pas█"), version=2), desk.settings)
-    )
+    newer = asyncio.create_task(desk.complete(request(CODE.replace("█", "pas█"), version=2)))
     with pytest.raises(SupersededError):
         await older
     desk.gate.set()
@@ -137,7 +133,7 @@ async def test_a_joined_generation_that_turns_out_different_is_replaced(make_des
 async def test_a_cancelled_request_ends_its_generation(make_desk):
     desk = await make_desk()
     desk.gate.clear()
-    task = asyncio.create_task(desk.completer.complete(request(CODE), desk.settings))
+    task = asyncio.create_task(desk.complete(request(CODE)))
     await _started(desk)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -152,16 +148,14 @@ async def test_a_cancelled_request_ends_its_generation(make_desk):
 async def test_a_request_cancelled_by_typing_on_can_still_be_joined(make_desk):
     desk = await make_desk("return value")
     desk.gate.clear()
-    older = asyncio.create_task(desk.completer.complete(request(CODE), desk.settings))
+    older = asyncio.create_task(desk.complete(request(CODE)))
     await _started(desk)
     # What VS Code does: didChange, $/cancelRequest, and only then the next request.
     desk.completer.edited(request(CODE).document.uri, 2)
     older.cancel()
     with pytest.raises(asyncio.CancelledError):
         await older
-    newer = asyncio.create_task(
-        desk.completer.complete(request(CODE.replace("█", "r█"), version=2), desk.settings)
-    )
+    newer = asyncio.create_task(desk.complete(request(CODE.replace("█", "r█"), version=2)))
     await asyncio.sleep(0)
     desk.gate.set()
     completion = await newer
@@ -173,9 +167,7 @@ async def test_a_request_cancelled_by_typing_on_can_still_be_joined(make_desk):
 async def test_documents_do_not_supersede_each_other(make_desk):
     desk = await make_desk("return 1")
     other = request(CODE, uri="file:///project/b.py")
-    both = await asyncio.gather(
-        desk.completer.complete(request(CODE), desk.settings), desk.completer.complete(other, desk.settings)
-    )
+    both = await asyncio.gather(desk.complete(request(CODE)), desk.complete(other))
     assert [one.text for one in both if one] == ["return 1", "return 1"]
 
 
@@ -184,7 +176,7 @@ async def test_debounce_lets_a_burst_of_keystrokes_pass(make_desk):
     tasks = []
     for version, typed in enumerate(("x", "x ", "x =", "x = "), start=1):
         typed_request = request(CODE.replace("█", typed + "█"), version=version)
-        tasks.append(asyncio.create_task(desk.completer.complete(typed_request, desk.settings)))
+        tasks.append(asyncio.create_task(desk.complete(typed_request)))
         await asyncio.sleep(0)
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [isinstance(one, SupersededError) for one in results] == [True, True, True, False]
@@ -193,7 +185,7 @@ async def test_debounce_lets_a_burst_of_keystrokes_pass(make_desk):
 
 async def test_an_invoked_request_is_not_debounced(make_desk):
     desk = await make_desk(completion={"debounceMinMs": 5000, "debounceMaxMs": 5000})
-    invoked = desk.completer.complete(request(CODE, trigger=Trigger.INVOKED), desk.settings)
+    invoked = desk.complete(request(CODE, trigger=Trigger.INVOKED))
     assert await asyncio.wait_for(invoked, 2) is not None
 
 
@@ -208,7 +200,7 @@ async def test_an_invoked_request_is_not_debounced(make_desk):
 )
 async def test_what_is_turned_off_is_not_asked(make_desk, completion, trigger, offered):
     desk = await make_desk(completion=completion)
-    answer = await desk.completer.complete(request(CODE, trigger=trigger), desk.settings)
+    answer = await desk.complete(request(CODE, trigger=trigger))
     assert (answer is not None) is offered
     assert desk.generations == int(offered)
 
@@ -217,7 +209,7 @@ async def test_what_is_turned_off_is_not_asked(make_desk, completion, trigger, o
 async def test_files_that_keep_secrets_are_left_alone(make_desk, name):
     desk = await make_desk()
     secret = request(CODE, uri=f"file:///project/{name}", trigger=Trigger.INVOKED)
-    assert await desk.completer.complete(secret, desk.settings) is None
+    assert await desk.complete(secret) is None
     assert desk.generations == 0
 
 
@@ -226,16 +218,16 @@ async def test_low_confidence_is_dropped_and_explained(make_desk):
     doubting = evolve(desk.engine, probability=0.5)
     desk.worker._factory = lambda *_: doubting
     desk.completer.model_changed(await desk.worker.load(desk.settings.model, lambda _: None), desk.settings)
-    assert await desk.completer.complete(request(CODE), desk.settings) is None
-    assert "minConfidence" in desk.completer.last.dropped_because
-    assert desk.completer.last.model == "scripted"
+    assert await desk.complete(request(CODE)) is None
+    assert "minConfidence" in desk.explanation.dropped_because
+    assert desk.explanation.model == "scripted"
 
 
 async def test_the_selected_entry_begins_the_suggestion(make_desk):
     desk = await make_desk(
         lambda prompt: "(text)" if _before_cursor(prompt).endswith("print") else "nonsense"
     )
-    completion = await desk.completer.complete(request("pri█\n", selected="nt"), desk.settings)
+    completion = await desk.complete(request("pri█\n", selected="nt"))
     assert completion is not None
     assert completion.text == "nt(text)"
 
@@ -250,25 +242,25 @@ async def test_an_engine_failure_is_raised_and_the_next_request_is_answered(make
 
     object.__setattr__(desk.engine, "before_token", fail_once)
     with pytest.raises(DecodeError):
-        await desk.completer.complete(request(CODE), desk.settings)
-    assert await desk.completer.complete(request(CODE), desk.settings) is not None
+        await desk.complete(request(CODE))
+    assert await desk.complete(request(CODE)) is not None
 
 
 async def test_the_explanation_adds_up(make_desk):
     desk = await make_desk("return 1")
-    await desk.completer.complete(request(CODE), desk.settings)
-    last = desk.completer.last
+    await desk.complete(request(CODE))
+    last = desk.explanation
     assert last.source == "generated"
     assert last.line == 1
-    assert last.offered == "return 1"
+    assert last.shown == "return 1"
     assert sum(part.tokens for part in last.parts) == last.timings.evaluated_tokens
     assert "".join(part.text for part in last.parts) == desk.prompts[0]
 
 
 async def test_a_new_model_forgets_what_the_old_one_said(make_desk):
     desk = await make_desk("return 1")
-    await desk.completer.complete(request(CODE), desk.settings)
+    await desk.complete(request(CODE))
     engine = await desk.worker.load(desk.settings.model, lambda _: None)
     desk.completer.model_changed(engine, desk.settings)
-    await desk.completer.complete(request(CODE), desk.settings)
+    await desk.complete(request(CODE))
     assert desk.generations == 2

@@ -11,7 +11,6 @@ from attrs import evolve
 
 from fim_lsp.completion.debounce import SupersededError
 from fim_lsp.completion.document_adapters import adapters_for, as_on_disk
-from fim_lsp.engine.base import AdapterError
 from fim_lsp.settings import AdapterSettings, Settings, from_wire
 from fim_lsp.types import AppliedAdapter
 from tests.unit.completion.conftest import request
@@ -93,7 +92,7 @@ async def desk(make_desk):
 
 async def _said(desk, settings: Settings, version: int = 1, **options: str) -> str:
     desk.completer.settings_changed(settings)
-    completion = await desk.completer.complete(request(CODE, version=version, **options), settings)
+    completion = await desk.complete(request(CODE, version=version, **options), settings)
     assert completion is not None
     return completion.text
 
@@ -102,10 +101,10 @@ async def test_a_changed_setting_takes_effect_with_the_next_request(desk):
     plain = desk.settings
     assert await _said(desk, plain) == "return 1"
     assert await _said(desk, _with(plain, "/two")) == "return 2"
-    assert [adapter.path for adapter in desk.completer.last.adapters] == [Path("/two")]
+    assert [adapter.path for adapter in desk.explanation.adapters] == [Path("/two")]
     assert await _said(desk, _with(plain, "/two", "/three")) == "return 23"
     assert await _said(desk, plain) == "return 1"
-    assert desk.completer.last.adapters == ()
+    assert desk.explanation.adapters == ()
     assert desk.generations == 4
 
 
@@ -119,23 +118,23 @@ async def test_a_suggestion_made_under_other_adapters_is_not_remembered(desk):
     # The same document, opened again as another language: settings and text are the same.
     settings = _with(desk.settings, "/two", languages=["go"])
     await _said(desk, settings)
-    again = await desk.completer.complete(request(CODE, version=2, language="go"), settings)
+    again = await desk.complete(request(CODE, version=2, language="go"), settings)
     assert again is not None
     assert again.text == "return 2"
-    assert desk.completer.last.source == "generated"
-    back = await desk.completer.complete(request(CODE, version=3), settings)
+    assert desk.explanation.source == "generated"
+    back = await desk.complete(request(CODE, version=3), settings)
     assert back is not None
     assert back.text == "return 1"
 
 
 async def test_a_generation_under_other_adapters_is_not_joined(desk):
     desk.gate.clear()
-    first = asyncio.create_task(desk.completer.complete(request(CODE), desk.settings))
+    first = asyncio.create_task(desk.complete(request(CODE)))
     while desk.worker.pending == 0:
         await asyncio.sleep(0.001)
     changed = _with(desk.settings, "/two")
     desk.completer.settings_changed(changed)
-    second = asyncio.create_task(desk.completer.complete(request(CODE, version=2), changed))
+    second = asyncio.create_task(desk.complete(request(CODE, version=2), changed))
     await asyncio.sleep(0)
     desk.gate.set()
     completion = await second
@@ -143,37 +142,33 @@ async def test_a_generation_under_other_adapters_is_not_joined(desk):
         await first
     assert completion is not None
     assert completion.text == "return 2"
-    assert desk.completer.last.source == "generated"
+    assert desk.explanation.source == "generated"
 
 
 async def test_an_adapter_that_is_refused_is_told_once_and_left_out(desk):
-    told: list[AdapterError] = []
-    desk.completer._on_refused = told.append
     settings = _with(desk.settings, "/bad", "/two", "/worse")
     desk.completer.settings_changed(settings)
     for version, line in enumerate(("█", "x█", "xy█"), start=1):
         marked = CODE.replace("█", line)
-        completion = await desk.completer.complete(request(marked, version=version), settings)
+        completion = await desk.complete(request(marked, version=version), settings)
         assert completion is not None
         assert completion.text.endswith("2")
-        assert [adapter.path for adapter in desk.completer.last.adapters] == [Path("/two")]
-    assert [error.adapter.path for error in told] == [Path("/bad"), Path("/worse")]
+        assert [adapter.path for adapter in desk.explanation.adapters] == [Path("/two")]
+    assert [error.adapter.path for error in desk.refused] == [Path("/bad"), Path("/worse")]
 
 
 async def test_a_refused_adapter_is_tried_again_once_its_file_or_the_settings_change(desk, tmp_path):
-    told: list[AdapterError] = []
-    desk.completer._on_refused = told.append
     path = tmp_path / "late.gguf"
     settings = _with(desk.settings, str(path))
     assert await _said(desk, settings) == "return 1"
     path.write_text("now it is there, and still wrong")
     assert await _said(desk, settings, version=2) == "return 1"
-    assert len(told) == 2
+    assert len(desk.refused) == 2
     assert await _said(desk, settings, version=3) == "return 1"
-    assert len(told) == 2
+    assert len(desk.refused) == 2
     assert await _said(desk, _with(settings, str(path), scale=0.5), version=4) == "return 1"
-    assert len(told) == 3
+    assert len(desk.refused) == 3
     desk.engine.adapters[path] = lambda said: "return 2"
     os.utime(path, ns=(1, 1))
     assert await _said(desk, settings, version=5) == "return 2"
-    assert len(told) == 3
+    assert len(desk.refused) == 3

@@ -43,10 +43,10 @@ async def test_going_down_a_line_is_answered_at_once_and_anchored_anew_meanwhile
     await desk.rest()
     # The suffix of before still serves: only the line that the cursor passed is evaluated.
     assert await desk.cost(at_line(21, version=2)) <= len(LINES[20]) + 1 < whole
-    stale = desk.completer.last.parts
+    stale = desk.explanation.parts
     await desk.rest()
     assert await desk.cost(at_line(21, "x", version=3)) <= 2
-    fresh = desk.completer.last.parts
+    fresh = desk.explanation.parts
     assert [part.text.count("line_20") for part in stale if part.kind == "suffix"] == [1]
     assert [part.text.count("line_20") for part in fresh if part.kind == "suffix"] == [0]
 
@@ -55,7 +55,7 @@ async def test_going_far_down_is_not_answered_on_a_stale_suffix(make_desk):
     desk = await make_desk(model=SUFFIX_FIRST, prompt=UNHEALED)
     await desk.cost(at_line(5))
     await desk.cost(at_line(30, version=2))
-    suffix = [part.text for part in desk.completer.last.parts if part.kind == "suffix"]
+    suffix = [part.text for part in desk.explanation.parts if part.kind == "suffix"]
     assert suffix == ["".join(LINES[30:])]
 
 
@@ -87,12 +87,12 @@ async def test_work_in_the_background_ends_when_a_request_comes(make_desk):
     while desk.worker.idle:
         await asyncio.sleep(0.001)
     spent = len(desk.evaluated)
-    asked = asyncio.create_task(desk.completer.complete(at_line(21, "y", version=3), desk.settings))
+    asked = asyncio.create_task(desk.complete(at_line(21, "y", version=3)))
     await asyncio.sleep(0)
     desk.gate.set()
     await asked
     # The one that waited at the gate, those of the request, and what it generated.
-    timings = desk.completer.last.timings
+    timings = desk.explanation.timings
     assert len(desk.evaluated) - spent <= 2 + timings.evaluated_tokens + timings.generated_tokens
 
 
@@ -103,12 +103,7 @@ async def test_what_was_evaluated_before_an_interruption_is_not_evaluated_again(
     await desk.cost(at_line(21, version=2))
     spent = len(desk.evaluated)
     left = iter(range(whole // 2))
-    cancel = desk.completer._background.stop
-    object.__setattr__(
-        desk.engine,
-        "before_token",
-        lambda: (desk.evaluated.append(1), next(left, None) is None and cancel()),
-    )
+    desk.at_token.append(lambda: next(left, None) is None and desk.completer.stop())
     await desk.rest()
     first = len(desk.evaluated) - spent
     assert first < whole
@@ -135,8 +130,7 @@ async def test_an_opened_document_is_evaluated_as_far_as_the_cursor_does_not_mat
 
 
 async def test_a_document_opened_before_the_model_is_there_is_evaluated_then(make_desk):
-    desk = await make_desk(pause_s=0, model={"name": "x", "template": "qwen"})
-    desk.completer._prompts = None
+    desk = await make_desk(pause_s=0, loaded=False, model={"name": "x", "template": "qwen"})
     desk.completer.opened(snapshot("".join(LINES)), desk.settings)
     await desk.rest()
     assert not desk.evaluated
@@ -163,7 +157,7 @@ def accepted(marked: str = CODE, said: str = SAID, **options):
 
 async def offering_desk(make_desk, **wire):
     desk = await make_desk(lambda prompt: "\n" if SAID in prompt else SAID, **wire)
-    await desk.completer.complete(request(CODE), desk.settings)
+    await desk.complete(request(CODE))
     assert desk.generations == 1
     return desk
 
@@ -181,8 +175,8 @@ async def test_what_follows_an_accepted_suggestion_is_there_when_it_is_asked_for
     await desk.rest()
     assert desk.generations == 2
     spent = len(desk.evaluated)
-    await desk.completer.complete(after, desk.settings)
-    assert desk.completer.last.source == "cache"
+    await desk.complete(after)
+    assert desk.explanation.source == "cache"
     assert (desk.generations, len(desk.evaluated)) == (2, spent)
 
 
@@ -190,20 +184,20 @@ async def test_a_request_joins_what_was_begun_for_it(make_desk):
     desk = await offering_desk(make_desk)
     desk.gate.clear()
     desk.completer.edited(URI, 2, accepted().document.text)
-    asked = asyncio.create_task(desk.completer.complete(accepted(version=2), desk.settings))
+    asked = asyncio.create_task(desk.complete(accepted(version=2)))
     await asyncio.sleep(0)
     desk.gate.set()
     await asked
-    assert desk.completer.last.source == "joined"
+    assert desk.explanation.source == "joined"
     assert desk.generations == 2
 
 
 async def test_a_request_that_joins_learns_that_there_is_nothing_to_offer(make_desk):
     desk = await make_desk(lambda prompt: "" if SAID in prompt else SAID)
-    await desk.completer.complete(request(CODE), desk.settings)
+    await desk.complete(request(CODE))
     desk.gate.clear()
     desk.completer.edited(URI, 2, accepted().document.text)
-    asked = asyncio.create_task(desk.completer.complete(accepted(version=2), desk.settings))
+    asked = asyncio.create_task(desk.complete(accepted(version=2)))
     await asyncio.sleep(0)
     desk.gate.set()
     assert await asked is None
@@ -214,12 +208,12 @@ async def test_typing_something_else_ends_it(make_desk):
     desk = await offering_desk(make_desk)
     desk.gate.clear()
     desk.completer.edited(URI, 2, accepted().document.text)
-    flight = desk.completer._flights[URI]
     other = request(CODE.replace("█", "x = █"), version=3)
     desk.completer.edited(URI, 3, other.document.text)
-    asked = asyncio.create_task(desk.completer.complete(other, desk.settings))
+    asked = asyncio.create_task(desk.complete(other))
     await asyncio.sleep(0)
-    assert not flight.running
+    _, cancel = desk.worker.asked[1]
+    assert cancel.cancelled
     desk.gate.set()
     assert await asked is not None
 
@@ -236,7 +230,7 @@ async def test_an_acceptance_told_late_does_not_disturb(make_desk):
 @pytest.mark.parametrize("completion", [{"prefetch": False}, {"automatic": False}])
 async def test_prefetch_can_be_turned_off(make_desk, completion):
     desk = await make_desk(completion=completion)
-    await desk.completer.complete(evolve(request(CODE), trigger=Trigger.INVOKED), desk.settings)
+    await desk.complete(evolve(request(CODE), trigger=Trigger.INVOKED))
     desk.completer.edited(URI, 2, request(CODE.replace("█", "return 1█")).document.text)
     await desk.rest()
     assert desk.generations == 1

@@ -9,7 +9,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fim_lsp.completion.open_documents import OpenDocuments, WorkspaceLocation, places_after
+from fim_lsp.completion.open_documents import OpenDocuments, WorkspaceLocation, move_edits
 from fim_lsp.settings import CompletionSettings
 from fim_lsp.types import DocumentSnapshot
 
@@ -30,7 +30,7 @@ def _among(*documents: DocumentSnapshot, folders: tuple[str, ...] = ()) -> OpenD
 
 
 def _paths(neighbours: OpenDocuments, completion: CompletionSettings = _ON) -> list[str]:
-    return [one.path for one in neighbours.of(_HERE, completion)]
+    return [one.path for one in neighbours.others(_HERE, completion)]
 
 
 def test_the_document_used_last_comes_first_and_the_present_one_not_at_all():
@@ -84,21 +84,21 @@ def test_nor_what_the_editor_says_is_ignored_even_once_it_is_closed():
 def test_without_folders_a_file_has_its_name_alone():
     neighbours = _among(_document("src/a.py"), _document("untitled:Untitled-1"))
     assert _paths(neighbours) == ["a.py"]
-    assert neighbours.place(_HERE) == WorkspaceLocation("here.py")
+    assert neighbours.locate(_HERE) == WorkspaceLocation("here.py")
 
 
 def test_a_document_is_named_in_the_innermost_folder():
     neighbours = _among(folders=("/project", "/project/part"))
-    assert neighbours.place(_document("part/src/a.py")) == WorkspaceLocation("src/a.py", "part")
-    assert neighbours.place(_HERE) == WorkspaceLocation("here.py", "project")
-    assert neighbours.place(_document("file:///elsewhere/a.py")) == WorkspaceLocation("a.py")
+    assert neighbours.locate(_document("part/src/a.py")) == WorkspaceLocation("src/a.py", "part")
+    assert neighbours.locate(_HERE) == WorkspaceLocation("here.py", "project")
+    assert neighbours.locate(_document("file:///elsewhere/a.py")) == WorkspaceLocation("a.py")
 
 
 def test_closed_documents_are_remembered_for_a_while_and_open_ones_always():
     documents = [_document(f"{n}.py") for n in range(40)]
     neighbours = _among(*documents)
     neighbours.closed(documents[39].uri)
-    (last, *_) = neighbours.of(_HERE, _ON)
+    (last, *_) = neighbours.others(_HERE, _ON)
     assert (last.path, last.is_open) == ("38.py", True)
     for document in documents[:30]:
         neighbours.closed(document.uri)
@@ -113,7 +113,7 @@ def test_a_closed_document_is_not_edited_any_more():
     neighbours.closed(_document().uri)
     neighbours.edited(_document().uri, 2, "new = 1\n")
     neighbours.edited("file:///project/never-opened.py", 2, "new = 1\n")
-    (other,) = neighbours.of(_HERE, _ON)
+    (other,) = neighbours.others(_HERE, _ON)
     assert (other.text, other.is_open) == ("y = 2\n", False)
 
 
@@ -123,7 +123,7 @@ def test_what_is_shown_is_the_text_of_now_and_where_it_was_edited():
     lines[150] = "changed = 1\n"
     neighbours.edited(_document().uri, 2, "".join(lines))
     neighbours.edited(_document().uri, 3, "top = 1\n" + "".join(lines))
-    (other,) = neighbours.of(_HERE, _ON)
+    (other,) = neighbours.others(_HERE, _ON)
     assert any("changed = 1" in chunk.text for chunk in other.chunks)
     assert other.edited == (1, 151)
 
@@ -136,10 +136,10 @@ def test_many_documents_are_cut_a_few_at_a_time():
 
 def test_a_document_is_cut_once_for_each_version():
     neighbours = _among(_document())
-    (first,), (again,) = (neighbours.of(_HERE, _ON) for _ in range(2))
+    (first,), (again,) = (neighbours.others(_HERE, _ON) for _ in range(2))
     assert first.chunks is again.chunks
     neighbours.edited(_document().uri, 2, "z = 3\n")
-    (changed,) = neighbours.of(_HERE, _ON)
+    (changed,) = neighbours.others(_HERE, _ON)
     assert changed.chunks is not first.chunks
 
 
@@ -152,7 +152,7 @@ def test_places_stay_inside_the_text_and_the_last_edit_comes_first(text: str, ed
     for start, removed, added in edits:
         start = min(start, len(text))
         after = text[:start] + added + text[start + removed :]
-        places = places_after(places, text, after)
+        places = move_edits(places, text, after)
         assert 1 <= len(places) <= 4
         assert all(0 <= place <= len(after) for place in places)
         # What is behind the place is as it was.

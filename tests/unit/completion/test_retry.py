@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from fim_lsp.code.cursor import CursorContext
+from fim_lsp.completion.repetition import is_echo
 from fim_lsp.completion.retry import Retry
-from fim_lsp.completion.stopping import is_echo, stop_rules
-from fim_lsp.settings import CompletionSettings
 from fim_lsp.types import Prompt, SamplingParams, StreamedToken, Timings
 from tests.unit.completion.conftest import Desk, request
 
 CODE = "import os\n█\nimport sys\n\nprint(os, sys)\n"
 
 
-def pieces(*said: tuple[str, float]) -> list[StreamedToken]:
-    return [StreamedToken(text, probability, 0.0) for text, probability in said]
+def tokens(*texts: tuple[str, float]) -> list[StreamedToken]:
+    return [StreamedToken(text, probability, 0.0) for text, probability in texts]
 
 
 @pytest.mark.parametrize(
-    ("said", "kept", "left"),
+    ("texts", "kept", "excluded"),
     [
         ([("import", 0.9), (" sys", 0.3), ("\n", 0.8)], "import", " sys\n"),
         ([("import", 0.2), (" sys", 0.3)], "", "import sys"),
@@ -30,18 +30,17 @@ def pieces(*said: tuple[str, float]) -> list[StreamedToken]:
     ],
     ids=["unsure", "at once", "its first line", "blank lines", "half a character", "a tie", "nothing"],
 )
-def test_the_second_answer_leaves_the_first_where_the_model_was_least_sure(said, kept, left):
-    departure = Retry.of(pieces(*said))
-    assert (departure.kept, departure.left) == (kept, left)
+def test_the_second_answer_leaves_the_first_where_the_model_was_least_sure(texts, kept, excluded):
+    retry = Retry.of(tokens(*texts))
+    assert (retry.kept, retry.excluded) == (kept, excluded)
 
 
 def test_it_goes_on_behind_what_is_kept():
-    departure = Retry("import", " sys")
+    retry = Retry("import", " sys")
     prompt = Prompt((1, 2), "import os\n", heal=True)
-    assert (departure.prompt(prompt).tail, departure.prompt(prompt).heal) == ("import os\nimport", False)
-    assert departure.sampling(SamplingParams(7)) == SamplingParams(7, excluded_prefix=" sys")
+    assert (retry.prompt(prompt).tail, retry.prompt(prompt).heal) == ("import os\nimport", False)
+    assert retry.sampling(SamplingParams(7)) == SamplingParams(7, excluded_prefix=" sys")
     assert Retry("", "x").prompt(prompt).heal
-    assert Retry().prompt(prompt) == prompt
 
 
 @pytest.mark.parametrize(
@@ -68,8 +67,7 @@ def test_it_goes_on_behind_what_is_kept():
     ],
 )
 def test_an_echo_is_what_stands_there_where_something_new_could(marked, text, echo):
-    rules = stop_rules(request(marked), CompletionSettings(), multiline=False)
-    assert is_echo(text, rules) is echo
+    assert is_echo(text, CursorContext.of(request(marked))) is echo
 
 
 def test_costs_add_up():
@@ -88,35 +86,35 @@ async def asked_twice(make_desk, first: str, *others: str) -> Desk:
 
 async def test_an_echo_is_not_offered_but_what_else_there_is_to_say(make_desk):
     desk = await asked_twice(make_desk, "import sys\nprint", "re = 1\n")
-    offered = await desk.completer.complete(request(CODE), desk.settings)
+    offered = await desk.complete(request(CODE))
     assert offered is not None
     assert offered.text == "re = 1"
     assert desk.generations == 2
-    assert (desk.completer.last.echo, desk.completer.last.said) == ("import sys\n", "re = 1\n")
+    assert (desk.explanation.echo, desk.explanation.generated) == ("import sys\n", "re = 1\n")
 
 
 async def test_the_second_try_evaluates_no_token_of_the_prompt_again(make_desk):
     alone = await asked_twice(make_desk, "re = 1\n")
-    await alone.completer.complete(request(CODE), alone.settings)
+    await alone.complete(request(CODE))
     desk = await asked_twice(make_desk, "import sys\nprint", "re = 1\n")
-    await desk.completer.complete(request(CODE), desk.settings)
-    once, twice = alone.completer.last.timings, desk.completer.last.timings
+    await desk.complete(request(CODE))
+    once, twice = alone.explanation.timings, desk.explanation.timings
     assert twice.evaluated_tokens <= once.evaluated_tokens + 1
     assert twice.generated_tokens == len("import sys\n") + len("re = 1\n")
 
 
 async def test_where_the_model_knows_nothing_else_nothing_is_offered(make_desk):
     desk = await asked_twice(make_desk, "import sys\nprint")
-    assert await desk.completer.complete(request(CODE), desk.settings) is None
+    assert await desk.complete(request(CODE)) is None
     assert desk.generations == 2
-    assert desk.completer.last.ended_by == "suffix_repeat"
+    assert desk.explanation.ended_by == "suffix_repeat"
 
 
 @pytest.mark.parametrize("said", ["<|end|>", "\n<|end|>", "re = 1\n"])
 async def test_a_model_that_ends_or_says_something_new_is_asked_once(make_desk, said):
     desk = await asked_twice(make_desk, said, "print()\n")
-    await desk.completer.complete(request(CODE), desk.settings)
-    assert (desk.generations, desk.completer.last.echo) == (1, "")
+    await desk.complete(request(CODE))
+    assert (desk.generations, desk.explanation.echo) == (1, "")
 
 
 async def test_there_is_no_second_try_once_the_user_typed_on(make_desk):

@@ -34,7 +34,7 @@ def snapshot(uri: str, text: str, language: str = "python") -> DocumentSnapshot:
 async def desk(request, make_desk):
     model, layout = MODELS[request.param]
     desk = await make_desk(pause_s=0, model=model, prompt={**PROMPT, **layout})
-    desk.completer._neighbours._folders = lambda: [PurePath("/project")]
+    desk.folders.append(PurePath("/project"))
     desk.completer.opened(snapshot(OTHER, CART), desk.settings)
     desk.completer.opened(snapshot(URI, HERE.replace("█", "")), desk.settings)
     await desk.rest()
@@ -42,13 +42,13 @@ async def desk(request, make_desk):
 
 
 def shown(desk) -> list[str]:
-    return [part.text for part in desk.completer.last.parts if part.kind == "snippet"]
+    return [part.text for part in desk.explanation.parts if part.kind == "snippet"]
 
 
 async def test_snippets_come_while_nobody_waits_and_cost_the_user_nothing(desk):
     await desk.cost(typed("", 1))
     assert shown(desk) == []
-    assert desk.completer.last.context == "nothing of other files chosen yet"
+    assert desk.explanation.snippets == "none of other files chosen yet"
     spent = len(desk.evaluated)
     await desk.rest()
     assert len(desk.evaluated) - spent > 100
@@ -56,7 +56,7 @@ async def test_snippets_come_while_nobody_waits_and_cost_the_user_nothing(desk):
     (snippet,) = shown(desk)
     assert "shop/cart.py" in snippet
     assert "def total_price" in snippet
-    assert desk.completer.last.context == "shop/cart.py (definition)"
+    assert desk.explanation.snippets == "shop/cart.py (definition)"
 
 
 async def test_typing_on_costs_a_token_a_key_and_an_accept_none(desk):
@@ -69,7 +69,7 @@ async def test_typing_on_costs_a_token_a_key_and_an_accept_none(desk):
         assert shown(desk)
         await desk.rest()
     assert max(costs) <= 2
-    completion = await desk.completer.complete(typed(text, 99), desk.settings)
+    completion = await desk.complete(typed(text, 99))
     assert completion is not None
     await desk.rest()
     # One token at the least is evaluated for its logits.
@@ -95,12 +95,12 @@ async def test_an_interrupted_choice_is_not_adopted(desk):
     desk.gate.clear()
     while desk.worker.idle:
         await asyncio.sleep(0.001)
-    asked = asyncio.create_task(desk.completer.complete(typed("x", 2), desk.settings))
+    asked = asyncio.create_task(desk.complete(typed("x", 2)))
     await asyncio.sleep(0)
     desk.gate.set()
     await asked
     assert shown(desk) == []
-    assert desk.completer.last.timings.evaluated_tokens <= 2
+    assert desk.explanation.timings.evaluated_tokens <= 2
 
 
 async def test_switching_to_the_other_document_and_back_costs_a_token(desk):
@@ -133,8 +133,8 @@ async def test_a_model_that_does_not_read_other_files_is_shown_none_of_the_last_
     assert shown(desk)
     info = evolve(desk.engine.info, metadata={"fim_lsp.repository_context": "false"})
     desk.completer.model_changed(evolve(desk.engine, info=info), desk.settings)
-    prompt = desk.completer._prompts.current(typed("xy", 3), desk.settings)
-    assert prompt.snippets == ()
+    await desk.cost(typed("xy", 3))
+    assert shown(desk) == []
 
 
 async def test_closing_a_document_leaves_it_of_use(desk):
@@ -177,7 +177,7 @@ async def test_what_is_turned_off_is_gone_with_the_next_prompt(desk, completion)
 )
 async def test_what_must_not_be_shown_is_not(make_desk, uri, text):
     desk = await make_desk(pause_s=0, model=MODELS["suffix first"][0], prompt=PROMPT)
-    desk.completer._neighbours._folders = lambda: [PurePath("/project")]
+    desk.folders.append(PurePath("/project"))
     desk.completer.opened(snapshot(uri, text), desk.settings)
     for count in (0, 1):
         await desk.cost(typed("x" * count, count + 1))
@@ -207,7 +207,7 @@ async def test_snippets_can_be_off_and_it_is_said_why(make_desk, wire, reason):
     for count in (0, 1):
         await desk.cost(typed("x" * count, count + 1))
         await desk.rest()
-        assert (shown(desk), desk.completer.last.context) == ([], reason)
+        assert (shown(desk), desk.explanation.snippets) == ([], reason)
 
 
 async def test_a_large_file_leaves_snippets_their_share(desk):
@@ -216,7 +216,7 @@ async def test_a_large_file_leaves_snippets_their_share(desk):
     await desk.rest()
     await desk.cost(typed("x", 2, large))
     assert shown(desk)
-    assert sum(part.tokens for part in desk.completer.last.parts) <= 2000
+    assert sum(part.tokens for part in desk.explanation.parts) <= 2000
 
 
 async def test_in_the_plain_layout_snippets_add_nothing_to_a_keystroke(make_desk):
@@ -243,8 +243,8 @@ async def test_going_far_down_keeps_the_snippets_evaluated(desk):
     await desk.cost(typed("x", 2, long))
     assert shown(desk)
     await desk.cost(typed("x", 3, there))
-    timings = desk.completer.last.timings
+    timings = desk.explanation.timings
     assert shown(desk)
     assert timings.reused_tokens > sum(
-        part.tokens for part in desk.completer.last.parts if part.kind == "snippet"
+        part.tokens for part in desk.explanation.parts if part.kind == "snippet"
     )

@@ -4,18 +4,18 @@ local M = {}
 
 -- The fields that users look for first, in this order; the others follow in alphabetical order.
 local FIRST = {
-  'offered',
+  'shown',
   'droppedBecause',
   'source',
   'model',
   'template',
-  'context',
+  'snippets',
   'confidence',
   'delayMs',
   'timings',
   'adapters',
   'echo',
-  'said',
+  'generated',
   'endedBy',
   'steps',
 }

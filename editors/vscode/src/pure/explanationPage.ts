@@ -5,8 +5,7 @@ export interface Explanation {
   /** Counted from 0. */
   readonly line: number;
   readonly source: "cache" | "joined" | "generated";
-  /** Missing from an older server's answer. */
-  readonly model?: string;
+  readonly model: string;
   readonly template: string;
   readonly adapters: readonly { readonly path: string; readonly scale: number }[];
   readonly multiline: boolean;
@@ -18,14 +17,14 @@ export interface Explanation {
     >
   >;
   readonly parts: readonly { readonly kind: string; readonly text: string; readonly tokens: number }[];
-  /** The parts of other files in the prompt and why they are there, or why there are none. Optional: later field. */
-  readonly context?: string;
-  /** What the model said first, if that stood around the cursor already; missing from an older server's answer. */
-  readonly echo?: string;
-  readonly said: string;
+  /** The snippets of other files in the prompt and why they are there, or why there are none. */
+  readonly snippets: string;
+  /** The first text, if it only repeated what stands around the cursor and the model was asked again. */
+  readonly echo: string;
+  readonly generated: string;
   readonly endedBy: string;
   readonly steps: readonly { readonly name: string; readonly before: string; readonly after: string }[];
-  readonly offered: string | null;
+  readonly shown: string | null;
   readonly droppedBecause: string;
   readonly confidence: number;
 }
@@ -40,27 +39,27 @@ const SOURCES = {
 export function explanationPage(last: Explanation): string {
   if (!last.uri) return "# Why this suggestion\n\nNothing was suggested yet.\n";
   const outcome =
-    last.offered === null
-      ? `Nothing was offered: ${last.droppedBecause}.`
-      : `Offered:\n\n${fenced(last.offered)}`;
+    last.shown === null
+      ? `Nothing was shown: ${last.droppedBecause}.`
+      : `Shown:\n\n${fenced(last.shown)}`;
   return [
     "# Why this suggestion",
     `${decodeURIComponent(last.uri)}, line ${last.line + 1}`,
     outcome,
     `It came from ${origin(last)}.`,
     `It was ${SOURCES[last.source]}. The model was ${Math.round(last.confidence * 100)}% sure of its tokens.`,
-    "## What the model said",
+    "## What the model generated",
     ...(last.echo
-      ? [`At first, and it was asked again, as that stands there already:\n\n${fenced(last.echo)}`]
+      ? [`First this, which stands around the cursor already, so it was asked again:\n\n${fenced(last.echo)}`]
       : []),
-    `${fenced(last.said)}\n\nIt ended because of: ${last.endedBy || "nothing"}.`,
+    `${fenced(last.generated)}\n\nIt ended because of: ${last.endedBy || "nothing"}.`,
     "## What the filters changed",
     last.steps.length > 0 ? last.steps.map(step).join("\n\n") : "Nothing.",
     "## What it cost",
     costs(last),
     "## What the model saw",
     `Template: ${last.template || "none"}.`,
-    ...(last.context ? [`Other files: ${last.context}.`] : []),
+    ...(last.snippets ? [`Other files: ${last.snippets}.`] : []),
     ...last.parts.map(({ kind, text, tokens }) => `### ${kind}, ${tokens} tokens\n\n${fenced(text)}`),
     "",
   ].join("\n\n");
@@ -72,7 +71,7 @@ function origin({ model, adapters }: Explanation): string {
     const file = path.replace(/^.*[\\/]/, "");
     return scale === 1 ? file : `${file} at scale ${scale}`;
   });
-  return [model ?? "the model", ...(named.length > 0 ? ["with", named.join(", ")] : [])].join(" ");
+  return [model, ...(named.length > 0 ? ["with", named.join(", ")] : [])].join(" ");
 }
 
 function step({ name, before, after }: Explanation["steps"][number]): string {

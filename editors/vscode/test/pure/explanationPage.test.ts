@@ -23,26 +23,28 @@ const last: Explanation = {
     generatedTokens: 7,
   },
   parts: [{ kind: "prefix", text: "def f():", tokens: 4 }],
-  said: "return `x` ```",
+  snippets: "",
+  echo: "",
+  generated: "return `x` ```",
   endedBy: "block",
-  steps: [{ name: "trim", before: "a ", after: "a" }],
-  offered: "return",
+  steps: [{ name: "trim_end", before: "a ", after: "a" }],
+  shown: "return",
   droppedBecause: "",
   confidence: 0.876,
 };
 
-test("the page tells place, model, offer, costs, filters and prompt", () => {
+test("the page tells place, model, suggestion, costs, filters and prompt", () => {
   const page = explanationPage(last);
-  for (const said of [
+  for (const text of [
     "/a b.py, line 7",
     "came from SmolLM2 135M with mine.gguf, team.gguf at scale 0.5.",
     "already running",
     "88%",
     "| prompt tokens reused | 99 |",
-    "**trim** made",
+    "**trim_end** made",
     "prefix, 4 tokens",
   ]) {
-    assert.ok(page.includes(said), said);
+    assert.ok(page.includes(text), text);
   }
 });
 
@@ -51,19 +53,19 @@ test("code with fences in it stays inside its own", () => {
 });
 
 test("what was dropped says why", () => {
-  const page = explanationPage({ ...last, offered: null, droppedBecause: "suffix_lines", steps: [] });
-  assert.match(page, /Nothing was offered: suffix_lines\./);
+  const page = explanationPage({ ...last, shown: null, droppedBecause: "drop_lines_below", steps: [] });
+  assert.match(page, /Nothing was shown: drop_lines_below\./);
   assert.match(page, /changed\n\nNothing\./);
 });
 
-test("what the model only said again is told, and that it was asked once more", () => {
+test("the page tells an echo, and that the model was asked again", () => {
   const page = explanationPage({ ...last, echo: "import sys" });
-  assert.match(page, /asked again, as that stands there already:\n\n```\nimport sys\n```/);
+  assert.match(page, /so it was asked again:\n\n```\nimport sys\n```/);
   assert.ok(!explanationPage(last).includes("asked again"));
 });
 
-test("what was shown of other files is told, where the server says so", () => {
-  const page = explanationPage({ ...last, context: "shop/cart.py (definition)" });
+test("the page tells the snippets of other files, if there are any", () => {
+  const page = explanationPage({ ...last, snippets: "shop/cart.py (definition)" });
   assert.ok(page.includes("Other files: shop/cart.py (definition)."));
   assert.ok(!explanationPage(last).includes("Other files"));
 });
