@@ -1,11 +1,11 @@
 #!/bin/bash
-# Install Emacs 28 with eglot from Debian, then let it complete with the real server and model.
+# Install Emacs 28 with eglot from Debian, then run its tests with the real server and model.
 #
 # FIM_LSP_PYTHON names the Python that has fim-lsp.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export FIM_LSP_PYTHON=${FIM_LSP_PYTHON:-$PWD/.venv/bin/python}
-# The user's own choice of a model must not decide what is tested.
+# The tests must not use the model that the user chose.
 export FIM_LSP_CONFIG=$PWD/build/editors/emacs/settings.json
 
 if ! emacs --batch --eval "(require 'eglot)" 2>/dev/null; then

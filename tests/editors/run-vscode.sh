@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The VS Code extension in real VS Code (code-server in Chromium): install what is missing, build, test.
-# Arguments go to pytest; `install` alone installs and builds. Needs Node 20 with npm, the .venv of `make test`,
-# and root unless Chromium is there.
+# Test the VS Code extension in real VS Code (code-server in Chromium): install what is missing, build, test.
+# Arguments are passed to pytest; `install` only installs and builds. This needs Node 20 with npm, the .venv of
+# `make test`, and root unless Chromium is installed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tools=$PWD/build/editors/vscode
@@ -25,13 +25,13 @@ if [ ! -e "$tools/.ready-code-server" ]; then
     touch "$tools/.ready-code-server"
 fi
 
-# Beside the virtual environment, not in it: only these tests need a browser's driver.
+# Outside the virtual environment: only these tests need a browser driver.
 if [ ! -e "$tools/.ready-playwright" ]; then
     "$python" -m pip install --quiet --target "$tools/python" playwright==1.61.0
     touch "$tools/.ready-playwright"
 fi
 
-# What the extension's own pip finds instead of a package index. pip's cache has llama.cpp compiled by now.
+# The folder of wheels that the extension's pip uses instead of a package index. llama.cpp's is in pip's cache.
 if [ ! "$tools/.ready-wheels" -nt constraints.txt ]; then
     "$python" -m pip wheel --quiet --constraint constraints.txt --wheel-dir "$tools/wheels" .
     touch "$tools/.ready-wheels"
@@ -48,4 +48,4 @@ rm -f "$tools"/wheels/fim_lsp-*.whl
 [ "${1:-}" = install ] && exit
 .venv/bin/fim-lsp model path smollm2-135m >/dev/null 2>&1 || .venv/bin/fim-lsp model pull smollm2-135m
 
-PYTHONPATH=$tools/python FIM_LSP_CODE_SERVER=$tools "$python" -m pytest tests/editors/vscode "$@"
+PYTHONPATH=$PWD:$tools/python FIM_LSP_CODE_SERVER=$tools "$python" -m pytest tests/editors/vscode "$@"

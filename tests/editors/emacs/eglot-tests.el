@@ -1,7 +1,7 @@
 ;;; eglot-tests.el --- fim-lsp in an editor without inline completion  -*- lexical-binding: t; -*-
 
-;; Real Emacs with eglot against the real server and model: do the entries of the completion menu look
-;; right, and do they insert what they say?  Run by tests/editors/run-emacs.sh, which sets FIM_LSP_PYTHON.
+;; Real Emacs with eglot, the real server and a real model: the entries of the completion menu show what they
+;; insert.  Run by tests/editors/run-emacs.sh, which sets FIM_LSP_PYTHON.
 
 ;;; Code:
 
@@ -9,10 +9,10 @@
 (require 'eglot)
 (require 'cl-lib)
 
-(defconst fim-lsp-tests--patience 120 "Seconds to wait for the model, and for a suggestion.")
+(defconst fim-lsp-tests--patience 120 "Seconds to wait for the model or a suggestion.")
 
 (defconst fim-lsp-tests--sum "def add(a, b):\n    return a + b\n\n\ndef subtract(a, b):\n    ret█"
-  "Code with █ where point is to be.")
+  "Code with █ at point.")
 
 (setq eglot-server-programs
       `((python-mode . (,(getenv "FIM_LSP_PYTHON") "-m" "fim_lsp" "--stdio"
@@ -23,7 +23,7 @@
       python-indent-guess-indent-offset nil)
 
 (defmacro fim-lsp-tests--with (marked &rest body)
-  "Edit a file of MARKED code, point at █, managed by a server that is ready; then run BODY."
+  "Edit a file of MARKED code with point at █ and a server that is ready, and run BODY."
   (declare (indent 1))
   `(let* ((folder (make-temp-file "fim-lsp-" t))
           (file (expand-file-name "sample.py" folder)))
@@ -46,7 +46,7 @@
          (delete-directory folder t)))))
 
 (defun fim-lsp-tests--await-model ()
-  "Wait until the model is loaded.  A load that another one overtook answers before that."
+  "Wait until the model is loaded.  A load that a newer one replaced answers before that."
   (let ((tries 0))
     (while (not (equal "ready" (plist-get (jsonrpc-request
                                            (eglot-current-server) :workspace/executeCommand
@@ -55,7 +55,7 @@
       (should (< (cl-incf tries) 5)))))
 
 (defun fim-lsp-tests--entries ()
-  "What the completion menu would hold at point: plists of what is shown, and the item behind it."
+  "Return the entries of the completion menu at point as plists: what is shown, and the LSP item."
   (eglot--signal-textDocument/didChange)
   (pcase-let* ((`(,start ,end ,table . ,extra) (eglot-completion-at-point))
                (typed (buffer-substring-no-properties start end)))
@@ -71,14 +71,14 @@
             (all-completions typed table))))
 
 (defun fim-lsp-tests--inserted (entry)
-  "The text that ENTRY's own edit puts into the buffer."
+  "Return the text that ENTRY's edit inserts."
   (plist-get (plist-get (plist-get entry :item) :textEdit) :newText))
 
 (ert-deftest fim-lsp-offers-completion-to-a-client-without-inline-completion ()
   (fim-lsp-tests--with fim-lsp-tests--sum
     (should (eglot--server-capable :completionProvider))))
 
-(ert-deftest fim-lsp-entry-says-what-it-is ()
+(ert-deftest fim-lsp-entry-has-a-label-a-note-and-a-documentation ()
   (fim-lsp-tests--with fim-lsp-tests--sum
     (let* ((entries (fim-lsp-tests--entries))
            (entry (car entries)))
@@ -92,7 +92,7 @@
       (should (equal (fim-lsp-tests--inserted entry)
                      (plist-get (plist-get entry :item) :documentation))))))
 
-(ert-deftest fim-lsp-entry-inserts-what-it-says ()
+(ert-deftest fim-lsp-entry-inserts-its-text ()
   (fim-lsp-tests--with fim-lsp-tests--sum
     (let* ((entry (car (fim-lsp-tests--entries)))
            (word-start (- (point) (length "ret")))
@@ -102,7 +102,7 @@
       (should (equal wanted (buffer-substring-no-properties (point-min) (point-max))))
       (should (= (point) (point-max))))))
 
-(ert-deftest fim-lsp-entry-of-several-lines-shows-its-first-and-inserts-all ()
+(ert-deftest fim-lsp-entry-shows-its-first-line-and-inserts-all ()
   (fim-lsp-tests--with "def add(a, b):\n    return a + b\n\n\ndef subtract█"
     (let* ((entry (car (fim-lsp-tests--entries)))
            (text (fim-lsp-tests--inserted entry)))
@@ -111,7 +111,7 @@
       (funcall (plist-get entry :accept))
       (should (string-suffix-p text (buffer-string))))))
 
-(ert-deftest fim-lsp-columns-are-right-behind-emoji-and-cjk ()
+(ert-deftest fim-lsp-columns-are-right-after-emoji-and-cjk ()
   (fim-lsp-tests--with "greet(\"Zoë 👋🏽\")\ngreet(\"東京 🎌\")\ngreet(\"Zoë 👋🏽\"); greet(\"東京 🎌\"); gre█"
     (let* ((entry (car (fim-lsp-tests--entries)))
            (before (buffer-substring-no-properties (point-min) (- (point) (length "gre")))))
@@ -119,7 +119,7 @@
       (funcall (plist-get entry :accept))
       (should (equal (concat before (fim-lsp-tests--inserted entry)) (buffer-string))))))
 
-(ert-deftest fim-lsp-closers-behind-point-are-not-doubled ()
+(ert-deftest fim-lsp-closers-after-point-are-not-doubled ()
   (fim-lsp-tests--with (concat "names = [\"Ada\", \"Bob\"]\n\n\ndef greet(name):\n"
                                "    print(\"Hello, \" + name)\n\n\nfor name in names:\n    greet(na█)\n")
     (let ((entry (car (fim-lsp-tests--entries))))
