@@ -58,14 +58,14 @@ def open_engine(
 
 def _adapter_gate(name: str, path: Path, header: GgufHeader) -> CheckAdapter:
     """Checks adapters against one model, whose digest is found once, when an adapter first asks for it."""
+    from fim_lsp.files import sha256_of
     from fim_lsp.models.adapter_header import check_adapter
-    from fim_lsp.models.disk import sha256_of
     from fim_lsp.models.store import ModelStore
     from fim_lsp.paths import models_folder
 
     @cache
     def digest() -> str:
         known = ModelStore(models_folder()).verify(name, deep=False).expected
-        return known or sha256_of(path, lambda _: None)
+        return known or sha256_of(path)
 
     return lambda adapter: check_adapter(adapter, path, header, digest)

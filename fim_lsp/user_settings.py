@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from fim_lsp.files import write_text_atomically
 from fim_lsp.settings import SettingsError, merge
 
 
@@ -41,6 +42,4 @@ def choose_model(path: Path, name: str) -> None:
     """
     layer = merge(read_user_settings(path), {"model": {"name": name}})
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(layer, indent=2) + "\n", encoding="utf-8")
-    draft.replace(path)
+    write_text_atomically(path, json.dumps(layer, indent=2) + "\n", shared=True)

@@ -13,7 +13,6 @@ its markers on ids that its training left unused.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import json
 from collections.abc import Mapping
 from functools import lru_cache
@@ -24,6 +23,7 @@ from typing import Any
 from attrs import field, frozen
 
 from fim_lsp.errors import FimLspError
+from fim_lsp.files import sha256_of
 from fim_lsp.prompt.markers import marker_id
 from fim_lsp.prompt.templates import choose_template, find_template
 from fim_lsp.types import FimTemplate, ModelInfo, Tokenizer
@@ -310,11 +310,7 @@ def _end_of_middle(template: FimTemplate, tokenizer: Tokenizer) -> int:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
+        return sha256_of(path)
     except OSError as error:
         raise BaseError(f"{path} can't be read: {error.strerror or error}.") from error
-    return digest.hexdigest()

@@ -16,7 +16,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from fim_lsp.errors import FimLspError
-from fim_lsp.models.disk import sha256_of
+from fim_lsp.files import sha256_of, write_text_atomically
 
 FORMAT = 1
 _MISSING = "nothing"
@@ -66,7 +66,7 @@ class RunRecord:
 
     def done(self, name: str, seconds: float, result: Mapping[str, Any], proofs: Sequence[Path]) -> RunRecord:
         """With a stage that is over."""
-        files = {str(file.relative_to(self.path.parent)): sha256_of(file, lambda _: None) for file in proofs}
+        files = {str(file.relative_to(self.path.parent)): sha256_of(file) for file in proofs}
         entry = {"seconds": round(seconds, 1), "files": files, "result": dict(result)}
         return _written(evolve(self, stages={**self.stages, name: entry}))
 
@@ -160,10 +160,8 @@ def _written(record: RunRecord) -> RunRecord:
         "plan": record.plan,
         "stages": record.stages,
     }
-    partial = record.path.with_name(record.path.name + ".part")
     try:
-        partial.write_text(json.dumps(values, indent=2, default=str) + "\n", encoding="utf-8")
-        partial.replace(record.path)
+        write_text_atomically(record.path, json.dumps(values, indent=2, default=str) + "\n")
     except OSError as error:
         raise _unwritable(record.path, error) from error
     return record
@@ -177,7 +175,7 @@ def _unwritable(path: Path, error: OSError) -> StageError:
 
 def _digest(file: Path) -> str | None:
     try:
-        return sha256_of(file, lambda _: None)
+        return sha256_of(file)
     except OSError:
         return None
 

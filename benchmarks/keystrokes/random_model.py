@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
+from fim_lsp.files import atomic_write
+
 _VOCABULARY = 151_936
 _MARKERS = {
     "<jupyter_start>": ("pre", "<|fim_prefix|>"),
@@ -62,8 +64,13 @@ def write_random_model(shape: Shape, base: Path, folder: Path, vocabulary: int =
     if path.is_file():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    writer = gguf.GGUFWriter(unfinished, "qwen2")
+    with atomic_write(path) as partial:
+        _write(partial, shape, base, vocabulary)
+    return path
+
+
+def _write(path: Path, shape: Shape, base: Path, vocabulary: int) -> None:
+    writer = gguf.GGUFWriter(path, "qwen2")
     _describe(writer, shape, vocabulary)
     _copy_tokenizer(writer, gguf.GGUFReader(base), vocabulary)
     tensors = list(_tensors(shape, vocabulary))
@@ -81,7 +88,6 @@ def write_random_model(shape: Shape, base: Path, folder: Path, vocabulary: int =
     for name, rows, columns in tensors:
         writer.write_tensor_data(_vector(name, rows) if columns is None else _matrix(rng, rows, columns))
     writer.close()
-    return unfinished.rename(path)
 
 
 def _describe(writer: gguf.GGUFWriter, shape: Shape, vocabulary: int) -> None:

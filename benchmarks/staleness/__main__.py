@@ -15,7 +15,7 @@ from benchmarks.staleness.filling import PromptLimits, fill, settings
 from benchmarks.staleness.report import figures, markdown, write_report
 from fim_lsp.engine_factory import open_engine
 from fim_lsp.errors import FimLspError
-from fim_lsp.models.disk import sha256_of
+from fim_lsp.files import sha256_of
 from fim_lsp.models.store import ModelStore
 from fim_lsp.paths import models_folder
 from training.bases import open_base
@@ -57,7 +57,7 @@ def _run(chosen: argparse.Namespace) -> str:
         answers = fill(
             lambda: open_engine(model, lambda _: True),
             chosen.model,
-            sha256_of(path, lambda _: None),
+            sha256_of(path),
             flat,
             journal,
             budget,

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from attrs import field, frozen
 
+from fim_lsp.files import atomic_write
 from fim_lsp.types import AppliedAdapter
 
 _MAGIC = b"FIMPARK\x01"
@@ -61,16 +62,9 @@ def write_state(path: Path, state: KvState, payload: Payload) -> None:
     Raises:
         OSError: no room, no permission; nothing is left then.
     """
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    binary = getattr(os, "O_BINARY", 0)  # Windows would otherwise write \r\n for \n
-    try:
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | binary, 0o600), "wb") as file:
-            file.write(state.header(payload))
-            file.write(payload)
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with atomic_write(path, mode=0o600, shared=True) as partial, partial.open("wb") as file:
+        file.write(state.header(payload))
+        file.write(payload)
 
 
 def read_state(path: Path) -> KvState:

@@ -23,6 +23,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
+from fim_lsp.files import atomic_write
 from fim_lsp.models import ModelError
 
 Floats = NDArray[np.float32]
@@ -139,11 +140,10 @@ def write_delta(adapter: Adapter, output: Path) -> None:
             "end_bias": adapter.fim.end_bias,
         },
     }
-    partial = output.with_name(output.name + ".part")
     with disk_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, str(partial), metadata={"fim_lsp": json.dumps(about, sort_keys=True)})
-        partial.replace(output)
+        with atomic_write(output) as partial:
+            save_file(tensors, str(partial), metadata={"fim_lsp": json.dumps(about, sort_keys=True)})
 
 
 def _read_folder(folder: Path) -> Adapter:

@@ -1,29 +1,16 @@
-"""What both sources do to the store's disk: digests, room, and errors said in the user's words."""
+"""The store's disk: its free room, and its errors as a problem and a remedy."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fim_lsp.files import lack_of_room
 from fim_lsp.models import ModelError
-from fim_lsp.models.progress import OnProgress, Progress
 
-_CHUNK = 1 << 20
-
-
-def sha256_of(path: Path, on_progress: OnProgress) -> str:
-    """The sha256 of a file, in hex."""
-    digest, done, total = hashlib.sha256(), 0, path.stat().st_size
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            done += len(chunk)
-            on_progress(Progress("check", done, total))
-    return digest.hexdigest()
+_FREE_SOME_ROOM = "Free some room, or point FIM_LSP_MODELS at another disk."
 
 
 def check_room(folder: Path, needed: int) -> None:
@@ -32,30 +19,23 @@ def check_room(folder: Path, needed: int) -> None:
     Raises:
         ModelError: less than ``needed`` bytes are free.
     """
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise ModelError(
-            f"The disk of {folder} has {_mb(free)} MB free, and {_mb(needed)} MB are needed.",
-            "Free some room, or point FIM_LSP_MODELS at another disk.",
-        )
+    problem = lack_of_room(folder, needed)
+    if problem is not None:
+        raise ModelError(problem, _FREE_SOME_ROOM)
 
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the file system says about ``path`` into a :class:`ModelError`."""
+    """Turn errors of the file system that concern ``path`` into a :class:`ModelError`."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ModelError(
                 f"The disk is full: {path} could not be written.",
-                "Free some room, or point FIM_LSP_MODELS at another disk.",
+                _FREE_SOME_ROOM,
             ) from error
         raise ModelError(
             f"{path} could not be written: {error.strerror or error}.",
             "Check the folder's permissions, or point FIM_LSP_MODELS elsewhere.",
         ) from error
-
-
-def _mb(size: int) -> str:
-    return f"{size / 1e6:,.0f}"

@@ -16,10 +16,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from attrs import evolve, frozen
 
+from fim_lsp.files import atomic_write, sha256_of
 from fim_lsp.gguf_keys import ANCHORED_MIDDLES, BASE_SHA256, END_BIAS, FIM_ORDER, REPOSITORY_CONTEXT
 from fim_lsp.models import ModelError
 from fim_lsp.models.adapter_file import Adapter, Floats, LinearUpdate, read_adapter
-from fim_lsp.models.disk import check_room, disk_errors, sha256_of
+from fim_lsp.models.disk import check_room, disk_errors
 from fim_lsp.models.gguf_header import check_model
 
 FileType = Literal["f32", "f16", "q8_0", "q4_0"]
@@ -99,13 +100,8 @@ def merge(
     with disk_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         check_room(output.parent, _about_size(base, file_type))
-    partial = output.with_name(output.name + ".part")
-    try:
-        with disk_errors(output):
-            _write(base, adapter, partial, file_type, name, on_tensor)
-            partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
+    with disk_errors(output), atomic_write(output) as partial:
+        _write(base, adapter, partial, file_type, name, on_tensor)
 
 
 def check_base(base: Path, adapter: Adapter) -> None:
@@ -114,7 +110,7 @@ def check_base(base: Path, adapter: Adapter) -> None:
     Raises:
         ModelError: the hashes differ.
     """
-    found = sha256_of(base, lambda _: None)
+    found = sha256_of(base)
     if found != adapter.base_sha256:
         raise ModelError(
             f"The adapter was made for {adapter.base_name} (sha256 {adapter.base_sha256[:12]}…), "

@@ -20,3 +20,8 @@ class Progress:
 
 OnProgress = Callable[[Progress], None]
 """Called some times a second from the thread that pulls."""
+
+
+def checking(on_progress: OnProgress) -> Callable[[int, int], None]:
+    """Report a digest that is being computed, for :func:`fim_lsp.files.sha256_of`."""
+    return lambda done, total: on_progress(Progress("check", done, total))

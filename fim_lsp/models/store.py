@@ -17,11 +17,12 @@ from pathlib import Path
 import attrs
 from attrs import frozen
 
+from fim_lsp.files import sha256_of, write_text_atomically
 from fim_lsp.models import ModelError, ModelMissingError, ModelUnknownError
 from fim_lsp.models.catalog import CATALOG, CatalogModel, DeltaSource, HubSource, WheelSource
-from fim_lsp.models.disk import disk_errors, sha256_of
+from fim_lsp.models.disk import disk_errors
 from fim_lsp.models.gguf_header import GgufHeader, check_model
-from fim_lsp.models.progress import OnProgress, Progress
+from fim_lsp.models.progress import OnProgress, Progress, checking
 
 __all__ = [
     "InstalledModel",
@@ -164,7 +165,7 @@ class ModelStore:
         except ModelError as error:
             raise ModelError(error.problem, again if model else error.remedy) from error
         expected = (model.sha256 if model else None) or _recorded_sha256(path)
-        if deep and expected is not None and sha256_of(path, on_progress) != expected:
+        if deep and expected is not None and sha256_of(path, checking(on_progress)) != expected:
             raise ModelError(f"{path} is not the file that was published: its sha256 differs.", again)
         return VerifiedModel(path, header, expected)
 
@@ -198,7 +199,7 @@ class ModelStore:
         """Fetch the base and apply what training changed."""
         from fim_lsp.models.merge import merge_files
 
-        if not source.path.is_file() or sha256_of(source.path, on_progress) != source.sha256:
+        if not source.path.is_file() or sha256_of(source.path, checking(on_progress)) != source.sha256:
             raise ModelError(
                 f"{source.path} is not the file that belongs to the model {model.name}.",
                 "Install fim-lsp again.",
@@ -210,7 +211,7 @@ class ModelStore:
             on_progress(Progress("join", model.size_bytes * done // total, model.size_bytes))
 
         merge_files(base, source.path, partial, "q8_0", name=model.title, on_tensor=on_tensor)
-        digest = sha256_of(partial, on_progress)
+        digest = sha256_of(partial, checking(on_progress))
         return self._accept(model, partial, digest, None, f"{source.base}+{source.delta}@{source.sha256}")
 
     def _pull_hub(self, model: CatalogModel, source: HubSource, on_progress: OnProgress) -> Path:
@@ -229,7 +230,7 @@ class ModelStore:
         partial = self.root / f".{model.file_name}.{file.digest[:16]}.partial"
         with WeakFileLock(self.root / f".{model.file_name}.lock"):
             fetch_from_hub(source, file, partial, on_progress)
-            digest = sha256_of(partial, on_progress)
+            digest = sha256_of(partial, checking(on_progress))
             expected = model.sha256 or file.sha256
             origin = f"hf:{source.repo_id}@{file.commit}/{source.filename}"
             return self._accept(model, partial, digest, expected, origin)
@@ -253,7 +254,8 @@ class ModelStore:
         with disk_errors(path):
             record = Origin(origin, digest, partial.stat().st_size, now)
             os.replace(partial, path)
-            _record_path(path).write_text(json.dumps(attrs.asdict(record), indent=2) + "\n", encoding="utf-8")
+            text = json.dumps(attrs.asdict(record), indent=2) + "\n"
+            write_text_atomically(_record_path(path), text, shared=True)
         return path
 
 

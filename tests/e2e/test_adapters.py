@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from lsprotocol import types
 
-from fim_lsp.models.disk import sha256_of
+from fim_lsp.files import sha256_of
 from tests.conftest import MODEL
 from tests.e2e.conftest import Editor, start
 from tests.lora_file import write_lora
@@ -34,7 +34,7 @@ def _loads(editor: Editor) -> int:
 
 
 async def test_an_adapter_takes_effect_with_the_next_request_and_goes_as_it_came(model_path, tmp_path):
-    lora = write_lora(tmp_path / "style.gguf", model_path, base_sha256=sha256_of(model_path, lambda _: None))
+    lora = write_lora(tmp_path / "style.gguf", model_path, base_sha256=sha256_of(model_path))
     async with start("--model", MODEL) as editor:
         await editor.ready()
         editor.open(CODE)

@@ -15,7 +15,6 @@ whole.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
+from fim_lsp.files import sha256_of, write_text_atomically
 from training.data import DataError
 from training.data.rows import TrainingRow
 from training.data.spans import EndKind, HoleKind, StartKind
@@ -157,9 +157,7 @@ def write_dataset(
             "sha256": _digests(folder, tuple(parts)),
         }
         text = json.dumps(whole, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-        partial = folder / (_MANIFEST + ".part")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(folder / _MANIFEST)
+        write_text_atomically(folder / _MANIFEST, text)
     except OSError as error:
         raise DataError(
             f"The data set can't be written to {folder}: {error.strerror or error}.",
@@ -243,11 +241,5 @@ def _open_part(folder: Path, languages: tuple[str, ...], sources: tuple[str, ...
 
 
 def _digests(folder: Path, parts: tuple[str, ...]) -> dict[str, str]:
-    digests = {}
-    for name in (f"{part}/{array}.npy" for part in parts for array in _ARRAYS):
-        digest = hashlib.sha256()
-        with (folder / name).open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-        digests[name] = digest.hexdigest()
-    return digests
+    names = (f"{part}/{array}.npy" for part in parts for array in _ARRAYS)
+    return {name: sha256_of(folder / name) for name in names}

@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from fim_lsp.code.languages import is_code
+from fim_lsp.files import write_text_atomically
 from training.config import read_toml
 from training.data import DataError
 from training.data.licences import METADATA, is_licence_file
@@ -99,11 +100,8 @@ def _recorded(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
 
 def _record(folder: Path, packages: dict[tuple[str, str], dict[str, Any]]) -> None:
     ordered = [packages[key] for key in sorted(packages)]
-    partial = folder / "packages.json.part"
-    partial.write_text(
-        json.dumps({"packages": ordered}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
-    partial.replace(folder / "packages.json")
+    text = json.dumps({"packages": ordered}, indent=1, ensure_ascii=False) + "\n"
+    write_text_atomically(folder / "packages.json", text)
 
 
 def _fetch(origin: str, name: str, folder: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from fim_lsp.files import sha256_of
 from training.bases import Base
 from training.config import Recipe
 from training.data.corpus import Corpus
@@ -92,7 +93,7 @@ def _joint_digest(files: Sequence[SourceFile]) -> str:
 
 
 def _file_digest(file: Path) -> str:
-    return sha256(file.read_bytes()).hexdigest()
+    return sha256_of(file)
 
 
 def _versions() -> dict[str, str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from fim_lsp.files import sha256_of
 from training.config import SpanMix
 from training.evaluate import EvaluationError
 from training.evaluate.infilling import EvaluationHole
@@ -129,7 +130,7 @@ def _held_out(roots: tuple[Path, ...], dataset: Path, evaluation: tuple[Path, ..
     manifest = _manifest(dataset)
     recipe = structure(manifest["recipe"])
     excluded = {entry["sha256"] for entry in manifest["evaluation"]}
-    avoided = tuple(file for file in evaluation if sha256(file.read_bytes()).hexdigest() in excluded)
+    avoided = tuple(file for file in evaluation if sha256_of(file) in excluded)
     own = all(source["licence"] == "own" for source in manifest["sources"])
     corpus = build_corpus(open_sources(roots, own=own), recipe.data, avoided)
     used = _digests((*corpus.train, *corpus.held_out))

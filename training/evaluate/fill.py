@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 OnDone = Callable[[], None]
 """Called after each hole."""
-_ANSWER_CODE = ("completion", "engine", "prompt", "settings.py", "types.py")
+_ANSWER_CODE = ("code", "completion", "engine", "prompt", "gguf_keys.py", "settings.py", "types.py")
 _JUDGING_CODE = ("nll.py", "fill.py", "overrun.py")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attrs import asdict
 
+from fim_lsp.files import write_text_atomically
 from training.evaluate import EvaluationError
 from training.evaluate.infilling import EvaluationHole, ProgramTest
 
@@ -18,10 +19,8 @@ def write_holes(path: Path, holes: Sequence[EvaluationHole]) -> None:
     Raises:
         EvaluationError: it can't be written.
     """
-    partial = path.with_name(path.name + ".part")
     try:
-        partial.write_text("".join(json.dumps(asdict(hole)) + "\n" for hole in holes), encoding="utf-8")
-        partial.replace(path)
+        write_text_atomically(path, "".join(json.dumps(asdict(hole)) + "\n" for hole in holes))
     except OSError as error:
         raise EvaluationError(
             f"Holes can't be kept in {path}: {error.strerror or error}.",

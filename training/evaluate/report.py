@@ -14,6 +14,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from fim_lsp.files import write_text_atomically
 from training.evaluate import EvaluationError
 from training.evaluate.scores import METRICS, PLAIN, ArmResults, arm_figures, paired_figures
 
@@ -64,9 +65,7 @@ def write_report(folder: Path, report: Mapping[str, Any]) -> tuple[Path, ...]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
-            partial = folder / f".{name}.part"
-            partial.write_text(content, encoding="utf-8")
-            partial.replace(folder / name)
+            write_text_atomically(folder / name, content)
     except OSError as error:
         raise EvaluationError(
             f"The report can't be written to {folder}: {error.strerror or error}.",

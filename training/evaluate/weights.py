@@ -30,15 +30,12 @@ class StoredModels:
 
     def digest(self, arm: Arm) -> str:
         """The sha256 of the file; of a folder, of its weight files."""
-        from fim_lsp.models.disk import sha256_of
-
-        def one(path: Path) -> str:
-            return sha256_of(path, lambda _: None)
+        from fim_lsp.files import sha256_of
 
         if not arm.is_folder:
-            return one(_resolved(arm))
+            return sha256_of(_resolved(arm))
         weights = sorted(Path(arm.model).expanduser().glob("*.safetensors"))
-        return sha256("".join(map(one, weights)).encode()).hexdigest()
+        return sha256("".join(map(sha256_of, weights)).encode()).hexdigest()
 
     def open(self, arm: Arm) -> Engine:
         """Check and load the file."""

@@ -28,8 +28,8 @@ import attrs
 from attrs import field, frozen
 
 from fim_lsp.errors import FimLspError
+from fim_lsp.files import sha256_of
 from fim_lsp.models.adapter_file import Adapter, read_adapter, write_delta
-from fim_lsp.models.disk import sha256_of
 from fim_lsp.models.merge import FILE_TYPES, FileType, merge
 from training.export.llama_cpp import QUANTISERS, Logits, logits, quantise
 from training.export.lora_gguf import refusal, write_lora_gguf
@@ -248,9 +248,7 @@ def _bound(adapter: Adapter, options: ExportOptions) -> Adapter:
         raise ExportError(
             f"The adapter was not trained on {options.trained_on}.", "Name the folder that it was trained on."
         )
-    return attrs.evolve(
-        adapter, base_sha256=sha256_of(options.base, lambda _: None), base_name=options.base.name
-    )
+    return attrs.evolve(adapter, base_sha256=sha256_of(options.base), base_name=options.base.name)
 
 
 def _refuse_failures(parities: Sequence[Parity]) -> None:
@@ -272,17 +270,13 @@ def _publish(
     record: dict[str, Any] = {
         "base": {"name": adapter.base_name, "sha256": adapter.base_sha256},
         "files": {
-            path.name: {"format": file_type, "bytes": path.stat().st_size, "sha256": sha256_of(path, _ignore)}
+            path.name: {"format": file_type, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
             for file_type, path in published.items()
         },
         "parity": [attrs.asdict(parity) for parity in parities],
     }
     (options.output / _MANIFEST).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return published
-
-
-def _ignore(_: object) -> None:
-    """For whoever doesn't want to know how far hashing is."""
 
 
 def _file_type(name: str) -> FileType:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fim_lsp.errors import FimLspError
+from fim_lsp.files import atomic_write
 
 Logits = NDArray[np.float32]
 
@@ -69,12 +70,11 @@ def quantise(source: Path, target: Path, file_type: str) -> None:
     _be_silent()
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{QUANTISERS[file_type]}")
-    partial = target.with_name(target.name + ".part")
-    status = llama_cpp.llama_model_quantize(str(source).encode(), str(partial).encode(), ctypes.byref(params))
-    if status != 0:
-        partial.unlink(missing_ok=True)
-        raise LlamaCppError(f"llama.cpp could not quantise {source} to {file_type} (status {status}).")
-    partial.replace(target)
+    with atomic_write(target) as partial:
+        paths = str(source).encode(), str(partial).encode()
+        status = llama_cpp.llama_model_quantize(*paths, ctypes.byref(params))
+        if status != 0:
+            raise LlamaCppError(f"llama.cpp could not quantise {source} to {file_type} (status {status}).")
 
 
 @contextmanager

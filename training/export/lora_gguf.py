@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fim_lsp.files import atomic_write
 from fim_lsp.gguf_keys import BASE_SHA256
 from fim_lsp.models import ModelError
 from fim_lsp.models.adapter_file import Adapter, Floats
@@ -62,9 +63,9 @@ def write_lora_gguf(base: Path, adapter: Adapter, output: Path) -> None:
     layers = _count(header.hyperparameter("block_count"), 0)
     available = frozenset(tensor.name for tensor in header.tensors)
     names = gguf_names(header.architecture, layers, tuple(adapter.updates), available)
-    partial = output.with_name(output.name + ".part")
     with disk_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
+    with disk_errors(output), atomic_write(output) as partial:
         writer = gguf.GGUFWriter(partial, header.architecture)
         writer.add_type(gguf.GGUFType.ADAPTER)
         writer.add_name(f"{adapter.base_name} LoRA")
@@ -82,7 +83,6 @@ def write_lora_gguf(base: Path, adapter: Adapter, output: Path) -> None:
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        partial.replace(output)
 
 
 def _half(values: Floats | None) -> Any:

@@ -16,6 +16,7 @@ import attrs
 from attrs import frozen
 
 from fim_lsp.errors import FimLspError
+from fim_lsp.files import lack_of_room
 from training.config import Recipe
 from training.pipeline.plan import MOST_HOLES, Plan
 from training.pipeline.verdict import BASE, TUNED
@@ -159,13 +160,9 @@ def judge_model(options: RunOptions, plan: Plan, console: Console) -> Done:
 def check_room(options: RunOptions) -> None:
     """Refuse to begin what the disk can't hold."""
     needed = _ROOM * options.base.stat().st_size
-    free = shutil.disk_usage(options.output).free
-    if free < needed:
-        raise RunError(
-            f"The disk of {options.output} has {free / 1e6:,.0f} MB free, and a run on this base needs "
-            f"{needed / 1e6:,.0f} MB.",
-            "Free some room, or name another --output.",
-        )
+    problem = lack_of_room(options.output, needed, "a run on this base")
+    if problem is not None:
+        raise RunError(problem, "Free some room, or name another --output.")
 
 
 def _answered(options: RunOptions) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fim_lsp.errors import FimLspError
+from fim_lsp.files import write_text_atomically
 from training.config import Recipe
 
 if TYPE_CHECKING:
@@ -68,10 +69,8 @@ def write_best(path: Path, recipe: Recipe, best: FrozenTrial, study: Study) -> N
         f"# Trial {best.number + 1} of {len(study.get_trials())} of python -m training sweep: "
         f"held-out NLL {best.value:.4f}.\n\n{tomli_w.dumps(_without_none(recipe.as_dict()))}"
     )
-    partial = path.with_name(path.name + ".part")
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        write_text_atomically(path, text)
     except OSError as error:
         raise SweepError(
             f"{path} can't be written: {error.strerror or error}.", "Free some room and run it again."

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from attrs import frozen
 
 from fim_lsp.errors import FimLspError
+from fim_lsp.files import sha256_of
 from training.bases import resolve_base
 
 Precision = Literal["fp32", "bf16"]
@@ -57,7 +58,7 @@ def prepare_weights(
         path = _download(named, on_step)
     if path.is_dir():
         return BaseWeights(path, path.name, _folder_sha256(path))
-    sha256 = _sha256(path)
+    sha256 = sha256_of(path)
     folder = (cache or _default_cache()) / sha256[:16]
     if not (folder / "config.json").is_file():
         on_step(f"converting {path.name}, once")
@@ -251,21 +252,13 @@ def _quiet() -> Any:
     return quiet()
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def _folder_sha256(folder: Path) -> str:
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise BaseModelError(f"{folder} holds no safetensors.", "Give a GGUF or a folder with safetensors.")
     digest = hashlib.sha256()
     for file in files:
-        digest.update(f"{file.name} {_sha256(file)}\n".encode())
+        digest.update(f"{file.name} {sha256_of(file)}\n".encode())
     return digest.hexdigest()
 
 

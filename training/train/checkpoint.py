@@ -14,7 +14,6 @@ and the random numbers take no room: both follow from seed and step.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import logging
 import os
@@ -27,6 +26,7 @@ from typing import Any
 from attrs import frozen
 
 from fim_lsp.errors import FimLspError
+from fim_lsp.files import sha256_of
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def save_checkpoint(
     with replaced_folder(target) as partial:
         save_file(dict(tensors), partial / _STATE)
         (partial / _PROGRESS).write_text(json.dumps(dict(progress), indent=2) + "\n", encoding="utf-8")
-        digests = {name: file_sha256(partial / name) for name in (_STATE, _PROGRESS)}
+        digests = {name: sha256_of(partial / name) for name in (_STATE, _PROGRESS)}
         (partial / _MANIFEST).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
     for old in _newest_first(folder)[keep:]:
         shutil.rmtree(old, ignore_errors=True)
@@ -94,7 +94,7 @@ def _read(path: Path) -> Checkpoint | None:
 
     try:
         digests = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
-        if any(file_sha256(path / name) != digests[name] for name in (_STATE, _PROGRESS)):
+        if any(sha256_of(path / name) != digests[name] for name in (_STATE, _PROGRESS)):
             return None
         progress = json.loads((path / _PROGRESS).read_text(encoding="utf-8"))
         return Checkpoint(path, load_file(path / _STATE), progress)
@@ -141,12 +141,3 @@ def _flush(folder: Path) -> None:
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
-
-
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file, in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
+from fim_lsp.files import write_text_atomically
+
 JOURNAL = "metrics.jsonl"
 """In a run's folder."""
 _PLAIN_SECONDS = 30.0
@@ -26,9 +28,7 @@ class Journal:
         self._file: TextIO | None = None
         if path is not None:
             kept = [line for line in _lines(path) if line["step"] <= resumed_at]
-            partial = path.with_name(path.name + ".part")
-            partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-            partial.replace(path)
+            write_text_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
             self._file = path.open("a", encoding="utf-8")
 
     def write(self, values: Mapping[str, Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +13,8 @@ import numpy as np
 from attrs import field, frozen
 
 from fim_lsp.errors import FimLspError
+from fim_lsp.files import lack_of_room, sha256_of
 from training.config import Recipe
-from training.train.checkpoint import file_sha256
 from training.train.options import TrainOptions, plan_adapter
 
 if TYPE_CHECKING:
@@ -197,13 +196,9 @@ def _check_room(options: TrainOptions, parameters: Mapping[str, Any]) -> None:
     """Refuse to begin what the disk can't hold: checkpoints of adapter and AdamW's two moments."""
     adapter = sum(value.numel() * value.element_size() for value in parameters.values())
     needed = adapter * (3 * (options.keep + 1) + 2)
-    free = shutil.disk_usage(options.output).free
-    if free < needed:
-        raise TrainError(
-            f"The disk of {options.output} has {free / 1e6:,.0f} MB free, "
-            f"and checkpoints need {needed / 1e6:,.0f} MB.",
-            "Free some room, lower --rank or --keep, or choose another --output.",
-        )
+    problem = lack_of_room(options.output, needed, "checkpoints")
+    if problem is not None:
+        raise TrainError(problem, "Free some room, lower --rank or --keep, or choose another --output.")
 
 
 def _precision(options: TrainOptions, accelerator: Any) -> Precision:
@@ -241,7 +236,7 @@ def _check_base(dataset: DataSet, base: BaseWeights) -> None:
     vocabulary = base.path / "tokenizer.json"
     if base.gguf is None and not vocabulary.is_file():
         return
-    found = base.sha256 if base.gguf is not None else file_sha256(vocabulary)
+    found = base.sha256 if base.gguf is not None else sha256_of(vocabulary)
     if wanted not in (None, found):
         raise TrainError(
             f"The data set in {dataset.path} was made for another base than {base.name}.",

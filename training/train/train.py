@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from attrs import frozen
 
+from fim_lsp.files import write_text_atomically
 from training.config import Recipe
 from training.train.description import describe
 from training.train.metrics import JOURNAL, Journal, plot_losses
@@ -272,9 +273,7 @@ def _start_trackers(prepared: PreparedRun) -> None:
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(values, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_text_atomically(path, json.dumps(values, indent=2, sort_keys=True, default=str) + "\n")
 
 
 def _clock(seconds: float) -> str:

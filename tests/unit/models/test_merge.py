@@ -13,9 +13,9 @@ import pytest
 from attrs import evolve
 from safetensors.numpy import save_file
 
+from fim_lsp.files import sha256_of
 from fim_lsp.models import ModelError
 from fim_lsp.models.adapter_file import Adapter, LinearUpdate, read_adapter, write_delta
-from fim_lsp.models.disk import sha256_of
 from fim_lsp.models.gguf_header import check_model
 from fim_lsp.models.merge import merge, merge_files, merged_weight, permute_rows
 from tests.unit.models.tiny_adapter import FORMAT, RANK, SHAPES, TOKENS, noise, tiny_adapter, write_base
@@ -105,7 +105,7 @@ def test_how_much_too_late_a_base_ends_stays_unless_it_was_measured_anew(
     base: Path, adapter: Adapter, tmp_path: Path
 ) -> None:
     merge(base, adapter, tmp_path / "first.gguf")
-    onto_first = evolve(adapter, base_sha256=sha256_of(tmp_path / "first.gguf", lambda _: None))
+    onto_first = evolve(adapter, base_sha256=sha256_of(tmp_path / "first.gguf"))
     for nats, written in ((None, 1.75), (0.0, 0.0)):
         again = evolve(onto_first, fim=evolve(FORMAT, end_bias=nats))
         merge(tmp_path / "first.gguf", again, tmp_path / "second.gguf")

@@ -9,10 +9,10 @@ from pathlib import Path
 import attrs
 import pytest
 
+from fim_lsp.files import sha256_of
 from fim_lsp.models import ModelError, catalog, wheel_source
 from fim_lsp.models.adapter_file import write_delta
 from fim_lsp.models.catalog import CATALOG, CatalogModel, DeltaSource, WheelSource
-from fim_lsp.models.disk import sha256_of
 from fim_lsp.models.store import ModelStore, Progress
 from fim_lsp.paths import models_folder
 from tests.unit.models.tiny_adapter import tiny_adapter, write_base
@@ -283,4 +283,4 @@ class TestJoin:
 
 
 def digest_of(path: Path) -> str:
-    return sha256_of(path, lambda _: None)
+    return sha256_of(path)

@@ -1,0 +1,90 @@
+"""Digests, writes that appear whole or not at all, and the disk's free room."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_CHUNK = 1 << 20
+
+
+def sha256_of(path: Path, on_read: Callable[[int, int], None] | None = None) -> str:
+    """Return the sha256 of a file, in hex.
+
+    Args:
+        path: the file.
+        on_read: called with the bytes read so far and the file's size, some times a second.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    digest, done, total = hashlib.sha256(), 0, path.stat().st_size
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            done += len(chunk)
+            if on_read is not None:
+                on_read(done, total)
+    return digest.hexdigest()
+
+
+@contextmanager
+def atomic_write(path: Path, *, mode: int | None = None, shared: bool = False) -> Iterator[Path]:
+    """Replace a file by what the block writes to the path that it gets; readers never see half of it.
+
+    That path is ``<name>.partial`` beside the file. If the block fails, it is deleted and the file stays as
+    it was.
+
+    Args:
+        path: the file. Its folder must exist.
+        mode: permissions of the file, such as 0o600. None keeps those of the file that is replaced; a new one
+            gets the usual ones.
+        shared: True if several processes may write the file at once. Each then writes to a path of its own.
+
+    Raises:
+        OSError: no room or no permission.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial" if shared else f"{path.name}.partial")
+    if mode is None:
+        with suppress(FileNotFoundError):
+            mode = stat.S_IMODE(path.stat().st_mode)
+    try:
+        partial.unlink(missing_ok=True)
+        if mode is not None:
+            # Before anything is written, so that nobody else reads what is to be private.
+            os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+            partial.chmod(mode)
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text_atomically(path: Path, text: str, *, mode: int | None = None, shared: bool = False) -> None:
+    """Write UTF-8 text with :func:`atomic_write`."""
+    with atomic_write(path, mode=mode, shared=shared) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def lack_of_room(folder: Path, needed: int, purpose: str = "") -> str | None:
+    """Return what to tell the user if a disk has less room than is needed, else None.
+
+    Args:
+        folder: a folder on the disk.
+        needed: bytes.
+        purpose: what they are needed for.
+    """
+    free = shutil.disk_usage(folder).free
+    if free >= needed:
+        return None
+    what = f" for {purpose}" if purpose else ""
+    return f"The disk of {folder} has {_mb(free)} MB free, and {_mb(needed)} MB are needed{what}."
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.0f}"
