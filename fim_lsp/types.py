@@ -1,7 +1,7 @@
-"""The values that travel the pipeline: frozen, free of LSP types, free of native handles.
+"""The values of the pipeline: frozen, free of LSP types, free of native handles.
 
 A keystroke is a :class:`CompletionRequest`; the builder makes a :class:`Prompt` of it; the engine answers
-with a :class:`Generation`; what the editor sees is a :class:`Completion`.
+with a :class:`Generation`; the editor shows a :class:`Completion`.
 """
 
 from __future__ import annotations
@@ -19,20 +19,23 @@ _LINE_BREAK = re.compile(r"[\r\n]")
 
 
 class Trigger(enum.Enum):
-    """Who asked: the user by a key, or the editor because something was typed."""
+    """The cause of a request: the user pressed a key for it, or typed something."""
 
     INVOKED = "invoked"
     AUTOMATIC = "automatic"
 
 
 def path_of(uri: str) -> PurePath:
-    """The path part of a URI."""
+    """Return the path part of a URI.
+
+    Example: for ``file:///a%20b.py`` it is ``/a b.py``.
+    """
     return PurePath(unquote(urlsplit(uri).path))
 
 
 @frozen
 class DocumentSnapshot:
-    """A document as it stood at one moment. Nothing below the LSP handlers sees a live document."""
+    """A document as it was at one moment. Nothing below the LSP handlers sees a live document."""
 
     uri: str
     language_id: str
@@ -59,7 +62,7 @@ class CompletionRequest:
 
     @property
     def prefix(self) -> str:
-        """Everything before the cursor, and what the popup would insert."""
+        """Everything before the cursor, and the text that the popup would insert."""
         return self.document.text[: self.offset] + self.selected_text
 
     @property
@@ -69,7 +72,7 @@ class CompletionRequest:
 
     @property
     def line_prefix(self) -> str:
-        """The cursor's line up to the cursor, and what the popup would insert."""
+        """The cursor's line up to the cursor, and the text that the popup would insert."""
         text = self.document.text
         start = max(text.rfind("\n", 0, self.offset), text.rfind("\r", 0, self.offset)) + 1
         return text[start : self.offset] + self.selected_text
@@ -83,17 +86,17 @@ class CompletionRequest:
 
 @frozen
 class Snippet:
-    """A piece of another file that may help, with the path it came from."""
+    """A few lines of another file that may help, with the path of that file."""
 
     path: str
     text: str = field(repr=False)
     score: float = 0.0
     source: str = ""
-    """Where it was found: ``open``, ``recent``, ``definition`` or ``similar``."""
+    """Its origin: ``open``, ``recent``, ``definition`` or ``similar``."""
 
 
 Order = Literal["psm", "spm", "suffix_first"]
-"""How a template puts prefix P, suffix S and middle together.
+"""The order in which a template has prefix P, suffix S and middle.
 
 ``psm``: P, S, then the middle. ``spm``: S, P, middle marker. ``suffix_first``: S, middle marker, and P runs
 on into the middle without anything between them (the SPM variant of the FIM paper, arXiv 2207.14255, 3.1).
@@ -102,7 +105,7 @@ on into the middle without anything between them (the SPM variant of the FIM pap
 
 @frozen
 class FimTemplate:
-    """The markers a model family was trained with, as text. An empty string is a marker it lacks."""
+    """The markers that a model family was trained with, as text. An empty string is a marker it lacks."""
 
     name: str
     prefix: str = ""
@@ -129,33 +132,33 @@ class Tokenizer(Protocol):
 
     @property
     def bos(self) -> int | None:
-        """The id that every prompt must begin with, or None where the model wants none."""
+        """The id that every prompt must begin with; None where the model was trained without one."""
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Ids of plain text. Markers inside it stay text and never become special tokens."""
+        """Return the ids of plain text. Markers inside it stay text and never become special tokens."""
 
     def special(self, text: str) -> int | None:
-        """The id of the one special token spelled exactly ``text``, or None."""
+        """Return the id of the one special token spelled exactly ``text``, or None."""
 
     def decode(self, ids: tuple[int, ...]) -> str:
-        """The text of ``ids``, special tokens spelled out; undecodable bytes become U+FFFD."""
+        """Return the text of ``ids``, special tokens spelled out; undecodable bytes become U+FFFD."""
 
 
 @frozen
 class Speculation:
-    """What was decided about drafts when a model was loaded (speculative decoding)."""
+    """The decision about drafts (speculative decoding), made when a model was loaded."""
 
     draft_tokens: int = 0
-    """Most tokens in a draft; 0 for none."""
+    """The most tokens in a draft; 0 for none."""
     cost_ratio: float = 0.0
-    """What a decode with a full draft costs, in decodes of one token; 0 if it was not measured."""
+    """Cost of a decode with a full draft, in decodes of one token; 0 if it was not measured."""
     reason: str = ""
     """In words, for people."""
 
 
 @frozen
 class ModelInfo:
-    """What is known of a loaded model."""
+    """Facts about a loaded model."""
 
     name: str
     path: Path | None = None
@@ -164,7 +167,7 @@ class ModelInfo:
     size_bytes: int = 0
     trained_context: int = 0
     context: int = 0
-    """Tokens that the open context holds; a prompt and its answer must fit."""
+    """Tokens that the open context holds; a prompt and its generation must fit."""
     metadata: Mapping[str, str] = field(factory=dict, repr=False)
     """The GGUF's scalar metadata as text, ``tokenizer.ggml.fim_*_token_id`` among it."""
     fim_ids: Mapping[str, int] = field(factory=dict)
@@ -174,11 +177,11 @@ class ModelInfo:
     template_hint: str | None = None
     """Name of the template that the catalog gives for this model."""
     notice: str | None = None
-    """Something the user should be told once, for example that the model is not FIM-tuned."""
+    """A remark to show to the user once, for example that the model is not FIM-tuned."""
     speculation: Speculation = Speculation()
 
     def same_model(self, other: ModelInfo) -> bool:
-        """Whether both are one file opened alike; what was measured when it was loaded may differ."""
+        """Tell whether both are one file opened alike; what was measured at load may differ."""
         return evolve(self, speculation=other.speculation) == other
 
 
@@ -191,24 +194,24 @@ def _not_zero(_: object, __: object, scale: float) -> None:
 class AppliedAdapter:
     """A LoRA file as it was at one moment, and how strongly it is applied.
 
-    Equal values compute the same: whatever was computed under other adapters (KV cache, suggestions) is of
-    no use.
+    Equal values compute the same. Nothing that was computed under other adapters (KV cache, suggestions) is
+    used.
     """
 
     path: Path
     scale: float = field(default=1.0, validator=_not_zero)
     version: int = 0
-    """Differs whenever the file was written; 0 where there is none."""
+    """Differs whenever the file was written; 0 where there is no file."""
 
     @property
     def file(self) -> tuple[Path, int]:
-        """Which weights: those of one file in one version."""
+        """The weights: one file in one version."""
         return self.path, self.version
 
 
 @frozen
 class PromptPart:
-    """One piece of a prompt and what it costs, for ``fimLsp.explain``."""
+    """One part of a prompt and its tokens, for ``fimLsp.explain``."""
 
     kind: str
     text: str = field(repr=False)
@@ -217,7 +220,7 @@ class PromptPart:
 
 @frozen
 class Prompt:
-    """A head of tokens that should stay and a tail of text that grows at the cursor.
+    """A head of tokens that stays from key to key, and a tail of text that grows at the cursor.
 
     The engine reuses as much of the head as it has evaluated and continues the tail by text, so that a
     keystroke that only lengthens the tail costs about one token, whatever the layout.
@@ -228,25 +231,25 @@ class Prompt:
     stop_ids: frozenset[int] = field(factory=frozenset, repr=False)
     """Tokens that end the generation besides the model's own end tokens."""
     heal: bool = False
-    """Whether the tail's last token may be replaced by a longer one that begins alike (token healing)."""
+    """True if the tail's last token may be replaced by a longer one that begins alike (token healing)."""
     parts: tuple[PromptPart, ...] = field(default=(), repr=False)
     template: str = ""
     snippets: tuple[Snippet, ...] = field(default=(), repr=False)
-    """The pieces of other files in the head, the best last."""
+    """The snippets in the head, the best last."""
     snippet_reason: str = ""
     """Why these snippets, or why none, in a line for ``fimLsp.explain``."""
     adapters: tuple[AppliedAdapter, ...] = ()
-    """Applied to the model while it evaluates the prompt and answers."""
+    """Applied to the model while it evaluates the prompt and generates."""
     draft: str = field(default="", repr=False)
-    """Text that the answer may go along somewhere, with some of what stood before it. Only a guess: it costs
-    nothing to decode_stream of and never changes the answer."""
+    """Text that the generation may follow somewhere, with some of the text before it. Only a guess: it costs
+    next to nothing and never changes the generation."""
     location: str = ""
-    """Where in which document: prompts of one place follow each other in one sequence of the KV cache."""
+    """Document and anchor: prompts of one location follow each other in one sequence of the KV cache."""
 
 
 @frozen
 class SamplingParams:
-    """How tokens are drawn. A temperature of 0 is greedy and needs no other value."""
+    """The way tokens are drawn. A temperature of 0 is greedy and needs no other value."""
 
     max_tokens: int = 64
     temperature: float = 0.0
@@ -254,18 +257,18 @@ class SamplingParams:
     top_p: float = 0.95
     seed: int = 0
     end_bias: float = 0.0
-    """Nats by which an end token is lifted where greedy sampling would begin another line; never negative."""
+    """Nats added to the end token where greedy sampling would begin another line; never negative."""
     excluded_prefix: str = field(default="", repr=False)
-    """Text that the answer must not begin like: the likeliest token that spells none of it comes first."""
+    """Text that the generation must not begin with: the likeliest token that spells none of it is drawn."""
 
 
 class FinishReason(enum.Enum):
-    """Why a generation ended."""
+    """The reason why a generation ended."""
 
     END = "end"
     """The model produced an end token or a FIM marker."""
     STOPPED = "stopped"
-    """A stop rule of ours had heard enough."""
+    """A stop rule of ours ended it."""
     LENGTH = "length"
     """The token limit or the end of the context window was reached."""
     CANCELLED = "cancelled"
@@ -274,18 +277,18 @@ class FinishReason(enum.Enum):
 
 @frozen
 class StreamedToken:
-    """Text that arrived with one token: never half a character, possibly empty while bytes are missing."""
+    """The text of one token: never half a character, possibly empty while bytes are missing."""
 
     text: str
     probability: float
     """The model's probability for this token, 0 to 1."""
     elapsed_ms: float
-    """Since the prompt was evaluated: a long prefill must not eat the time for the answer."""
+    """Milliseconds since the prompt was evaluated: a long prefill must not use up the time to generate."""
 
 
 @frozen
 class Timings:
-    """Costs of one generation. Tokens are counted where llama.cpp evaluated them, not where we asked."""
+    """Costs of one generation. Tokens are counted when llama.cpp has evaluated them."""
 
     queued_ms: float = 0.0
     prefill_ms: float = 0.0
@@ -298,16 +301,16 @@ class Timings:
     generated_tokens: int = 0
     """Tokens sampled; all but the last of them were also evaluated."""
     decodes: int = 0
-    """Batches evaluated after the prompt. One has a token of each candidate, or a token and its draft."""
+    """Batches evaluated after the prompt. One holds a token of each candidate, or a token and its draft."""
     drafted_tokens: int = 0
-    """Tokens that were guessed and evaluated along with others."""
+    """Draft tokens that were evaluated along with others."""
     accepted_tokens: int = 0
-    """Of those, the ones that the model said itself: each saved a decode."""
+    """Of those, the ones that the model sampled itself: each saved a decode."""
     threads: int = 0
     """CPU threads in use at the end; 0 where it is not known."""
 
     def then(self, later: Timings) -> Timings:
-        """What both cost, one after the other: the prompt is found in the cache the second time."""
+        """Add the costs of a second generation, for which the prompt was in the KV cache."""
         return Timings(
             queued_ms=self.queued_ms + later.queued_ms,
             prefill_ms=self.prefill_ms + later.prefill_ms,
@@ -324,7 +327,7 @@ class Timings:
 
 @frozen
 class Generation:
-    """What came out of the model for one prompt."""
+    """The output of the model for one prompt."""
 
     text: str
     finish_reason: FinishReason
@@ -334,12 +337,12 @@ class Generation:
 
 @frozen
 class Completion:
-    """What the editor is offered at the cursor."""
+    """The text that the editor shows at the cursor."""
 
     text: str
     replace_suffix_chars: int = 0
-    """How many characters after the cursor (on its line) the text itself repeats and so replaces."""
+    """Characters after the cursor, on its line, that the text repeats and so replaces."""
     confidence: float = 1.0
     """Mean probability of the tokens, 0 to 1."""
     alternatives: tuple[Completion, ...] = ()
-    """What else may be shown there, likeliest first; none of them has others itself."""
+    """Other completions to choose from, likeliest first; none of them has alternatives itself."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from attrs import field, frozen
 
 from fim_lsp.code.lexical import Mark, Scan
-from fim_lsp.code.lines import Window, indent_width
+from fim_lsp.code.lines import CursorWindow, indent_width
 
 OPENER_OF = {")": "(", "]": "[", "}": "{", ">": "<"}
 OPENERS = frozenset(OPENER_OF.values())
@@ -137,7 +137,7 @@ class EnclosingBrackets:
         return next((end for level, end in self.bounds if level <= indent), math.inf)
 
 
-def find_enclosing(window: Window, before: Scan, after: Scan, tab_size: int) -> EnclosingBrackets:
+def find_enclosing(window: CursorWindow, before: Scan, after: Scan, tab_size: int) -> EnclosingBrackets:
     """Find the brackets around the cursor.
 
     Where the suffix goes on beyond the window, a bracket that nothing shows to be missing its partner is
@@ -176,7 +176,7 @@ def with_layout(marks: Sequence[Mark], text: str, tab_size: int) -> tuple[Bracke
     return tuple(brackets)
 
 
-def _block_bounds(window: Window, tab_size: int) -> tuple[tuple[int, int], ...]:
+def _block_bounds(window: CursorWindow, tab_size: int) -> tuple[tuple[int, int], ...]:
     """Return the first line of the suffix at each lower indentation, and where it ends blocks that deep.
 
     A line that begins with a closer may still close them, so the block ends behind that line.

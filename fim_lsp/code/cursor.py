@@ -13,7 +13,7 @@ from attrs import frozen
 
 from fim_lsp.code.brackets import EnclosingBrackets, find_enclosing
 from fim_lsp.code.lexical import Inside, Scan, scan
-from fim_lsp.code.lines import Window, window_around
+from fim_lsp.code.lines import CursorWindow, window_around
 from fim_lsp.types import CompletionRequest
 
 WINDOW = 4096
@@ -29,9 +29,9 @@ class CursorContext:
     language_id: str
     tab_size: int
     insert_spaces: bool
-    near: Window
+    near: CursorWindow
     """The text that is scanned for strings, comments and brackets."""
-    wide: Window
+    wide: CursorWindow
     """The text that is parsed."""
 
     @classmethod
@@ -83,7 +83,7 @@ class CursorContext:
 
     @cached_property
     def lacking_openers(self) -> int:
-        """How many closers on the rest of the line close nothing: the suggestion is to open them."""
+        """The number of closers on the rest of the line that close nothing: the suggestion is to open them."""
         on_line = [closer for closer in self.brackets.closers if closer.position < len(self.line_suffix)]
         return len(on_line) - self.brackets.count_matched(self.brackets.openers, on_line)
 

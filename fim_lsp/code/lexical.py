@@ -71,7 +71,7 @@ class Lexis:
     """The delimiters of one language, and the pattern that finds them and the brackets."""
 
     openings: Mapping[str, Inside]
-    """What each opening delimiter opens."""
+    """The string or comment that each opening delimiter opens."""
     pattern: re.Pattern[str]
 
 

@@ -16,7 +16,7 @@ _CLOSERS = re.compile(r"""[\s)\]}>"'`;,:]*""")
 
 
 @frozen
-class Window:
+class CursorWindow:
     r"""The text before and after a cursor, with line breaks as ``\n`` whatever the document uses."""
 
     before: str = field(repr=False)
@@ -32,7 +32,7 @@ class Window:
         return self.after.split("\n")[1:]
 
 
-def window_around(request: CompletionRequest, before: int, after: int) -> Window:
+def window_around(request: CompletionRequest, before: int, after: int) -> CursorWindow:
     """Take at most ``before`` characters in front of the cursor and ``after`` behind it."""
     text, offset = request.document.text, request.offset
     start = max(0, offset - before)
@@ -43,7 +43,7 @@ def window_around(request: CompletionRequest, before: int, after: int) -> Window
     whole = offset + after >= len(text)
     if not whole and "\n" in tail:
         tail = tail[: tail.rfind("\n")]
-    return Window(_unix(text[start:offset] + request.selected_text), tail, whole)
+    return CursorWindow(_unix(text[start:offset] + request.selected_text), tail, whole)
 
 
 def indent_width(line: str, tab_size: int) -> int:

@@ -16,7 +16,7 @@ from tree_sitter import Language, Node, Parser
 from fim_lsp.code.cursor import WIDE_BEFORE, CursorContext
 from fim_lsp.code.languages import find_language
 from fim_lsp.code.lexical import Scope, scan
-from fim_lsp.code.lines import Window
+from fim_lsp.code.lines import CursorWindow
 
 _STRINGS = re.compile(
     "string|(raw_|interpreted_)?string_literal|template_string|char(acter)?_literal|rune_literal|"
@@ -147,7 +147,7 @@ def _encode(text: str) -> bytes:
     return text.encode(errors="replace")
 
 
-def _from_top_level(window: Window) -> Window:
+def _from_top_level(window: CursorWindow) -> CursorWindow:
     """Begin at the first line that looks like a definition at top level, if the window begins elsewhere.
 
     A window that happens to begin within a docstring would take the strings for code and the code for
@@ -157,7 +157,7 @@ def _from_top_level(window: Window) -> Window:
     if len(before) < WIDE_BEFORE // 2 or _TOP_LEVEL.match(before):
         return window
     match = _TOP_LEVEL.search(before, 0, len(before) // 2)
-    return Window(before[match.start() :], window.after, window.whole_after) if match else window
+    return CursorWindow(before[match.start() :], window.after, window.whole_after) if match else window
 
 
 # --- The scope of the cursor

@@ -1,1 +1,1 @@
-"""What to offer, and when."""
+"""Decide what to show at a cursor, and when: the pipeline from a request to an answer."""

@@ -65,7 +65,7 @@ class Suggestion:
     adapters: tuple[AppliedAdapter, ...] = ()
     """Those that it was made under; under others it is of no use."""
     explanation: Explanation = field(factory=Explanation, repr=False)
-    """How it was generated."""
+    """The explanation of its generation."""
     alternatives: tuple[Suggestion, ...] = field(default=(), repr=False)
     """Other suggestions for the same cursor, likeliest first; none of them has alternatives itself."""
 

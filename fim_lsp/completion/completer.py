@@ -107,17 +107,17 @@ class Completer:
 
     @property
     def ready(self) -> bool:
-        """Whether a model is loaded and its template known."""
+        """True once a model is loaded and its template known."""
         return self._worker.engine is not None and self._prompts is not None
 
     @property
     def generating(self) -> bool:
-        """Whether a generation is queued or running."""
+        """True while a generation is queued or running."""
         return any(not generation.outcome.done() for generation in self._generations.values())
 
     @property
     def preparing(self) -> bool:
-        """Whether prompts wait for a pause, or are being evaluated in one."""
+        """True while prompts wait for a pause, or are being evaluated in one."""
         return self._idle_prefill.busy
 
     # --- What happens in the editor and to the model

@@ -38,7 +38,7 @@ class Rhythm:
     cost_ms: float = 0.0
     last_ms: float | None = None
     wasted: bool = False
-    """Whether the last start was aborted before it was done."""
+    """True if the last start was aborted before it was done."""
 
     def keystroke(self, now_ms: float) -> Rhythm:
         """Note a keystroke at ``now_ms`` of any steady clock."""

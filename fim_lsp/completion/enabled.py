@@ -1,4 +1,4 @@
-"""Where completion is enabled: the settings' switches, and the files that hold secrets."""
+"""Decide where completion is enabled: the settings' switches, and the files that hold secrets."""
 
 from __future__ import annotations
 

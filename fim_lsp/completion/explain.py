@@ -14,7 +14,7 @@ Source = Literal["cache", "joined", "generated"]
 
 @frozen
 class Explanation:
-    """How an answer came about. Texts are the user's own code: never log this above DEBUG."""
+    """The origin of an answer, step by step. Texts are the user's own code: never log this above DEBUG."""
 
     uri: str = ""
     line: int = 0
@@ -31,7 +31,7 @@ class Explanation:
     timings: Timings = field(factory=Timings)
     """Zero evaluated and generated tokens where the cache answered."""
     speculation: str = ""
-    """Whether drafts were evaluated along, and why; how many is in the timings."""
+    """The decision about drafts, and its reason; their number is in the timings."""
     parts: tuple[PromptPart, ...] = field(default=(), repr=False)
     snippets: str = ""
     """Which snippets of other files the prompt held and why, or why none."""
@@ -58,5 +58,5 @@ class Answer:
     """The answer to one request."""
 
     completion: Completion | None
-    """What to show at the cursor; None for nothing."""
+    """The text to show at the cursor; None for nothing."""
     explanation: Explanation = field(factory=Explanation)

@@ -41,14 +41,14 @@ OnFinished = Callable[["InFlightGeneration", Generation, "Suggestion | None"], N
 
 @frozen
 class GenerationTask:
-    """What is to be generated."""
+    """The order for one generation."""
 
     request: CompletionRequest
     prompt: Prompt
     rules: StopRules
     sampling: SamplingParams
     candidates: int = 1
-    """How many suggestions are generated side by side."""
+    """Suggestions that are generated side by side."""
 
 
 @define
@@ -102,7 +102,7 @@ class InFlightGeneration:
 
     @property
     def running(self) -> bool:
-        """Whether there is still something to join."""
+        """True while a request can join."""
         return not (self.outcome.done() or self._cancel.cancelled)
 
     @property

@@ -36,7 +36,7 @@ class IdlePrefill:
 
     @property
     def busy(self) -> bool:
-        """Whether a prompt is waiting or being evaluated."""
+        """True while a prompt is waiting or being evaluated."""
         return self._task is not None and not self._task.done()
 
     def start(self, find: FindPrompts, on_evaluated: OnEvaluated) -> None:

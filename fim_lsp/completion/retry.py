@@ -17,7 +17,7 @@ from fim_lsp.types import Prompt, SamplingParams, StreamedToken
 
 @frozen
 class Retry:
-    """Where the second answer parts from the first."""
+    """The point where the second answer parts from the first."""
 
     kept: str = field(repr=False)
     """The text that both begin with."""

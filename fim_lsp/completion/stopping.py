@@ -39,14 +39,14 @@ class Stop:
     """The end of a generation."""
 
     keep: int
-    """How many characters of the text to keep."""
+    """Characters of the text to keep."""
     rule: str
     """Which rule ended it, for ``fimLsp.explain``."""
 
 
 @frozen
 class StopRules:
-    """What to watch for during one generation. Built once by :func:`make_stop_rules`."""
+    """The facts that the rules compare with during one generation. Built once by :func:`make_stop_rules`."""
 
     context: CursorContext
     multiline: bool
@@ -88,7 +88,7 @@ def _find_levels(lines: Sequence[str], tab_size: int) -> tuple[tuple[int, str], 
 
 
 @frozen
-class _Line:
+class _StreamedLine:
     start: int
     """Position of the line's beginning in the text."""
     text: str
@@ -113,12 +113,12 @@ class StopCheck:
     rules: StopRules
     text: str = ""
     """Everything that has arrived."""
-    _lines: list[_Line] = field(factory=list, init=False, repr=False)
+    _lines: list[_StreamedLine] = field(factory=list, init=False, repr=False)
     _checked: int = field(default=0, init=False)
     """Lines that are complete and ended nothing."""
     _first: int | None = field(default=None, init=False)
     """Index of the first line that isn't blank."""
-    _block: _Block | None = field(default=None, init=False)
+    _block: _TextBlock | None = field(default=None, init=False)
     """The block that the text is in, once it is certain."""
     _tail: deque[float] = field(factory=lambda: deque(maxlen=TAIL_TOKENS), init=False, repr=False)
 
@@ -154,7 +154,7 @@ class StopCheck:
         del self._lines[self._checked :]
         for part in self.text[start:].split("\n"):
             full = part if self._lines else self.rules.context.line_prefix + part
-            self._lines.append(_Line(start, part, full, start + len(part) < len(self.text)))
+            self._lines.append(_StreamedLine(start, part, full, start + len(part) < len(self.text)))
             start += len(part) + 1
 
     def _check_lines(self) -> Stop | None:
@@ -175,7 +175,7 @@ class StopCheck:
 
 
 @frozen
-class _Block:
+class _TextBlock:
     """The block that the text is in."""
 
     floor: int
@@ -192,13 +192,13 @@ class _Draft:
 
     text: str
     rules: StopRules
-    lines: Sequence[_Line]
+    lines: Sequence[_StreamedLine]
     first: int
     """Index of the first line that isn't blank."""
-    block: _Block
+    block: _TextBlock
 
 
-def _find_block(lines: Sequence[_Line], first: int, rules: StopRules) -> _Block:
+def _find_block(lines: Sequence[_StreamedLine], first: int, rules: StopRules) -> _TextBlock:
     """Find the indentation that the text's block began at, and that of its header.
 
     A text that goes on with a line already begun is in that line's block, or, if the lines after it are
@@ -208,15 +208,15 @@ def _find_block(lines: Sequence[_Line], first: int, rules: StopRules) -> _Block:
     tab_size = rules.context.tab_size
     if not rules.context.line_prefix.strip():
         if first >= len(lines):
-            return _Block(0)
-        return _Block(indent_width(lines[first].full, tab_size), certain=True)
+            return _TextBlock(0)
+        return _TextBlock(indent_width(lines[first].full, tab_size), certain=True)
     own = indent_width(lines[0].full, tab_size)
     body_line = next((line for line in lines[1:] if line.text.strip(" \t{")), None)
     body = own if body_line is None else indent_width(body_line.text, tab_size)
     certain = body_line is not None and body_line.complete
     if body > own:
-        return _Block(own + 1, own, certain)
-    return _Block(own if first == 0 else min(own, body), certain=certain)
+        return _TextBlock(own + 1, own, certain)
+    return _TextBlock(own if first == 0 else min(own, body), certain=certain)
 
 
 def _end_of_whole_lines(text: str) -> int:
@@ -250,7 +250,7 @@ def _repeats_suffix(draft: _Draft, index: int) -> int | None:
     return None
 
 
-def _closes_own(draft: _Draft, line: _Line, cut: int) -> bool:
+def _closes_own(draft: _Draft, line: _StreamedLine, cut: int) -> bool:
     """Tell whether a bracket that the text opened before ``cut`` is closed on the rest of the line."""
     marks = draft.rules.context.scan_inserted(draft.text[: line.end]).marks
     return pair(marks).across(cut) > 0
@@ -322,7 +322,7 @@ def _repeats_itself(draft: _Draft, index: int) -> int | None:
     return None
 
 
-def _last_lines(draft: _Draft, index: int, most: int) -> list[_Line]:
+def _last_lines(draft: _Draft, index: int, most: int) -> list[_StreamedLine]:
     """Return up to ``most`` filled lines that end with the one at ``index``; none if that one is blank."""
     if not draft.lines[index].complete or not draft.lines[index].text.strip():
         return []
@@ -340,7 +340,7 @@ def _has_most_lines(draft: _Draft, index: int) -> int | None:
     return line.end if full else None
 
 
-def _end_before(draft: _Draft, line: _Line) -> int:
+def _end_before(draft: _Draft, line: _StreamedLine) -> int:
     return len(draft.text[: line.start].rstrip())
 
 

@@ -46,7 +46,7 @@ FILTERS: tuple[Filter, ...] = (
 
 @frozen
 class FilterStep:
-    """What one filter changed, for ``fimLsp.explain``."""
+    """The change of one filter, for ``fimLsp.explain``."""
 
     name: str
     before: str = field(repr=False)

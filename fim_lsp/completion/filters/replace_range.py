@@ -1,4 +1,4 @@
-"""How much of the cursor's line a suggestion repeats, and so replaces: the last step, after every filter.
+"""Find the part of the cursor's line that a suggestion repeats, and so replaces: the step after all filters.
 
 An editor that closes brackets by itself leaves ``foo(|)``; a model that answers ``a, b):`` means that very
 ``)``. The replace range takes it, so that it isn't there twice.

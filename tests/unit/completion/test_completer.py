@@ -264,3 +264,33 @@ async def test_a_new_model_forgets_what_the_old_one_said(make_desk):
     desk.completer.model_changed(engine, desk.settings)
     await desk.complete(request(CODE))
     assert desk.generations == 2
+
+
+async def test_two_documents_at_once_are_explained_each_by_its_own(make_desk):
+    desk = await make_desk(lambda prompt: "return 2" if "def g" in prompt else "return 1")
+    other = request(CODE.replace("f()", "g()"), uri="file:///project/b.py")
+    desk.gate.clear()
+    asked = [
+        asyncio.create_task(desk.completer.complete(each, desk.settings)) for each in (request(CODE), other)
+    ]
+    await _started(desk)
+    desk.gate.set()
+    first, second = [answer.explanation for answer in await asyncio.gather(*asked)]
+    assert (first.uri, first.shown, second.uri, second.shown) == (
+        request(CODE).document.uri,
+        "return 1",
+        "file:///project/b.py",
+        "return 2",
+    )
+    assert "def f" in "".join(part.text for part in first.parts)
+    assert "def g" in "".join(part.text for part in second.parts)
+
+
+async def test_the_cache_answers_with_the_explanation_of_its_own_suggestion(make_desk):
+    desk = await make_desk()
+    await desk.complete(request(CODE))
+    parts = desk.explanation.parts
+    await desk.complete(request("x = 1\ny = █\n", uri="file:///project/b.py"))
+    await desk.complete(request(CODE, version=2))
+    assert (desk.explanation.source, desk.explanation.parts) == ("cache", parts)
+    assert desk.explanation.timings.evaluated_tokens == 0
