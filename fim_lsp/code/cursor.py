@@ -83,7 +83,7 @@ class CursorContext:
 
     @cached_property
     def lacking_openers(self) -> int:
-        """The number of closers on the rest of the line that close nothing: the suggestion is to open them."""
+        """The number of closers on the rest of the line that close nothing: the suggestion opens them."""
         on_line = [closer for closer in self.brackets.closers if closer.position < len(self.line_suffix)]
         return len(on_line) - self.brackets.count_matched(self.brackets.openers, on_line)
 
