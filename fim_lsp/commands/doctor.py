@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from fim_lsp import __version__
-from fim_lsp.commands import serve
+from fim_lsp.commands import processor, serve
 from fim_lsp.engine_factory import open_engine
 from fim_lsp.errors import FimLspError
 from fim_lsp.paths import STORAGE_PATHS, settings_file
@@ -71,15 +71,17 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("fim-lsp", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     yield _interpreter()
     yield from _storage()
+    library = processor.inspect_library()
+    yield describe_library(library)
+    if not library.features:
+        return
+    yield compare_processor(library, processor.read_processor())
     try:
         engine = open_engine(settings.model, lambda _: True)
     except FimLspError as error:
         yield Finding("model", error.problem, good=False, advice=error.remedy)
         return
-    from fim_lsp.engine.llama import library_features
-
     try:
-        yield Finding("llama.cpp", library_features())
         yield _threads(engine.threads.count, settings)
         info = engine.info
         size = f"{info.parameters / 1e6:.0f}M parameters, {info.size_bytes / 1e6:.0f} MB"
@@ -102,6 +104,40 @@ def _interpreter() -> Finding:
 def _storage() -> Iterator[Finding]:
     for place in STORAGE_PATHS:
         yield Finding("files", f"{place.path()}: {place.holds} ({place.variable} moves it)")
+
+
+def describe_library(library: processor.Library) -> Finding:
+    """Say which build of llama.cpp is installed, or why it can't be loaded."""
+    if library.features:
+        return Finding("llama.cpp", library.features)
+    problem = f"can't be loaded: {library.error}"
+    if library.illegal_instruction:
+        problem = "this build needs instructions that the processor lacks"
+    command = processor.install_command(anew=not library.missing)
+    return Finding("llama.cpp", problem, good=False, advice=f"Run: {command}")
+
+
+def compare_processor(library: processor.Library, found: processor.Processor | None) -> Finding:
+    """Compare the build with the processor; a slower build is not a failure."""
+    if found is None:
+        return Finding("processor", "its instructions are unknown on this system")
+    compared = processor.compare(processor.parse_library(library.features), found)
+    command = processor.install_command(anew=True)
+    if compared.lacking:
+        return Finding(
+            "processor",
+            f"lacks {', '.join(compared.lacking)}, which this build of llama.cpp needs",
+            good=False,
+            advice=f"Run: {command}",
+        )
+    if compared.unused:
+        return Finding(
+            "processor",
+            f"has {', '.join(compared.unused)}, which this build of llama.cpp does not use",
+            good=False,
+            advice=f"Optional: for more speed run, with a recent compiler: {command}",
+        )
+    return Finding("processor", f"{', '.join(compared.used)}, all used by this build of llama.cpp")
 
 
 def _threads(count: int, settings: Settings) -> Finding:
