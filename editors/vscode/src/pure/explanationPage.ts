@@ -1,11 +1,13 @@
 // The page "Why this suggestion", from the server's answer to fimLsp.explain.
 
 export interface Explanation {
+  /** Empty before the first request. */
   readonly uri: string;
   /** Counted from 0. */
   readonly line: number;
   readonly source: "cache" | "joined" | "generated";
   readonly model: string;
+  /** Empty if the prompt has only the text before the cursor. */
   readonly template: string;
   readonly adapters: readonly { readonly path: string; readonly scale: number }[];
   readonly multiline: boolean;
@@ -16,16 +18,21 @@ export interface Explanation {
       number
     >
   >;
+  /** The parts of the prompt. */
   readonly parts: readonly { readonly kind: string; readonly text: string; readonly tokens: number }[];
   /** The snippets of other files in the prompt and why they are there, or why there are none. */
   readonly snippets: string;
-  /** The first text, if it only repeated what stands around the cursor and the model was asked again. */
+  /** The first text, if it only repeated text around the cursor and the model generated again. */
   readonly echo: string;
+  /** The model's text, up to where a stop rule ended it. */
   readonly generated: string;
+  /** The stop rule. */
   readonly endedBy: string;
+  /** The filters that changed the text, in order. */
   readonly steps: readonly { readonly name: string; readonly before: string; readonly after: string }[];
   readonly shown: string | null;
   readonly droppedBecause: string;
+  /** The mean probability of the tokens, 0 to 1. */
   readonly confidence: number;
 }
 
@@ -36,31 +43,27 @@ const SOURCES = {
 };
 
 /** Write the page in Markdown. */
-export function explanationPage(last: Explanation): string {
-  if (!last.uri) return "# Why this suggestion\n\nNothing was suggested yet.\n";
-  const outcome =
-    last.shown === null
-      ? `Nothing was shown: ${last.droppedBecause}.`
-      : `Shown:\n\n${fenced(last.shown)}`;
+export function explanationPage(explanation: Explanation): string {
+  if (!explanation.uri) return "# Why this suggestion\n\nNothing was suggested yet.\n";
+  const { uri, line, source, confidence, generated, endedBy, steps, parts, shown } = explanation;
   return [
     "# Why this suggestion",
-    `${decodeURIComponent(last.uri)}, line ${last.line + 1}`,
-    outcome,
-    `It came from ${origin(last)}.`,
-    `It was ${SOURCES[last.source]}. The model was ${Math.round(last.confidence * 100)}% sure of its tokens.`,
+    `${decodeURIComponent(uri)}, line ${line + 1}`,
+    shown === null
+      ? `Nothing was suggested: ${explanation.droppedBecause}.`
+      : `Suggested:\n\n${codeBlock(shown)}`,
+    `It came from ${origin(explanation)}.`,
+    `It was ${SOURCES[source]}. Its tokens have a mean probability of ${Math.round(confidence * 100)}%.`,
     "## What the model generated",
-    ...(last.echo
-      ? [`First this, which stands around the cursor already, so it was asked again:\n\n${fenced(last.echo)}`]
-      : []),
-    `${fenced(last.generated)}\n\nIt ended because of: ${last.endedBy || "nothing"}.`,
+    ...echo(explanation),
+    `${codeBlock(generated)}\n\nIt ended because of: ${endedBy || "nothing"}.`,
     "## What the filters changed",
-    last.steps.length > 0 ? last.steps.map(step).join("\n\n") : "Nothing.",
+    steps.length > 0 ? steps.map(formatStep).join("\n\n") : "Nothing.",
     "## What it cost",
-    costs(last),
-    "## What the model saw",
-    `Template: ${last.template || "none"}.`,
-    ...(last.snippets ? [`Other files: ${last.snippets}.`] : []),
-    ...last.parts.map(({ kind, text, tokens }) => `### ${kind}, ${tokens} tokens\n\n${fenced(text)}`),
+    costs(explanation),
+    "## The prompt",
+    ...promptFacts(explanation),
+    ...parts.map(({ kind, text, tokens }) => `### ${kind}, ${tokens} tokens\n\n${codeBlock(text)}`),
     "",
   ].join("\n\n");
 }
@@ -71,11 +74,23 @@ function origin({ model, adapters }: Explanation): string {
     const file = path.replace(/^.*[\\/]/, "");
     return scale === 1 ? file : `${file} at scale ${scale}`;
   });
-  return [model, ...(named.length > 0 ? ["with", named.join(", ")] : [])].join(" ");
+  return [model || "the model", ...(named.length > 0 ? ["with", named.join(", ")] : [])].join(" ");
 }
 
-function step({ name, before, after }: Explanation["steps"][number]): string {
-  return `**${name}** made\n\n${fenced(before)}\n\ninto\n\n${fenced(after)}`;
+function echo({ echo: text }: Explanation): string[] {
+  if (!text) return [];
+  return [
+    `The first text only repeated text around the cursor, so the model generated again:\n\n${codeBlock(text)}`,
+    "The second text:",
+  ];
+}
+
+function formatStep({ name, before, after }: Explanation["steps"][number]): string {
+  return `**${name}** changed\n\n${codeBlock(before)}\n\nto\n\n${codeBlock(after)}`;
+}
+
+function promptFacts({ template, snippets }: Explanation): string[] {
+  return [`Template: ${template || "none"}.`, ...(snippets ? [`Other files: ${snippets}.`] : [])];
 }
 
 function costs({ delayMs, timings, multiline }: Explanation): string {
@@ -93,7 +108,7 @@ function costs({ delayMs, timings, multiline }: Explanation): string {
 }
 
 /** Put a text into a code block, with a fence longer than any inside the text. */
-function fenced(text: string): string {
+function codeBlock(text: string): string {
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
   const fence = "`".repeat(longest + 1);
   return `${fence}\n${text}\n${fence}`;

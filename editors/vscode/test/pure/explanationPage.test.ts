@@ -33,38 +33,38 @@ const last: Explanation = {
   confidence: 0.876,
 };
 
-test("the page tells place, model, suggestion, costs, filters and prompt", () => {
+test("the page has the location, model, suggestion, costs, filters and prompt", () => {
   const page = explanationPage(last);
-  for (const text of [
+  for (const words of [
     "/a b.py, line 7",
     "came from SmolLM2 135M with mine.gguf, team.gguf at scale 0.5.",
     "already running",
     "88%",
     "| prompt tokens reused | 99 |",
-    "**trim_end** made",
+    "**trim_end** changed",
     "prefix, 4 tokens",
   ]) {
-    assert.ok(page.includes(text), text);
+    assert.ok(page.includes(words), words);
   }
 });
 
-test("code with fences in it stays inside its own", () => {
+test("code with fences stays inside its own fence", () => {
   assert.ok(explanationPage(last).includes("````\nreturn `x` ```\n````"));
 });
 
-test("what was dropped says why", () => {
+test("a dropped suggestion has a reason", () => {
   const page = explanationPage({ ...last, shown: null, droppedBecause: "drop_lines_below", steps: [] });
-  assert.match(page, /Nothing was shown: drop_lines_below\./);
+  assert.match(page, /Nothing was suggested: drop_lines_below\./);
   assert.match(page, /changed\n\nNothing\./);
 });
 
-test("the page tells an echo, and that the model was asked again", () => {
+test("an echo is shown before the second text", () => {
   const page = explanationPage({ ...last, echo: "import sys" });
-  assert.match(page, /so it was asked again:\n\n```\nimport sys\n```/);
-  assert.ok(!explanationPage(last).includes("asked again"));
+  assert.match(page, /so the model generated again:\n\n```\nimport sys\n```/);
+  assert.ok(!explanationPage(last).includes("generated again"));
 });
 
-test("the page tells the snippets of other files, if there are any", () => {
+test("snippets of other files are named", () => {
   const page = explanationPage({ ...last, snippets: "shop/cart.py (definition)" });
   assert.ok(page.includes("Other files: shop/cart.py (definition)."));
   assert.ok(!explanationPage(last).includes("Other files"));
