@@ -30,7 +30,7 @@ async def _said(editor: Editor) -> str:
 
 
 def _loads(editor: Editor) -> int:
-    return sum(status.message.startswith("Loading") for status in editor.statuses)
+    return sum(status.code == "loading" for status in editor.statuses)
 
 
 async def test_an_adapter_takes_effect_with_the_next_request_and_goes_as_it_came(model_path, tmp_path):

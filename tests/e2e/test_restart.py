@@ -83,7 +83,7 @@ async def test_a_model_that_slept_resumes_warm():
         await editor.ready()
         editor.open(CODE)
         cold, said = await evaluated(editor)
-        while not editor.statuses[-1].message.startswith("Asleep"):
+        while editor.statuses[-1].code != "asleep":
             editor.seen.clear()
             await editor.seen.wait()
         warm, again = await evaluated(editor)

@@ -37,7 +37,7 @@ sys.exit(main(["--stdio", *sys.argv[1:]]))
 
 async def asleep(editor: Editor) -> None:
     """Wait until the server says that its model sleeps."""
-    while not (editor.statuses and editor.statuses[-1].message.startswith("Asleep")):
+    while not (editor.statuses and editor.statuses[-1].code == "asleep"):
         editor.seen.clear()
         await asyncio.wait_for(editor.seen.wait(), 60)
     assert editor.statuses[-1].kind == "Inactive"
@@ -50,7 +50,7 @@ def memory(editor: Editor) -> int:
 
 
 def loads(editor: Editor) -> int:
-    return sum(status.message.startswith("Loading") for status in editor.statuses)
+    return sum(status.code == "loading" for status in editor.statuses)
 
 
 def complaints(editor: Editor) -> list[str]:
@@ -140,7 +140,7 @@ async def test_settings_changed_in_its_sleep_are_in_force_when_it_wakes():
         off = {"completion": {"enabled": False, "cacheSize": 0}, "model": {"unloadAfterMinutes": 0}}
         _configure(editor, off)
         assert await editor.items(invoked=True) == []
-        assert editor.statuses[-1].message == "Completions are off"
+        assert editor.statuses[-1].code == "disabled"
         _configure(editor, {**off, "completion": {"enabled": True, "cacheSize": 0}})
         assert await editor.items(invoked=True)
         assert loads(editor) == woken + 1
