@@ -20,7 +20,7 @@ from fim_lsp.gguf_keys import END_BIAS
 from fim_lsp.prompt.anchor import Anchor, decided, is_ageing, next_anchor
 from fim_lsp.prompt.builder import build
 from fim_lsp.prompt.repository import knows_repositories
-from fim_lsp.prompt.snippets import SnippetQuery, choose
+from fim_lsp.prompt.snippets import SnippetQuery, choose, snippet_chars
 from fim_lsp.prompt.templates import ChosenTemplate
 from fim_lsp.prompt.window import CHARS_PER_TOKEN
 from fim_lsp.settings import CompletionSettings, Settings
@@ -39,10 +39,6 @@ _TYPED_NEXT = " a" * 48
 """Stands for the next text that is typed: where the window moves with it, the moved one is evaluated now."""
 _FEWEST_SEQUENCES = 3
 """Sequences of the KV cache: with fewer, a choice of snippets is evaluated while the user waits."""
-_HEADER_TOKENS = 32
-"""Tokens of the snippets' share that repository name and current path may take."""
-_CHARS_PER_TOKEN = 2.8
-"""Characters of a snippet to a token, estimated low: a snippet that does not fit is left out in the end."""
 
 
 @frozen
@@ -162,13 +158,12 @@ class Prompts:
         if not others:
             return ()
         imported = outline(document.language_id, document.text).imported
-        tokens = int(self._room(request, settings) * prompt.snippet_share) - _HEADER_TOKENS
         return choose(
             SnippetQuery.of(request, prompt.max_tokens, imported),
             others,
             current,
             most=prompt.max_snippets,
-            chars=int(tokens * _CHARS_PER_TOKEN),
+            chars=snippet_chars(int(self._room(request, settings) * prompt.snippet_share)),
         )
 
     def _without_snippets(self, settings: Settings) -> str:

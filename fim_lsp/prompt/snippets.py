@@ -53,6 +53,10 @@ _CHOSEN_BEFORE, _STAYS = 1.25, 0.01
 does where it is no longer alike at all and nothing else is."""
 _FRAMING = 8
 """Characters that stand for a snippet's marker and line breaks."""
+_HEADER_TOKENS = 32
+"""Tokens of the snippets' share that repository name and current path may take."""
+_CHARS_PER_TOKEN = 2.8
+"""Characters of a snippet to a token, estimated low: a snippet that does not fit is left out in the end."""
 
 
 @frozen
@@ -165,6 +169,11 @@ def similarities(wanted: Iterable[str], chunks: Sequence[Chunk]) -> list[float]:
         )
 
     return [score(chunk, length) for chunk, length in zip(chunks, lengths, strict=True)]
+
+
+def snippet_chars(tokens: int) -> int:
+    """Return how many characters of snippets, with their paths, fit into a share of ``tokens`` tokens."""
+    return int((tokens - _HEADER_TOKENS) * _CHARS_PER_TOKEN)
 
 
 def choose(

@@ -139,7 +139,7 @@ def _draw(
     evaluation: tuple[Path, ...],
     on_progress: OnProgress,
 ) -> DrawnRows:
-    from training.data.neighbours import Neighbours
+    from training.data.row_snippets import SnippetSource
     from training.data.sampling import draw_rows
 
     files = corpus.train if part == "train" else corpus.held_out
@@ -153,7 +153,7 @@ def _draw(
         base,
         recipe.data,
         part,
-        Neighbours(others),
+        SnippetSource(others),
         history,
         lambda done: on_progress(step, done, count),
     )

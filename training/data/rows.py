@@ -27,7 +27,7 @@ from training.data.spans import EndKind, Hole, HoleKind, StartKind, end_kind, st
 
 _SHORTEST_PROMPT = 24
 """Tokens; with less around it a hole is a riddle."""
-_SNIPPET_SHARE = 0.58
+SNIPPET_SHARE = 0.58
 """Of a row that is given any: rows are shorter than prompts, and a piece cut off teaches nothing."""
 
 
@@ -122,7 +122,7 @@ def served_prompt(
         prefix_share=settings.prefix_share,
         layout="anchored" if hole.typed else "plain",
         max_middle_chars=settings.max_middle_chars,
-        snippet_share=_SNIPPET_SHARE,
+        snippet_share=SNIPPET_SHARE,
     )
     anchor: Anchor | None = None
     if hole.typed:

@@ -19,7 +19,7 @@ from fim_lsp.types import Snippet
 from training.bases import Base
 from training.config import DataSettings
 from training.data.history import PastHole
-from training.data.neighbours import Neighbours
+from training.data.row_snippets import SnippetSource
 from training.data.rows import TrainingRow, cut_off, draw_budget, fim_row, left_to_right_row
 from training.data.screening import SourceFile
 from training.data.secrets import find_secret
@@ -44,7 +44,7 @@ def draw_rows(
     base: Base,
     settings: DataSettings,
     part: str,
-    neighbours: Neighbours,
+    snippet_source: SnippetSource,
     history: Mapping[str, Sequence[PastHole]],
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> DrawnRows:
@@ -56,13 +56,13 @@ def draw_rows(
         base: whose tokens and template.
         settings: the mix.
         part: ``train`` or ``held_out``; together with the seed it decides every draw.
-        neighbours: where snippets come from.
+        snippet_source: chooses the snippets of a row.
         history: holes that commits left, by source.
         on_progress: told how many rows there are.
     """
     if not files or not count:
         return DrawnRows((), Counter())
-    drawer = _Drawer(files, base, settings, neighbours, history)
+    drawer = _Drawer(files, base, settings, snippet_source, history)
     rows: list[TrainingRow] = []
     seen: set[tuple[int, ...]] = set()
     dropped: Counter[str] = Counter()
@@ -89,12 +89,12 @@ class _Drawer:
         files: Sequence[SourceFile],
         base: Base,
         settings: DataSettings,
-        neighbours: Neighbours,
+        snippet_source: SnippetSource,
         history: Mapping[str, Sequence[PastHole]],
     ) -> None:
         self._base = base
         self._settings = settings
-        self._neighbours = neighbours
+        self._snippet_source = snippet_source
         self._choose = _FileChoice(files, settings.language_weights)
         self._document = lru_cache(maxsize=512)(lambda file: ParsedFile(file.text, file.language))
         by_path = {(file.source, file.path): file for file in files}
@@ -124,7 +124,7 @@ class _Drawer:
         snippets: tuple[Snippet, ...] = ()
         if settings.max_snippets and rng.random() < settings.context_rate:
             room = rng.randint(settings.max_tokens // 2, settings.max_tokens)
-            snippets = self._neighbours.snippets(file, hole, settings.max_snippets, room, rng)
+            snippets = self._snippet_source.snippets(file, hole, settings.max_snippets, room, rng)
         if snippets:
             budget = room
         row = fim_row(hole, file, self._base, settings, budget, snippets)
