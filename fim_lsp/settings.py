@@ -1,9 +1,8 @@
 """Frozen settings: the layers are merged as plain dicts, then structured once.
 
 Defaults < the user's file (``user_settings``) < ``initializationOptions`` < ``workspace/configuration``
-(section ``fimLsp``) < flags given by hand. camelCase on the wire, snake_case inside. Types are strict:
-``"4"`` is not a number and unknown keys are refused by name, because a misspelt setting that silently does
-nothing costs an evening.
+(section ``fimLsp``) < flags given by hand. camelCase on the wire, snake_case inside. Types are strict: see
+:mod:`fim_lsp.strict`.
 
 :func:`table` lists every setting with type, default and meaning; the editors' own settings pages are
 checked against it.
@@ -12,16 +11,15 @@ checked against it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_type_hints
 
 import attrs
 from attrs import field, frozen
-from cattrs import ClassValidationError, Converter, transform_error
-from cattrs.gen import make_dict_structure_fn, override
 
 from fim_lsp.errors import FimLspError
+from fim_lsp.strict import StrictError, Wording, bounds, object_in_list, structure
 
 T = TypeVar("T")
 
@@ -30,19 +28,22 @@ class SettingsError(FimLspError):
     """A setting has the wrong type, is out of bounds, or does not exist."""
 
 
+def camel_case(name: str) -> str:
+    """``gpu_layers`` -> ``gpuLayers``."""
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+_WORDING = Wording("fimLsp", "setting", "an object", camel_case)
+
+
 def _setting(default: T, about: str, *, at_least: float | None = None, at_most: float | None = None) -> T:
     """An attrs field with its meaning and bounds kept beside it, for :func:`table`."""
-
-    def within(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value is None:
-            return
-        # "not >=" and "not <=", because NaN is neither.
-        if at_least is not None and not value >= at_least:
-            raise ValueError(f"{camel_case(attribute.name)} must be at least {at_least:g}, not {value}")
-        if at_most is not None and not value <= at_most:
-            raise ValueError(f"{camel_case(attribute.name)} must be at most {at_most:g}, not {value}")
-
-    return field(default=default, metadata=_meaning(about, at_least, at_most), validator=within)
+    return field(
+        default=default,
+        metadata=_meaning(about, at_least, at_most),
+        validator=bounds(at_least, at_most, camel_case),
+    )
 
 
 def _meaning(about: str, at_least: float | None = None, at_most: float | None = None) -> dict[str, Any]:
@@ -277,32 +278,8 @@ def _rows(cls: type[Any], path: str) -> Iterator[SettingRow]:
                 bounds["about"],
                 bounds["at_least"],
                 bounds["at_most"],
-                tuple(_rows(item, "")) if (item := _object_in_list(hints[attribute.name])) else (),
+                tuple(_rows(item, "")) if (item := object_in_list(hints[attribute.name])) else (),
             )
-
-
-def _object_in_list(target: Any) -> type[Any] | None:
-    """``X`` for ``tuple[X, ...]`` where X is a class of settings."""
-    inner = get_args(target)[0] if get_origin(target) is tuple else None
-    return inner if inner is not None and attrs.has(inner) else None
-
-
-def camel_case(name: str) -> str:
-    """``gpu_layers`` -> ``gpuLayers``."""
-    head, *rest = name.split("_")
-    return head + "".join(part.capitalize() for part in rest)
-
-
-def merge(*layers: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Later layers win, key by key; dicts are merged, everything else is replaced."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in (layer or {}).items():
-            if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-                merged[key] = merge(merged[key], value)
-            else:
-                merged[key] = value
-    return merged
 
 
 def from_wire(layer: Mapping[str, Any]) -> Settings:
@@ -312,87 +289,6 @@ def from_wire(layer: Mapping[str, Any]) -> Settings:
         SettingsError: names the path of each bad value and what was expected.
     """
     try:
-        return _converter().structure(layer, Settings)
-    except ClassValidationError as error:
-        problems = map(_on_the_wire, transform_error(error, path="fimLsp", format_exception=_explain))
-        raise SettingsError(
-            "Bad settings: " + "; ".join(problems) + ".", "The settings from before stay in force."
-        ) from error
-
-
-def _on_the_wire(problem: str) -> str:
-    """Spell the path that ends cattrs' line as the client knows it."""
-    said, at, path = problem.rpartition(" @ ")
-    return said + at + ".".join(camel_case(key) for key in path.split("."))
-
-
-def _explain(error: BaseException, _: type | None) -> str:
-    extra = getattr(error, "extra_fields", None)
-    if extra:
-        return "unknown setting " + ", ".join(sorted(extra))
-    if isinstance(error, KeyError):
-        return "required, and missing"
-    return str(error) or type(error).__name__
-
-
-def _exactly(*types: type) -> Callable[[Any, Any], Any]:
-    """A structure hook that takes a value of these types only; bool is never a number here."""
-
-    def structure(value: Any, target: Any) -> Any:
-        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            raise ValueError(f"expected {target.__name__}, not {value!r}")
-        return target(value)
-
-    return structure
-
-
-def _is_literal(target: Any) -> bool:
-    return get_origin(target) is Literal
-
-
-def _structure_literal(value: Any, target: Any) -> Any:
-    if value not in get_args(target):
-        raise ValueError(f"expected one of {', '.join(map(str, get_args(target)))}, not {value!r}")
-    return value
-
-
-def _structure_strings(value: Any, _: Any) -> tuple[str, ...]:
-    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"expected a list of strings, not {value!r}")
-    return tuple(value)
-
-
-def _structure_objects(converter: Converter, value: Any, target: Any) -> tuple[Any, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise ValueError(f"expected a list of objects, not {value!r}")
-    # As a list, so that cattrs notes the index of a bad one.
-    objects: Any = list[get_args(target)[0]]  # type: ignore[misc]
-    return tuple(converter.structure(value, objects))
-
-
-def _converter() -> Converter:
-    converter = Converter(detailed_validation=True)
-    converter.register_structure_hook(bool, _exactly(bool))
-    converter.register_structure_hook(int, _exactly(int))
-    converter.register_structure_hook(float, _exactly(int, float))
-    converter.register_structure_hook(str, _exactly(str))
-    converter.register_structure_hook_func(lambda t: t == tuple[str, ...], _structure_strings)
-    converter.register_structure_hook_func(_is_literal, _structure_literal)
-    converter.register_structure_hook_func(
-        lambda t: _object_in_list(t) is not None, lambda value, t: _structure_objects(converter, value, t)
-    )
-    converter.register_structure_hook_factory(attrs.has, lambda cls: _section_hook(converter, cls))
-    return converter
-
-
-def _section_hook(converter: Converter, cls: type[Any]) -> Callable[[Any, Any], Any]:
-    fields = {a.name: override(rename=camel_case(a.name)) for a in attrs.fields(cls)}
-    # mypy can't match a dict of overrides against the keyword-only options of the same function.
-    known = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **fields)  # type: ignore[arg-type]
-
-    def structure(value: Any, target: Any) -> Any:
-        if not isinstance(value, Mapping):
-            raise ValueError(f"expected an object, not {value!r}")
-        return known(value, target)
-
-    return structure
+        return structure(layer, Settings, _WORDING)
+    except StrictError as error:
+        raise SettingsError(f"Bad settings: {error}.", "The settings from before stay in force.") from error

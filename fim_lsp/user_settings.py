@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from fim_lsp.files import write_text_atomically
-from fim_lsp.settings import SettingsError, merge
+from fim_lsp.settings import SettingsError
+from fim_lsp.strict import merge
 
 
 def read_user_settings(path: Path) -> dict[str, Any]:

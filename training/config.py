@@ -11,12 +11,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar
 
 import attrs
 from attrs import field, frozen
 
+from fim_lsp import strict
 from fim_lsp.errors import FimLspError
+from fim_lsp.strict import bounds
 
 T = TypeVar("T")
 
@@ -28,18 +30,14 @@ class RecipeError(FimLspError):
     """A recipe with a wrong type, a value out of bounds or an unknown key."""
 
 
+_WORDING = strict.Wording("recipe", "key", "a table")
+_WHOLE = frozenset({"language_weights"})
+"""Weights are one value: a language that the preset names must be removable."""
+
+
 def _value(default: T, *, at_least: float | None = None, at_most: float | None = None) -> T:
     """An attrs field with bounds; None passes where the type allows it."""
-
-    def within(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value is None:
-            return
-        if at_least is not None and value < at_least:
-            raise ValueError(f"{attribute.name} must be at least {at_least:g}, not {value}")
-        if at_most is not None and value > at_most:
-            raise ValueError(f"{attribute.name} must be at most {at_most:g}, not {value}")
-
-    return field(default=default, validator=within)
+    return field(default=default, validator=bounds(at_least, at_most))
 
 
 @frozen
@@ -191,10 +189,7 @@ def make_recipe(
     layers = [read_toml(file) if file else {}, _without_none(flags or {})]
     named = next((layer["stage"] for layer in reversed(layers) if "stage" in layer), stage)
     preset = _STAGE_A if named == "a" else {}
-    merged: dict[str, Any] = {"stage": named}
-    for layer in (preset, *layers):
-        merged = _merge(merged, layer)
-    return structure(merged)
+    return structure(strict.merge({"stage": named}, preset, *layers, whole=_WHOLE))
 
 
 def structure(values: Mapping[str, Any]) -> Recipe:
@@ -203,14 +198,10 @@ def structure(values: Mapping[str, Any]) -> Recipe:
     Raises:
         RecipeError: names each bad value with its path.
     """
-    from cattrs import ClassValidationError, transform_error
-
     try:
-        recipe: Recipe = _converter().structure(values, Recipe)
-    except ClassValidationError as error:
-        problems = transform_error(error, path="recipe", format_exception=_explain)
-        raise RecipeError("Bad recipe: " + "; ".join(problems) + ".") from error
-    return recipe
+        return strict.structure(values, Recipe, _WORDING)
+    except strict.StrictError as error:
+        raise RecipeError(f"Bad recipe: {error}.") from error
 
 
 def read_toml(file: Path) -> dict[str, Any]:
@@ -237,59 +228,3 @@ def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in values.items()
         if value is not None
     }
-
-
-def _merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in layer.items():
-        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        # Weights are one value: a language that the preset names must be removable.
-        merged[key] = _merge(merged[key], value) if nested and key != "language_weights" else value
-    return merged
-
-
-def _explain(error: BaseException, _: type | None) -> str:
-    extra = getattr(error, "extra_fields", None)
-    if extra:
-        return "unknown key " + ", ".join(sorted(extra))
-    return str(error) or type(error).__name__
-
-
-def _is_literal(target: Any) -> bool:
-    return get_origin(target) is Literal
-
-
-def _converter() -> Any:
-    from cattrs import Converter
-    from cattrs.gen import make_dict_structure_fn
-
-    def exactly(*types: type) -> Any:
-        def structure_scalar(value: Any, target: Any) -> Any:
-            if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-                raise ValueError(f"expected {target.__name__}, not {value!r}")
-            return target(value)
-
-        return structure_scalar
-
-    def choice(value: Any, target: Any) -> Any:
-        if value not in get_args(target):
-            raise ValueError(f"expected one of {', '.join(get_args(target))}, not {value!r}")
-        return value
-
-    def section(target: type) -> Any:
-        known: Any = make_dict_structure_fn(target, converter, _cattrs_forbid_extra_keys=True)
-
-        def structure_section(value: Any, cls: Any) -> Any:
-            if not isinstance(value, Mapping):
-                raise ValueError(f"expected a table, not {value!r}")
-            return known(value, cls)
-
-        return structure_section
-
-    converter = Converter(detailed_validation=True)
-    converter.register_structure_hook(bool, exactly(bool))
-    converter.register_structure_hook(int, exactly(int))
-    converter.register_structure_hook(float, exactly(int, float))
-    converter.register_structure_hook_func(_is_literal, choice)
-    converter.register_structure_hook_factory(attrs.has, section)
-    return converter

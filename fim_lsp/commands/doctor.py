@@ -16,7 +16,8 @@ from fim_lsp.commands import processor, serve
 from fim_lsp.engine_factory import open_engine
 from fim_lsp.errors import FimLspError
 from fim_lsp.paths import STORAGE_PATHS, settings_file
-from fim_lsp.settings import Settings, from_wire, merge
+from fim_lsp.settings import Settings, from_wire
+from fim_lsp.strict import merge
 from fim_lsp.types import CompletionRequest, DocumentSnapshot, Prompt, SamplingParams, Trigger
 from fim_lsp.user_settings import read_user_settings
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from fim_lsp.engine_factory import open_engine
 from fim_lsp.paths import settings_file
-from fim_lsp.settings import ModelSettings, SettingsError, from_wire, merge
+from fim_lsp.settings import ModelSettings, SettingsError, from_wire
+from fim_lsp.strict import merge
 from fim_lsp.user_settings import read_user_settings
 
 if TYPE_CHECKING:

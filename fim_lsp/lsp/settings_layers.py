@@ -7,7 +7,8 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from fim_lsp.settings import CompletionSettings, Settings, from_wire, merge
+from fim_lsp.settings import CompletionSettings, Settings, from_wire
+from fim_lsp.strict import merge
 
 SECTION = "fimLsp"
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fim_lsp.settings import AdapterSettings, Settings, SettingsError, camel_case, from_wire, merge, table
+from fim_lsp.settings import AdapterSettings, Settings, SettingsError, camel_case, from_wire, table
+from fim_lsp.strict import merge
 
 
 def test_nothing_set_means_the_defaults():

@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args
 
 from attrs import evolve, field, frozen
 
-from fim_lsp.settings import Settings, from_wire, merge
+from fim_lsp.settings import Settings, from_wire
+from fim_lsp.strict import merge
 from fim_lsp.types import Trigger
 from training.evaluate import EvaluationError
 
