@@ -114,6 +114,7 @@ $(VENV)/.ready-light: pyproject.toml constraints.txt
 
 $(READY): $(VENV)/.ready-light
 	$(BIN)/python -m tools.install_llama_cpp --wheels '$(WHEELS)' -- --quiet
+	@rm -f $(VENV)/.ready $(VENV)/.ready-wheels-*
 	@touch $@
 
 $(VENV)/.ready-training: $(READY)

@@ -94,7 +94,12 @@ def install(wheels: str, base: str, pip_arguments: Sequence[str]) -> int:
             f"Compiling {PACKAGE}. This takes 5 to 15 minutes, unless pip kept a wheel from before.",
             flush=True,
         )
-    return subprocess.run([*pip, requirement]).returncode
+    code = subprocess.run([*pip, requirement]).returncode
+    if code and not wheels:
+        print(
+            "Compiling needs a C++ compiler; WHEELS=cpu takes a compiled wheel: see docs/getting-started.md."
+        )
+    return code
 
 
 def _is_installed() -> bool:
