@@ -25,6 +25,7 @@ PATIENCE_S = 120
 
 def vscode(home: Home, keys: str) -> str:
     """VS Code with the settings that it comes with."""
+    from tests.editors.record import Record
     from tests.editors.vscode.browser import chromium
     from tests.editors.vscode.code_server import CodeServer, profile, serve
     from tests.editors.vscode.workbench import Workbench
@@ -36,7 +37,7 @@ def vscode(home: Home, keys: str) -> str:
     ):
         page = browser.new_page(viewport={"width": 1100, "height": 700})
         page.route(lambda url: address not in url, lambda route: route.abort())
-        workbench = Workbench(page, CodeServer(address, home.work, home.root / "no-record"))
+        workbench = Workbench(page, CodeServer(address, home.work, Record(home.root / "no-record")))
         workbench.load()
         trust = page.get_by_role("button", name="Yes, I trust the authors")
         with suppress(Exception):
