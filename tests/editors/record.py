@@ -11,7 +11,7 @@ from attrs import frozen
 
 @frozen
 class Record:
-    """A record that grows while an editor runs; each call reads it anew."""
+    """A record that grows while an editor runs; each call reads the whole file."""
 
     path: Path
 

@@ -27,7 +27,7 @@ export async function askToInstall(found: FoundServer | undefined): Promise<stri
 }
 
 /**
- * Install a package with pip into the extension's own environment, which is made anew.
+ * Install a package with pip into the extension's own environment, which is replaced.
  *
  * @returns Whether it is installed now. After a failure or a cancel nothing is left of it.
  */

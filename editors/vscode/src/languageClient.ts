@@ -22,8 +22,8 @@ import { showServerMessage } from "./serverMessages";
 import { userSettings } from "./settings";
 import type { StatusBar } from "./statusBar";
 
-/** The parts of the extension that a client needs. */
-export interface Parts {
+/** The other parts of the extension that a client uses. */
+export interface Dependencies {
   readonly log: LogOutputChannel;
   readonly status: StatusBar;
   readonly gate: Gate;
@@ -32,29 +32,29 @@ export interface Parts {
 }
 
 /** Make a client for a server. It is not started yet. */
-export function makeClient(executable: Executable, parts: Parts): LanguageClient {
+export function makeClient(executable: Executable, dependencies: Dependencies): LanguageClient {
   const options: LanguageClientOptions = {
     documentSelector: ["file", "untitled", "vscode-notebook-cell"].map((scheme) => ({ scheme })),
     initializationOptions: { status: true },
-    outputChannel: parts.log,
+    outputChannel: dependencies.log,
     revealOutputChannelOn: RevealOutputChannelOn.Never,
-    middleware: middleware(parts, async () => sendIgnored(client, parts.gate)),
+    middleware: middleware(dependencies, async () => sendIgnored(client, dependencies.gate)),
     errorHandler: {
       error: () => ({ action: ErrorAction.Continue, handled: true }),
-      closed: closedHandler(parts),
+      closed: closedHandler(dependencies),
     },
   };
   const client = new LanguageClient("fimLsp", "fim-lsp", executable, options);
   client.onNotification("fimLsp/status", (status: ServerStatus) => {
-    parts.status.update({ server: "running", status });
+    dependencies.status.update({ server: "running", status });
   });
   client.onNotification(ShowMessageNotification.type, (message) => {
-    showServerMessage(message, parts.status.facts.status, parts.log);
+    showServerMessage(message, dependencies.status.facts.status, dependencies.log);
   });
   return client;
 }
 
-function middleware({ gate, status, keys }: Parts, beforeRequest: () => Promise<void>): Middleware {
+function middleware({ gate, status, keys }: Dependencies, beforeRequest: () => Promise<void>): Middleware {
   return {
     provideInlineCompletionItems: async (document, position, context, token, next) => {
       const { version } = document;
@@ -112,7 +112,7 @@ function withFormatting<P>(params: P): P {
 }
 
 /** Make the handler that restarts a server that died, until it dies too often. */
-function closedHandler({ log, status }: Parts): () => Promise<CloseHandlerResult> {
+function closedHandler({ log, status }: Dependencies): () => Promise<CloseHandlerResult> {
   let crashes: number[] = [];
   return async () => {
     crashes = recentCrashes([...crashes, Date.now()], Date.now());

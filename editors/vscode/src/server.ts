@@ -3,7 +3,7 @@ import { type Disposable, type ExtensionContext, workspace } from "vscode";
 import { type LanguageClient, State } from "vscode-languageclient/node";
 import { type FoundServer, findServer, ownFolder } from "./findServer";
 import { askToInstall, install } from "./installServer";
-import { type Parts, makeClient } from "./languageClient";
+import { type Dependencies, makeClient } from "./languageClient";
 import { type CommandLine, type Outcome, type RunOptions, run } from "./processes";
 import { onInterpreterSelected } from "./pythonInterpreter";
 
@@ -17,7 +17,7 @@ export class Server implements Disposable {
 
   constructor(
     private readonly context: ExtensionContext,
-    private readonly parts: Parts,
+    private readonly dependencies: Dependencies,
   ) {
     this.listeners.push(
       workspace.onDidChangeConfiguration((change) => {
@@ -71,7 +71,7 @@ export class Server implements Disposable {
   }
 
   private async installNow(packageName: string): Promise<void> {
-    const { log, status } = this.parts;
+    const { log, status } = this.dependencies;
     this.installing = true;
     if (!this.found) status.update({ server: "installing" });
     try {
@@ -91,12 +91,12 @@ export class Server implements Disposable {
       if (client.state === State.Starting) await client.start();
       await client.dispose();
     } catch (error) {
-      this.parts.log.warn(`Stopping the server: ${String(error)}`);
+      this.dependencies.log.warn(`Stopping the server: ${String(error)}`);
     }
   }
 
   private async startNow(): Promise<void> {
-    const { log, status } = this.parts;
+    const { log, status } = this.dependencies;
     status.update({ server: "searching", problem: undefined });
     try {
       this.found = await findServer(this.context, log);
@@ -108,7 +108,7 @@ export class Server implements Disposable {
       status.update({ server: "starting" });
       const { command, args } = this.found;
       const cwd = await ownFolder(this.context);
-      this.client = makeClient({ command, args: [...args, "--stdio"], options: { cwd } }, this.parts);
+      this.client = makeClient({ command, args: [...args, "--stdio"], options: { cwd } }, this.dependencies);
       await this.client.start();
       status.update({ server: "running" });
     } catch (error) {

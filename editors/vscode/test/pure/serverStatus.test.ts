@@ -10,7 +10,7 @@ const missing: ServerStatus = {
   model: "smollm2-135m",
 };
 
-test("the missing model is told by code and name, not by the message", () => {
+test("the missing model is read from code and name, not from the message", () => {
   assert.equal(missingModel(missing), "smollm2-135m");
   assert.equal(missingModel({ ...missing, message: "Il manque un modèle." }), "smollm2-135m");
 });
