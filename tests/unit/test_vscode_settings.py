@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from types import ModuleType
 from typing import Literal
@@ -11,25 +10,19 @@ import pytest
 from attrs import field, frozen
 
 from fim_lsp.settings import table
-from tests.unit.test_readme import README
+from tools.settings import VSCODE, load
 
-SCRIPT = README.parent / "editors/vscode/scripts/settings.py"
 OWN = {"fimLsp.server.command", "fimLsp.server.package"}
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("vscode_settings", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(VSCODE)
 
 
 def test_the_extension_contributes_every_setting(script):
     text = script.MANIFEST.read_text(encoding="utf-8")
-    assert text == script.updated(text), "mend it with: python editors/vscode/scripts/settings.py"
+    assert text == script.updated(text), "mend it with: python -m tools.settings"
 
 
 def test_nothing_else_is_contributed(script):

@@ -51,9 +51,15 @@ def classes(name: str, rows: Iterable[SettingRow], path: str = "") -> Iterator[s
         (row,) = below
         if row.items:
             yield from classes(part, row.items)
-        fields.append(f"---@field {key}? {lua_type(row.type, part)} {row.about}")
+        about = row.about if row.common else f"(expert) {row.about}"
+        fields.append(f"---@field {key}? {lua_type(row.type, part)} {about}")
     yield "\n".join([f"---@class {name}", *fields]) + "\n"
 
 
+def types() -> str:
+    """Return the text of ``lua/fim_lsp/settings.lua``."""
+    return "\n".join([HEADER, *classes(ROOT, table())])
+
+
 if __name__ == "__main__":
-    print("\n".join([HEADER, *classes(ROOT, table())]), end="")
+    print(types(), end="")

@@ -53,10 +53,17 @@ def _property(kind: Any, metadata: Any) -> Schema:
     return {**schema(kind), **{key: value for key, value in (bounds | about).items() if value is not None}}
 
 
-def contributed(row: SettingRow) -> Schema:
+def contributed(row: SettingRow, order: int) -> Schema:
     """Return a row of the table as VS Code's settings page expects it."""
-    metadata = {"about": row.about, "at_least": row.at_least, "at_most": row.at_most}
-    return {**_property(row.type, metadata), "default": _on_the_wire(row.default), "scope": "window"}
+    metadata = {"at_least": row.at_least, "at_most": row.at_most}
+    about = row.about if row.common else f"*Expert.* {row.about}"
+    return {
+        **_property(row.type, metadata),
+        "markdownDescription": about,
+        "default": _on_the_wire(row.default),
+        "scope": "window",
+        "order": order,
+    }
 
 
 def _on_the_wire(value: Any) -> Any:
@@ -68,13 +75,16 @@ def _on_the_wire(value: Any) -> Any:
 
 
 def categories() -> list[Schema]:
-    """Return the table's sections as categories, in order."""
+    """Return the table's sections as categories, in order; in each, common settings come first."""
     rows = [row for row in table() if row.path not in _FOR_CLIENTS]
     sections = groupby(rows, lambda row: row.path.split(".")[0])
     return [
         {
             "title": section.capitalize(),
-            "properties": {f"fimLsp.{row.path}": contributed(row) for row in members},
+            "properties": {
+                f"fimLsp.{row.path}": contributed(row, order)
+                for order, row in enumerate(sorted(members, key=lambda row: not row.common))
+            },
         }
         for section, members in sections
     ]
