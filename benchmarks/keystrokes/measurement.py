@@ -24,7 +24,7 @@ from benchmarks.keystrokes.traces import Event, Trace, record_trace
 from fim_lsp.engine_factory import open_engine
 from fim_lsp.models.store import ModelStore
 from fim_lsp.paths import models_folder
-from fim_lsp.prompt.anchor import decided
+from fim_lsp.prompt.anchor import resolve_layout
 from fim_lsp.prompt.markers import marker_id
 from fim_lsp.prompt.templates import choose_template
 from fim_lsp.settings import ModelSettings, PromptSettings
@@ -122,7 +122,7 @@ def subject(plan: BenchmarkPlan, name: str) -> Iterator[PromptedModel]:
         )
         template = choose_template(engine.info, engine.tokenizer, None).template
         asked = PromptSettings(max_tokens=plan.prompt_tokens, layout=plan.layout)  # type: ignore[arg-type]
-        yield PromptedModel(workload, template, engine.tokenizer, decided(asked, engine.info))
+        yield PromptedModel(workload, template, engine.tokenizer, resolve_layout(asked, engine.info))
     finally:
         engine.close()
 

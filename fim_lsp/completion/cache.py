@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 from cachetools import LRUCache
 
 from fim_lsp.completion.explain import Explanation
-from fim_lsp.prompt.anchor import suffix_agrees
+from fim_lsp.prompt.anchor import is_same_suffix
 from fim_lsp.types import AppliedAdapter, CompletionRequest, Trigger
 
 _WINDOW = 4096
@@ -51,7 +51,7 @@ def typed_since(then: CursorSnapshot, now: CursorSnapshot) -> str | None:
     shared = min(len(kept), len(then.before))
     if kept[len(kept) - shared :] != then.before[len(then.before) - shared :]:
         return None
-    return typed if suffix_agrees(typed, now.after, then.after) else None
+    return typed if is_same_suffix(typed, now.after, then.after) else None
 
 
 @frozen

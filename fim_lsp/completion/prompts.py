@@ -17,7 +17,7 @@ from fim_lsp.code.outline import outline
 from fim_lsp.completion.open_documents import OpenDocuments
 from fim_lsp.engine.base import Engine
 from fim_lsp.gguf_keys import END_BIAS
-from fim_lsp.prompt.anchor import Anchor, decided, is_ageing, next_anchor
+from fim_lsp.prompt.anchor import Anchor, next_anchor, resolve_layout, should_renew
 from fim_lsp.prompt.builder import build
 from fim_lsp.prompt.repository import knows_repositories
 from fim_lsp.prompt.snippets import SnippetQuery, choose, snippet_chars
@@ -93,7 +93,7 @@ class Prompts:
         if former is None:
             return
         base = evolve(former, snippets=self._choose(request, settings, former.snippets))
-        if self._grows(settings) and is_ageing(former.anchor, request):
+        if self._grows(settings) and should_renew(former.anchor, request):
             anchor = next_anchor(None, request, self.chosen.template, settings.prompt)
             base = evolve(base, anchor=anchor)
         if base != former:
@@ -145,7 +145,7 @@ class Prompts:
         )
 
     def _decided(self, settings: Settings) -> Settings:
-        return evolve(settings, prompt=decided(settings.prompt, self.engine.info))
+        return evolve(settings, prompt=resolve_layout(settings.prompt, self.engine.info))
 
     def _choose(
         self, request: CompletionRequest, settings: Settings, current: tuple[Snippet, ...]

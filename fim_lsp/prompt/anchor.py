@@ -1,13 +1,19 @@
-"""Where prefix ends and middle begins, and when that may move: pure, from one keystroke to the next.
+"""Keep the boundary between prefix and middle in place while the user types.
 
-A prompt that ends in suffix and middle marker is evaluated anew at every keystroke, because each typed
-character moves the suffix. So the boundary stays at an anchor, a line start, with the text around it frozen,
-and what is typed since goes behind the middle marker. A template that puts the suffix first needs only the
-frozen suffix. Brackets and quotes that the editor closes by itself are not part of a frozen suffix.
+In a prompt that ends with suffix and middle marker, each typed character moves the suffix, so that the model
+has to evaluate suffix and marker again at every keystroke. An anchor avoids this. It is a line start at which
+the prefix ends, with the text before it and the suffix frozen; the text typed since then stands behind the
+middle marker, at the end of the prompt. After ``x = 1`` and after ``x = 10``, the prompt is::
 
-An anchor ages before it is lost, so that a prompt on a new one can be evaluated while the user works on the
-old one: once half of the middle is used up, and, where the suffix comes first, while the cursor goes down a
-few lines into the frozen suffix.
+    [PRE] lines above [SUF] lines below [MID] x = 1
+    [PRE] lines above [SUF] lines below [MID] x = 10
+
+A template that puts the suffix first needs the frozen suffix only. Brackets and quotes that the editor closes
+by itself are not part of a frozen suffix.
+
+An anchor should be renewed before it stops being usable, so that the prompt on the new one can be evaluated
+while the user works on the old one: when half of the middle's length is used up, and, in a template that puts
+the suffix first, while the cursor moves down into the frozen suffix.
 """
 
 from __future__ import annotations
@@ -31,9 +37,9 @@ from fim_lsp.settings import PromptSettings
 from fim_lsp.types import CompletionRequest, FimTemplate, ModelInfo
 
 _CLOSERS_ROOM = 256
-"""Characters that auto-closed brackets, with the line breaks and indentation between them, may take."""
+"""Most characters of auto-closed brackets, with the line breaks and indentation between them."""
 _TRUNCATED = 256
-"""Strings of one length, at least this, are taken for windows of something longer."""
+"""Two strings of the same length, at least this one, are taken for windows of longer texts."""
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _QUOTES = ('"""', "'''", '"', "'", "`")
 _TOKENS = re.compile(r"\\.|\"\"\"|'''|[()\[\]{}\"'`\n]", re.DOTALL)
@@ -42,17 +48,17 @@ _CLOSERS = re.compile(r"[)\]}\"'`\s]*")
 
 @frozen
 class Anchor:
-    """The frozen surroundings of the text being typed. Offsets are code points of the document."""
+    """The frozen text around the text being typed. Offsets are code points of the document."""
 
     uri: str
     template: str
     """Name of the template; empty for prefix-only completion."""
     settings: PromptSettings = field(repr=False)
-    """The settings that it was made under; other budgets need another anchor."""
+    """The settings at that time; other budgets need another anchor."""
     start: int
-    """Where the prefix window begins."""
+    """Offset of the prefix window."""
     offset: int
-    """Where the middle begins: a line start, except in a line longer than the middle may be."""
+    """Offset of the middle: a line start, except in a line longer than the middle may be."""
     prefix: str = field(repr=False)
     """The prefix window up to :attr:`offset`, as the model sees it."""
     suffix: str = field(repr=False)
@@ -60,22 +66,23 @@ class Anchor:
     suffix_chars: int
     """Length of the suffix window in the document, before line ends were normalised."""
     suffix_tokens: int
-    """The suffix's part of the budget, frozen as well: it depends on how long the prefix was."""
+    """Tokens for the suffix. Frozen as well, because they depend on the prefix's length at that time."""
     reaches_end: bool
-    """Whether the suffix window reaches the end of the document."""
+    """True if the suffix window reaches the end of the document."""
     beyond: int
     """Length of the document behind the suffix window."""
 
 
-def decided(settings: PromptSettings, info: ModelInfo) -> PromptSettings:
-    """The settings with the layout chosen where it is left to us: anchored for models that learnt it.
+def resolve_layout(settings: PromptSettings, info: ModelInfo) -> PromptSettings:
+    """Replace the layout ``auto`` by ``anchored`` for a model trained on anchored middles, else by ``plain``.
 
-    For those it is the better one, too (``python -m benchmarks.staleness``); of others nothing is known.
+    For such a model an anchored prompt also gives the better answers (``python -m benchmarks.staleness``);
+    other models were not measured.
     """
     if settings.layout != "auto":
         return settings
-    learnt = info.metadata.get(ANCHORED_MIDDLES, "").lower() == "true"
-    return evolve(settings, layout="anchored" if learnt else "plain")
+    trained = info.metadata.get(ANCHORED_MIDDLES, "").lower() == "true"
+    return evolve(settings, layout="anchored" if trained else "plain")
 
 
 def next_anchor(
@@ -84,11 +91,12 @@ def next_anchor(
     template: FimTemplate | None,
     settings: PromptSettings,
 ) -> Anchor:
-    """The same anchor if the cursor got here by typing on from it, else a new one.
+    """Return the previous anchor if it is still usable, else a new one.
 
-    It moves when the cursor leaves its range, the middle outgrows ``settings.max_middle_chars``, text before
-    it or in the suffix window changes (beyond auto-closed brackets), or template or settings change. Where
-    the suffix comes first, the cursor may go down into it by ``settings.max_stale_chars``.
+    The previous anchor is usable if the user typed on from it. It is not if the cursor left its range, the
+    middle is longer than ``settings.max_middle_chars``, the text before it or in the suffix window changed
+    (apart from auto-closed brackets), or the template or the settings changed. In a template that puts the
+    suffix first, the cursor may also move down into the suffix by up to ``settings.max_stale_chars``.
     """
     text, cursor = typed_text(request)
     if (
@@ -96,30 +104,39 @@ def next_anchor(
         and previous.uri == request.document.uri
         and previous.template == _name(template)
         and previous.settings == settings
-        and (_holds(previous, text, cursor) or (_suffix_first(template) and _lags(previous, text, cursor)))
+        and (
+            _was_typed_from(previous, text, cursor)
+            or (_is_suffix_first(template) and _moved_down(previous, text, cursor))
+        )
     ):
         return previous
     return _anchor_at(request.document.uri, text, cursor, template, settings)
 
 
-def is_ageing(anchor: Anchor, request: CompletionRequest) -> bool:
-    """Whether an anchor that still serves ``request`` should be replaced while nobody waits."""
+def should_renew(anchor: Anchor, request: CompletionRequest) -> bool:
+    """Check if an anchor that is still usable should be replaced while no request is waiting."""
     text, cursor = typed_text(request)
-    return not _holds(anchor, text, cursor) or cursor - anchor.offset > middle_bound(anchor.settings) // 2
+    return (
+        not _was_typed_from(anchor, text, cursor)
+        or cursor - anchor.offset > middle_bound(anchor.settings) // 2
+    )
 
 
-def suffix_agrees(typed: str, now: str, then: str) -> bool:
-    """Whether the suffix is still the same, apart from what the editor closed by itself.
+def is_same_suffix(typed: str, now: str, then: str) -> bool:
+    """Check if the suffix is still the same, apart from the brackets and quotes that the editor closed.
 
     Args:
-        typed: what was typed between ``then`` and ``now``.
+        typed: the text typed between ``then`` and ``now``.
         now: the text after the cursor.
         then: the text after the cursor before ``typed`` was typed.
 
-    True if both are equal, or ``now`` is ``then`` with closing brackets and quotes before it that match
-    those left open in ``typed``. Whitespace between closers counts as part of them (Enter between two
-    braces). Pass windows, not whole documents; of windows of one length, the end of ``then`` that
-    the closers pushed out of ``now`` isn't compared.
+    Returns:
+        True if both are equal, or if ``now`` is ``then`` behind closers that match the brackets and quotes
+        left open in ``typed``: after ``f(`` was typed, ``)rest`` is the same suffix as ``rest``, ``]rest`` is
+        not. Whitespace between closers belongs to them (Enter between two braces).
+
+    Pass windows, not whole documents. For windows of the same length, the end of ``then`` that the closers
+    moved out of ``now`` is not compared.
     """
     if now == then:
         return True
@@ -131,8 +148,8 @@ def suffix_agrees(typed: str, now: str, then: str) -> bool:
     return any(then.startswith(now[count:]) and _closes(now[:count], typed) for count in _closer_runs(now))
 
 
-def _holds(anchor: Anchor, text: str, cursor: int) -> bool:
-    """Whether the cursor was reached by typing on from the anchor."""
+def _was_typed_from(anchor: Anchor, text: str, cursor: int) -> bool:
+    """Check if typing on from the anchor leads to this text and cursor."""
     if not anchor.offset <= cursor <= anchor.offset + middle_bound(anchor.settings):
         return False
     if visible(text[anchor.start : anchor.offset]) != anchor.prefix:
@@ -140,16 +157,17 @@ def _holds(anchor: Anchor, text: str, cursor: int) -> bool:
     typed = visible(text[anchor.offset : cursor])
     now = visible(text[cursor : cursor + anchor.suffix_chars + _CLOSERS_ROOM])
     if anchor.reaches_end:
-        return suffix_agrees(typed, now, anchor.suffix)
+        return is_same_suffix(typed, now, anchor.suffix)
     return now.startswith(anchor.suffix) or any(
         now.startswith(anchor.suffix, count) and _closes(now[:count], typed) for count in _closer_runs(now)
     )
 
 
-def _lags(anchor: Anchor, text: str, cursor: int) -> bool:
-    """Whether the cursor went down, and not too far, into a suffix that is unchanged from there on."""
+def _moved_down(anchor: Anchor, text: str, cursor: int) -> bool:
+    """Check if the cursor moved down, not too far, into a suffix that is unchanged from there on."""
     left = visible(text[cursor : max(cursor, len(text) - anchor.beyond)])
     passed = len(anchor.suffix) - len(left)
+    # Every text ends with an empty one, so an empty rest counts only at the end of the document.
     return (
         cursor >= anchor.offset
         and 0 <= passed <= anchor.settings.max_stale_chars
@@ -184,14 +202,14 @@ def _anchor_at(
 
 
 def _anchor_offset(text: str, cursor: int, bound: int) -> int:
-    """The start of the cursor's line, or a point on a grid where the line is longer than the bound."""
+    """Return the start of the cursor's line, or, in a line longer than ``bound``, a point on a grid."""
     newline = text.rfind("\n", max(0, cursor - bound - 1), cursor)
     if newline >= 0 or cursor <= bound:
         return newline + 1
     return cursor - cursor % max(1, math.ceil(bound / 2))
 
 
-def _suffix_first(template: FimTemplate | None) -> bool:
+def _is_suffix_first(template: FimTemplate | None) -> bool:
     return template is not None and template.order == "suffix_first"
 
 
@@ -200,24 +218,24 @@ def _name(template: FimTemplate | None) -> str:
 
 
 def _closer_runs(now: str) -> range:
-    """How many characters at the beginning of ``now`` could be what an editor closed: each count."""
+    """Return each number of leading characters of ``now`` that an editor might have added as closers."""
     run = _CLOSERS.match(now, 0, _CLOSERS_ROOM)
     return range(1, (run.end() if run else 0) + 1)
 
 
 def _closes(extra: str, typed: str) -> bool:
-    """Whether ``extra`` consists of closers that match what ``typed`` left open, in their order."""
+    """Check if ``extra`` consists of closers for the brackets and quotes left open in ``typed``, in order."""
     if not extra or extra[-1].isspace() or len(extra) > _CLOSERS_ROOM:
         return False
-    # A subsequence, because an editor may close brackets but not quotes.
+    # A subsequence is enough, because an editor may close brackets but not quotes.
     closers = iter(_open_closers(typed))
     return all(char in closers for char in extra if not char.isspace())
 
 
 def _open_closers(typed: str) -> str:
-    """What would close the brackets and quotes left open in ``typed``, the innermost first.
+    """Return the closers for the brackets and quotes left open in ``typed``, the innermost first.
 
-    Brackets inside of quotes count too: editors close them there as well.
+    ``f([x], "`` -> ``")``. Brackets inside quotes count too: editors close them there as well.
     """
     stack: list[str] = []
     for match in _TOKENS.finditer(typed):
@@ -227,7 +245,7 @@ def _open_closers(typed: str) -> str:
         elif token in _QUOTES:
             _quote(stack, token)
         elif token == "\n":
-            # An apostrophe in a comment opens nothing on the next line.
+            # A quote that is open at the end of a line is an apostrophe in a comment.
             stack = [closer for closer in stack if closer not in ("'", '"')]
         elif stack and stack[-1] == token:
             stack.pop()
@@ -235,7 +253,7 @@ def _open_closers(typed: str) -> str:
 
 
 def _quote(stack: list[str], quote: str) -> None:
-    """Open a quote, or close the one that is open and with it all that was opened inside."""
+    """Open a quote, or close it if it is open, with everything that was opened inside it."""
     if quote in stack:
         del stack[stack.index(quote) :]
     else:

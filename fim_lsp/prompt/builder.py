@@ -1,6 +1,7 @@
-"""A snapshot, a template and snippets become a prompt: pure, and the same code for training and serving.
+"""Build a prompt from a document, a template and snippets; training and serving use the same code.
 
-Every layout is a head of tokens that should stay and a tail of text that grows at the cursor::
+Every layout is a head of tokens that stays while the user types, and a tail of text that grows at the
+cursor (P is the prefix, S the suffix)::
 
     plain PSM      head [PRE] P [SUF] S [MID]                  tail -
     plain SPM      head [SUF] S [PRE] P [MID]                  tail -
@@ -8,9 +9,9 @@ Every layout is a head of tokens that should stay and a tail of text that grows 
     suffix first   head [PRE] [SUF] S [MID]                    tail P
     prefix only    head -                                      tail P
 
-Snippets stand at the front, so that typing never moves them. The tokens are claimed in this order: snippets
-up to their share and in steps, so that one token more or less moves no window; middle so far; suffix and
-prefix by their shares (what one does not need goes to the other).
+Snippets stand in front of the text, so that typing never moves them. The token budget is divided in this
+order: snippets, up to their share, rounded up so that one token more or less moves no window; the middle
+typed so far; suffix and prefix by their shares, where one of them gets what the other does not need.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from fim_lsp.code.languages import language_name
 from fim_lsp.prompt.anchor import Anchor, next_anchor
 from fim_lsp.prompt.families import FAMILIES
 from fim_lsp.prompt.markers import split_markers, stop_ids
-from fim_lsp.prompt.repository import CurrentFile, Repository, RepositoryPart, render
+from fim_lsp.prompt.repository import CurrentFile, EncodedPart, RenderedSnippets, render_snippets
 from fim_lsp.prompt.window import (
     CHARS_PER_TOKEN,
     Encode,
@@ -41,8 +42,8 @@ from fim_lsp.settings import PromptSettings
 from fim_lsp.types import CompletionRequest, FimTemplate, Prompt, PromptPart, Snippet, Tokenizer
 
 PREFIX_ONLY = "prefix only"
-"""What :attr:`Prompt.template` says where there is no FIM template."""
-_NOTHING = Window("", ())
+"""Value of :attr:`Prompt.template` without a FIM template."""
+_EMPTY = Window("", ())
 
 
 def build(
@@ -63,97 +64,98 @@ def build(
         request: the document and the cursor in it.
         template: the model's FIM template, or None to continue the prefix.
         tokenizer: the model's vocabulary; user text goes through its ``encode`` alone.
-        settings: budgets in tokens and the layout.
-        snippets: pieces of other files, the best last.
-        anchor: where the last prompt for this document was anchored; one that no longer holds is replaced.
-        max_tokens: room in the context window, where that is less than ``settings.max_tokens``.
-        path: of the document in its workspace, for families that write it; its file name by default.
-        repository: name of the repository, for families that write it, and only next to snippets.
+        settings: budgets in tokens, and the layout, which must not be ``auto``.
+        snippets: parts of other files, the best last.
+        anchor: the anchor of the document's last prompt; one that is not usable any more is replaced.
+        max_tokens: room in the context window, if that is less than ``settings.max_tokens``.
+        path: path of the document in its workspace, for families that write it; its file name by default.
+        repository: name of the repository, for families that write it; written only next to snippets.
     """
     total = settings.max_tokens if max_tokens is None else min(settings.max_tokens, max_tokens)
     file = CurrentFile(path or request.document.path.name, request.document.language_id, repository)
-    frame = _Frame.of(template, tokenizer, file)
-    room = max(0, total - frame.tokens)
+    fixed = _TemplateParts.of(template, tokenizer, file)
+    room = max(0, total - fixed.tokens)
     share = int(room * settings.snippet_share)
-    context = render(snippets, template, tokenizer, file, share)
-    claimed = min(share, quantised(context.tokens, max(1, share // 4)))
-    texts = _texts(request, template, tokenizer.encode, settings, anchor, room - claimed)
-    head = _merged(_arranged(frame, texts, context, template), tokenizer.encode)
-    tail = RepositoryPart(texts.tail_kind, texts.tail.text, texts.tail.ids)
+    rendered = render_snippets(snippets, template, tokenizer, file, share)
+    claimed = min(share, quantised(rendered.tokens, max(1, share // 4)))
+    texts = _cut_texts(request, template, tokenizer.encode, settings, anchor, room - claimed)
+    head = _merge_spaces(_arrange(fixed, texts, rendered, template), tokenizer.encode)
+    tail = EncodedPart(texts.tail_kind, texts.tail.text, texts.tail.ids)
     return Prompt(
-        head=tuple(token for piece in head for token in piece.ids),
+        head=tuple(token for part in head for token in part.ids),
         tail=tail.text,
         stop_ids=_stop_ids(template, tokenizer),
         heal=settings.heal_tokens and bool(tail.text),
-        parts=tuple(PromptPart(p.kind, p.text, len(p.ids)) for p in (*head, tail) if p.text),
+        parts=tuple(PromptPart(part.kind, part.text, len(part.ids)) for part in (*head, tail) if part.text),
         template=template.name if template else PREFIX_ONLY,
-        snippets=context.snippets,
+        snippets=rendered.snippets,
     )
 
 
 @frozen
-class _Frame:
-    """What a template puts around the user's text."""
+class _TemplateParts:
+    """The fixed parts of a template, in the order in which they are arranged around the user's text."""
 
-    bos: tuple[RepositoryPart, ...] = ()
-    opening: tuple[RepositoryPart, ...] = ()
-    """The preamble's first line; CodeGeeX4's references follow it."""
-    preamble: tuple[RepositoryPart, ...] = ()
-    prefix: tuple[RepositoryPart, ...] = ()
-    suffix: tuple[RepositoryPart, ...] = ()
-    middle: tuple[RepositoryPart, ...] = ()
+    bos: tuple[EncodedPart, ...] = ()
+    opening: tuple[EncodedPart, ...] = ()
+    """The first line of the preamble; CodeGeeX4's snippets follow it."""
+    preamble: tuple[EncodedPart, ...] = ()
+    prefix: tuple[EncodedPart, ...] = ()
+    suffix: tuple[EncodedPart, ...] = ()
+    middle: tuple[EncodedPart, ...] = ()
     """The middle marker and the epilogue."""
 
     @classmethod
-    def of(cls, template: FimTemplate | None, tokenizer: Tokenizer, file: CurrentFile) -> _Frame:
+    def of(cls, template: FimTemplate | None, tokenizer: Tokenizer, file: CurrentFile) -> _TemplateParts:
         bos = () if tokenizer.bos is None else (tokenizer.bos,)
-        bos_piece = tuple(RepositoryPart("bos", tokenizer.decode((token,)), (token,)) for token in bos)
+        bos_parts = tuple(EncodedPart("bos", tokenizer.decode((token,)), (token,)) for token in bos)
         if template is None:
-            return cls(bos_piece)
+            return cls(bos_parts)
 
-        def pieces(text: str) -> tuple[RepositoryPart, ...]:
-            return tuple(_fixed(template, text, tokenizer, file))
+        def encoded(text: str) -> tuple[EncodedPart, ...]:
+            return tuple(_encode_fixed(template, text, tokenizer, file))
 
         first, newline, rest = template.preamble.partition("\n")
         return cls(
-            bos_piece,
-            pieces(first + newline),
-            pieces(rest),
-            pieces(template.prefix),
-            pieces(template.suffix),
-            pieces(template.middle + template.epilogue),
+            bos_parts,
+            encoded(first + newline),
+            encoded(rest),
+            encoded(template.prefix),
+            encoded(template.suffix),
+            encoded(template.middle + template.epilogue),
         )
 
     @property
     def tokens(self) -> int:
-        """What the frame costs."""
-        parts = (self.bos, self.opening, self.preamble, self.prefix, self.suffix, self.middle)
-        return sum(len(piece.ids) for part in parts for piece in part)
+        """Number of tokens."""
+        groups = (self.bos, self.opening, self.preamble, self.prefix, self.suffix, self.middle)
+        return sum(len(part.ids) for group in groups for part in group)
 
 
-def _fixed(
+def _encode_fixed(
     template: FimTemplate, text: str, tokenizer: Tokenizer, file: CurrentFile
-) -> Iterable[RepositoryPart]:
-    for piece in split_markers(template, text, tokenizer):
-        if isinstance(piece, int):
-            yield RepositoryPart("marker", tokenizer.decode((piece,)), (piece,))
+) -> Iterable[EncodedPart]:
+    """Encode a text of the template: markers as their ids, the rest as text with its fields filled in."""
+    for item in split_markers(template, text, tokenizer):
+        if isinstance(item, int):
+            yield EncodedPart("marker", tokenizer.decode((item,)), (item,))
         else:
-            filled = visible(piece.format(path=file.path, language=language_name(file.language_id)))
-            yield RepositoryPart("text", filled, tokenizer.encode(filled))
+            filled = visible(item.format(path=file.path, language=language_name(file.language_id)))
+            yield EncodedPart("text", filled, tokenizer.encode(filled))
 
 
 @frozen
 class _Texts:
-    """The user's text, cut to its budget."""
+    """The document's text, cut to its budget."""
 
     tail: Window
     tail_kind: str
-    prefix: Window = field(default=_NOTHING)
+    prefix: Window = field(default=_EMPTY)
     """The part of the prefix that is in the head."""
-    suffix: Window = field(default=_NOTHING)
+    suffix: Window = field(default=_EMPTY)
 
 
-def _texts(
+def _cut_texts(
     request: CompletionRequest,
     template: FimTemplate | None,
     encode: Encode,
@@ -161,9 +163,10 @@ def _texts(
     anchor: Anchor | None,
     room: int,
 ) -> _Texts:
+    """Cut prefix, suffix and middle in the layout of template and settings; ``room`` is in tokens."""
     text, cursor = typed_text(request)
     if template is None:
-        return _prefix_last(text, cursor, encode, room, _NOTHING)
+        return _prefix_last(text, cursor, encode, room, _EMPTY)
     if template.order == "suffix_first":
         anchor = next_anchor(anchor, request, template, settings)
         return _prefix_last(text, cursor, encode, room, _frozen_suffix(anchor, encode, room))
@@ -176,6 +179,7 @@ def _texts(
 
 
 def _prefix_last(text: str, cursor: int, encode: Encode, room: int, suffix: Window) -> _Texts:
+    """Put the prefix into the tail, behind the suffix."""
     tokens = room - len(suffix.ids)
     prefix = fit_prefix(text, cursor, int(tokens * CHARS_PER_TOKEN), tokens, encode)
     return _Texts(prefix, "prefix", suffix=suffix)
@@ -187,9 +191,10 @@ def _frozen_suffix(anchor: Anchor, encode: Encode, room: int) -> Window:
 
 
 def _anchored(anchor: Anchor, middle: str, encode: Encode, room: int) -> _Texts | None:
-    """The anchored layout, or None where dense text needs more tokens than a middle may have.
+    """Return the texts of the anchored layout; None if the middle needs more tokens than it may have.
 
-    The middle's claim is its bound, not its length: otherwise the prefix would shrink as it grows.
+    The tokens reserved for the middle depend on its longest length, not on its length now; otherwise the
+    prefix would shrink while the middle grows.
     """
     reserve = min(math.ceil(middle_bound(anchor.settings) / CHARS_PER_TOKEN), room // 2)
     tail = Window(middle, encode(middle) if middle else ())
@@ -204,49 +209,58 @@ def _anchored(anchor: Anchor, middle: str, encode: Encode, room: int) -> _Texts 
 def _plain(text: str, cursor: int, encode: Encode, settings: PromptSettings, room: int) -> _Texts:
     tokens = suffix_budget(room, settings.prefix_share, cursor)
     chars = int(tokens * CHARS_PER_TOKEN)
-    # One more than the window, so that it is seen to be cut.
+    # One character more than the window, so that fit_suffix sees that the text goes on.
     suffix = fit_suffix(text[cursor : cursor + chars + 1], chars, tokens, encode)
     left = room - len(suffix.ids)
     prefix = fit_prefix(text, cursor, int(left * CHARS_PER_TOKEN), left, encode)
-    return _Texts(_NOTHING, "", prefix=prefix, suffix=suffix)
+    return _Texts(_EMPTY, "", prefix=prefix, suffix=suffix)
 
 
-def _arranged(
-    frame: _Frame, texts: _Texts, context: Repository, template: FimTemplate | None
-) -> tuple[RepositoryPart, ...]:
-    """The head's pieces in the template's order."""
-    at = {context.position: context.pieces}
+def _arrange(
+    fixed: _TemplateParts, texts: _Texts, rendered: RenderedSnippets, template: FimTemplate | None
+) -> tuple[EncodedPart, ...]:
+    """Return the head's parts in the template's order."""
+    snippets = {rendered.position: rendered.parts}
     prefix = (
-        *frame.prefix,
-        *at.get("prefix", ()),
-        *context.inside,
-        RepositoryPart("prefix", texts.prefix.text, texts.prefix.ids),
+        *fixed.prefix,
+        *snippets.get("prefix", ()),
+        *rendered.after_prefix_marker,
+        EncodedPart("prefix", texts.prefix.text, texts.prefix.ids),
     )
-    suffix = (*frame.suffix, RepositoryPart("suffix", texts.suffix.text, texts.suffix.ids))
-    opening = (*frame.bos, *at.get("front", ()), *frame.opening, *at.get("preamble", ()), *frame.preamble)
+    suffix = (*fixed.suffix, EncodedPart("suffix", texts.suffix.text, texts.suffix.ids))
+    opening = (
+        *fixed.bos,
+        *snippets.get("front", ()),
+        *fixed.opening,
+        *snippets.get("preamble", ()),
+        *fixed.preamble,
+    )
     prefix_leads = (
         template is None
         or template.order == "psm"
         or (template.order == "suffix_first" and bool(template.middle))
     )
     body = (*prefix, *suffix) if prefix_leads else (*suffix, *prefix)
-    return (*opening, *body, *frame.middle)
+    return (*opening, *body, *fixed.middle)
 
 
-def _merged(pieces: Sequence[RepositoryPart], encode: Encode) -> tuple[RepositoryPart, ...]:
-    """Give a template's space (Code Llama's after ``<PRE>``) to the text after it, as one to tokenise."""
-    merged: list[RepositoryPart] = []
-    for piece in pieces:
+def _merge_spaces(parts: Sequence[EncodedPart], encode: Encode) -> tuple[EncodedPart, ...]:
+    """Encode a template's space (Code Llama's after ``<PRE>``) together with the text behind it.
+
+    ``<PRE>``, ``" "``, ``"def"`` -> ``<PRE>``, ``" def"``. Parts without tokens are dropped.
+    """
+    merged: list[EncodedPart] = []
+    for part in parts:
         before = merged[-1] if merged else None
-        if piece.ids and piece.kind != "marker" and before and before.kind == "text" and before.text == " ":
+        if part.ids and part.kind != "marker" and before and before.kind == "text" and before.text == " ":
             merged.pop()
-            piece = RepositoryPart(piece.kind, " " + piece.text, encode(" " + piece.text))
-        if piece.ids:
-            merged.append(piece)
+            part = EncodedPart(part.kind, " " + part.text, encode(" " + part.text))
+        if part.ids:
+            merged.append(part)
     return tuple(merged)
 
 
 def _stop_ids(template: FimTemplate | None, tokenizer: Tokenizer) -> frozenset[int]:
-    """Markers never belong to a completion; without a template, those of no family do."""
+    """Return the ids of the template's markers; without a template, of the markers of all families."""
     templates = (family.template for family in FAMILIES) if template is None else (template,)
-    return frozenset[int]().union(*(stop_ids(one, tokenizer) for one in templates))
+    return frozenset[int]().union(*(stop_ids(known, tokenizer) for known in templates))

@@ -1,6 +1,6 @@
-"""The FIM templates of every model family we know: data only; :mod:`fim_lsp.prompt.templates` chooses.
+"""Table of the model families and their FIM templates; :mod:`fim_lsp.prompt.templates` chooses among them.
 
-Markers are written as the families document them, plain text around them included (Code Llama's spaces,
+Markers are written as the families document them, with the plain text around them (Code Llama's spaces,
 CodeGeeX4's header). :mod:`fim_lsp.prompt.markers` turns them into ids.
 """
 
@@ -12,23 +12,23 @@ from attrs import frozen
 
 from fim_lsp.types import FimTemplate
 
-Evidence = Literal["markers", "name", "told"]
-"""What it takes to recognise a family from the model file.
+Evidence = Literal["markers", "name", "explicit"]
+"""Evidence that is needed to recognise a family.
 
-``markers``: its markers in the vocabulary. ``name``: those, and the model's name, because other models carry
-the same tokens without being trained on them. ``told``: never by itself; a setting or the catalog says so.
+``markers``: its markers in the vocabulary. ``name``: its markers and the model's name, because other models
+have the same tokens without being trained on them. ``explicit``: a setting or the catalog must name it.
 """
 
 
 @frozen
 class Family:
-    """A template and how the models that use it are recognised."""
+    """A template, and how the models that use it are recognised."""
 
     template: FimTemplate
     names: tuple[str, ...] = ()
-    """Parts of model names, lower case; they decide between families that share their markers."""
+    """Parts of model names, in lower case; they decide between families with the same markers."""
     architectures: tuple[str, ...] = ()
-    """Beginnings of ``general.architecture``, likewise."""
+    """Beginnings of ``general.architecture``; they decide likewise."""
     evidence: Evidence = "markers"
 
 
@@ -79,8 +79,8 @@ _DEEPSEEK = FimTemplate(
     middle="<｜fim▁end｜>",
     stops=("<｜end▁of▁sentence｜>",),
 )
-# The spaces are part of the format: SentencePiece hides the one after <PRE> in its dummy prefix and the
-# other two in the tokens (codellama/llama/generation.py, infilling_prompt_tokens).
+# The spaces are part of the format: in SentencePiece the one after <PRE> is the dummy prefix, and the other
+# two are in the tokens (codellama/llama/generation.py, infilling_prompt_tokens).
 _CODE_LLAMA = FimTemplate(
     name="codellama", prefix="<PRE> ", suffix=" <SUF>", middle=" <MID>", stops=("<EOT>",)
 )
@@ -122,7 +122,8 @@ _FIM_LSP = FimTemplate(
     stops=("<|endoftext|>",),
     order="suffix_first",
 )
-# The untuned base never saw FIM, but its unused Jupyter tokens stand where the tuned model's markers do.
+# The base was never trained on FIM; its unused Jupyter tokens are the ids that the tuned model's markers
+# have.
 _SMOLLM2 = FimTemplate(
     name="smollm2",
     prefix="<jupyter_start>",
@@ -147,11 +148,11 @@ FAMILIES: tuple[Family, ...] = (
     Family(_DEEPSEEK, names=("deepseek",), architectures=("deepseek",)),
     Family(_CODE_LLAMA, names=("codellama", "code-llama", "code llama")),
     Family(_CODEGEMMA, names=("gemma",), architectures=("gemma",)),
-    # Mistral's other tokenisers carry [PREFIX] and [SUFFIX] too.
+    # Other tokenisers of Mistral have [PREFIX] and [SUFFIX] too.
     Family(_CODESTRAL, names=("codestral",), evidence="name"),
     Family(_SEED_CODER, names=("seed",)),
     Family(_CODEGEEX4, names=("codegeex",), architectures=("chatglm", "glm")),
     Family(_FIM_LSP, names=("fim-lsp", "fim_lsp"), evidence="name"),
-    Family(_SMOLLM2, names=("smollm2",), evidence="told"),
+    Family(_SMOLLM2, names=("smollm2",), evidence="explicit"),
 )
-"""Every known family, in the order in which ties between them are settled."""
+"""All families; of several that fit equally well, the first is taken."""

@@ -1,7 +1,7 @@
-"""Snippets from other files, written the way each family was trained to read a repository.
+"""Write snippets of other files in the format in which each family was trained to read a repository.
 
-Families with a file separator get it with the path and the code; the others get comment blocks. Where the
-snippets stand is the family's way too, but always in front of what changes while typing.
+Families with a file separator get it with the path and the code; the others get comment blocks. The family
+also decides where the snippets stand, always in front of the text that changes while the user types.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from fim_lsp.prompt.window import visible
 from fim_lsp.types import FimTemplate, ModelInfo, Snippet, Tokenizer
 
 SnippetPosition = Literal["front", "preamble", "prefix"]
-"""Where snippets go: before all markers, after the preamble's first line, or after the prefix marker."""
+"""Position of the snippets: before all markers, after the preamble's first line, or after the prefix
+marker."""
 
 _LONGEST_TOKEN = 64
-"""Characters; a snippet longer than this times the budget is dropped before anything is tokenised."""
+"""Characters; a snippet that is longer than this times the budget is dropped before it is tokenised."""
 
 
 @frozen
-class RepositoryPart:
-    """A piece of the prompt: what it is, its text, and the ids that stand for it."""
+class EncodedPart:
+    """A part of the prompt: its kind, its text, and the token ids that the model gets for it."""
 
     kind: str
     text: str = field(repr=False)
@@ -35,25 +36,25 @@ class RepositoryPart:
 
 
 @frozen
-class Repository:
-    """What of the repository goes into the prompt."""
+class RenderedSnippets:
+    """Snippets and the header of the current file, as parts of the prompt."""
 
     position: SnippetPosition = "front"
-    pieces: tuple[RepositoryPart, ...] = ()
-    inside: tuple[RepositoryPart, ...] = ()
-    """What follows the prefix marker in any case: StarCoder writes the current path there."""
+    parts: tuple[EncodedPart, ...] = ()
+    after_prefix_marker: tuple[EncodedPart, ...] = ()
+    """Parts behind the prefix marker, whatever the position is: StarCoder has the current path there."""
     snippets: tuple[Snippet, ...] = ()
-    """Those that found room."""
+    """The snippets that fit into the budget."""
 
     @property
     def tokens(self) -> int:
-        """What it costs."""
-        return _count((*self.pieces, *self.inside))
+        """Number of tokens."""
+        return _count((*self.parts, *self.after_prefix_marker))
 
 
 @frozen
 class CurrentFile:
-    """What the prompt may say of the file being edited."""
+    """The file being edited, as far as a prompt names it."""
 
     path: str
     language_id: str
@@ -61,30 +62,31 @@ class CurrentFile:
 
 
 @frozen
-class _Style:
-    """How a family writes files; ``{sep}`` and ``{repo}`` are its markers."""
+class _Format:
+    """The format in which a family reads files; ``{sep}`` and ``{repo}`` are its markers."""
 
     opening: str
     file: str
     current: str
     position: SnippetPosition = "front"
-    inside: str = ""
-    is_known: bool = True
-    """Whether every model of the family was trained with it; otherwise its file must say so."""
+    after_prefix_marker: str = ""
+    is_trained: bool = True
+    """True if all models of the family were trained on it; otherwise the model's file must tell."""
 
 
 # Qwen2.5-Coder technical report (arXiv 2409.12186); the format for families not listed below.
-_LINES = _Style("{repo}{name}\n", "{sep}{path}\n{code}\n", "{sep}{path}\n")
+_LINES = _Format("{repo}{name}\n", "{sep}{path}\n{code}\n", "{sep}{path}\n")
 # StarCoder 2 (arXiv 2402.19173): the current path stands behind the prefix marker.
-_STARCODER = _Style("{repo}{name}", "{sep}{path}\n{code}\n", "{sep}", inside="{path}\n")
-# SmolLM2 read StarCoder's format, but no holes; with an empty prefix slot the path stays with its separator.
-_SMOLLM2 = _Style("{repo}{name}", "{sep}{path}\n{code}\n", "{sep}{path}\n", is_known=False)
+_STARCODER = _Format("{repo}{name}", "{sep}{path}\n{code}\n", "{sep}", after_prefix_marker="{path}\n")
+# SmolLM2 was trained on StarCoder's format, but without holes. In the suffix-first layout no text stands
+# behind the prefix marker, so the path stays behind its separator.
+_SMOLLM2 = _Format("{repo}{name}", "{sep}{path}\n{code}\n", "{sep}{path}\n", is_trained=False)
 # CodeGemma (arXiv 2406.11409): the separator stands between files.
-_CODEGEMMA = _Style("", "{path}\n{code}\n{sep}", "{path}\n")
-_CODESTRAL = _Style("", "+++++ {path}\n{code}\n\n", "+++++ {path}\n", position="prefix")
+_CODEGEMMA = _Format("", "{path}\n{code}\n{sep}", "{path}\n")
+_CODESTRAL = _Format("", "+++++ {path}\n{code}\n\n", "+++++ {path}\n", position="prefix")
 # CodeGeeX4's infilling guideline; its preamble names the current file.
-_CODEGEEX4 = _Style("", "###REFERENCE:\n###PATH:{path}\n{code}\n", "", position="preamble")
-_STYLES: Mapping[str, _Style] = MappingProxyType(
+_CODEGEEX4 = _Format("", "###REFERENCE:\n###PATH:{path}\n{code}\n", "", position="preamble")
+_FORMATS: Mapping[str, _Format] = MappingProxyType(
     {
         "starcoder": _STARCODER,
         "granite-code": _STARCODER,
@@ -97,57 +99,57 @@ _STYLES: Mapping[str, _Style] = MappingProxyType(
 )
 
 
-def render(
+def render_snippets(
     snippets: Sequence[Snippet],
     template: FimTemplate | None,
     tokenizer: Tokenizer,
     file: CurrentFile,
     budget: int,
-) -> Repository:
-    """Write what ``budget`` tokens hold of the snippets, best (last) first, and the current file's header.
+) -> RenderedSnippets:
+    """Write the snippets that fit into ``budget`` tokens, the best (last) first, and the file's header.
 
-    Without a snippet there is no header either: a single file needs none in any family.
+    Without a snippet there is no header either: no family needs one in front of a single file.
     """
     if not snippets or budget <= 0:
-        return Repository()
+        return RenderedSnippets()
     writer = _Writer(template, tokenizer, file)
-    opening, current, inside = writer.opening(), writer.current(), writer.inside()
-    room = budget - _count((*opening, *current, *inside))
-    kept: list[tuple[Snippet, tuple[RepositoryPart, ...]]] = []
+    opening, current, after_prefix_marker = writer.opening(), writer.current(), writer.after_prefix_marker()
+    room = budget - _count((*opening, *current, *after_prefix_marker))
+    kept: list[tuple[Snippet, tuple[EncodedPart, ...]]] = []
     for snippet in reversed(snippets):
         if len(snippet.text) > room * _LONGEST_TOKEN:
             continue
-        pieces = writer.snippet(snippet)
-        if _count(pieces) <= room:
-            kept.append((snippet, pieces))
-            room -= _count(pieces)
+        parts = writer.snippet(snippet)
+        if _count(parts) <= room:
+            kept.append((snippet, parts))
+            room -= _count(parts)
     if not kept:
-        return Repository()
+        return RenderedSnippets()
     kept.reverse()
-    files = tuple(piece for _, pieces in kept for piece in pieces)
+    files = tuple(part for _, parts in kept for part in parts)
     written = tuple(snippet for snippet, _ in kept)
-    return Repository(writer.position, (*opening, *files, *current), inside, written)
+    return RenderedSnippets(writer.position, (*opening, *files, *current), after_prefix_marker, written)
 
 
 def knows_repositories(template: FimTemplate | None, tokenizer: Tokenizer, info: ModelInfo) -> bool:
-    """Whether a model was trained on snippets of other files, in a format that its vocabulary can express.
+    """Check if a model was trained on snippets of other files, in a format that its vocabulary can express.
 
-    Its file says so (:data:`REPOSITORY_CONTEXT`), or its family's table.
+    Its GGUF tells (:data:`~fim_lsp.gguf_keys.REPOSITORY_CONTEXT`), or else the format of its family.
     """
-    style = _style(template, tokenizer) if template is not None else None
-    if style is None:
+    known = _format(template, tokenizer) if template is not None else None
+    if known is None:
         return False
-    said = info.metadata.get(REPOSITORY_CONTEXT)
-    return style.is_known if said is None else said.lower() == "true"
+    in_file = info.metadata.get(REPOSITORY_CONTEXT)
+    return known.is_trained if in_file is None else in_file.lower() == "true"
 
 
-def _style(template: FimTemplate | None, tokenizer: Tokenizer) -> _Style | None:
-    """The family's style, or None for comment blocks where the vocabulary can't express it."""
-    style = _STYLES.get(template.name, _LINES) if template else _LINES
+def _format(template: FimTemplate | None, tokenizer: Tokenizer) -> _Format | None:
+    """Return the family's format; None, for comment blocks, if the vocabulary can't express it."""
+    found = _FORMATS.get(template.name, _LINES) if template else _LINES
     separator = template.file_separator if template else ""
-    if "{sep}" in style.file and not (separator and marker_id(separator, tokenizer) is not None):
+    if "{sep}" in found.file and not (separator and marker_id(separator, tokenizer) is not None):
         return None
-    return style
+    return found
 
 
 class _Writer:
@@ -158,51 +160,53 @@ class _Writer:
         self._file = file
         self._separator = template.file_separator if template else ""
         self._repo_name = template.repo_name if template else ""
-        self._style = _style(template, tokenizer)
-        self.position: SnippetPosition = self._style.position if self._style else "prefix"
+        self._format = _format(template, tokenizer)
+        self.position: SnippetPosition = self._format.position if self._format else "prefix"
 
-    def opening(self) -> tuple[RepositoryPart, ...]:
-        if self._style is None or not self._file.repository or not self._marker(self._repo_name):
+    def opening(self) -> tuple[EncodedPart, ...]:
+        if self._format is None or not self._file.repository or not self._marker(self._repo_name):
             return ()
-        return self._fill("repository", self._style.opening, name=self._file.repository)
+        return self._fill("repository", self._format.opening, name=self._file.repository)
 
-    def snippet(self, snippet: Snippet) -> tuple[RepositoryPart, ...]:
+    def snippet(self, snippet: Snippet) -> tuple[EncodedPart, ...]:
         code = visible(snippet.text).rstrip("\n")
-        if self._style is None:
+        if self._format is None:
             return self._comment("snippet", f"Path: {snippet.path}\n{code}")
-        return self._fill("snippet", self._style.file, path=snippet.path, code=code)
+        return self._fill("snippet", self._format.file, path=snippet.path, code=code)
 
-    def current(self) -> tuple[RepositoryPart, ...]:
-        if self._style is None:
+    def current(self) -> tuple[EncodedPart, ...]:
+        if self._format is None:
             return self._comment("path", f"Path: {self._file.path}")
-        return self._fill("path", self._style.current, path=self._file.path)
+        return self._fill("path", self._format.current, path=self._file.path)
 
-    def inside(self) -> tuple[RepositoryPart, ...]:
-        return self._fill("path", self._style.inside, path=self._file.path) if self._style else ()
+    def after_prefix_marker(self) -> tuple[EncodedPart, ...]:
+        if self._format is None:
+            return ()
+        return self._fill("path", self._format.after_prefix_marker, path=self._file.path)
 
-    def _comment(self, kind: str, text: str) -> tuple[RepositoryPart, ...]:
+    def _comment(self, kind: str, text: str) -> tuple[EncodedPart, ...]:
         comment = visible(commented(text, self._file.language_id))
-        return (RepositoryPart(kind, comment, self._tokenizer.encode(comment)),)
+        return (EncodedPart(kind, comment, self._tokenizer.encode(comment)),)
 
-    def _fill(self, kind: str, form: str, **values: str) -> tuple[RepositoryPart, ...]:
-        """Fill a form: markers become ids, and what is filled in never does."""
-        pieces: list[RepositoryPart] = []
-        for slot, marker in (("{repo}", self._repo_name), ("{sep}", self._separator)):
-            if form.startswith(slot):
-                pieces.append(RepositoryPart("marker", marker, self._marker(marker)))
-                form = form[len(slot) :]
-        closing = form.endswith("{sep}")
+    def _fill(self, kind: str, form: str, **values: str) -> tuple[EncodedPart, ...]:
+        """Fill in a form. Its markers become ids; markers inside the values stay text."""
+        parts: list[EncodedPart] = []
+        for name, marker in (("{repo}", self._repo_name), ("{sep}", self._separator)):
+            if form.startswith(name):
+                parts.append(EncodedPart("marker", marker, self._marker(marker)))
+                form = form[len(name) :]
+        ends_with_separator = form.endswith("{sep}")
         text = visible(form.removesuffix("{sep}").format_map(values))
         if text:
-            pieces.append(RepositoryPart(kind, text, self._tokenizer.encode(text)))
-        if closing:
-            pieces.append(RepositoryPart("marker", self._separator, self._marker(self._separator)))
-        return tuple(pieces)
+            parts.append(EncodedPart(kind, text, self._tokenizer.encode(text)))
+        if ends_with_separator:
+            parts.append(EncodedPart("marker", self._separator, self._marker(self._separator)))
+        return tuple(parts)
 
     def _marker(self, marker: str) -> tuple[int, ...]:
         token = marker_id(marker, self._tokenizer) if marker else None
         return () if token is None else (token,)
 
 
-def _count(pieces: Sequence[RepositoryPart]) -> int:
-    return sum(len(piece.ids) for piece in pieces)
+def _count(parts: Sequence[EncodedPart]) -> int:
+    return sum(len(part.ids) for part in parts)

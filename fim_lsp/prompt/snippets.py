@@ -1,9 +1,9 @@
-"""Which pieces of other files may help at a cursor: cut, rate, choose. Pure; recency is an ordinal.
+"""Choose snippets of other files that may help at a cursor: cut documents into chunks, rate them, choose.
 
-A piece has ten lines, as in the rows that models are trained on (``training.data.neighbours``). It is rated
-by BM25 over the words of its identifiers, a few hundred pieces at most, so that no index is worth keeping.
-Definitions of names that the document imports and has in sight of the cursor come before all that is only
-similar; of these, what was just edited counts most, then what stands in an open document.
+A chunk has ten lines. It is rated by BM25 over the words of its identifiers; with a few hundred chunks at
+most an index is not worth its upkeep. Definitions of names that the document imports and uses near the cursor
+come before all chunks that are only similar; among those, chunks that were just edited count most, then
+chunks of open documents. Training rows are given the same choice (:mod:`training.data.row_snippets`).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _LONGEST_LINE = 1000
 """Characters; a file with a longer line is minified, generated or data."""
 _CONTROL = re.compile("[\0-\x08\x0e-\x1f\x7f\ufffd]")
 _READ_CHARS = 65_536
-"""Of a long file only the beginning is considered: this is done on the event loop."""
+"""Only this much of a long file is considered, because files are cut on the event loop."""
 _BEFORE, _AFTER = 1500, 500
-"""Characters around the cursor whose names are looked for."""
+"""Characters before and after the cursor whose names are compared with the chunks."""
 
 _NAME = re.compile(r"[^\W\d]\w{2,}")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+")
@@ -39,20 +39,20 @@ _EVERYWHERE = re.compile(
     "none|not|null|package|pass|private|protected|pub|public|raise|return|self|set|static|str|string|struct|"
     "super|switch|this|throw|true|try|type|undefined|unsigned|use|using|var|void|while|with|yield"
 )
-"""Words that any two files share."""
+"""Words that occur in most files."""
 _FEWEST_SHARED = 2
-"""Words that a piece and the cursor's surroundings must share at least; fewer are chance."""
+"""Fewest words that a chunk and the text around the cursor must share; one may be chance."""
 _K1, _B = 1.2, 0.75
-"""BM25's usual constants: how soon repetition saturates, and how far long pieces are held back."""
+"""BM25's usual constants: saturation of repeated words, and normalisation by length."""
 
 _DEFINITION = 2.0
-"""More than similarity alone can give."""
+"""Added for a definition; more than similarity alone can give."""
 _WEIGHTS = {"recent": 1.5, "open": 1.2, "similar": 1.0}
 _CHOSEN_BEFORE, _STAYS = 1.25, 0.01
-"""What is in the prompt already stays unless something is better by a quarter: a change is a prefill. So it
-does where it is no longer alike at all and nothing else is."""
+"""Factor and addend for snippets that the prompt has already: exchanging one costs a prefill, so they stay
+unless another one is better by a quarter, and also if no chunk is similar any more."""
 _FRAMING = 8
-"""Characters that stand for a snippet's marker and line breaks."""
+"""Characters counted for a snippet's marker and line breaks."""
 _HEADER_TOKENS = 32
 """Tokens of the snippets' share that repository name and current path may take."""
 _CHARS_PER_TOKEN = 2.8
@@ -66,12 +66,12 @@ class Chunk:
     text: str = field(repr=False)
     lines: tuple[int, int]
     defines: str = ""
-    """The name whose definition it begins with, where it was cut for that."""
+    """The name whose definition it was cut for; empty for other chunks."""
     words: Mapping[str, int] = field(factory=dict, repr=False)
 
     @classmethod
     def of(cls, text: str, lines: tuple[int, int], defines: str = "") -> Chunk:
-        """A chunk with its words counted."""
+        """Make a chunk and count its words."""
         return cls(text, lines, defines, words_of(text))
 
 
@@ -84,25 +84,25 @@ class OtherDocument:
     chunks: tuple[Chunk, ...] = field(repr=False)
     is_open: bool = True
     edited: tuple[int, ...] = ()
-    """Lines that were edited last."""
+    """Numbers of the lines that were edited last, from 0."""
 
 
 @frozen
 class SnippetQuery:
-    """What is seen from a cursor."""
+    """The text around a cursor, as far as snippets are chosen by it."""
 
     around: str = field(repr=False)
-    """Text near it, whose names are looked for."""
+    """Text near the cursor, whose names are compared."""
     window: str = field(repr=False)
-    """What of the document may be in the prompt and need not be said twice."""
+    """Text that may be in the prompt already; chunks in it are not chosen."""
     imported: frozenset[str] = frozenset()
-    """Every word of the document's imports."""
+    """The words of the document's imports."""
 
     @classmethod
     def of(
         cls, request: CompletionRequest, max_tokens: int, imported: frozenset[str] = frozenset()
     ) -> SnippetQuery:
-        """What is seen where a prompt may have ``max_tokens``."""
+        """Return the query of a request, for a prompt of at most ``max_tokens``."""
         text, cursor = typed_text(request)
         reach = int(max_tokens * CHARS_PER_TOKEN)
         return cls(
@@ -113,7 +113,7 @@ class SnippetQuery:
 
 
 def is_readable(text: str) -> bool:
-    """Whether a file is one that people write: not binary, minified, or over a megabyte."""
+    """Check that a file was written by hand: not blank, binary, minified, or over a megabyte."""
     if not text.strip() or len(text) > _MOST_BYTES or len(text.encode("utf-8", "replace")) > _MOST_BYTES:
         return False
     if "\0" in text or len(_CONTROL.findall(text)) * 100 > len(text):
@@ -122,12 +122,16 @@ def is_readable(text: str) -> bool:
 
 
 def cut(text: str, definitions: Iterable[Definition] = ()) -> tuple[Chunk, ...]:
-    """A document's chunks: the beginning of each definition, and all of it by tens of lines.
+    """Cut a document into chunks: the first lines of each definition, and all of the text by tens of lines.
 
-    They overlap, and no two that do are chosen together.
+    25 lines with one definition of 3 lines from line 12 (from 0) -> lines 12 to 14, 0 to 9, 10 to 19, 20 to
+    24. Chunks may overlap; two that do are never chosen together.
     """
     lines = visible(text[:_READ_CHARS]).split("\n")
-    named = ((one.name, one.lines[0], min(one.lines[1], one.lines[0] + CHUNK_LINES)) for one in definitions)
+    named = (
+        (definition.name, definition.lines[0], min(definition.lines[1], definition.lines[0] + CHUNK_LINES))
+        for definition in definitions
+    )
     tens = (("", first, first + CHUNK_LINES) for first in range(0, len(lines), CHUNK_LINES))
     chunks = []
     for name, first, end in chain(named, tens):
@@ -138,7 +142,11 @@ def cut(text: str, definitions: Iterable[Definition] = ()) -> tuple[Chunk, ...]:
 
 
 def words_of(text: str) -> Mapping[str, int]:
-    """The words of a text's identifiers, split by case and underscore, and the identifiers themselves."""
+    """Count the identifiers of a text and the words in them, split by case and underscore, in lower case.
+
+    ``"total_price = getPrice()"`` -> ``{"total_price": 1, "total": 1, "price": 2, "getprice": 1}``; short and
+    common words (``get``) are left out.
+    """
     counts: Counter[str] = Counter()
     for name, times in Counter(_NAME.findall(text)).items():
         for word in {name.lower(), *(part.lower() for part in _WORD.findall(name))}:
@@ -147,9 +155,9 @@ def words_of(text: str) -> Mapping[str, int]:
     return dict(counts)
 
 
-def similarities(wanted: Iterable[str], chunks: Sequence[Chunk]) -> list[float]:
-    """BM25 of each chunk for a set of words; 0 where too few are shared."""
-    words = set(wanted)
+def similarities(query: Iterable[str], chunks: Sequence[Chunk]) -> list[float]:
+    """Return the BM25 score of each chunk for the words of a query; 0 where too few words are shared."""
+    words = set(query)
     containing = Counter(word for chunk in chunks for word in words & chunk.words.keys())
     weights = {
         word: math.log(1 + (len(chunks) - count + 0.5) / (count + 0.5)) for word, count in containing.items()
@@ -161,10 +169,10 @@ def similarities(wanted: Iterable[str], chunks: Sequence[Chunk]) -> list[float]:
         shared = words & chunk.words.keys()
         if len(shared) < _FEWEST_SHARED:
             return 0.0
-        held_back = _K1 * (1 - _B + _B * length / mean)
-        # In a fixed order, as a set's own differs from run to run, and with it the sum's last bit.
+        normaliser = _K1 * (1 - _B + _B * length / mean)
+        # Sorted, because the order of a set differs from run to run, and with it the last bit of the sum.
         return sum(
-            weights[word] * chunk.words[word] * (_K1 + 1) / (chunk.words[word] + held_back)
+            weights[word] * chunk.words[word] * (_K1 + 1) / (chunk.words[word] + normaliser)
             for word in sorted(shared)
         )
 
@@ -177,83 +185,89 @@ def snippet_chars(tokens: int) -> int:
 
 
 def choose(
-    sight: SnippetQuery,
-    neighbours: Sequence[OtherDocument],
+    query: SnippetQuery,
+    documents: Sequence[OtherDocument],
     current: tuple[Snippet, ...] = (),
     *,
     most: int,
     chars: int,
 ) -> tuple[Snippet, ...]:
-    """The snippets for a prompt, the best last.
+    """Choose the snippets for a prompt, the best last.
 
     Args:
-        sight: what is seen from the cursor.
-        neighbours: the other documents that may be shown, the one used last first.
-        current: the snippets that the document's prompts have now. Returned as they are where nothing better
-            by far has come up; one whose text is no longer in its document goes.
-        most: how many at most.
-        chars: how long they may be together, with their paths.
+        query: the text around the cursor.
+        documents: the other documents that may be shown, the one used last first.
+        current: the snippets that the document's prompts have now. They are returned unchanged unless another
+            one is clearly better; one whose text is no longer in its document is dropped.
+        most: highest number of snippets.
+        chars: their highest length together, with their paths.
     """
     before = {(snippet.path, snippet.text) for snippet in current}
-    # Sorting keeps the order of equals: what was used last comes first.
-    rated = sorted(_rated(sight, neighbours, current), key=lambda one: -one[0].score)
-    chosen = _fitting(rated, most, chars)
+    # Sorting keeps the order of equal scores: the document used last comes first.
+    rated = sorted(_rate(query, documents, current), key=lambda rating: -rating[0].score)
+    chosen = _take_fitting(rated, most, chars)
     if {(snippet.path, snippet.text) for snippet in chosen} == before:
         return current
     return tuple(reversed(chosen))
 
 
-def _rated(
-    sight: SnippetQuery, neighbours: Sequence[OtherDocument], current: Sequence[Snippet]
+def _rate(
+    query: SnippetQuery, documents: Sequence[OtherDocument], current: Sequence[Snippet]
 ) -> Iterator[tuple[Snippet, Chunk]]:
-    """All that could be chosen, with its score."""
-    places = [
-        (neighbour, chunk)
-        for neighbour in neighbours
-        for chunk in (*_moved(neighbour, current), *neighbour.chunks)
-        if chunk.text not in sight.window
+    """Yield every chunk with a score above 0, as a snippet with its score."""
+    candidates = [
+        (document, chunk)
+        for document in documents
+        for chunk in (*_moved_chunks(document, current), *document.chunks)
+        if chunk.text not in query.window
     ]
-    scores = similarities(words_of(sight.around), [chunk for _, chunk in places])
+    scores = similarities(words_of(query.around), [chunk for _, chunk in candidates])
     best = max(scores, default=0.0) or 1.0
-    seen = frozenset(_NAME.findall(sight.around))
+    names = frozenset(_NAME.findall(query.around))
     before = {(snippet.path, snippet.text) for snippet in current}
-    for (neighbour, chunk), score in zip(places, scores, strict=True):
-        snippet = _snippet(neighbour, chunk, score / best, _wants(sight, seen, neighbour, chunk))
+    for (document, chunk), score in zip(candidates, scores, strict=True):
+        is_definition = _defines_imported(query, names, document, chunk)
+        snippet = _snippet(document, chunk, score / best, is_definition=is_definition)
         if (snippet.path, snippet.text) in before:
             snippet = evolve(snippet, score=snippet.score * _CHOSEN_BEFORE + _STAYS)
         if snippet.score > 0:
             yield snippet, chunk
 
 
-def _moved(neighbour: OtherDocument, current: Iterable[Snippet]) -> Iterable[Chunk]:
-    """The snippets of a document that are still in it, though its chunks now begin at other lines."""
-    cut_now = {chunk.text for chunk in neighbour.chunks}
+def _moved_chunks(document: OtherDocument, current: Iterable[Snippet]) -> Iterable[Chunk]:
+    """Yield the current snippets that are still in the document's text but in none of its chunks.
+
+    An edit above a snippet moves the borders of the chunks.
+    """
+    chunk_texts = {chunk.text for chunk in document.chunks}
     for snippet in current:
-        if snippet.path == neighbour.path and snippet.text not in cut_now:
-            at = neighbour.text.find(snippet.text)
-            if at >= 0:
-                first = neighbour.text.count("\n", 0, at)
+        if snippet.path == document.path and snippet.text not in chunk_texts:
+            offset = document.text.find(snippet.text)
+            if offset >= 0:
+                first = document.text.count("\n", 0, offset)
                 yield Chunk.of(snippet.text, (first, first + snippet.text.count("\n") + 1))
 
 
-def _wants(sight: SnippetQuery, seen: frozenset[str], neighbour: OtherDocument, chunk: Chunk) -> bool:
-    """Whether a chunk defines a name that is in sight and imported, by itself or with its whole file."""
-    if chunk.defines not in seen:
+def _defines_imported(
+    query: SnippetQuery, names: frozenset[str], document: OtherDocument, chunk: Chunk
+) -> bool:
+    """Check if a chunk defines a name near the cursor that is imported, by itself or with its whole file."""
+    if chunk.defines not in names:
         return False
-    return chunk.defines in sight.imported or PurePosixPath(neighbour.path).stem in sight.imported
+    return chunk.defines in query.imported or PurePosixPath(document.path).stem in query.imported
 
 
-def _snippet(neighbour: OtherDocument, chunk: Chunk, similarity: float, wanted: bool) -> Snippet:
-    edited = any(chunk.lines[0] <= line < chunk.lines[1] for line in neighbour.edited)
-    source = "recent" if edited else "open" if neighbour.is_open else "similar"
+def _snippet(document: OtherDocument, chunk: Chunk, similarity: float, *, is_definition: bool) -> Snippet:
+    edited = any(chunk.lines[0] <= line < chunk.lines[1] for line in document.edited)
+    source = "recent" if edited else "open" if document.is_open else "similar"
     score = similarity * _WEIGHTS[source]
-    if wanted:
-        return Snippet(neighbour.path, chunk.text, score + _DEFINITION, "definition")
-    return Snippet(neighbour.path, chunk.text, score, source)
+    if is_definition:
+        return Snippet(document.path, chunk.text, score + _DEFINITION, "definition")
+    return Snippet(document.path, chunk.text, score, source)
 
 
-def _fitting(rated: Iterable[tuple[Snippet, Chunk]], most: int, chars: int) -> list[Snippet]:
-    """The first that fit, no two of them with the same lines or the same text."""
+def _take_fitting(rated: Iterable[tuple[Snippet, Chunk]], most: int, chars: int) -> list[Snippet]:
+    """Take the first snippets that fit, no two of them with the same lines or the same text."""
     taken: list[tuple[Snippet, Chunk]] = []
     for snippet, chunk in rated:
         length = len(snippet.path) + len(snippet.text) + _FRAMING

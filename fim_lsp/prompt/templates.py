@@ -1,8 +1,9 @@
-"""Which FIM template a model wants, found from the GGUF itself wherever that is possible.
+"""Choose the FIM template of a model, from the GGUF itself where that is possible.
 
-The user's setting overrides all. Otherwise: the FIM token ids that the GGUF names, the marker texts in its
-vocabulary, the catalog's hint. A template whose markers the vocabulary lacks is never used: a model without
-FIM tokens completes from the prefix alone, which is worse than FIM but better than a wrong prompt.
+The user's setting overrides everything. Otherwise the sources are, in this order, the FIM token ids that the
+GGUF names, the marker texts in its vocabulary, and the catalog's hint. A template whose markers the
+vocabulary lacks is never used: a model without FIM tokens completes from the prefix alone, which is worse
+than FIM but better than a wrong prompt.
 """
 
 from __future__ import annotations
@@ -15,24 +16,24 @@ from attrs import evolve, frozen
 from fim_lsp.errors import ErrorCode, FimLspError
 from fim_lsp.gguf_keys import FIM_ORDER
 from fim_lsp.prompt.families import FAMILIES, Family
-from fim_lsp.prompt.markers import core, marker_id, missing_markers
+from fim_lsp.prompt.markers import marker_id, missing_markers, strip_marker
 from fim_lsp.types import FimTemplate, ModelInfo, Order, Tokenizer
 
 NO_TEMPLATE = "none"
-"""What the setting ``model.template`` says for completion from the prefix alone."""
+"""Value of the setting ``model.template`` for completion from the prefix alone."""
 
 TemplateSource = Literal["settings", "gguf keys", "vocabulary", "catalog", "none"]
 
 
 class TemplateError(FimLspError):
-    """A template of that name doesn't exist, or this model's vocabulary can't express it."""
+    """A template that does not exist, or that the model's vocabulary can't express."""
 
     code: ClassVar[ErrorCode] = "template_failed"
 
 
 @frozen
 class ChosenTemplate:
-    """A template, where it was found, and why, in words for the user."""
+    """The template of a model, its source, and the reason in words for the user."""
 
     template: FimTemplate | None
     """None for a model that can only continue the prefix."""
@@ -41,15 +42,15 @@ class ChosenTemplate:
 
 
 def template_names() -> tuple[str, ...]:
-    """The names that the setting ``model.template`` may have."""
+    """Return the values that the setting ``model.template`` may have."""
     return tuple(family.template.name for family in FAMILIES)
 
 
 def find_template(name: str) -> FimTemplate:
-    """The template of a family, by name.
+    """Return the template of a family, by name.
 
     Raises:
-        TemplateError: there is no such family; the remedy lists those there are.
+        TemplateError: there is no such family; the remedy lists the families.
     """
     for family in FAMILIES:
         if family.template.name == name:
@@ -63,12 +64,12 @@ def choose_template(info: ModelInfo, tokenizer: Tokenizer, override: str | None)
     """Choose the template for a loaded model.
 
     Args:
-        info: what the file says of itself, the catalog's hint included.
-        tokenizer: the model's vocabulary; it has the last word on what can be used.
-        override: the setting ``model.template``.
+        info: the model's metadata, and the catalog's hint.
+        tokenizer: the model's vocabulary; only templates that it can express are chosen.
+        override: the setting ``model.template``; None chooses.
 
     Raises:
-        TemplateError: the setting names an unknown template or one that the vocabulary can't express.
+        TemplateError: the setting names an unknown template, or one that the vocabulary can't express.
     """
     if override is not None:
         return _from_settings(override, tokenizer)
@@ -83,46 +84,46 @@ def choose_template(info: ModelInfo, tokenizer: Tokenizer, override: str | None)
 
 def _from_settings(name: str, tokenizer: Tokenizer) -> ChosenTemplate:
     if name == NO_TEMPLATE:
-        return ChosenTemplate(None, "settings", "The setting model.template says to use only the prefix.")
+        return ChosenTemplate(None, "settings", "The setting model.template asks for the prefix alone.")
     template = find_template(name)
     if missing := missing_markers(template, tokenizer):
         raise TemplateError(
             f"This model's vocabulary lacks {', '.join(missing)}, which the template {name!r} needs.",
             "Set model.template to null to choose from the model file.",
         )
-    return ChosenTemplate(template, "settings", f"The setting model.template says {name!r}.")
+    return ChosenTemplate(template, "settings", f"The setting model.template is {name!r}.")
 
 
 def _from_keys(info: ModelInfo, tokenizer: Tokenizer, skipped: list[str]) -> ChosenTemplate | None:
-    """From ``tokenizer.ggml.fim_*_token_id``; a family where the texts agree, else a template of its own."""
-    texts = {key: _spelled(token, tokenizer) for key, token in info.fim_ids.items()}
+    """Choose by ``tokenizer.ggml.fim_*_token_id``: a family with these markers, or else a custom template."""
+    texts = {key: _marker_text(token, tokenizer) for key, token in info.fim_ids.items()}
     unusable = [key for key in ("pre", "suf", "mid") if not texts.get(key)]
     if unusable:
         if len(unusable) < 3:
             skipped.append(f"The GGUF's FIM keys were skipped: no usable token for {', '.join(unusable)}.")
         return None
     order = _named_order(info, skipped)
-    # A named order is evidence enough: no other model's file has that key.
+    # An order is evidence enough, because only models of this project have that key.
     alike = (f for f in FAMILIES if _fits(f, texts, order) and (order or _is_recognised(f, info)))
     best = _best(alike, info, tokenizer)
     template = best.template if best else _custom(texts, order or "psm")
-    # The file knows its own file and repository markers better than the family's table.
+    # The file's own file and repository markers go before those of the family.
     template = evolve(
         template,
-        file_separator=_either(template.file_separator, texts.get("sep")),
-        repo_name=_either(template.repo_name, texts.get("rep")),
+        file_separator=_prefer_file(template.file_separator, texts.get("sep")),
+        repo_name=_prefer_file(template.repo_name, texts.get("rep")),
     )
     return ChosenTemplate(
         template, "gguf keys", f"The GGUF names its FIM tokens; they are those of {template.name!r}."
     )
 
 
-def _spelled(token: int, tokenizer: Tokenizer) -> str:
-    """A token's text, if that text leads back to the token; otherwise it could not be spliced."""
+def _marker_text(token: int, tokenizer: Tokenizer) -> str:
+    """Return a token's text if the text gives the same token again; otherwise an empty text."""
     text = tokenizer.decode((token,))
     if tokenizer.special(text) == token:
         return text
-    return core(text) if core(text) and marker_id(text, tokenizer) == token else ""
+    return strip_marker(text) if strip_marker(text) and marker_id(text, tokenizer) == token else ""
 
 
 def _named_order(info: ModelInfo, skipped: list[str]) -> Order | None:
@@ -137,8 +138,11 @@ def _named_order(info: ModelInfo, skipped: list[str]) -> Order | None:
 
 def _fits(family: Family, texts: dict[str, str], order: Order | None) -> bool:
     template = family.template
-    own = [core(marker) for marker in (template.prefix, template.suffix, template.middle)]
-    return own == [core(texts[key]) for key in ("pre", "suf", "mid")] and order in (None, template.order)
+    own = [strip_marker(marker) for marker in (template.prefix, template.suffix, template.middle)]
+    return own == [strip_marker(texts[key]) for key in ("pre", "suf", "mid")] and order in (
+        None,
+        template.order,
+    )
 
 
 def _custom(texts: dict[str, str], order: Order) -> FimTemplate:
@@ -152,8 +156,9 @@ def _custom(texts: dict[str, str], order: Order) -> FimTemplate:
     )
 
 
-def _either(known: str, named: str | None) -> str:
-    return named if named and core(named) != core(known) else known
+def _prefer_file(known: str, in_file: str | None) -> str:
+    """Return the file's marker, or the family's if both differ in their spaces alone."""
+    return in_file if in_file and strip_marker(in_file) != strip_marker(known) else known
 
 
 def _from_vocabulary(info: ModelInfo, tokenizer: Tokenizer, skipped: list[str]) -> ChosenTemplate | None:
@@ -187,16 +192,16 @@ def _from_hint(info: ModelInfo, tokenizer: Tokenizer, skipped: list[str]) -> Cho
 
 
 def _best(families: Iterable[Family], info: ModelInfo, tokenizer: Tokenizer) -> Family | None:
-    """The likeliest of families that share their markers: by name, architecture, end, then other markers."""
+    """Return the likeliest of families with the same markers: by name, architecture, end, other markers."""
 
     def likelihood(family: Family) -> tuple[bool, bool, bool, int]:
         stops = family.template.stops
         others = (*stops, family.template.file_separator, family.template.repo_name)
         missing = sum(bool(marker) and marker_id(marker, tokenizer) is None for marker in others)
-        built = info.architecture.startswith(family.architectures)
-        # The first stop ends a middle: a model of a family that lacks it could not have learnt to.
-        ends = not stops or marker_id(stops[0], tokenizer) is not None
-        return _is_named(family, info), built, ends, -missing
+        is_architecture = info.architecture.startswith(family.architectures)
+        # The first stop ends a middle. A model without that token was not trained on this family's format.
+        has_end = not stops or marker_id(stops[0], tokenizer) is not None
+        return _is_named(family, info), is_architecture, has_end, -missing
 
     return max(families, key=likelihood, default=None)
 
@@ -206,7 +211,7 @@ def _is_recognised(family: Family, info: ModelInfo) -> bool:
 
 
 def _is_named(family: Family, info: ModelInfo) -> bool:
-    """Whether anything that may carry the family's name does."""
-    said = [info.metadata.get(f"general.{key}", "") for key in ("name", "basename", "finetune")]
-    said += [info.name, info.path.stem if info.path else "", info.template_hint or ""]
-    return any(name in text.lower() for name in family.names for text in said)
+    """Check if the model's metadata, name, file or hint contain a name of the family."""
+    names = [info.metadata.get(f"general.{key}", "") for key in ("name", "basename", "finetune")]
+    names += [info.name, info.path.stem if info.path else "", info.template_hint or ""]
+    return any(part in name.lower() for part in family.names for name in names)

@@ -1,8 +1,8 @@
-"""Which part of a document the model sees: pure arithmetic on offsets, before anything is tokenised.
+"""Cut the windows of a document that the model sees, before and after the cursor.
 
 Windows are measured in characters first, so that a megabyte is never tokenised, and then shrunk until their
-tokens fit. Both steps depend on the text and the budget alone and move in quarters of the window: while
-the user types, a window's start stays where it is, and with it everything evaluated from there on.
+tokens fit. Both steps depend on the text and the budget alone and move in quarters of the window. So a
+window's start stays in place while the user types, and the KV cache from there on stays usable.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from fim_lsp.settings import PromptSettings
 from fim_lsp.types import CompletionRequest
 
 CHARS_PER_TOKEN = 3.2
-"""Characters of code to a token, on the generous side; windows that turn out too long are shrunk."""
+"""Characters of code to a token, estimated high; windows with too many tokens are shrunk."""
 _CHARS_PER_TOKEN_DENSE = 2.0
-"""The same for dense code; what one window may lend to the other is reckoned with this."""
+"""Characters to a token in dense code, an estimate of how many tokens a short prefix needs at most."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 Encode = Callable[[str], tuple[int, ...]]
@@ -27,19 +27,22 @@ Encode = Callable[[str], tuple[int, ...]]
 
 @frozen
 class Window:
-    """A piece of a document as the model sees it."""
+    """A part of a document as the model sees it, with its token ids."""
 
     text: str = field(repr=False)
     ids: tuple[int, ...] = field(repr=False)
 
 
 def visible(text: str) -> str:
-    """Text as the model sees it: LF line ends, and U+FFFD for lone surrogates, which have no UTF-8."""
+    """Return text as the model sees it: with LF line ends, and U+FFFD for lone surrogates.
+
+    Surrogates have no UTF-8. ``a``, CR, LF, U+D800 -> ``a``, LF, U+FFFD.
+    """
     return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
 
 
 def typed_text(request: CompletionRequest) -> tuple[str, int]:
-    """The document and cursor as if the entry selected in the popup had been typed."""
+    """Return document and cursor offset as if the entry selected in the popup had been typed."""
     text, offset = request.document.text, request.offset
     if not request.selected_text:
         return text, offset
@@ -48,40 +51,46 @@ def typed_text(request: CompletionRequest) -> tuple[str, int]:
 
 
 def middle_bound(settings: PromptSettings) -> int:
-    """How many characters the middle of an anchored prompt may have: at most half of the prompt."""
+    """Return the most characters of an anchored prompt's middle: at most half of the prompt."""
     return min(settings.max_middle_chars, int(settings.max_tokens // 2 * CHARS_PER_TOKEN))
 
 
 def suffix_budget(tokens: int, prefix_share: float, prefix_chars: int) -> int:
-    """Tokens for the suffix: its share, and what a short prefix leaves of its own."""
+    """Return the suffix's tokens: its own share, and the tokens that a short prefix does not need.
+
+    Args:
+        tokens: budget of prefix and suffix together.
+        prefix_share: part of it for the prefix, 0 to 1.
+        prefix_chars: length of the text before the cursor.
+    """
     share = round(tokens * prefix_share)
-    wanted = quantised(math.ceil(prefix_chars / _CHARS_PER_TOKEN_DENSE), max(1, tokens // 16))
-    return tokens - share + max(0, share - wanted)
+    needed = quantised(math.ceil(prefix_chars / _CHARS_PER_TOKEN_DENSE), max(1, tokens // 16))
+    return tokens - share + max(0, share - needed)
 
 
 def quantised(count: int, step: int) -> int:
-    """``count`` rounded up to a multiple of ``step``, so that it changes seldom."""
+    """Round ``count`` up to a multiple of ``step``, so that it changes seldom: 5 in steps of 4 -> 8."""
     return -(-count // step) * step
 
 
 def prefix_start(text: str, end: int, chars: int) -> int:
-    """Where a window of at most ``chars`` characters before ``end`` begins."""
+    """Return the start of a window of at most ``chars`` characters before ``end``."""
     return next(_prefix_starts(text, end, chars))
 
 
 def suffix_end(text: str, start: int, chars: int) -> int:
-    """Where a window of at most ``chars`` characters from ``start`` on ends."""
+    """Return the end of a window of at most ``chars`` characters from ``start`` on."""
     return next(_suffix_ends(text, start, chars))
 
 
 def fit_prefix(text: str, end: int, chars: int, tokens: int, encode: Encode) -> Window:
-    """The longest window before ``end`` within ``chars`` and ``tokens``, cut from the left."""
+    """Return the longest window before ``end`` within ``chars`` and ``tokens``, cut from the left."""
     starts = _prefix_starts(text, end, chars)
     return _first_fitting((visible(text[start:end]) for start in starts), tokens, encode)
 
 
 def fit_suffix(text: str, chars: int, tokens: int, encode: Encode) -> Window:
-    """The longest beginning of ``text`` within ``chars`` and ``tokens``, cut from the right."""
+    """Return the longest beginning of ``text`` within ``chars`` and ``tokens``, cut from the right."""
     ends = _suffix_ends(text, 0, chars)
     return _first_fitting((visible(text[:end]) for end in ends), tokens, encode)
 
@@ -95,10 +104,10 @@ def _first_fitting(texts: Iterator[str], tokens: int, encode: Encode) -> Window:
 
 
 def _prefix_starts(text: str, end: int, chars: int) -> Iterator[int]:
-    """Ever later starts: on a grid of a quarter window, then on finer ones, each at a line start.
+    """Yield later and later starts: on a grid of a quarter window, then on finer ones, each at a line start.
 
-    The grid counts from the beginning of the document, so a start stays put while ``end`` moves on, and a
-    window that is a step too long starts where the next one will.
+    The grid counts from the beginning of the document, so a start stays in place while ``end`` moves on, and
+    a window that is one step too long starts where the next one will.
     """
     if end <= chars:
         yield 0
@@ -112,7 +121,7 @@ def _prefix_starts(text: str, end: int, chars: int) -> Iterator[int]:
 
 
 def _line_start(text: str, cut: int, limit: int) -> int:
-    """The first line start from ``cut`` on, or ``cut`` itself inside of a very long line."""
+    """Return the first line start from ``cut`` on, or ``cut`` itself inside a very long line."""
     if cut == 0:
         return 0
     newline = text.find("\n", cut - 1, limit)
@@ -120,7 +129,10 @@ def _line_start(text: str, cut: int, limit: int) -> int:
 
 
 def _suffix_ends(text: str, start: int, chars: int) -> Iterator[int]:
-    """Ever earlier ends, each after a line break; finer steps, as nothing behind a suffix could be reused."""
+    """Yield earlier and earlier ends, each after a line break.
+
+    The steps are finer than those of starts, because moving a suffix's end makes no evaluated text useless.
+    """
     if chars >= len(text) - start:
         yield len(text)
     while chars >= 8:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fim_lsp.prompt.families import FAMILIES
-from fim_lsp.prompt.markers import core
+from fim_lsp.prompt.markers import strip_marker
 from fim_lsp.types import CompletionRequest, DocumentSnapshot, FimTemplate
 
 _MERGES = (b"    ", b"def ", b"return ", b"self", b"import ", b"\n    ", b"<|", b"|>", b"ing", b"th")
@@ -13,7 +13,7 @@ _FIRST_SPECIAL = 256 + len(_MERGES)
 
 EVERY_MARKER = tuple(
     dict.fromkeys(
-        core(marker)
+        strip_marker(marker)
         for family in FAMILIES
         for marker in (*family.template.markers, "<|assistant|>", "<|user|>")
     )
@@ -51,7 +51,7 @@ class ByteTokenizer:
 
 
 def tokenizer_for(template: FimTemplate, bos: str = "") -> ByteTokenizer:
-    return ByteTokenizer((core(marker) for marker in template.markers), bos)
+    return ByteTokenizer((strip_marker(marker) for marker in template.markers), bos)
 
 
 def request_at(

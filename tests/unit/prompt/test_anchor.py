@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fim_lsp.gguf_keys import ANCHORED_MIDDLES
-from fim_lsp.prompt.anchor import Anchor, decided, is_ageing, next_anchor, suffix_agrees
+from fim_lsp.prompt.anchor import Anchor, is_same_suffix, next_anchor, resolve_layout, should_renew
 from fim_lsp.prompt.templates import find_template
 from fim_lsp.settings import PromptSettings
 from fim_lsp.types import ModelInfo
@@ -22,7 +22,7 @@ def _anchor(marked: str, previous: Anchor | None = None, settings: PromptSetting
 
 
 @pytest.mark.parametrize(
-    ("asked", "said", "layout"),
+    ("setting", "metadata", "layout"),
     [
         ("auto", {ANCHORED_MIDDLES: "True"}, "anchored"),
         ("auto", {ANCHORED_MIDDLES: "false"}, "plain"),
@@ -31,9 +31,9 @@ def _anchor(marked: str, previous: Anchor | None = None, settings: PromptSetting
         ("anchored", {}, "anchored"),
     ],
 )
-def test_the_layout_is_anchored_for_models_that_learnt_it(asked: str, said: dict, layout: str) -> None:
-    settings = PromptSettings(layout=asked)
-    assert decided(settings, ModelInfo("x", metadata=said)).layout == layout
+def test_the_layout_is_anchored_for_models_that_learnt_it(setting: str, metadata: dict, layout: str) -> None:
+    settings = PromptSettings(layout=setting)
+    assert resolve_layout(settings, ModelInfo("x", metadata=metadata)).layout == layout
 
 
 def test_an_anchor_is_the_start_of_the_cursors_line() -> None:
@@ -154,7 +154,7 @@ def test_of_a_large_document_only_windows_are_kept() -> None:
     ],
 )
 def test_suffixes_that_agree(typed: str, now: str, then: str) -> None:
-    assert suffix_agrees(typed, now, then)
+    assert is_same_suffix(typed, now, then)
 
 
 @pytest.mark.parametrize(
@@ -174,20 +174,20 @@ def test_suffixes_that_agree(typed: str, now: str, then: str) -> None:
     ],
 )
 def test_suffixes_that_do_not(typed: str, now: str, then: str) -> None:
-    assert not suffix_agrees(typed, now, then)
+    assert not is_same_suffix(typed, now, then)
 
 
 @given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))
 def test_a_suffix_agrees_only_if_it_ends_in_the_former_one(typed: str, now: str, then: str) -> None:
-    if suffix_agrees(typed, now, then):
+    if is_same_suffix(typed, now, then):
         assert now.endswith(then)
         assert set(now.removesuffix(then)) <= set(")]}\"'` \n\t") | {c for c in now if c.isspace()}
 
 
 def test_large_windows_are_compared_by_their_closers() -> None:
     then = ")}\n" * 30_000
-    assert suffix_agrees("f({[" * 100, "]" + then[:-1], then)
-    assert not suffix_agrees("x" * 1000, ")" + then[:-1], then)
+    assert is_same_suffix("f({[" * 100, "]" + then[:-1], then)
+    assert not is_same_suffix("x" * 1000, ")" + then[:-1], then)
 
 
 _SUFFIX_FIRST = find_template("fim-lsp")
@@ -199,11 +199,11 @@ def _at(line: int, typed: str = "", lines: list[str] = _LINES) -> str:
 
 
 def _lagging(now: str, *, bound: int = 30, template=_SUFFIX_FIRST) -> tuple[Anchor, Anchor, bool]:
-    """An anchor made in line 5, the one for ``now``, and whether that one is ageing."""
+    """An anchor made in line 5, the one for ``now``, and whether that one should be renewed."""
     settings = PromptSettings(max_stale_chars=bound)
     first = next_anchor(None, request_at(_at(5)), template, settings)
     second = next_anchor(first, request_at(now), template, settings)
-    return first, second, is_ageing(second, request_at(now))
+    return first, second, should_renew(second, request_at(now))
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_a_bound_of_0_allows_nothing() -> None:
 
 def test_an_anchor_ages_when_half_of_its_middle_is_used_up() -> None:
     anchor = _anchor(_CODE)
-    assert not is_ageing(anchor, request_at(_CODE.replace("█", "x" * 10 + "█")))
+    assert not should_renew(anchor, request_at(_CODE.replace("█", "x" * 10 + "█")))
     grown = _CODE.replace("█", "x" * 20 + "█")
     assert _anchor(grown, anchor) is anchor
-    assert is_ageing(anchor, request_at(grown))
+    assert should_renew(anchor, request_at(grown))

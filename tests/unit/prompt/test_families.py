@@ -7,7 +7,7 @@ from byte_tokenizer import EVERY_MARKER, ByteTokenizer, request, request_at, tok
 
 from fim_lsp.prompt.builder import build
 from fim_lsp.prompt.families import FAMILIES
-from fim_lsp.prompt.markers import core, marker_id
+from fim_lsp.prompt.markers import marker_id, strip_marker
 from fim_lsp.prompt.templates import find_template
 from fim_lsp.settings import PromptSettings
 from fim_lsp.types import Snippet
@@ -129,7 +129,7 @@ def test_every_marker_of_the_family_ends_a_generation(name: str) -> None:
     template = find_template(name)
     tokenizer = tokenizer_for(template)
     prompt = build(request_at("█"), template, tokenizer, _SETTINGS)
-    assert prompt.stop_ids == {tokenizer.specials[core(marker)] for marker in template.markers}
+    assert prompt.stop_ids == {tokenizer.specials[strip_marker(marker)] for marker in template.markers}
 
 
 def test_spaces_inside_of_code_llamas_tokens_are_not_doubled() -> None:

@@ -32,7 +32,7 @@ def test_every_family_is_found_by_its_name() -> None:
 def test_a_model_named_after_its_family_gets_its_template_from_the_vocabulary(family) -> None:
     info = ModelInfo(name=f"{family.names[0]}-1b")
     chosen = choose_template(info, tokenizer_for(family.template), None)
-    expected = None if family.evidence == "told" else family.template
+    expected = None if family.evidence == "explicit" else family.template
     assert chosen.template == expected
     assert chosen.source == ("vocabulary" if expected else "none")
 
