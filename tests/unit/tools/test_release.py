@@ -13,7 +13,7 @@ import pytest
 from tools.release import ROOT, ReleaseError, check, read_notes, read_version, set_version, versions
 from tools.requirements import read_project
 
-ADDRESS = re.compile(r"https://github\.com/[\w.-]+/fim-lsp(?![\w-])")
+ADDRESS = re.compile(r"https://(?:raw\.githubusercontent|github)\.com/([\w.-]+/fim-lsp)(?![\w-])")
 COPIED = (
     "fim_lsp/__init__.py",
     "editors/vscode/package.json",
@@ -40,7 +40,7 @@ def test_the_changelog_has_a_section_of_this_version() -> None:
 
 
 def test_all_addresses_are_that_of_pyproject() -> None:
-    repository = read_project()["urls"]["Repository"]
+    repository = read_project()["urls"]["Repository"].removeprefix("https://github.com/")
     files = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], check=True, capture_output=True, text=True)
     places = set()
     for name in filter(None, files.stdout.split("\0")):
