@@ -7,17 +7,23 @@ for and kept in the context, which lives as long as its request.
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 
 from attrs import frozen
 
 from fim_lsp.code.brackets import EnclosingBrackets, find_enclosing
+from fim_lsp.code.languages import find_language
 from fim_lsp.code.lexical import Inside, Scan, scan
-from fim_lsp.code.lines import CursorWindow, window_around
+from fim_lsp.code.lines import CursorWindow, indent_width, window_around
+from fim_lsp.code.nesting import Frame, Kind, Nesting, is_markup, read_nesting
 from fim_lsp.types import CompletionRequest
 
+_HEADER = re.compile(r"(?:[:({\[]|=>|->|\b(?:then|do|else|begin|of))\s*$")
+"""Ends of a line that a deeper line follows."""
 WINDOW = 4096
 """Characters looked at on either side of the cursor, about a hundred lines."""
+_OPENED_CHARACTER = re.compile(r"(?<![\w'])'\\?$")
 WIDE_BEFORE, WIDE_AFTER = 8192, 2048
 """Characters that a parser sees: more in front, so that it begins outside of strings and blocks."""
 
@@ -86,6 +92,54 @@ class CursorContext:
         """The number of closers on the rest of the line that close nothing: the suggestion opens them."""
         on_line = [closer for closer in self.brackets.closers if closer.position < len(self.line_suffix)]
         return len(on_line) - self.brackets.count_matched(self.brackets.openers, on_line)
+
+    @cached_property
+    def opener_indentation(self) -> str:
+        """The indentation of the line with the innermost open bracket, or else of the cursor's line."""
+        position = self.brackets.openers[-1].position if self.brackets.openers else len(self.near.before)
+        start = self.near.before.rfind("\n", 0, int(position)) + 1
+        line = self.near.before[start:].partition("\n")[0]
+        return line[: len(line) - len(line.lstrip())]
+
+    @cached_property
+    def deepest_lead(self) -> int:
+        """The blanks that a suggestion may begin with on a blank line: a level below a header, else none."""
+        above = next((line for line in reversed(self.lines_above) if line.strip()), "")
+        column = indent_width(self.line_prefix, self.tab_size)
+        if not _HEADER.search(above) or indent_width(above, self.tab_size) < column:
+            return 0
+        return 1 if above.startswith("\t") or not self.insert_spaces else self.tab_size
+
+    @cached_property
+    def nesting(self) -> tuple[Frame, ...]:
+        """What is open at the cursor, outermost first: brackets, strings, interpolations, tags."""
+        frames = read_nesting(self.near.before, self.language_id).open
+        return (*frames, Frame(Kind.STRING, "'", one_line=True)) if self._in_character else frames
+
+    @cached_property
+    def in_markup(self) -> bool:
+        """True within a tag, an attribute or an element, and anywhere in a document of markup."""
+        kinds = {frame.kind for frame in self.nesting}
+        return is_markup(self.language_id) or not kinds.isdisjoint((Kind.TAG, Kind.ELEMENT))
+
+    @cached_property
+    def in_prose(self) -> bool:
+        """True where brackets are plain characters: in prose, and in the text of a markup element."""
+        innermost = self.nesting[-1].kind if self.nesting else None
+        if find_language(self.language_id).prose:
+            return True
+        return innermost is Kind.ELEMENT or (innermost is None and is_markup(self.language_id))
+
+    @property
+    def _in_character(self) -> bool:
+        """True between the quotes of a character that the editor closed: ``'|'``."""
+        if not find_language(self.language_id).delimiters.chars or not self.line_suffix.startswith("'"):
+            return False
+        return _OPENED_CHARACTER.search(self.line_prefix) is not None
+
+    def read_inserted(self, text: str) -> Nesting:
+        """Read ``text`` as if it stood at the cursor."""
+        return read_nesting(text, self.language_id, self.nesting)
 
     def scan_inserted(self, text: str) -> Scan:
         """Scan ``text`` as if it stood at the cursor, in the string or comment that the cursor is in."""

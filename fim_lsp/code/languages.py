@@ -59,7 +59,7 @@ class Language:
     balanced: bool = True
     """False if brackets need not pair up, as in prose and in ``case`` of the shell."""
     indentation: str | None = None
-    """What one level is indented with where the language prescribes it, else None."""
+    """Character that the language prescribes for indentation, a tab or a space; None if it does not."""
     prose: bool = False
     """True for text in a natural language. Comments and strings are not looked for in it."""
     trained: bool = False
@@ -270,7 +270,7 @@ LANGUAGES: Final[tuple[Language, ...]] = (
     ),
     Language("json", "JSON", _C, ".json"),
     Language("jsonc json5", "Jsonc", _C, ".jsonc .json5"),
-    Language("yaml", "Yaml", _HASH, ".yaml .yml", indented_blocks=True),
+    Language("yaml", "Yaml", _HASH, ".yaml .yml", indented_blocks=True, indentation=" "),
     Language("toml conf-toml", "Toml", _HASH, ".toml"),
     Language("ini dosini", "Ini", _HASH, ".ini .cfg", ".editorconfig"),
     Language("properties jproperties", "Properties", _HASH, ".properties"),

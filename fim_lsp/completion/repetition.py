@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from fim_lsp.code.cursor import CursorContext
 from fim_lsp.code.lines import is_word
 
+_LONGEST_PHRASE, _FEWEST_COPIES, _SHORTEST_RUN = 40, 4, 24
+"""Characters of a phrase at most, copies of it at least, and characters of all copies together at least."""
 _LONGEST_PERIOD = 12
 """Lines above the cursor that are compared, at most."""
 
@@ -26,6 +28,21 @@ def repeats_next_line(line: str, start: int, context: CursorContext) -> bool:
     if full == next_line:
         return bool(start) or not context.line_prefix.strip() or has_words
     return has_words and _is_shallower(full, next_line)
+
+
+def repeats_next_lines(text: str, context: CursorContext) -> bool:
+    r"""Tell whether the first two lines of ``text`` are the next two, but for indentation and ``,`` or ``;``.
+
+    Example: above ``z: 3,`` and ``};`` the text ``"  z: 3\n};"`` repeats them.
+    """
+    lines, below = (
+        [_bare(line) for line in part if line.strip()][:2] for part in (text.split("\n"), context.lines_below)
+    )
+    return len(lines) == len(below) == 2 and lines == below and any(map(is_word, lines[0]))
+
+
+def _bare(line: str) -> str:
+    return line.strip().rstrip(",;")
 
 
 def _is_shallower(line: str, other: str) -> bool:
@@ -68,6 +85,28 @@ def is_echo(text: str, context: CursorContext) -> bool:
         return False
     behind = text.strip() in ("", context.line_suffix.lstrip(), context.next_line.strip())
     return behind or repeats_lines_above(text, context)
+
+
+def find_period(line: str) -> tuple[int, int] | None:
+    """Find a phrase that the end of a line repeats over and over.
+
+    A phrase has a letter or digit, so that rules (``=====``) may be long.
+
+    Example: in ``a b b b b b b b b b b b b`` the phrase `` b`` begins at 1 and has 2 characters.
+
+    Returns:
+        Position and length of the phrase's first copy, in characters; None if there is none.
+    """
+    for period in range(1, min(_LONGEST_PHRASE, len(line) // _FEWEST_COPIES) + 1):
+        copies = max(_FEWEST_COPIES, -(-_SHORTEST_RUN // period))
+        phrase = line[-period:]
+        if not line.endswith(phrase * copies) or not any(map(str.isalnum, phrase)):
+            continue
+        start = len(line) - period * copies
+        while start >= period and line.startswith(phrase, start - period):
+            start -= period
+        return start, period
+    return None
 
 
 def _filled_lines(lines: Sequence[str]) -> list[str]:

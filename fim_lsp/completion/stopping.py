@@ -17,7 +17,9 @@ from attrs import define, field, frozen
 from fim_lsp.code.brackets import pair
 from fim_lsp.code.cursor import CursorContext
 from fim_lsp.code.lines import indent_width, only_closers
-from fim_lsp.completion.repetition import repeats_next_line
+from fim_lsp.completion.filters.align_first_line import align_first_line
+from fim_lsp.completion.non_code import FENCE, find_marker, has_fences
+from fim_lsp.completion.repetition import find_period, repeats_next_line
 from fim_lsp.settings import CompletionSettings
 
 TAIL_TOKENS = 6
@@ -209,7 +211,9 @@ def _find_block(lines: Sequence[_StreamedLine], first: int, rules: StopRules) ->
     if not rules.context.line_prefix.strip():
         if first >= len(lines):
             return _TextBlock(0)
-        return _TextBlock(indent_width(lines[first].full, tab_size), certain=True)
+        aligned = align_first_line(lines[0].text, rules.context)
+        line = lines[first].full if first else rules.context.line_prefix + aligned
+        return _TextBlock(indent_width(line, tab_size), certain=True)
     own = indent_width(lines[0].full, tab_size)
     body_line = next((line for line in lines[1:] if line.text.strip(" \t{")), None)
     body = own if body_line is None else indent_width(body_line.text, tab_size)
@@ -243,6 +247,8 @@ def _repeats_suffix(draft: _Draft, index: int) -> int | None:
     if line_suffix and line.text.rstrip().endswith(line_suffix):
         cut = len(draft.text[: line.end].rstrip()) - len(line_suffix)
         is_whole = index == 0 or line.text.strip() == line_suffix
+        if index == 0 and line.text.strip() == line_suffix and context.line_prefix.strip():
+            return None  # the text begins with the rest of the line, and may go on below
         if is_whole and not _closes_own(draft, line, cut):
             return line.end
     if context.next_line and repeats_next_line(line.text, line.start, context):
@@ -308,6 +314,41 @@ def _ends_single_line(draft: _Draft, index: int) -> int | None:
     return line.start + indent if index > draft.first and line.text.strip() else None
 
 
+def _spells_marker(draft: _Draft, index: int) -> int | None:
+    """End before a marker that the model spells as text.
+
+    Example: the text ``x + 1<|endoftext|>`` keeps ``x + 1``.
+    """
+    line = draft.lines[index]
+    start = find_marker(line.text, draft.rules.context) if "<" in line.text or "[" in line.text else None
+    return None if start is None else line.start + start
+
+
+def _ends_in_fence(draft: _Draft, index: int) -> int | None:
+    r"""End before a fence behind the code: an explanation follows.
+
+    Example: the text ``"x = 1\n```\nThis"`` keeps ``"x = 1"``.
+    """
+    line = draft.lines[index]
+    if index <= draft.first or not line.text.lstrip().startswith(FENCE) or has_fences(draft.rules.context):
+        return None
+    return _end_before(draft, line)
+
+
+def _repeats_within_line(draft: _Draft, index: int) -> int | None:
+    """End where a phrase has come over and over within a line; keep it once.
+
+    Example: the text ``util.o util.o util.o util.o util.o`` keeps ``util.o``.
+    """
+    line = draft.lines[index]
+    found = find_period(line.text)
+    if found is None:
+        return None
+    start, period = found
+    kept = line.text[: start + period].rstrip(" \t,;")
+    return line.start + len(kept)
+
+
 def _repeats_itself(draft: _Draft, index: int) -> int | None:
     r"""End where one line has come three times, or two in turn; keep them once.
 
@@ -345,9 +386,12 @@ def _end_before(draft: _Draft, line: _StreamedLine) -> int:
 
 
 _LINE_RULES: tuple[tuple[str, Callable[[_Draft, int], int | None]], ...] = (
+    ("marker", _spells_marker),
+    ("fence", _ends_in_fence),
     ("suffix_repeat", _repeats_suffix),
     ("block_end", _leaves_block),
     ("newline", _ends_single_line),
     ("repeated_lines", _repeats_itself),
+    ("repeated_phrase", _repeats_within_line),
     ("max_lines", _has_most_lines),
 )

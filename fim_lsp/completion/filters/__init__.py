@@ -14,9 +14,13 @@ from collections.abc import Callable
 from attrs import field, frozen
 
 from fim_lsp.code.cursor import CursorContext
+from fim_lsp.completion.filters.align_first_line import align_first_line
+from fim_lsp.completion.filters.break_before_closer import break_before_closer
 from fim_lsp.completion.filters.convert_indentation import convert_indentation
 from fim_lsp.completion.filters.cut_suffix_overlap import cut_suffix_overlap
+from fim_lsp.completion.filters.drop_non_code import cut_at_marker, strip_fences
 from fim_lsp.completion.filters.drop_repeated_lines import drop_lines_above, drop_lines_below
+from fim_lsp.completion.filters.drop_repeated_prefix import drop_repeated_prefix
 from fim_lsp.completion.filters.drop_unmatched_closers import drop_unmatched_closers
 from fim_lsp.completion.filters.replace_range import compute_replace_range
 from fim_lsp.completion.filters.whitespace import (
@@ -32,13 +36,18 @@ Filter = Callable[[str, CursorContext], str]
 
 FILTERS: tuple[Filter, ...] = (
     normalize_newlines,
+    cut_at_marker,
+    strip_fences,
     drop_blank,
+    drop_repeated_prefix,
+    align_first_line,
     drop_lines_below,
     cut_suffix_overlap,
     break_before_code,
     drop_lines_above,
     drop_unmatched_closers,
     convert_indentation,
+    break_before_closer,
     trim_end,
 )
 """In the order in which they run. ``fimLsp.explain`` names them as they are named here."""

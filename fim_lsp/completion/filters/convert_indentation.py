@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterable
 
 from fim_lsp.code.cursor import CursorContext
+from fim_lsp.code.languages import find_language
 
+_SPACES = 2
+"""Spaces of one level where a language forbids tabs and the document has no indentation yet."""
 _WIDTHS = (2, 3, 4, 8)
 """Spaces that are taken for one level."""
 
@@ -27,6 +30,10 @@ def convert_indentation(text: str, context: CursorContext) -> str:
     tab_size = max(1, context.tab_size)
     own = _find_unit(context, tab_size)
     unit = own or (" " * tab_size if context.insert_spaces else "\t")
+    if find_language(context.language_id).indentation == "\t":
+        own = unit = "\t"
+    elif find_language(context.language_id).indentation == " " and unit == "\t":
+        own, unit = None, " " * _SPACES
     width = _find_width(later if within_line else (first, *later), tab_size)
     keeps_widths = own is not None and unit != "\t"
 

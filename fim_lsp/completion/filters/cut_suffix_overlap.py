@@ -24,10 +24,16 @@ def cut_suffix_overlap(text: str, context: CursorContext) -> str:
 
     Example: before `` + tax`` the text ``price + tax`` becomes ``price``.
     """
+    first, line_break, _ = text.partition("\n")
+    if line_break and context.line_prefix.strip() and first.strip() == context.line_suffix.strip():
+        # The text begins with the rest of the line and goes on below: the replace range takes that.
+        return text
     pairing = pair(context.scan_inserted(text).marks)
     cut = _find_overlap(text, pairing, context)
     if cut is not None:
-        return text[:cut]
+        # ` a } from "x"` before `} from "x"`: its own spaces survive if it replaces the rest of the line.
+        keeps_blank = text[:cut].strip() and text[cut - 1 : cut].isspace() and "\n" not in text
+        return text if keeps_blank and text[cut:] == context.line_suffix else text[:cut]
     if only_closers(context.line_suffix) or not text.rpartition("\n")[2].strip():
         return text
     if compute_replace_range(text, context):

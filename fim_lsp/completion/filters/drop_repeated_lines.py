@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fim_lsp.code.brackets import pair
 from fim_lsp.code.cursor import CursorContext
-from fim_lsp.completion.repetition import repeats_lines_above, repeats_next_line
+from fim_lsp.completion.repetition import repeats_lines_above, repeats_next_line, repeats_next_lines
 
 
 def drop_lines_below(text: str, context: CursorContext) -> str:
@@ -18,7 +18,10 @@ def drop_lines_below(text: str, context: CursorContext) -> str:
         return text
     start = 0
     for line in text.split("\n"):
-        if repeats_next_line(line, start, context) and not _closes_own(text, start, context):
+        repeats = repeats_next_line(line, start, context) or (
+            start and repeats_next_lines(text[start:], context)
+        )
+        if repeats and not _closes_own(text, start, context):
             return text[:start]
         start += len(line) + 1
     return text

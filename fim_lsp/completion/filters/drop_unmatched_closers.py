@@ -33,7 +33,9 @@ def drop_unmatched_closers(text: str, context: CursorContext) -> str:
 
     Example: behind ``x = 2`` the text ``+ 1)`` becomes ``+ 1``.
     """
-    if not find_language(context.language_id).balanced or not any(char in OPENER_OF for char in text):
+    if not find_language(context.language_id).balanced or context.in_prose:
+        return text
+    if not any(char in OPENER_OF for char in text):
         return text
     brackets = context.brackets
     marks = [mark for mark in context.scan_inserted(text).marks if mark.char in ROUND]

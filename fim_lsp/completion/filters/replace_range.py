@@ -12,8 +12,10 @@ from fim_lsp.code.brackets import OPENER_OF, ROUND, Pairing, pair
 from fim_lsp.code.cursor import CursorContext
 from fim_lsp.code.lexical import Mark, scan
 from fim_lsp.code.lines import is_word, only_closers
+from fim_lsp.code.nesting import Closer, Kind
 
 _PUNCTUATION = ";,:"
+_QUOTES = frozenset("\"'`")
 
 
 def compute_replace_range(text: str, context: CursorContext) -> int:
@@ -27,14 +29,19 @@ def compute_replace_range(text: str, context: CursorContext) -> int:
     line_suffix = context.line_suffix
     if not line_suffix or not text:
         return 0
-    scanned = context.scan_inserted(text)
-    pairing = pair(scanned.marks)
+    pairing = pair(context.scan_inserted(text).marks)
     if not only_closers(line_suffix) and _holds(text, line_suffix, pairing, context):
         return len(line_suffix)
-    angles = _surplus_angles(context, scanned.marks) if ">" in line_suffix else 0
-    closers = pair(scanned.marks, angles=True).closers if angles > 0 else pairing.closers
-    if scanned.inside:  # The text ends in a string of its own, and a quote behind the cursor closes that.
-        closers = tuple(mark for mark in closers if mark.char in OPENER_OF)
+    nesting = context.read_inserted(text)
+    closers: Sequence[Closer] = nesting.closers
+    has_angles = ">" in line_suffix and not context.in_markup
+    angles = _surplus_angles(context, context.scan_inserted(text).marks) if has_angles else 0
+    if angles > 0:
+        marks = pair(context.scan_inserted(text).marks, angles=True).closers
+        closers = [Closer(mark.char, mark.position, mark.char in OPENER_OF) for mark in marks]
+    if nesting.own and nesting.open[-1].kind is Kind.STRING:
+        # The text ends in a string of its own, and a quote behind the cursor closes that.
+        closers = [closer for closer in closers if closer.text in OPENER_OF]
     return _walk(text, line_suffix, closers, _surplus(context, pairing), angles)
 
 
@@ -79,11 +86,11 @@ def _count_angles(marks: Sequence[Mark]) -> int:
     return sum(mark.char in "<>" for mark in marks)
 
 
-def _walk(text: str, line_suffix: str, closers: Sequence[Mark], brackets: int, angles: int) -> int:
+def _walk(text: str, line_suffix: str, closers: Sequence[Closer], brackets: int, angles: int) -> int:
     """Go along the rest of the line as long as each closer is the next one that ``text`` leaves unpaired.
 
-    Takes at most ``brackets`` round and ``angles`` angle brackets; quotes only where an editor puts them,
-    right at the cursor or behind another closer.
+    Takes at most ``brackets`` round and ``angles`` angle brackets of code; quotes only where an editor puts
+    them, right at the cursor or behind another closer. Closers within strings and markup are all taken.
 
     Example: along ``"))"`` the text ``b)`` goes 1 character, if one of the two is to spare.
     """
@@ -91,19 +98,22 @@ def _walk(text: str, line_suffix: str, closers: Sequence[Mark], brackets: int, a
     behind = -1
     """The position in ``text`` behind the closer that was met last."""
     while index < len(line_suffix):
-        if used < len(closers) and line_suffix.startswith(closers[used].char, index):
-            char = closers[used].char
-            brackets -= char in ROUND
-            angles -= char == ">"
+        if used < len(closers) and line_suffix.startswith(closers[used].text, index):
+            closer = closers[used]
+            brackets -= closer.in_code and closer.text in ROUND
+            angles -= closer.in_code and closer.text == ">"
             # A quote behind blanks begins another string, so it closes nothing of the text's.
-            if brackets < 0 or angles < 0 or (char not in OPENER_OF and index > count):
+            if brackets < 0 or angles < 0 or (closer.text in _QUOTES and index > count):
                 break
-            index += len(char)
-            behind = closers[used].position + len(char)
+            index += len(closer.text)
+            behind = closer.position + len(closer.text)
             used += 1
         elif behind >= 0 and line_suffix[index] in _PUNCTUATION and text[behind:][:1] == line_suffix[index]:
             # The comma or semicolon that the text has behind the very closer that it shares with the line.
             index, behind = index + 1, behind + 1
+        elif behind >= 0 and (end := _end_of_same_pair(text, behind, line_suffix[index:])):
+            # The empty pair of a snippet, `()` of `[]()`, which the text has with something in it.
+            index, behind = index + 2, end
         elif index == 0 and _ends_in_same_punctuation(text, line_suffix):
             return 1
         elif line_suffix[index].isspace():
@@ -114,6 +124,15 @@ def _walk(text: str, line_suffix: str, closers: Sequence[Mark], brackets: int, a
             break
         count = index
     return count
+
+
+def _end_of_same_pair(text: str, start: int, line_suffix: str) -> int:
+    """Return the position behind the pair that begins at ``start``, if the line has it empty; else 0."""
+    opener, closer = line_suffix[:1], line_suffix[1:2]
+    if OPENER_OF.get(closer) != opener or not opener or text[start : start + 1] != opener:
+        return 0
+    end = text.find(closer, start)
+    return end + 1 if end >= 0 else 0
 
 
 def _ends_in_same_punctuation(text: str, line_suffix: str) -> bool:

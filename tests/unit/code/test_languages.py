@@ -180,7 +180,8 @@ def test_delimiters_of_prose_are_not_looked_for() -> None:
 
 
 def test_habits() -> None:
-    assert [row.id for row in LANGUAGES if row.indentation] == ["go", "makefile"]
+    assert [row.id for row in LANGUAGES if row.indentation == "\t"] == ["go", "makefile"]
+    assert [row.id for row in LANGUAGES if row.indentation == " "] == ["yaml"]
     assert {row.id for row in LANGUAGES if row.indented_blocks} == {
         "python",
         "cython",

@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 
 from fim_lsp.code.cursor import WIDE_AFTER, WIDE_BEFORE, WINDOW, CursorContext
 from fim_lsp.code.lexical import Scope, scan
+from fim_lsp.completion.acceptance import after_accepting
 from fim_lsp.completion.filters import FILTERS, Filtered, FilterStep, apply_filters
-from fim_lsp.types import CompletionRequest, DocumentSnapshot
+from fim_lsp.completion.stopping import StopCheck, make_stop_rules
+from fim_lsp.settings import CompletionSettings
+from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, Trigger
 from tests.golden.cases import CURSOR, cases, request_at
 
 LANGUAGES = ["python", "javascript", "go", "rust", "c", "shellscript", "markdown", "gleam"]
@@ -55,6 +58,19 @@ def test_steps_tell_how_the_text_came_about() -> None:
     assert done.text == "a = 1"
 
 
+@pytest.mark.parametrize("case", cases("fit.toml"))
+def test_a_suggestion_fits_the_code_around_it(case: dict[str, Any]) -> None:
+    """What the model wrote at a cursor, and the document once the suggestion is accepted."""
+    options = {name: case[name] for name in ("tab_size", "insert_spaces") if name in case}
+    request = request_at(case["document"], case["language"], trigger=Trigger.INVOKED, **options)
+    context = CursorContext.of(request)
+    check = StopCheck(make_stop_rules(context, CompletionSettings(), multiline=True))
+    stop = next((stop for char in case["generated"] if (stop := check.add(char, 1.0, 0))), None)
+    done = apply_filters(check.text[: stop.keep] if stop else check.text, context)
+    accepted = after_accepting(request, Completion(done.text, done.replace_suffix_chars))
+    assert (accepted.document.text if done.text else None) == case.get("accepted")
+
+
 @given(code, requests())
 @settings(max_examples=400, deadline=None)
 def test_a_replace_range_stays_on_the_cursors_line(text: str, request: CompletionRequest) -> None:
@@ -74,8 +90,12 @@ def test_filters_only_take_away(text: str, request: CompletionRequest) -> None:
             assert "".join(filtered.split()) == "".join(text.split())
         elif name == "normalize_newlines":
             assert filtered.splitlines() == text.splitlines()
-        elif name == "break_before_code":
+        elif name in ("break_before_code", "break_before_closer"):
             assert filtered.rstrip() == text.rstrip()
+        elif name in ("drop_repeated_prefix", "align_first_line"):
+            assert text.endswith(filtered)
+        elif name == "strip_fences":
+            assert filtered in f"{text}\n"
         else:
             assert text.startswith(filtered) or name == "trim_end"
             assert len(filtered) <= len(text)
