@@ -34,7 +34,8 @@ def cut_suffix_overlap(text: str, context: CursorContext) -> str:
         # ` a } from "x"` before `} from "x"`: its own spaces survive if it replaces the rest of the line.
         keeps_blank = text[:cut].strip() and text[cut - 1 : cut].isspace() and "\n" not in text
         return text if keeps_blank and text[cut:] == context.line_suffix else text[:cut]
-    if only_closers(context.line_suffix) or not text.rpartition("\n")[2].strip():
+    closes = only_closers(context.line_suffix) or context.line_suffix.lstrip().startswith("</")
+    if closes or not text.rpartition("\n")[2].strip():
         return text
     if compute_replace_range(text, context):
         return text

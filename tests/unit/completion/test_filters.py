@@ -3,11 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fim_lsp.code.cursor import WIDE_AFTER, WIDE_BEFORE, WINDOW, CursorContext
+from fim_lsp.code.languages import LANGUAGES
 from fim_lsp.code.lexical import Scope, scan
+from fim_lsp.code.nesting import is_markup, read_nesting
 from fim_lsp.completion.acceptance import after_accepting
 from fim_lsp.completion.filters import FILTERS, Filtered, FilterStep, apply_filters
 from fim_lsp.completion.stopping import StopCheck, make_stop_rules
@@ -174,3 +176,54 @@ def test_filters_see_a_few_thousand_characters_of_a_document_of_megabytes(text: 
 def test_scan_knows_what_is_open(language: str, text: str, scope: Scope) -> None:
     inside = scan(text, language).inside
     assert (inside.scope if inside else Scope.CODE) is scope
+
+
+PAIRED = [row.id for row in LANGUAGES if row.balanced and not row.prose and not is_markup(row.id)]
+WORDS = [
+    "a",
+    "b1",
+    " ",
+    "x = ",
+    "f(",
+    "g[",
+    "{",
+    ")",
+    "]",
+    "}",
+    '"',
+    ",",
+    ";",
+    "\n",
+    "\n    ",
+    "+ c",
+    "return ",
+]
+
+
+@st.composite
+def closed_by_the_editor(draw: st.DrawFn) -> tuple[CompletionRequest, str]:
+    """A balanced document with pairs around the cursor, and a text that may repeat their closers."""
+    before, closers = draw(st.sampled_from(["", "x = 1\n", "f(a)\n", "if (a) {\n    b();\n}\n"])), ""
+    for opener, closer in draw(st.lists(st.sampled_from([("f(", ")"), ("[", "]"), ("{", "}")]), max_size=3)):
+        before, closers = before + opener, closer + closers
+    if draw(st.booleans()):
+        before, closers = f'{before}g("', f'"){closers}'
+    text = "".join(draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=8)))
+    text += closers if draw(st.booleans()) else ""
+    after = closers + draw(st.sampled_from(["", ";", "\ny = 2\n"]))
+    document = DocumentSnapshot("file:///case", draw(st.sampled_from(PAIRED)), 1, before + after)
+    return CompletionRequest(document, len(before), Trigger.INVOKED), text
+
+
+@given(closed_by_the_editor())
+@settings(max_examples=600, deadline=None)
+def test_accepting_never_unbalances_what_was_balanced(case: tuple[CompletionRequest, str]) -> None:
+    request, text = case
+    language, context = request.document.language_id, CursorContext.of(request)
+    nesting = read_nesting(request.document.text, language)
+    assume(not nesting.open and not nesting.closers)
+    done = apply_filters(text, context)
+    # A text that leaves a bracket of its own open is still being written.
+    assume(done.text and not context.read_inserted(done.text).own)
+    accepted = after_accepting(request, Completion(done.text, done.replace_suffix_chars)).document.text
+    assert not read_nesting(accepted, language).closers
