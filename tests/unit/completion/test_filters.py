@@ -17,7 +17,7 @@ from fim_lsp.settings import CompletionSettings
 from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, Trigger
 from tests.golden.cases import CURSOR, cases, request_at
 
-LANGUAGES = ["python", "javascript", "go", "rust", "c", "shellscript", "markdown", "gleam"]
+SAMPLED = ["python", "javascript", "go", "rust", "c", "shellscript", "markdown", "gleam"]
 IDEMPOTENT = {"normalize_newlines", "drop_blank", "drop_lines_below", "drop_unmatched_closers", "trim_end"}
 
 code = st.lists(
@@ -31,7 +31,7 @@ code = st.lists(
 @st.composite
 def requests(draw: st.DrawFn) -> CompletionRequest:
     before, after = draw(code), draw(code)
-    document = DocumentSnapshot("file:///case", draw(st.sampled_from(LANGUAGES)), 1, before + after)
+    document = DocumentSnapshot("file:///case", draw(st.sampled_from(SAMPLED)), 1, before + after)
     return CompletionRequest(
         document,
         len(before),
