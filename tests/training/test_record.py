@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from training.record import RunRecord, StageError, differences, open_record, take
+from training.record import RecordError, RunRecord, differences, open_record, run_stage
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def stages(record: RunRecord, said: list[str]) -> RunRecord:
             file.write_text(file.stem)
             return {"wrote": file.name}, (file,)
 
-        record = take(record, name, work, said.append)
+        record = run_stage(record, name, work, said.append)
     return record
 
 
@@ -31,7 +31,7 @@ def test_stages_are_done_once(record: RunRecord) -> None:
     assert again.stages == done.stages
     said: list[str] = []
     stages(again, said)
-    assert said == ["first: done before", "second: done before", "third: done before"]
+    assert said == ["first: already done", "second: already done", "third: already done"]
     assert again.result("second") == {"wrote": "second.txt"}
 
 
@@ -41,7 +41,7 @@ def test_a_stage_whose_file_changed_is_done_again_and_those_behind_it(record: Ru
     harm(record.path.with_name("second.txt"))
     said: list[str] = []
     again = stages(open_record(record.path, record.options), said)
-    assert said == ["first: done before", "second …", "third …"]
+    assert said == ["first: already done", "second …", "third …"]
     assert list(again.stages) == ["first", "second", "third"]
 
 
@@ -50,13 +50,13 @@ def test_a_stage_that_fails_is_not_entered(record: RunRecord) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        take(record, "first", work, lambda _: None)
+        run_stage(record, "first", work, lambda _: None)
     assert open_record(record.path, record.options).stages == {}
 
 
 def test_other_options_are_named(record: RunRecord) -> None:
     with pytest.raises(
-        StageError, match=r"other options: base was a and is b; recipe\.rank was 4 and is 8\."
+        RecordError, match=r"other options: base was a and is b; recipe\.rank was 4 and is 8\."
     ):
         open_record(record.path, {"base": "b", "recipe": {"rank": 8}})
     assert differences({"seed": 1}, {"seed": 1, "cut": 2}) == ["cut was nothing and is 2"]
@@ -64,5 +64,5 @@ def test_other_options_are_named(record: RunRecord) -> None:
 
 def test_a_damaged_record_is_said(record: RunRecord) -> None:
     record.path.write_text("{")
-    with pytest.raises(StageError, match=r"run\.json can't be read.*another --output"):
+    with pytest.raises(RecordError, match=r"run\.json can't be read.*another --output"):
         open_record(record.path, record.options)

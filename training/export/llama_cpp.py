@@ -1,6 +1,6 @@
-"""What export needs of llama.cpp: the logits behind every token of a prompt, and its quantiser.
+"""llama.cpp for the export: the logits after every token of a prompt, and its quantiser.
 
-The server's engine asks for the last row of logits only, and on purpose; comparing models needs them all.
+The server's engine computes the last row of logits only, which is faster; comparing models needs all rows.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ QUANTISERS: Mapping[str, str] = MappingProxyType(
         "q6_k": "Q6_K",
     }
 )
-"""File types that only llama.cpp's own quantiser writes, by the name that a user gives."""
+"""llama.cpp's name for each file type that only its own quantiser writes, by the name that a user gives."""
 
 
 class LlamaCppError(FimLspError):
-    """llama.cpp refused a file that was just written."""
+    """A file that llama.cpp can't load, evaluate or quantise."""
 
 
 def logits(model: Path, prompts: Sequence[Sequence[int]], lora: Path | None = None) -> list[Logits]:
@@ -44,7 +44,7 @@ def logits(model: Path, prompts: Sequence[Sequence[int]], lora: Path | None = No
     Args:
         model: a GGUF.
         prompts: token ids.
-        lora: a LoRA-GGUF to put on it at scale 1.
+        lora: a LoRA-GGUF to apply with scale 1; None for the model alone.
 
     Returns:
         For each prompt its logits, (tokens, vocabulary).
@@ -58,16 +58,21 @@ def logits(model: Path, prompts: Sequence[Sequence[int]], lora: Path | None = No
 
 
 def quantise(source: Path, target: Path, file_type: str) -> None:
-    """Have llama.cpp write a file type of :data:`QUANTISERS`.
+    """Write a file type of :data:`QUANTISERS` with llama.cpp.
 
-    Rows that don't divide by 256 fall back to other types, as llama.cpp decides.
+    A tensor whose rows are no multiple of 256 is written in another type, which llama.cpp chooses.
+
+    Args:
+        source: a GGUF in f16 or f32.
+        target: the file to write.
+        file_type: a key of :data:`QUANTISERS`.
 
     Raises:
-        LlamaCppError: it failed; nothing is left.
+        LlamaCppError: it failed; no file is left.
     """
     import llama_cpp
 
-    _be_silent()
+    _silence()
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{QUANTISERS[file_type]}")
     with atomic_write(target) as partial:
@@ -79,9 +84,10 @@ def quantise(source: Path, target: Path, file_type: str) -> None:
 
 @contextmanager
 def _context(model: Path, tokens: int, lora: Path | None) -> Iterator[tuple[Any, int]]:
+    """Yield a context for prompts of up to ``tokens`` tokens, and the size of the vocabulary."""
     import llama_cpp
 
-    _be_silent()
+    _silence()
     weights = llama_cpp.llama_model_load_from_file(
         str(model).encode(), llama_cpp.llama_model_default_params()
     )
@@ -116,6 +122,7 @@ def _attach(weights: Any, context: Any, lora: Path) -> None:
 
 
 def _evaluate(context: Any, prompt: Sequence[int], vocabulary: int) -> Logits:
+    """Return the logits of a prompt, (tokens, vocabulary)."""
     import llama_cpp
 
     llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)
@@ -135,16 +142,17 @@ def _evaluate(context: Any, prompt: Sequence[int], vocabulary: int) -> Logits:
         llama_cpp.llama_batch_free(batch)
 
 
-def _be_silent() -> None:
+def _silence() -> None:
+    """Switch off llama.cpp's log, and initialise its backend."""
     import llama_cpp
 
-    llama_cpp.llama_log_set(_silent(), ctypes.c_void_p(0))
+    llama_cpp.llama_log_set(_ignore_log(), ctypes.c_void_p(0))
     llama_cpp.llama_backend_init()
 
 
 @cache
-def _silent() -> Any:
-    """A log callback that must live as long as the library may call it."""
+def _ignore_log() -> Any:
+    """Return a log callback that does nothing; it is cached because llama.cpp may call it at any time."""
     import llama_cpp
 
     return llama_cpp.llama_log_callback(lambda level, text, data: None)

@@ -1,7 +1,7 @@
-"""An adapter as a LoRA-GGUF, which llama.cpp puts on its base while it runs and takes off again.
+"""Write an adapter as a LoRA-GGUF, which llama.cpp can apply to its base, and remove, while it runs.
 
-It can carry what is a product of two matrices beside a linear layer, and nothing else. llama.cpp scales by
-alpha / rank, so for rsLoRA, which means alpha / sqrt(rank), alpha * sqrt(rank) is written.
+The format holds products of two matrices beside linear layers and nothing else. llama.cpp scales by alpha /
+rank; rsLoRA scales by alpha / sqrt(rank), so alpha * sqrt(rank) is written for it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from fim_lsp.models.merge import check_base, gguf_names, permute_rows
 _MERGE = "Export the merged model instead: --formats q8_0."
 
 
-def refusal(adapter: Adapter) -> ModelError | None:
-    """Why this adapter can't be a LoRA-GGUF, or None where it can."""
+def find_problem(adapter: Adapter) -> ModelError | None:
+    """Return the reason why an adapter can't be a LoRA-GGUF, or None if it can."""
     if adapter.token_rows:
         return ModelError(
             f"This adapter has its own rows for {len(adapter.token_rows)} markers of the embedding, "
@@ -54,7 +54,7 @@ def write_lora_gguf(base: Path, adapter: Adapter, output: Path) -> None:
     import gguf
 
     check_base(base, adapter)
-    problem = refusal(adapter)
+    problem = find_problem(adapter)
     if problem is not None:
         raise problem
     header = read_header(base)

@@ -1,4 +1,4 @@
-"""An Ollama Modelfile whose template is the model's FIM format, so that ``suffix`` works in Ollama's API."""
+"""An Ollama Modelfile: the model's FIM format is its template, so that ``suffix`` works in Ollama's API."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from fim_lsp.types import FimTemplate
 
 
 def modelfile(weights: str, template: FimTemplate, context: int = 2048) -> str:
-    """The text of a Modelfile.
+    """Return the text of a Modelfile.
 
     Args:
-        weights: the GGUF's file name, beside the Modelfile.
-        template: how prefix and suffix are laid out.
-        context: tokens that Ollama should keep room for.
+        weights: name of the GGUF, in the Modelfile's folder.
+        template: the layout of prefix and suffix.
+        context: size of Ollama's context in tokens.
     """
     stops = dict.fromkeys((*template.stops, *template.markers))
     lines = [
@@ -25,7 +25,7 @@ def modelfile(weights: str, template: FimTemplate, context: int = 2048) -> str:
 
 
 def _layout(template: FimTemplate) -> str:
-    """Prefix and suffix in the template's order, as :mod:`fim_lsp.prompt.builder` arranges them."""
+    """Return prefix and suffix in the template's order, as :mod:`fim_lsp.prompt.builder` arranges them."""
     prefix, suffix = "{{ .Prompt }}", "{{ .Suffix }}"
     if template.order == "suffix_first":
         if template.middle:

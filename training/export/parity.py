@@ -1,12 +1,13 @@
-"""The gate before anything is shipped: does the file compute what was trained?
+"""The parity check of an export: does a file compute what was trained?
 
-The reference is transformers in float32 with the adapter beside the base; each exported file is evaluated by
-llama.cpp on the same tokens. A wrong permutation or scale, a lost row or a swapped tensor shows at once as
-another distribution; what a quantisation costs is known and small. The figures are the mean Kullback-Leibler
-divergence (nats a token) and how often the likeliest token is the same.
+The reference is transformers in float32 with the adapter beside the base. Each exported file is evaluated by
+llama.cpp on the same tokens. A wrong permutation or scale, a lost row or a swapped tensor gives another
+distribution at once, while a quantisation changes it by a small, known amount. The figures are the mean
+Kullback-Leibler divergence (nats a token) and the share of tokens with the same likeliest next token.
 
-A tolerance belongs to a file type: three to five times what SmolLM2-135M with a stage A adapter was measured
-at (f16 0.0000, q8_0 0.004, q6_k 0.010, q5_k_m 0.045, q4_k_m 0.047, q4_0 0.22), as small models suffer most.
+Each file type has a tolerance: three to five times the divergence measured for SmolLM2-135M with a stage A
+adapter (f16 0.0000, q8_0 0.004, q6_k 0.010, q5_k_m 0.045, q4_k_m 0.047, q4_0 0.22), because quantisation
+changes small models most.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from training.export.llama_cpp import Logits
 
 @frozen
 class Tolerance:
-    """How far a file may be from its reference."""
+    """The largest allowed difference of a file from its reference."""
 
     divergence: float
-    """Mean KL divergence, nats a token."""
+    """Highest mean KL divergence, in nats a token."""
     same_top: float
-    """Least part of the tokens whose likeliest next token is the same."""
+    """Lowest share of tokens with the same likeliest next token."""
 
 
 TOLERANCES: Mapping[str, Tolerance] = MappingProxyType(
@@ -52,18 +53,22 @@ TOLERANCES: Mapping[str, Tolerance] = MappingProxyType(
 
 @frozen
 class Parity:
-    """One file held against its reference."""
+    """The comparison of one file with its reference."""
 
     name: str
     against: str
+    """Name of the reference."""
     divergence: float
+    """Mean KL divergence, in nats a token."""
     same_top: float
+    """Share of tokens with the same likeliest next token."""
     tokens: int
+    """Number of tokens compared."""
     tolerance: Tolerance
 
     @property
     def passed(self) -> bool:
-        """Whether both figures are within the tolerance."""
+        """True if both figures are within the tolerance."""
         return self.divergence <= self.tolerance.divergence and self.same_top >= self.tolerance.same_top
 
     def __str__(self) -> str:
@@ -75,49 +80,58 @@ class Parity:
 
 
 def compare(
-    name: str, found: Sequence[Logits], against: str, reference: Sequence[Logits], tolerance: Tolerance
+    name: str, found: Sequence[Logits], against: str, expected: Sequence[Logits], tolerance: Tolerance
 ) -> Parity:
-    """Hold logits against a reference's on the same prompts.
+    """Compare logits with those of a reference on the same prompts.
 
     Args:
-        name: of what is judged.
-        found: for each prompt (tokens, vocabulary).
-        against: the reference's name.
-        reference: likewise.
-        tolerance: what is allowed.
+        name: name of the file.
+        found: its logits, (tokens, vocabulary) for each prompt.
+        against: name of the reference.
+        expected: the reference's logits, of the same shapes.
+        tolerance: the largest allowed difference.
     """
-    ours, theirs = (_log_softmax(np.concatenate(list(part))) for part in (found, reference))
-    divergence = float((np.exp(theirs) * (theirs - ours)).sum(axis=1).mean())
-    same = float((ours.argmax(axis=1) == theirs.argmax(axis=1)).mean())
-    return Parity(name, against, divergence, same, len(ours), tolerance)
+    log_p, log_q = (_log_softmax(np.concatenate(list(logits))) for logits in (expected, found))
+    divergence = float((np.exp(log_p) * (log_p - log_q)).sum(axis=1).mean())
+    same = float((log_q.argmax(axis=1) == log_p.argmax(axis=1)).mean())
+    return Parity(name, against, divergence, same, len(log_q), tolerance)
 
 
 def trained_logits(base: str, adapter: Path, prompts: Sequence[Sequence[int]]) -> list[Logits]:
-    """The reference: transformers in float32, the adapter beside the base."""
+    """Return the reference's logits: transformers in float32, with the adapter beside the base.
+
+    Args:
+        base: path or name of the base.
+        adapter: the adapter's folder.
+        prompts: token ids.
+
+    Returns:
+        For each prompt its logits, (tokens, vocabulary).
+    """
     import torch
 
     from training.train.base_model import load_weights, prepare_weights
-    from training.train.lora import attach, load_adapter, plan_of
+    from training.train.lora import attach, load_adapter, read_plan
 
     model: Any = load_weights(prepare_weights(base), "fp32")
-    model = attach(model, plan_of(adapter))
+    model = attach(model, read_plan(adapter))
     load_adapter(model, adapter)
     model.eval()
-    found = []
+    logits = []
     with torch.inference_mode():
         for prompt in prompts:
             output = model(input_ids=torch.tensor([list(prompt)]), row_lengths=(len(prompt),))
-            found.append(output.logits[0].float().numpy())
-    return found
+            logits.append(output.logits[0].float().numpy())
+    return logits
 
 
 def parity_prompts(tokenizer: Tokenizer, marks: Mapping[str, int], end: int | None) -> list[tuple[int, ...]]:
-    """Code to compare on: plain, and with a hole where the model has markers.
+    """Return prompts to compare on: three texts of code, and the same with a hole if the model has markers.
 
     Args:
         tokenizer: the base's.
         marks: marker ids by llama.cpp's names, ``pre suf mid``.
-        end: the id that ends a middle; it is part of what is compared.
+        end: id of the token that ends a middle, to be compared too; None to leave it out.
     """
     plain = [tokenizer.encode(text) for text in _TEXTS]
     if not {"pre", "suf", "mid"} <= marks.keys():
@@ -132,6 +146,7 @@ def parity_prompts(tokenizer: Tokenizer, marks: Mapping[str, int], end: int | No
 
 
 def _log_softmax(logits: Any) -> Any:
+    """Return the logarithms of the probabilities, (tokens, vocabulary), in float64."""
     rows = logits.astype(np.float64)
     rows -= rows.max(axis=1, keepdims=True)
     return rows - np.log(np.exp(rows).sum(axis=1, keepdims=True))

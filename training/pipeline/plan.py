@@ -1,7 +1,7 @@
-"""How the minutes of a run are divided, once it is known what filling a hole costs on this machine.
+"""Divide the minutes of a run, once it is known how long filling a hole takes on this machine.
 
-What was spent before is gone. Export is estimated from the base's size. Judging gets a quarter of the rest,
-or more where the fewest holes that tell anything take more. Training gets all else.
+The time for export is estimated from the base's size. A quarter of the time that is left goes to evaluation,
+or more if the fewest holes that give a useful figure take longer. Training gets the rest.
 """
 
 from __future__ import annotations
@@ -13,69 +13,73 @@ from attrs import frozen
 from fim_lsp.errors import FimLspError
 
 FEWEST_HOLES, MOST_HOLES = 40, 200
-"""Below, an interval says nothing; above, it hardly narrows."""
-_JUDGING_SHARE = 0.25
-"""Of what is left after preparing."""
+"""With fewer holes the intervals are too wide to conclude anything; with more they hardly narrow."""
+_EVALUATION_SHARE = 0.25
+"""Share of the time that is left after preparing."""
 _SHORTEST_TRAINING = 30.0
+"""Seconds."""
 _EXPORT_SECONDS, _EXPORT_SECONDS_PER_GB = 20.0, 200.0
-"""Measured with 0.1 GB on two busy cores: merging, quantising, and the parity gate's three evaluations."""
+"""Measured with 0.1 GB on two busy cores: merging, quantising, three evaluations of the parity check."""
 
 
 class PlanError(FimLspError):
-    """Minutes that don't suffice."""
+    """Too few minutes for a run."""
 
 
 @frozen
-class Plan:
-    """What each part of a run may take, in seconds, and how many holes judge it."""
+class RunPlan:
+    """The time of each part of a run in seconds, and the number of holes to evaluate on."""
 
     minutes: float
-    """Of the whole run."""
+    """Minutes of the whole run."""
     train_seconds: float
     export_seconds: float
-    judge_seconds: float
+    evaluate_seconds: float
     holes: int
 
     def __str__(self) -> str:
-        parts = ((self.train_seconds, "training"), (self.export_seconds, "exporting"))
-        told = ", ".join(f"{_clock(seconds)} for {what}" for seconds, what in parts)
-        return f"{told}, {_clock(self.judge_seconds)} for judging it by {self.holes} held-out holes"
+        parts = (
+            f"{_minutes_and_seconds(self.train_seconds)} for training",
+            f"{_minutes_and_seconds(self.export_seconds)} for exporting",
+            f"{_minutes_and_seconds(self.evaluate_seconds)} for evaluating {self.holes} held-out holes",
+        )
+        return ", ".join(parts)
 
 
 def make_plan(
     minutes: float, spent_seconds: float, hole_seconds: float, tried: int, available: int, base_bytes: int
-) -> Plan:
-    """Divide what is left of a run.
+) -> RunPlan:
+    """Divide the time that is left of a run.
 
     Args:
-        minutes: of the whole run.
-        spent_seconds: on preparing, and on letting the base fill the first holes.
-        hole_seconds: what one hole took.
-        tried: holes that the base has filled.
-        available: holes that there are.
+        minutes: minutes of the whole run.
+        spent_seconds: time spent on preparing, and on the first holes that the base filled.
+        hole_seconds: time to fill one hole.
+        tried: number of holes that the base has filled.
+        available: number of holes that were cut.
         base_bytes: size of the base's file.
 
     Raises:
-        PlanError: nothing would be left for training; the remedy says how many minutes it takes.
+        PlanError: no time would be left for training; the remedy names the minutes needed.
     """
     left = minutes * 60 - spent_seconds
     export = _EXPORT_SECONDS + _EXPORT_SECONDS_PER_GB * base_bytes / 1e9
-    # Every hole is filled twice: by the base and by what was trained.
-    affordable = int(_JUDGING_SHARE * left / (2 * max(hole_seconds, 1e-6)))
+    # Every hole is filled twice: by the base and by the tuned model.
+    affordable = int(_EVALUATION_SHARE * left / (2 * max(hole_seconds, 1e-6)))
     holes = min(max(affordable, FEWEST_HOLES), MOST_HOLES, available)
-    judging = (2 * holes - tried) * hole_seconds
-    train = left - export - judging
+    evaluate = (2 * holes - tried) * hole_seconds
+    train = left - export - evaluate
     if train < _SHORTEST_TRAINING:
         fewest = (2 * min(FEWEST_HOLES, available) - tried) * hole_seconds
-        needed = (spent_seconds + export + fewest + _SHORTEST_TRAINING) / (1 - _JUDGING_SHARE)
+        needed = (spent_seconds + export + fewest + _SHORTEST_TRAINING) / (1 - _EVALUATION_SHARE)
         raise PlanError(
-            f"{minutes:g} minutes are too few: {_clock(spent_seconds)} went into preparing, and exporting "
-            f"and judging will take {_clock(export + fewest)}.",
-            f"Run it again with --minutes {math.ceil(needed / 60)} or more; what was prepared is kept.",
+            f"{minutes:g} minutes are too few: preparing took {_minutes_and_seconds(spent_seconds)}, and "
+            f"exporting and evaluating will take {_minutes_and_seconds(export + fewest)}.",
+            f"Run it again with --minutes {math.ceil(needed / 60)} or more; the prepared data is kept.",
         )
-    return Plan(minutes, train, export, judging, holes)
+    return RunPlan(minutes, train, export, evaluate, holes)
 
 
-def _clock(seconds: float) -> str:
+def _minutes_and_seconds(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02}"

@@ -4,15 +4,15 @@
 
     python -m training run --repo PATH [--repo …] --base NAME|PATH --minutes N --output DIR [--use]
 
-    DIR/data/      rows to train on, and held-out holes as the code stood when the run began
+    DIR/data/      rows to train on, and held-out holes in the code as it was when the run began
     DIR/train/     the adapter, its checkpoints, its losses
-    DIR/model/     the tuned model as GGUF, as LoRA-GGUF where it can be one, and a Modelfile
+    DIR/model/     the tuned model as GGUF, as LoRA-GGUF if it can be one, and a Modelfile
     DIR/report/    base against tuned on the held-out holes: report.html, .md, .json
-    DIR/run.json   options, versions, plan, and what each stage came to
+    DIR/run.json   options, versions, plan, and the result of each stage
 
-:func:`run_stages` is the whole of it, from top to bottom. The base fills its first holes before anything is
-trained: what a hole costs here decides how many will judge the model, and a base that can't be served is
-found out before the work is done. Run again with the same options, it goes on where it ended.
+:func:`run_stages` shows the whole run from top to bottom. The base fills its first holes before training. The
+time that a hole takes decides on how many holes the models are evaluated, and a base that the server can't
+load fails before training. Run again with the same options, the command continues where it ended.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ import attrs
 from attrs import frozen
 
 from training.config import make_recipe
-from training.pipeline.plan import Plan, make_plan
+from training.pipeline.plan import RunPlan, make_plan
 from training.pipeline.stages import (
     RunError,
     RunOptions,
     check_room,
+    evaluate_models,
     export_model,
-    judge_model,
     model_path,
     prepare_data,
     train_adapter,
@@ -50,8 +50,8 @@ RECORD = "run.json"
 
 
 @frozen
-class Finished:
-    """What a run came to."""
+class RunResult:
+    """The files and the verdict of a finished run."""
 
     model: Path
     report: Path
@@ -66,74 +66,97 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="PATH",
-        help="your own code, for which no licence is asked; may be given several times",
+        help="your own code, whose licence is not checked; may be given several times",
     )
-    parser.add_argument("--base", required=True, metavar="NAME|PATH", help="a name of the catalog, or a GGUF")
-    parser.add_argument("--minutes", type=float, default=20.0, metavar="N", help="for all of it, about (20)")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="a rerun goes on here")
-    parser.add_argument("--use", action="store_true", help="then choose the model for every editor")
-    parser.add_argument("--recipe", type=Path, metavar="FILE.toml", help="settings other than the defaults")
-    parser.add_argument("--seed", type=int, help="decides the split and every draw")
-    parser.add_argument("--processes", type=int, metavar="N", help="most processes on the CPU's cores")
-    parser.add_argument("--pass-tokens", type=int, default=1024, metavar="N", help="less takes less memory")
-    parser.add_argument("--cpu", action="store_true", help="leave the GPU alone")
+    parser.add_argument(
+        "--base",
+        required=True,
+        metavar="NAME|PATH",
+        help="the model to train: a name of the catalog, or a GGUF",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=20.0, metavar="N", help="approximate time of the run (default: 20)"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for everything; with the same folder and options a run continues",
+    )
+    parser.add_argument(
+        "--use", action="store_true", help="let every editor use the model, unless it is worse than its base"
+    )
+    parser.add_argument("--recipe", type=Path, metavar="FILE.toml", help="settings that replace defaults")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the split and of all random choices")
+    parser.add_argument("--processes", type=int, metavar="N", help="most processes on the cores of the CPU")
+    parser.add_argument(
+        "--pass-tokens",
+        type=int,
+        default=1024,
+        metavar="N",
+        help="tokens computed at once (default: 1024); fewer need less memory",
+    )
+    parser.add_argument("--cpu", action="store_true", help="use no GPU")
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Do what is missing, say what came out, and choose the model where that was asked for."""
+    """Run the stages that are not done, print the result, and choose the model if ``--use`` was given."""
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            finished = run_stages(_options(parsed), console)
+            result = run_stages(_read_options(parsed), console)
     except KeyboardInterrupt:
-        console.print("Interrupted. The same command goes on from the last checkpoint.")
+        console.print("Interrupted. The same command continues from the last checkpoint.")
         raise
-    console.print(finished.verdict.text, style="bold")
-    console.print(f"Report: {finished.report}")
+    console.print(result.verdict.text, style="bold")
+    console.print(f"Report: {result.report}")
     if parsed.use:
-        use(finished, console)
+        use(result, console)
     else:
-        console.print(f"Use it: fim-lsp model use {finished.model}")
+        console.print(f"Use it: fim-lsp model use {result.model}")
     return 0
 
 
-def run_stages(options: RunOptions, console: Console) -> Finished:
-    """Take every stage that is not done yet: prepare, try the base, train, export, judge.
+def run_stages(options: RunOptions, console: Console) -> RunResult:
+    """Run every stage that is not done: prepare, try the base, train, export, evaluate.
 
     Args:
-        options: of the run; those that decide what comes out must stay the same when it is run again.
-        console: where it says what it does.
+        options: of the run; the same folder accepts only options that give the same model.
+        console: prints what is being done.
 
     Raises:
-        FimLspError: of whatever does not fit, before work is lost; what was done stays done.
+        FimLspError: the options, the data, the base and this machine don't fit together. Finished stages are
+            kept.
         KeyboardInterrupt: training was interrupted.
     """
     from fim_lsp.models.gguf_header import check_model
     from training.bases import open_base
-    from training.record import alone_in, open_record, take
+    from training.record import lock_folder, open_record, run_stage
 
     check_model(options.base)
     base = open_base(options.base)
-    with alone_in(options.output):
-        record = open_record(options.output / RECORD, _decisive(options, base))
+    say = console.print
+    with lock_folder(options.output):
+        record = open_record(options.output / RECORD, _deciding_options(options, base))
         if not record.stages:
             check_room(options)
-        record = take(record, "prepare", lambda: prepare_data(options, base, console), console.print)
-        record = take(record, "try the base", lambda: try_base(options, console), console.print)
-        plan = _planned(record, options)
-        record = record.planned(attrs.asdict(plan))
-        console.print(f"Plan: {plan}; {record.seconds / 60:.1f} of {plan.minutes:g} minutes are over.")
-        record = take(record, "train", lambda: train_adapter(options, plan), console.print)
-        record = take(record, "export", lambda: export_model(options, console), console.print)
-        record = take(record, "judge", lambda: judge_model(options, plan, console), console.print)
+        record = run_stage(record, "prepare", lambda: prepare_data(options, base, console), say)
+        record = run_stage(record, "try the base", lambda: try_base(options, console), say)
+        plan = _plan(record, options)
+        record = record.with_plan(attrs.asdict(plan))
+        say(f"Plan: {plan}; {record.seconds / 60:.1f} of {plan.minutes:g} minutes are over.")
+        record = run_stage(record, "train", lambda: train_adapter(options, plan), say)
+        record = run_stage(record, "export", lambda: export_model(options, console), say)
+        record = run_stage(record, "evaluate", lambda: evaluate_models(options, plan, console), say)
     report = options.output / "report" / "report.html"
-    return Finished(model_path(options), report, Verdict(**record.result("judge")["verdict"]))
+    return RunResult(model_path(options), report, Verdict(**record.result("evaluate")["verdict"]))
 
 
-def use(finished: Finished, console: Console) -> None:
+def use(result: RunResult, console: Console) -> None:
     """Choose the model in the user's settings, so that running servers load it.
 
     Raises:
@@ -143,20 +166,17 @@ def use(finished: Finished, console: Console) -> None:
     from fim_lsp.paths import settings_file
     from fim_lsp.user_settings import choose_model
 
-    if finished.verdict.outcome == "worse":
+    if result.verdict.outcome == "worse":
         raise RunError(
             "The tuned model is not chosen, because it is worse than its base.",
-            f"If you want it all the same: fim-lsp model use {finished.model}",
+            f"To use it anyway: fim-lsp model use {result.model}",
         )
-    check_model(finished.model)
-    choose_model(settings_file(), str(finished.model.absolute()))
-    console.print(f"{finished.model} is chosen in {settings_file()}; running servers load it.")
+    check_model(result.model)
+    choose_model(settings_file(), str(result.model.absolute()))
+    console.print(f"{result.model} is chosen in {settings_file()}; running servers load it.")
 
 
-# --- What they stand on
-
-
-def _options(parsed: argparse.Namespace) -> RunOptions:
+def _read_options(parsed: argparse.Namespace) -> RunOptions:
     from training.bases import resolve_base
 
     if parsed.minutes <= 0:
@@ -179,25 +199,25 @@ def _options(parsed: argparse.Namespace) -> RunOptions:
     )
 
 
-def _decisive(options: RunOptions, base: Base) -> dict[str, Any]:
-    """What decides the outcome, and so must be the same to go on."""
+def _deciding_options(options: RunOptions, base: Base) -> dict[str, Any]:
+    """Return the options that decide the trained model; they must be the same to continue a run."""
     repositories = ", ".join(str(path.resolve()) for path in options.repositories)
-    named = f"{options.base.name} (sha256 {base.sha256[:12]})"
-    return {"repositories": repositories, "base": named, "recipe": options.recipe.as_dict()}
+    base_name = f"{options.base.name} (sha256 {base.sha256[:12]})"
+    return {"repositories": repositories, "base": base_name, "recipe": options.recipe.as_dict()}
 
 
-def _planned(record: RunRecord, options: RunOptions) -> Plan:
-    """The plan that was made, or a new one as long as training has not begun."""
-    from training.record import StageError
+def _plan(record: RunRecord, options: RunOptions) -> RunPlan:
+    """Return the plan that was recorded, or a new one if training has not begun."""
+    from training.record import RecordError
 
-    before = Plan(**record.plan) if record.plan else None
+    before = RunPlan(**record.plan) if record.plan else None
     if before and before.minutes == options.minutes:
         return before
     if before and (options.output / "train" / "checkpoints").exists():
-        raise StageError(
+        raise RecordError(
             f"{options.output} holds a run with other options: minutes was {before.minutes:g} "
             f"and is {options.minutes:g}.",
-            "Give the same options to go on with it, or name another --output.",
+            "Give the same options to continue it, or name another --output.",
         )
     tried = record.result("try the base")
     return make_plan(

@@ -1,4 +1,4 @@
-"""Is what was trained better than its base? Read off the report, with its intervals, in a sentence or two."""
+"""Compare the tuned model with its base, in a sentence or two, from the figures of a report."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from attrs import frozen
 
-Outcome = Literal["better", "worse", "no different", "mixed", "unknown"]
+VerdictOutcome = Literal["better", "worse", "no different", "mixed", "unknown"]
 
 BASE, TUNED = "base", "tuned"
-"""The arms' names."""
-_JUDGED_BY = (("middle_nll", "NLL of the true middle", 3), ("edit_similarity", "edit similarity", 1))
-_SAID: Mapping[Outcome, str] = MappingProxyType(
+"""Names of the two arms in the report."""
+_METRICS = (("middle_nll", "NLL of the true middle", 3), ("edit_similarity", "edit similarity", 1))
+"""The figures that decide: key in the report, title, decimals."""
+_SENTENCES: Mapping[VerdictOutcome, str] = MappingProxyType(
     {
         "better": "The tuned model is better than its base",
         "worse": "The tuned model is worse than its base",
@@ -26,46 +27,48 @@ _SAID: Mapping[Outcome, str] = MappingProxyType(
 
 @frozen
 class Verdict:
-    """What the held-out holes say."""
+    """The result of a run: whether the tuned model is better than its base."""
 
-    outcome: Outcome
+    outcome: VerdictOutcome
     text: str
-    """With the figures, and 95% intervals of the differences."""
+    """A sentence with the figures, and 95% intervals of the differences."""
 
 
-def judge(report: Mapping[str, Any]) -> Verdict:
-    """The verdict of a report with the arms ``base`` and ``tuned``.
+def compare_with_base(report: Mapping[str, Any]) -> Verdict:
+    """Return the verdict of a report with the arms ``base`` and ``tuned``.
 
-    A figure counts where the interval of its paired difference leaves out zero.
+    A figure counts as different if the interval of its paired difference does not contain zero.
     """
     paired, arms = report["paired"][f"{TUNED} - {BASE}"], report["arms"]
-    outcomes, figures = [], []
-    for name, title, digits in _JUDGED_BY:
+    outcomes: list[VerdictOutcome] = []
+    figures = []
+    for name, title, digits in _METRICS:
         change = paired[name]
         if change["value"] is None:
             continue
-        outcomes.append(_outcome(change, more_is_better=report["metrics"][name]["more_is_better"]))
+        outcomes.append(_compare_metric(change, more_is_better=report["metrics"][name]["more_is_better"]))
         before, after = (arms[arm][name]["value"] for arm in (BASE, TUNED))
         figures.append(
             f"{title} {after:.{digits}f} against {before:.{digits}f} "
             f"({change['value']:+.{digits}f}, 95% interval {change['low']:+.{digits}f} to "
             f"{change['high']:+.{digits}f})"
         )
-    outcome = _joined(outcomes)
-    told = ": " + "; ".join(figures) if figures else ""
-    return Verdict(outcome, f"{_SAID[outcome]} on {arms[TUNED]['n']} holes in held-out code{told}.")
+    outcome = _combine(outcomes)
+    details = ": " + "; ".join(figures) if figures else ""
+    return Verdict(outcome, f"{_SENTENCES[outcome]} on {arms[TUNED]['n']} holes in held-out code{details}.")
 
 
-def _outcome(change: Mapping[str, float], *, more_is_better: bool) -> Outcome:
+def _compare_metric(change: Mapping[str, float], *, more_is_better: bool) -> VerdictOutcome:
     if change["low"] <= 0 <= change["high"]:
         return "no different"
     return "better" if (change["low"] > 0) == more_is_better else "worse"
 
 
-def _joined(outcomes: list[Outcome]) -> Outcome:
+def _combine(outcomes: list[VerdictOutcome]) -> VerdictOutcome:
+    """Return one outcome for all figures; a figure that is no different does not weaken the others."""
     if not outcomes:
         return "unknown"
-    told = set(outcomes) - {"no different"}
-    if len(told) > 1:
+    different = set(outcomes) - {"no different"}
+    if len(different) > 1:
         return "mixed"
-    return told.pop() if told else "no different"
+    return different.pop() if different else "no different"

@@ -117,11 +117,11 @@ def sweep(options: SweepOptions, console: Console) -> Study:
         FimLspError: nothing to train on or to judge by, another search's folder, or no trial succeeded.
     """
     from training.bases import open_base
-    from training.record import alone_in, open_record
+    from training.record import lock_folder, open_record
     from training.sweep.report import draw_plots, write_best
 
     base = open_base(options.base)
-    with alone_in(options.output):
+    with lock_folder(options.output):
         open_record(options.output / _RECORD, _decisive(options, base))
         study = _open_study(options)
         missing = options.trials - sum(map(_is_over, study.get_trials()))

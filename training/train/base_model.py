@@ -1,8 +1,8 @@
-"""The base to train: a GGUF or a folder of safetensors in, a ``transformers`` model out.
+"""The weights of the base: from a GGUF or a folder of safetensors to a frozen ``transformers`` model.
 
-transformers reads a GGUF tensor by tensor in some 20 to 60 s, so the converted folder is kept beside the
-model store under the file's hash. What it makes of a GGUF can't be saved as it is ("quantized with gguf"),
-so the weights move to a fresh model first.
+transformers reads a GGUF tensor by tensor in some 20 to 60 s, so the converted folder is kept in the model
+store, under the file's hash. A model that transformers read from a GGUF can't be saved as it is ("quantized
+with gguf"), so its weights are moved to a new model first.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,22 +23,23 @@ from fim_lsp.files import sha256_of
 from training.bases import resolve_base
 
 Precision = Literal["fp32", "bf16"]
-"""Of the frozen base. The adapter, the optimiser and the loss are float32 in any case."""
+"""Precision of the frozen base. The adapter, the optimiser and the loss are always float32."""
 
 
 class BaseModelError(FimLspError):
-    """A base that can't be read, or that nobody knows how to train."""
+    """A base whose weights can't be found, read or trained."""
 
 
 @frozen
 class BaseWeights:
-    """Weights that transformers can load, and what they were made from."""
+    """A folder of weights that transformers can load, and the file it was made from."""
 
     path: Path
     name: str
     sha256: str
-    """Of the GGUF; of the weight files' hashes for a folder."""
+    """Hash of the GGUF; for a folder, hash of its weight files' hashes."""
     gguf: Path | None = None
+    """The GGUF that ``path`` was converted from; None if the base is a folder."""
 
 
 def prepare_weights(
@@ -47,8 +49,8 @@ def prepare_weights(
 
     Args:
         named: path of a GGUF or of a folder with safetensors, or a name of the catalog or of the hub.
-        cache: where converted folders are kept; None for a folder beside the model store.
-        on_step: told what takes long.
+        cache: where converted folders are kept; None for the folder ``converted`` in the model store.
+        on_step: called with the name of each step that takes long.
 
     Raises:
         BaseModelError: there is no such base, or transformers can't read its architecture.
@@ -75,11 +77,11 @@ def load_weights(
         base: what :func:`prepare_weights` returned.
         precision: of the layers. On a CPU the embedding and the output layer stay float32: they are a few
             per cent of the work, and logits in bf16 are off by up to 0.06.
-        device: where it will be trained, as torch spells it.
+        device: the device to train on, by torch's name.
         four_bits: load in NF4 (QLoRA); needs a CUDA GPU and bitsandbytes.
 
     Raises:
-        BaseModelError: the folder can't be loaded, or four bits can't be had here.
+        BaseModelError: the folder can't be loaded, or this machine can't load four bits.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -91,7 +93,7 @@ def load_weights(
         options = {"quantization_config": _four_bits(), "device_map": {"": device}}
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     try:
-        with _quiet():
+        with _without_progress_bars():
             model = AutoModelForCausalLM.from_pretrained(
                 str(base.path), dtype=dtype, attn_implementation=register(), local_files_only=True, **options
             )
@@ -108,10 +110,14 @@ def load_weights(
 
 
 def faster_precision(device: str, shape: tuple[int, int] = (576, 1536)) -> Precision:
-    """The faster precision here: on a CPU measured in a few milliseconds, not guessed from its name.
+    """Return the precision that is faster on a device; on a CPU it is measured, in a few milliseconds.
 
-    CPUs with AVX512-BF16 or AMX multiply in bf16 two to eight times as fast as in float32, others many
-    times slower. ``shape`` is that of a typical weight.
+    CPUs with AVX512-BF16 or AMX multiply in bf16 two to eight times as fast as in float32, others many times
+    slower, and a CPU's name does not tell.
+
+    Args:
+        device: by torch's name.
+        shape: the shape of a typical weight.
     """
     import torch
 
@@ -123,7 +129,10 @@ def faster_precision(device: str, shape: tuple[int, int] = (576, 1536)) -> Preci
 
 
 def _product_seconds(precision: Precision, shape: tuple[int, int]) -> float:
-    """CPU seconds of a product on one thread: on a busy machine, wall time would measure the others."""
+    """Return the CPU seconds of four products of (512, rows) and (rows, columns) on one thread.
+
+    CPU time, because wall time would include the other programs of a busy machine.
+    """
     import time
 
     import torch
@@ -160,7 +169,7 @@ def _download(named: str, on_step: Callable[[str], None]) -> Path:
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError, OSError) as error:
         raise BaseModelError(
-            f"{named} is no file here and could not be fetched from the hub: {_first_line(error)}",
+            f"{named} is no file on this machine and could not be fetched from the hub: {_first_line(error)}",
             "Check the name and the network.",
         ) from error
 
@@ -172,7 +181,7 @@ def _default_cache() -> Path:
 
 
 def _convert(gguf: Path, folder: Path) -> None:
-    """Write ``folder`` whole or not at all."""
+    """Convert a GGUF to a folder; the folder appears only when it is complete."""
     from fim_lsp.models.gguf_header import check_model
 
     architecture = check_model(gguf).architecture
@@ -195,7 +204,7 @@ def _save_converted(gguf: Path, folder: Path, architecture: str) -> None:
     from transformers import AutoModelForCausalLM
 
     try:
-        with _quiet():
+        with _without_progress_bars():
             model = AutoModelForCausalLM.from_pretrained(
                 str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32, local_files_only=True
             )
@@ -207,7 +216,7 @@ def _save_converted(gguf: Path, folder: Path, architecture: str) -> None:
     config = model.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config
-    with _quiet():
+    with _without_progress_bars():
         fresh = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
         fresh.load_state_dict(model.state_dict())
         fresh.tie_weights()
@@ -218,7 +227,7 @@ def _four_bits() -> Any:
     import torch
 
     if not torch.cuda.is_available():
-        raise BaseModelError("QLoRA needs a CUDA GPU, and there is none.", "Leave --qlora away.")
+        raise BaseModelError("QLoRA needs a CUDA GPU, and there is none.", "Leave out --qlora.")
     try:
         import bitsandbytes  # noqa: F401
     except ImportError as error:
@@ -233,23 +242,18 @@ def _four_bits() -> Any:
     )
 
 
-def _quiet() -> Any:
-    """Keep transformers' own progress bars out of ours."""
-    from contextlib import contextmanager
-
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Hide the progress bars of transformers, which would mix with our own."""
     from transformers.utils import logging
 
-    @contextmanager
-    def quiet() -> Any:
-        shown = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
-        try:
-            yield
-        finally:
-            if shown:
-                logging.enable_progress_bar()
-
-    return quiet()
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _folder_sha256(folder: Path) -> str:

@@ -1,8 +1,9 @@
-"""Which rows make a step, and how they are laid out: a pure function of seed, step and number of processes.
+"""The rows of each step and their layout: a pure function of seed, step and number of processes.
 
-Nothing is drawn along the way, so a resumed run needs only the step's number to go on with the same rows. A
-step's rows are dealt to the processes by length, so that these finish together, and each process's rows to
-passes of at most so many tokens. Rows are put end to end; there is no padding to be spared by sorting.
+No state is kept from step to step, so a resumed run needs only the step's number to continue with the same
+rows. A step's rows are distributed to the processes by length, so that the processes finish together. Each
+process distributes its rows to passes of at most ``pass_tokens`` tokens. In a pass the rows lie one after the
+other without padding, so sorting rows of similar length together would save nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from training.data import DataError
 
 
 class TrainingRow(Protocol):
-    """What the loop needs to know of a row."""
+    """The part of a row that the training loop uses."""
 
     @property
     def tokens(self) -> NDArray[np.unsignedinteger]: ...  # noqa: D102
@@ -32,41 +33,51 @@ class TrainingRow(Protocol):
 
 @frozen
 class PackedPass:
-    """Rows end to end, as arrays of int64 and float32. ``places[i]`` predicts ``targets[i]``."""
+    """Rows one after the other; the token at ``places[i]`` predicts ``targets[i]``."""
 
     ids: NDArray[np.int64] = field(repr=False)
+    """(tokens,), the rows' token ids."""
     positions: NDArray[np.int64] = field(repr=False)
+    """(tokens,), each token's position in its row."""
     row_lengths: tuple[int, ...]
+    """Tokens of each row."""
     places: NDArray[np.int64] = field(repr=False)
+    """(labels,), indices of the tokens before the labels."""
     targets: NDArray[np.int64] = field(repr=False)
+    """(labels,), token ids."""
     weights: NDArray[np.float32] = field(repr=False)
+    """(labels,), loss weights above 0."""
 
 
 @frozen
-class Step:
-    """One optimiser step as one process sees it."""
+class StepRows:
+    """The rows of one optimiser step, for one process."""
 
     passes: tuple[tuple[int, ...], ...]
-    """Row numbers of each pass of this process; never empty."""
+    """Row numbers of each pass of this process; no pass is empty."""
     rows: tuple[int, ...] = field(repr=False)
     """Row numbers of the whole step, over all processes."""
 
 
 @frozen
 class Sampler:
-    """Deals out rows for ever: each epoch every usable row once, in a new order."""
+    """Chooses the rows of each step: in each epoch every usable row once, in a new order."""
 
     usable: NDArray[np.int64] = field(repr=False)
+    """Numbers of the rows that can be trained on."""
     lengths: NDArray[np.int64] = field(repr=False)
-    """Of all rows, usable or not."""
+    """Tokens of every row, usable or not."""
     batch_rows: int
+    """Rows of a step, over all processes."""
     pass_tokens: int
+    """Most tokens of a pass."""
     seed: int
     rank: int = 0
+    """Number of this process."""
     processes: int = 1
 
-    def step(self, number: int) -> Step:
-        """The rows of step ``number`` (from 0) and this process's share of them."""
+    def step(self, number: int) -> StepRows:
+        """Return the rows of step ``number`` (from 0) and this process's share of them."""
         rows = self._rows(number)
         by_length = sorted(rows, key=lambda row: (-self.lengths[row], row))
         shares: list[list[int]] = [[] for _ in range(self.processes)]
@@ -75,31 +86,26 @@ class Sampler:
             lightest = loads.index(min(loads))
             shares[lightest].append(row)
             loads[lightest] += int(self.lengths[row])
-        return Step(self._passes(shares[self.rank]), tuple(rows))
+        return StepRows(split_passes(shares[self.rank], self.lengths, self.pass_tokens), tuple(rows))
 
     def tokens(self, number: int) -> int:
-        """The tokens of step ``number``, over all processes."""
+        """Return the number of tokens of step ``number``, over all processes."""
         return int(self.lengths[self._rows(number)].sum())
 
     def _rows(self, number: int) -> list[int]:
         size = len(self.usable)
-        wanted = range(number * self.batch_rows, (number + 1) * self.batch_rows)
-        orders = {at // size: self._order(at // size) for at in (wanted[0], wanted[-1])}
-        for epoch in range(wanted[0] // size, wanted[-1] // size + 1):
-            orders.setdefault(epoch, self._order(epoch))
-        return [int(self.usable[orders[at // size][at % size]]) for at in wanted]
+        draws = range(number * self.batch_rows, (number + 1) * self.batch_rows)
+        orders = {epoch: self._order(epoch) for epoch in range(draws[0] // size, draws[-1] // size + 1)}
+        return [int(self.usable[orders[draw // size][draw % size]]) for draw in draws]
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         return np.random.default_rng((self.seed, epoch)).permutation(len(self.usable))
-
-    def _passes(self, rows: Sequence[int]) -> tuple[tuple[int, ...], ...]:
-        return split_passes(rows, self.lengths, self.pass_tokens)
 
 
 def split_passes(
     rows: Sequence[int], lengths: NDArray[np.signedinteger], pass_tokens: int
 ) -> tuple[tuple[int, ...], ...]:
-    """Fill passes with rows in the order given; a row that is longer than a pass gets one to itself."""
+    """Distribute rows to passes in the order given; a row longer than a pass gets a pass of its own."""
     passes: list[list[int]] = []
     room = 0
     for row in rows:
@@ -109,7 +115,7 @@ def split_passes(
             room = pass_tokens
         passes[-1].append(row)
         room -= length
-    return tuple(tuple(one) for one in passes)
+    return tuple(tuple(numbers) for numbers in passes)
 
 
 def make_sampler(
@@ -123,17 +129,27 @@ def make_sampler(
     rank: int = 0,
     processes: int = 1,
 ) -> Sampler:
-    """A sampler over the rows that have a loss and are not too long.
+    """Return a sampler of the rows that have labels and are not too long.
+
+    Args:
+        lengths: (rows,), tokens of each row.
+        supervised: (rows,), whether a row has a label.
+        batch_rows: rows of a step, over all processes.
+        pass_tokens: most tokens of a pass.
+        max_tokens: longer rows are skipped.
+        seed: decides the order of the rows.
+        rank: number of this process.
+        processes: how many processes share a step.
 
     Raises:
-        DataError: there are none, or fewer rows to a step than processes.
+        DataError: no row can be used, or a step has fewer rows than there are processes.
     """
     usable = np.flatnonzero((lengths <= max_tokens) & (lengths > 1) & supervised)
     if not len(usable):
         raise DataError(
             f"None of {len(lengths)} rows can be trained on: all are longer than {max_tokens} tokens "
             "or have no loss.",
-            "Raise --max-row-tokens, or make the data set anew.",
+            "Raise --max-row-tokens, or prepare the data set again.",
         )
     if batch_rows < processes:
         raise DataError(
@@ -143,14 +159,14 @@ def make_sampler(
 
 
 def label_weights(row: TrainingRow) -> NDArray[np.float32]:
-    """The loss weights of a row's tokens as targets; nothing predicts the first one."""
+    """Return the loss weight of each token of a row as a target; the first token has no token before it."""
     weights: NDArray[np.float32] = np.array(row.weights, dtype=np.float32)
     weights[0] = 0.0
     return weights
 
 
 def pack(rows: Sequence[TrainingRow]) -> PackedPass:
-    """Put rows end to end."""
+    """Lay rows one after the other."""
     lengths = [len(row.tokens) for row in rows]
     ids = np.concatenate([row.tokens for row in rows]).astype(np.int64)
     weights = np.concatenate([label_weights(row) for row in rows])

@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run needs to go on as if it had never stopped.
+"""Checkpoints: everything that a run needs to continue as if it had never stopped.
 
 ::
 
@@ -6,9 +6,9 @@
                                      progress.json        counters, best value, schedule
                                      manifest.json        sha256 of both, written last
 
-One is written under another name and renamed when it is whole, so a killed process leaves the one before;
-one whose hash is wrong is passed over for the one before it. There is no pickle in it. The sampler's place
-and the random numbers take no room: both follow from seed and step.
+A checkpoint is written under another name and renamed when it is complete, so that a killed process leaves
+the previous ones intact. A checkpoint whose hash is wrong is skipped for the one before it. Nothing is
+pickled. The sampler's position and the random numbers are not stored, because both follow from seed and step.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _PREFIX = "step-"
 
 
 class CheckpointError(FimLspError):
-    """A checkpoint that can't be written, or of another run."""
+    """A checkpoint or an adapter that can't be written."""
 
 
 @frozen
 class Checkpoint:
-    """What was read back."""
+    """A checkpoint as it was read from the disk."""
 
     path: Path
     tensors: Mapping[str, Any]
@@ -50,14 +50,14 @@ class Checkpoint:
 def save_checkpoint(
     folder: Path, step: int, tensors: Mapping[str, Any], progress: Mapping[str, Any], keep: int
 ) -> Path:
-    """Write the checkpoint of a step and drop those before the last ``keep``.
+    """Write the checkpoint of a step and delete all but the newest ``keep``.
 
     Args:
         folder: the run's ``checkpoints``.
-        step: optimiser steps done.
+        step: number of optimiser steps taken.
         tensors: torch tensors by name.
-        progress: plain values.
-        keep: how many checkpoints stay.
+        progress: values that JSON can hold.
+        keep: number of checkpoints that stay.
 
     Raises:
         CheckpointError: the disk is full or can't be written; the checkpoints before are untouched.
@@ -76,15 +76,15 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint that is whole; None where there is none.
+    """Return the newest undamaged checkpoint of a folder, or None if it has none.
 
-    Damaged ones are logged and passed over.
+    Damaged checkpoints are logged and skipped.
     """
     for path in _newest_first(folder):
         checkpoint = _read(path)
         if checkpoint is not None:
             return checkpoint
-        logger.warning("The checkpoint %s is damaged; taking the one before it.", path)
+        logger.warning("The checkpoint %s is damaged; using the one before it.", path)
     return None
 
 
@@ -108,7 +108,7 @@ def _newest_first(folder: Path) -> list[Path]:
 
 @contextmanager
 def replaced_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill that takes ``target``'s place when it is whole, and is gone if it is not.
+    """Yield an empty folder that replaces ``target`` when the block ends, and is deleted if the block fails.
 
     Raises:
         CheckpointError: the disk is full or can't be written.
@@ -121,8 +121,8 @@ def replaced_folder(target: Path) -> Iterator[Path]:
         partial.mkdir(parents=True)
         yield partial
         _flush(partial)
-        # A folder can't be renamed onto one that is not empty; the moment between the two lines costs at
-        # most this checkpoint, and the one before it is whole.
+        # A folder can't be renamed onto one that is not empty. A process that is killed between the two lines
+        # loses this folder; the checkpoints before it are complete.
         shutil.rmtree(target, ignore_errors=True)
         os.replace(partial, target)
     except (OSError, SafetensorError) as error:
@@ -132,12 +132,12 @@ def replaced_folder(target: Path) -> Iterator[Path]:
             f"The disk is full: {target} could not be written."
             if full
             else f"{target} could not be written: {error}.",
-            "Free some room and run the same command with --resume; checkpoints written before are whole.",
+            "Free some room and run the same command with --resume; the checkpoints before it are complete.",
         ) from error
 
 
 def _flush(folder: Path) -> None:
-    """Have the disk hold the files before their folder is renamed."""
+    """Flush the files to the disk, so that their folder is not renamed before they are written."""
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""What ends a run before its time: signals, memory, disk; each with what to do about it."""
+"""Events that end a run early: signals, and too little memory or disk, with what the user can do about it."""
 
 from __future__ import annotations
 
@@ -13,66 +13,71 @@ from training.train.options import TrainOptions
 from training.train.prepared import TrainError
 
 _OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
+"""Phrases in the messages of torch's ``RuntimeError``."""
 
 
 @contextmanager
-def interruption(*, alone: bool) -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM end the run after the step and its checkpoint; a second Ctrl-C ends it at once.
+def collect_signals(*, is_only_process: bool) -> Iterator[list[int]]:
+    """Collect Ctrl-C and SIGTERM, so that the run ends after its step and a checkpoint.
+
+    A second signal ends the run at once.
 
     Args:
-        alone: whether this is the only process. One of several can't stop by itself while the others wait
-            for its gradients, so there the launcher ends all, and the last checkpoint is what stays.
+        is_only_process: False for one of several processes, which keeps the usual handlers: it can't stop by
+            itself while the others wait for its gradients. There the launcher ends all processes, and the
+            last checkpoint is what remains.
 
     Yields:
-        The signals received; empty while the run may go on.
+        The signals received so far; empty while the run may continue.
     """
     received: list[int] = []
-    if not alone or threading.current_thread() is not threading.main_thread():
+    if not is_only_process or threading.current_thread() is not threading.main_thread():
         yield received
         return
 
-    def note(number: int, _: object) -> None:
+    def handle(number: int, _: object) -> None:
         if received:
             raise KeyboardInterrupt
         received.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield received
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
 @contextmanager
-def understandable_errors(options: TrainOptions, recipe: Recipe) -> Iterator[None]:
-    """Say what to lower when memory runs out, and what to free when the disk does."""
+def explain_shortages(options: TrainOptions, recipe: Recipe) -> Iterator[None]:
+    """Turn errors of a full memory or disk into a :class:`TrainError` with a remedy."""
     try:
         yield
     except MemoryError as error:
         raise _out_of_memory(options, recipe) from error
     except RuntimeError as error:
-        if not any(sign in str(error).lower() for sign in _OUT_OF_MEMORY):
+        if not any(phrase in str(error).lower() for phrase in _OUT_OF_MEMORY):
             raise
         raise _out_of_memory(options, recipe) from error
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise TrainError(
-            f"The disk of {options.output} is full.", "Free some room and go on with --resume."
+            f"The disk of {options.output} is full.", "Free some room and continue with --resume."
         ) from error
 
 
 def _out_of_memory(options: TrainOptions, recipe: Recipe) -> TrainError:
-    """Passes can be made smaller within a run; what is trained can't."""
-    row = recipe.train.max_tokens
-    smaller = f"a lower --max-row-tokens (now {row}) or --rank (now {recipe.train.rank})"
+    """Return the error; a run can be resumed with smaller passes, but not with other rows or another rank."""
+    row_tokens = recipe.train.max_tokens
+    smaller = f"a lower --max-row-tokens (now {row_tokens}) or --rank (now {recipe.train.rank})"
     if not options.gradient_checkpointing:
         smaller = "--gradient-checkpointing, " + smaller
-    if options.pass_tokens <= row:
-        return TrainError("There is not enough memory for this run.", f"Begin anew with {smaller}.")
+    problem = "There is not enough memory for this run."
+    if options.pass_tokens <= row_tokens:
+        return TrainError(problem, f"Begin anew with {smaller}.")
     return TrainError(
-        "There is not enough memory for this run.",
-        f"Lower --pass-tokens (now {options.pass_tokens}) and go on with --resume; "
+        problem,
+        f"Lower --pass-tokens (now {options.pass_tokens}) and continue with --resume; "
         f"if that is not enough, begin anew with {smaller}.",
     )

@@ -1,15 +1,21 @@
-"""The loss: negative log-likelihood at labels alone, each with its weight.
+"""The loss: negative log-likelihood (NLL) at the labels alone, each with its weight.
 
-Few tokens of a row are labels (about 6% where only the middle counts), and with 49,152 words the output
-layer costs as much as half the decoder. So the decoder's body runs over everything, and the output layer
-over labels only, a few hundred at a time; its gradient is taken in the same pass (as in Liger's fused linear
-cross entropy), so that no logits are kept: 1,024 labels of a 150,000-word vocabulary would be 0.6 GB twice.
+Few tokens of a row are labels (about 6% where only the middle counts), and with 49,152 words the output layer
+costs as much as half of the decoder. So the decoder runs over every token, and the output layer over the
+labels only, 256 of them at a time. Its gradient is computed in the same pass as the loss (as Liger's fused
+linear cross entropy does), so that no logits are kept: those of 1,024 labels with a vocabulary of 150,000
+would take 0.6 GB, twice.
+
+This module imports torch; import it only where a model is loaded.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch.nn.functional import cross_entropy, linear
 
 from fim_lsp.errors import FimLspError
 from training.train.lora import sentinel_rows
@@ -19,195 +25,214 @@ _UNSUPPORTED = ("final_logit_softcapping",)
 
 
 class LossError(FimLspError):
-    """A base whose output layer does something that this loss does not know."""
+    """A base whose output layer computes something that this loss does not implement."""
 
 
-@cache
-def _module() -> Any:
-    from torch import nn
+class _OutputLayer(NamedTuple):
+    """The tensors that turn hidden states into logits."""
 
-    class LabelledLoss(nn.Module):
-        """A peft model and the ids of its trained markers, as one module that can be distributed."""
+    weight: Any
+    """(vocabulary, width), frozen."""
+    bias: Any | None
+    """(vocabulary,), frozen."""
+    rows: Any | None
+    """(markers, width): trained rows that replace those of ``weight``; None if it has no trained rows."""
+    row_ids: Any
+    """(markers,): the token ids of ``rows``."""
+    scale: float
+    """Factor of the logits."""
 
-        def __init__(self, model: Any, sentinels: tuple[int, ...]) -> None:
-            import torch
-
-            super().__init__()
-            self.model = model
-            causal = model.get_base_model()
-            self._check(causal.config)
-            self._logit_scale = _logit_scale(causal.config)
-            # In four bits the matrices are bytes; norms tell in what the layers compute.
-            kinds = (value for value in causal.get_decoder().layers.parameters() if not value.requires_grad)
-            self._dtype = next(value.dtype for value in kinds if value.is_floating_point())
-            self.register_buffer("sentinels", torch.tensor(sentinels, dtype=torch.long), persistent=False)
-
-        @staticmethod
-        def _check(config: Any) -> None:
-            for name in _UNSUPPORTED:
-                if getattr(config, name, None):
-                    raise LossError(
-                        f"This base has {name}, which training does not support.", "Choose another base."
-                    )
-
-        def forward(
-            self, ids: Any, positions: Any, row_lengths: Any, places: Any, targets: Any, weights: Any
-        ) -> Any:
-            """Sum of the labels' weighted NLL; ``places`` are the positions before the labels."""
-            hidden, output = self._run(ids, positions, row_lengths, places)
-            return _label_loss().apply(hidden, *output, targets, weights, self._logit_scale)
-
-        def judge(
-            self, ids: Any, positions: Any, row_lengths: Any, places: Any, targets: Any, end: int
-        ) -> Any:
-            """Each label's NLL, how far ``end``'s logit is above all others, and the likeliest of those."""
-            hidden, output = self._run(ids, positions, row_lengths, places)
-            return _judged(hidden, output, targets, end, self._logit_scale)
-
-        def _run(self, ids: Any, positions: Any, row_lengths: Any, places: Any) -> Any:
-            """The decoder's states at ``places``, and what the output layer consists of."""
-            causal = self.model.get_base_model()
-            rows = sentinel_rows(self.model)
-            decoder = causal.get_decoder()
-            output = decoder(
-                inputs_embeds=self._embed(causal, ids, rows).to(self._dtype)[None],
-                position_ids=positions[None],
-                row_lengths=row_lengths,
-                use_cache=False,
-            )
-            hidden = output.last_hidden_state[0].index_select(0, places)
-            head = _inner(causal.get_output_embeddings())
-            tied = rows if _is_tied(causal) else None
-            return hidden, (head.weight, head.bias, tied, self.sentinels)
-
-        def _embed(self, causal: Any, ids: Any, rows: Any | None) -> Any:
-            import torch
-
-            embedding = _inner(causal.get_input_embeddings())
-            vectors = embedding(ids)
-            if rows is None:
-                return vectors
-            found = ids[:, None] == self.sentinels
-            scale = getattr(embedding, "embed_scale", 1.0)
-            trained = rows.index_select(0, found.int().argmax(1)) * scale
-            return torch.where(found.any(1, keepdim=True), trained.to(vectors.dtype), vectors)
-
-    return LabelledLoss
+    def logits(self, states: Any) -> Any:
+        """Return the logits in float32, (labels, vocabulary), of states (labels, width)."""
+        logits = linear(states, self.weight, self.bias)
+        if self.rows is not None:
+            logits[:, self.row_ids] = states @ self.rows.to(self.weight.dtype).t()
+        return logits.float().mul_(self.scale)
 
 
-def labelled_loss(model: Any, sentinels: tuple[int, ...] = ()) -> Any:
-    """The module that turns a pass of rows into its loss.
+class LabelledLoss(torch.nn.Module):
+    """Turns packed rows into their loss; one module, so that accelerate can distribute it."""
 
-    Args:
-        model: what :func:`training.train.lora.attach` returned.
-        sentinels: the ids that were attached as trained markers, in the same order.
+    def __init__(self, model: Any, sentinels: Sequence[int] = ()) -> None:
+        """Wrap a model.
 
-    Raises:
-        LossError: the base changes its logits in a way that isn't known here.
-    """
-    return _module()(model, sentinels)
+        Args:
+            model: what :func:`training.train.lora.attach` returned.
+            sentinels: ids of the trained markers, in the order in which they were attached.
+
+        Raises:
+            LossError: the base changes its logits in a way that is not implemented here.
+        """
+        super().__init__()
+        self.model = model
+        causal = model.get_base_model()
+        _check_supported(causal.config)
+        self._logit_scale = _logit_scale(causal.config)
+        # Weights in four bits are stored as bytes; the norms have the dtype in which the layers compute.
+        frozen = (value for value in causal.get_decoder().layers.parameters() if not value.requires_grad)
+        self._dtype = next(value.dtype for value in frozen if value.is_floating_point())
+        self.register_buffer("sentinels", torch.tensor(sentinels, dtype=torch.long), persistent=False)
+
+    def forward(
+        self,
+        ids: Any,
+        positions: Any,
+        row_lengths: Sequence[int],
+        places: Any,
+        targets: Any,
+        weights: Any,
+    ) -> Any:
+        """Return the sum of the labels' weighted NLL, in nats.
+
+        Args:
+            ids: (tokens,), the rows of a pass one after the other.
+            positions: (tokens,), each token's position in its row.
+            row_lengths: tokens of each row.
+            places: (labels,), the indices of the tokens before the labels.
+            targets: (labels,), the labels' token ids.
+            weights: (labels,), their loss weights.
+        """
+        states, layer = self._run(ids, positions, row_lengths, places)
+        return _label_loss(states, *layer, targets, weights)
+
+    def score(
+        self, ids: Any, positions: Any, row_lengths: Sequence[int], places: Any, targets: Any, end: int
+    ) -> tuple[Any, Any, Any]:
+        """Score each label, without gradients; the arguments are those of :meth:`forward`.
+
+        Args:
+            ids: token ids.
+            positions: positions in the rows.
+            row_lengths: tokens of each row.
+            places: the tokens before the labels.
+            targets: the labels.
+            end: id of the token that ends a middle.
+
+        Returns:
+            Three tensors of (labels,): the NLL in nats, the logit of ``end`` less the highest other logit,
+            and the token of that other logit.
+        """
+        states, layer = self._run(ids, positions, row_lengths, places)
+        chunks = zip(states.split(_LABELS_AT_ONCE), targets.split(_LABELS_AT_ONCE), strict=True)
+        scores = [_score_labels(layer, chunk, target, end) for chunk, target in chunks]
+        nll, leads, rivals = (torch.cat(parts) for parts in zip(*scores, strict=True))
+        return nll, leads, rivals
+
+    def _run(
+        self, ids: Any, positions: Any, row_lengths: Sequence[int], places: Any
+    ) -> tuple[Any, _OutputLayer]:
+        """Return the decoder's states at ``places``, (labels, width), and the output layer."""
+        causal = self.model.get_base_model()
+        rows = sentinel_rows(self.model)
+        output = causal.get_decoder()(
+            inputs_embeds=self._embed(causal, ids, rows).to(self._dtype)[None],
+            position_ids=positions[None],
+            row_lengths=row_lengths,
+            use_cache=False,
+        )
+        states = output.last_hidden_state[0].index_select(0, places)
+        head = _unwrapped(causal.get_output_embeddings())
+        tied_rows = rows if _is_tied(causal) else None
+        return states, _OutputLayer(head.weight, head.bias, tied_rows, self.sentinels, self._logit_scale)
+
+    def _embed(self, causal: Any, ids: Any, rows: Any | None) -> Any:
+        """Return the embeddings of ``ids``, (tokens, width), with the trained rows for the markers."""
+        embedding = _unwrapped(causal.get_input_embeddings())
+        vectors = embedding(ids)
+        if rows is None:
+            return vectors
+        found = ids[:, None] == self.sentinels
+        scale = getattr(embedding, "embed_scale", 1.0)
+        trained = rows.index_select(0, found.int().argmax(1)) * scale
+        return torch.where(found.any(1, keepdim=True), trained.to(vectors.dtype), vectors)
 
 
-def _inner(layer: Any) -> Any:
-    """The base's own layer inside peft's wrappers."""
-    return layer.token_adapter.base_layer if hasattr(layer, "token_adapter") else layer
+class _LabelLoss(torch.autograd.Function):
+    """Output layer and cross entropy in one; computes the gradient together with the loss."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        states: Any,
+        weight: Any,
+        bias: Any,
+        rows: Any,
+        row_ids: Any,
+        scale: float,
+        targets: Any,
+        label_weights: Any,
+    ) -> Any:
+        """Return the weighted sum; ``states`` is (labels, width), for the rest see :class:`_OutputLayer`."""
+        layer = _OutputLayer(weight, bias, rows, row_ids, scale)
+        loss = torch.zeros((), device=states.device)
+        states_gradient = torch.empty_like(states)
+        rows_gradient = None if rows is None else torch.zeros_like(rows, dtype=torch.float32)
+        labels = (states, targets, label_weights, states_gradient)
+        for chunk in zip(*(values.split(_LABELS_AT_ONCE) for values in labels), strict=True):
+            chunk_states, target, label_weight, gradient = chunk
+            chunk_states = chunk_states.to(weight.dtype)
+            logits = layer.logits(chunk_states)
+            loss += (cross_entropy(logits, target, reduction="none") * label_weight).sum()
+            slope = _slope(logits, target, label_weight * scale).to(weight.dtype)
+            if rows_gradient is None:
+                gradient.copy_(slope @ weight)
+                continue
+            # A marker's logit came from its trained row, not from its row of the frozen matrix.
+            marker_slope = slope[:, row_ids]
+            rows_gradient += marker_slope.t().float() @ chunk_states.float()
+            slope[:, row_ids] = 0
+            gradient.copy_(slope @ weight + marker_slope @ rows.to(weight.dtype))
+        ctx.gradients = states_gradient, rows_gradient
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Any) -> Any:
+        """Return the gradients of the states and of the trained rows; the rest is frozen."""
+        states_gradient, rows_gradient = ctx.gradients
+        del ctx.gradients
+        scaled_rows = None if rows_gradient is None else rows_gradient * upstream
+        return states_gradient * upstream, None, None, scaled_rows, None, None, None, None
 
 
-def _is_tied(causal: Any) -> bool:
-    head, embedding = _inner(causal.get_output_embeddings()), _inner(causal.get_input_embeddings())
-    return head.weight is embedding.weight or head.weight.data_ptr() == embedding.weight.data_ptr()
+_label_loss: Any = _LabelLoss.apply
+
+
+def _score_labels(layer: _OutputLayer, states: Any, targets: Any, end: int) -> tuple[Any, Any, Any]:
+    """Score a few labels; see :meth:`LabelledLoss.score`."""
+    logits = layer.logits(states.to(layer.weight.dtype))
+    nll = cross_entropy(logits, targets, reduction="none")
+    end_logits = logits[:, end].clone()
+    logits[:, end] = -torch.inf
+    rivals = logits.max(-1)
+    return nll, end_logits - rivals.values, rivals.indices
+
+
+def _slope(logits: Any, targets: Any, weights: Any) -> Any:
+    """Return the gradient of weighted cross entropy by the logits: softmax, less 1 at the target."""
+    slope = torch.softmax(logits, -1)
+    slope[torch.arange(len(slope), device=slope.device), targets] -= 1
+    return slope.mul_(weights[:, None])
+
+
+def _check_supported(config: Any) -> None:
+    for name in _UNSUPPORTED:
+        if getattr(config, name, None):
+            raise LossError(f"This base has {name}, which training does not support.", "Choose another base.")
 
 
 def _logit_scale(config: Any) -> float:
-    """Granite divides its logits, Cohere multiplies them."""
+    """Return the factor of the logits: Granite divides them by a constant, Cohere multiplies them."""
     return float(getattr(config, "logit_scale", None) or 1.0) / float(
         getattr(config, "logits_scaling", None) or 1.0
     )
 
 
-@cache
-def _label_loss() -> Any:
-    import torch
-
-    class LabelLoss(torch.autograd.Function):
-        """Output layer and cross entropy in one, with the gradient taken on the way."""
-
-        @staticmethod
-        def forward(
-            ctx: Any,
-            hidden: Any,
-            head: Any,
-            bias: Any,
-            rows: Any,
-            row_ids: Any,
-            targets: Any,
-            weights: Any,
-            scale: float,
-        ) -> Any:
-            loss = torch.zeros((), device=hidden.device)
-            to_hidden = torch.empty_like(hidden)
-            to_rows = None if rows is None else torch.zeros_like(rows, dtype=torch.float32)
-            parts = zip(*(_parts(values) for values in (hidden, targets, weights, to_hidden)), strict=True)
-            for states, wanted, weight, gradient in parts:
-                states = states.to(head.dtype)
-                logits = _logits(states, head, bias, rows, row_ids, scale)
-                nll = torch.nn.functional.cross_entropy(logits, wanted, reduction="none")
-                loss += (nll * weight).sum()
-                slope = _slope(logits, wanted, weight * scale).to(head.dtype)
-                if to_rows is not None:
-                    own = slope[:, row_ids]
-                    to_rows += own.t().float() @ states.float()
-                    slope[:, row_ids] = 0
-                    gradient.copy_(slope @ head + own @ rows.to(head.dtype))
-                else:
-                    gradient.copy_(slope @ head)
-            ctx.gradients = to_hidden, to_rows
-            return loss
-
-        @staticmethod
-        def backward(ctx: Any, upstream: Any) -> Any:
-            to_hidden, to_rows = ctx.gradients
-            del ctx.gradients
-            of_rows = None if to_rows is None else to_rows * upstream
-            return to_hidden * upstream, None, None, of_rows, None, None, None, None
-
-    return LabelLoss
+def _unwrapped(layer: Any) -> Any:
+    """Return the base's own layer from inside peft's wrapper."""
+    return layer.token_adapter.base_layer if hasattr(layer, "token_adapter") else layer
 
 
-def _judged(hidden: Any, output: tuple[Any, Any, Any, Any], targets: Any, end: int, scale: float) -> Any:
-    """See ``LabelledLoss.judge``: three tensors of (labels,), the last one of token ids."""
-    import torch
-
-    judged = []
-    for states, wanted in zip(_parts(hidden), _parts(targets), strict=True):
-        logits = _logits(states.to(output[0].dtype), *output, scale)
-        nll = torch.nn.functional.cross_entropy(logits, wanted, reduction="none")
-        ends = logits[:, end].clone()
-        logits[:, end] = -torch.inf
-        rivals = logits.max(-1)
-        judged.append((nll, ends - rivals.values, rivals.indices))
-    return tuple(torch.cat(parts) for parts in zip(*judged, strict=True))
-
-
-def _parts(values: Any) -> Any:
-    """A few labels at a time: views into ``values``."""
-    return values.split(_LABELS_AT_ONCE)
-
-
-def _logits(states: Any, head: Any, bias: Any, rows: Any, row_ids: Any, scale: float) -> Any:
-    """The output layer in float32, (labels, vocabulary), with the trained markers' rows in their places."""
-    import torch
-
-    logits = torch.nn.functional.linear(states, head, bias)
-    if rows is not None:
-        logits[:, row_ids] = states @ rows.to(head.dtype).t()
-    return logits.float().mul_(scale)
-
-
-def _slope(logits: Any, targets: Any, weights: Any) -> Any:
-    """The gradient of weighted cross entropy by its logits: probabilities, less 1 at the target."""
-    import torch
-
-    slope = torch.softmax(logits, -1)
-    slope[torch.arange(len(slope), device=slope.device), targets] -= 1
-    return slope.mul_(weights[:, None])
+def _is_tied(causal: Any) -> bool:
+    """Tell whether the output layer uses the embedding's matrix."""
+    head, embedding = _unwrapped(causal.get_output_embeddings()), _unwrapped(causal.get_input_embeddings())
+    return head.weight is embedding.weight or head.weight.data_ptr() == embedding.weight.data_ptr()

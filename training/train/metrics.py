@@ -1,10 +1,8 @@
-"""What a run tells while it goes: a line of JSON a step, a progress bar or plain lines, a plot at the end."""
+"""The metrics of a run: a file with a line of JSON for each step, and a plot of it."""
 
 from __future__ import annotations
 
 import json
-import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -12,32 +10,31 @@ from typing import Any, TextIO
 
 from fim_lsp.files import write_text_atomically
 
-JOURNAL = "metrics.jsonl"
-"""In a run's folder."""
-_PLAIN_SECONDS = 30.0
-"""Between two lines where there is no terminal to draw a bar on."""
+METRICS_FILE = "metrics.jsonl"
+"""Name of the file in a run's folder."""
 
 
-class Journal:
-    """``metrics.jsonl``, one object a line. A resumed run first drops the lines after its checkpoint.
+class MetricsLog:
+    """Appends one JSON object a line to ``metrics.jsonl``.
 
-    Without a path nothing is written: of several processes only one keeps the journal.
+    Without a path nothing is written: only one of several processes writes the file.
     """
 
     def __init__(self, path: Path | None, resumed_at: int = 0) -> None:
+        """Open the file, and drop the lines of steps after ``resumed_at``, which will be taken again."""
         self._file: TextIO | None = None
         if path is not None:
-            kept = [line for line in _lines(path) if line["step"] <= resumed_at]
+            kept = [line for line in read_metrics(path) if line["step"] <= resumed_at]
             write_text_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
             self._file = path.open("a", encoding="utf-8")
 
     def write(self, values: Mapping[str, Any]) -> None:
-        """Append one line; it has left the process before the next step begins."""
+        """Append one line and flush it, so that a killed process loses none of its steps."""
         if self._file is not None:
             self._file.write(json.dumps(dict(values)) + "\n")
             self._file.flush()
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> MetricsLog:
         return self
 
     def __exit__(
@@ -47,87 +44,36 @@ class Journal:
             self._file.close()
 
 
-def read_journal(path: Path) -> list[dict[str, Any]]:
-    """Every whole line; what a killed process left half written is passed over."""
-    return list(_lines(path))
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    found = []
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Return every complete line; skip the line that a killed process left half written."""
+    lines = []
     try:
         text = path.read_text(encoding="utf-8")
     except OSError:
         return []
     for line in text.splitlines():
         try:
-            found.append(json.loads(line))
+            lines.append(json.loads(line))
         except ValueError:
             continue
-    return found
+    return lines
 
 
-class Display:
-    """How far the run has come: a bar on a terminal, else a line every half minute; silent where told."""
-
-    def __init__(self, *, shown: bool) -> None:
-        from rich.console import Console
-
-        self._console = Console(stderr=True)
-        self._shown = shown
-        self._bar: Any = None
-        self._task: Any = None
-        self._last_line = 0.0
-
-    def say(self, text: str) -> None:
-        """One line, above the bar."""
-        if self._shown:
-            self._console.print(text, highlight=False, soft_wrap=True)
-
-    def start(self, text: str = "training") -> None:
-        """Begin to draw."""
-        if not (self._shown and self._console.is_terminal):
-            return
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        self._bar = Progress(*columns, console=self._console)
-        self._task = self._bar.add_task(text, total=1.0, note="")
-        self._bar.start()
-
-    def update(self, share: float, note: str) -> None:
-        """Show the done ``share`` (0 to 1) and a few figures."""
-        if self._bar is not None:
-            self._bar.update(self._task, completed=share, note=note)
-        elif self._shown and time.monotonic() - self._last_line > _PLAIN_SECONDS:
-            self._last_line = time.monotonic()
-            print(f"{share:6.1%}  {note}", file=sys.stderr, flush=True)
-
-    def __enter__(self) -> Display:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-
-def plot_losses(journal: Path, picture: Path) -> bool:
+def plot_losses(metrics: Path, picture: Path) -> bool:
     """Draw training loss and held-out NLL over tokens.
 
+    Args:
+        metrics: a run's ``metrics.jsonl``.
+        picture: the PNG file to write.
+
     Returns:
-        Whether it was drawn; False without matplotlib or without steps.
+        True if it was drawn; False without matplotlib or without steps.
     """
     try:
         import matplotlib as mpl
     except ImportError:
         return False
-    lines = read_journal(journal)
+    lines = read_metrics(metrics)
     steps = [line for line in lines if "loss" in line]
     if not steps:
         return False
@@ -154,9 +100,9 @@ def plot_losses(journal: Path, picture: Path) -> bool:
 
 
 def _smoothed(values: list[float], keep: float = 0.9) -> list[float]:
-    """Exponential moving average, corrected for its beginning."""
-    out, mean = [], 0.0
+    """Return the exponential moving average, without its bias towards 0 at the beginning."""
+    averages, mean = [], 0.0
     for number, value in enumerate(values, 1):
         mean = keep * mean + (1 - keep) * value
-        out.append(mean / (1 - keep**number))
-    return out
+        averages.append(mean / (1 - keep**number))
+    return averages

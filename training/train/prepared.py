@@ -1,4 +1,4 @@
-"""Everything a training run stands on, put together once: data, base, adapter, optimiser, processes."""
+"""The parts of a training run, put together once: data, base, adapter, optimiser, processes."""
 
 from __future__ import annotations
 
@@ -21,25 +21,23 @@ if TYPE_CHECKING:
     from training.data.dataset import DataSet, StoredRows
     from training.train.base_model import BaseWeights, Precision
     from training.train.batches import PackedPass, Sampler
-    from training.train.metrics import Display
+    from training.train.display import Display
 
 _BETAS = (0.9, 0.99)
-"""A run has hundreds of steps, not hundreds of thousands: 0.999 would still remember the first."""
-
-
+"""AdamW's. A run has hundreds of steps, not hundreds of thousands: 0.999 would still remember the first."""
 RUN_FILE = "run.json"
-"""In a run's folder: what it is, and what came of it."""
+"""Name of the file in a run's folder with its options and its result."""
 _HISTORY = ("data", "recipe", "reached", "begun_with")
 """Keys of an adapter's description that are kept in the description of an adapter trained on from it."""
 
 
 class TrainError(FimLspError):
-    """A run that can't begin, or that can't go on."""
+    """A run that can't begin or can't continue."""
 
 
 @frozen
 class PreparedRun:
-    """What stays the same from step to step."""
+    """The parts of a run that stay the same from step to step."""
 
     options: TrainOptions
     recipe: Recipe
@@ -48,43 +46,51 @@ class PreparedRun:
     precision: Precision
     accelerator: Any = field(repr=False)
     module: Any = field(repr=False)
-    """The loss, distributed where there are several processes."""
+    """The :class:`~training.train.losses.LabelledLoss`, distributed if there are several processes."""
     model: Any = field(repr=False)
-    """The peft model inside it."""
+    """The peft model inside ``module``."""
     parameters: Mapping[str, Any] = field(repr=False)
+    """The trained parameters by name."""
     optimizer: Any = field(repr=False)
     sampler: Sampler = field(repr=False)
     display: Display = field(repr=False)
     begun_with: Mapping[str, Any] = field(factory=dict, repr=False)
-    """The history of the adapter that training began with."""
+    """History of the adapter whose weights the run began with; empty for new weights."""
 
     @property
     def checkpoints(self) -> Path:
-        """Where the run's checkpoints are."""
+        """The folder of the run's checkpoints."""
         return self.options.output / "checkpoints"
 
     @property
     def adapter(self) -> Path:
-        """Where the best adapter is."""
+        """The folder of the best adapter."""
         return self.options.output / "adapter"
 
-    def loss(self, packed: PackedPass) -> Any:
-        """Run a pass: the sum of weighted NLL, which carries the gradient."""
-        return self.module(*self._decoded(packed), self._tensor(packed.targets), self._tensor(packed.weights))
+    @property
+    def is_main(self) -> bool:
+        """True in the one process that writes files."""
+        return bool(self.accelerator.is_main_process)
 
-    def judge(self, packed: PackedPass) -> tuple[Any, Any, Any]:
-        """Run a pass without gradients.
+    def loss(self, packed: PackedPass) -> Any:
+        """Run a pass, and return its weighted sum of NLL, through which gradients flow back."""
+        return self.module(
+            *self._decoder_inputs(packed), self._tensor(packed.targets), self._tensor(packed.weights)
+        )
+
+    def score(self, packed: PackedPass) -> tuple[Any, Any, Any]:
+        """Run a pass without gradients, and score its labels (:meth:`.LabelledLoss.score`).
 
         Returns:
-            For each label its NLL, the lead of the token that ends a middle over all others there, and the
-            likeliest of those.
+            Three tensors of (labels,): the NLL, the logit of the end token less the highest other logit, and
+            the token of that other logit.
         """
         end = int(self.dataset.manifest["base"]["end_id"])
         module = self.accelerator.unwrap_model(self.module)
-        nll, leads, rivals = module.judge(*self._decoded(packed), self._tensor(packed.targets), end)
+        nll, leads, rivals = module.score(*self._decoder_inputs(packed), self._tensor(packed.targets), end)
         return nll, leads, rivals
 
-    def _decoded(self, packed: PackedPass) -> tuple[Any, ...]:
+    def _decoder_inputs(self, packed: PackedPass) -> tuple[Any, ...]:
         ids, positions, places = map(self._tensor, (packed.ids, packed.positions, packed.places))
         return ids, positions, packed.row_lengths, places
 
@@ -94,7 +100,7 @@ class PreparedRun:
         return torch.from_numpy(values).to(self.accelerator.device)
 
     def seed(self, step: int) -> None:
-        """Make every random number of a step follow from seed, step and process alone."""
+        """Seed every random number of a step by the run's seed, the step and the process."""
         import torch
 
         number = np.random.SeedSequence(
@@ -106,39 +112,35 @@ class PreparedRun:
 
 
 def prepare_run(options: TrainOptions, recipe: Recipe) -> PreparedRun:
-    """Open data and base, attach the adapter, make the optimiser, join the other processes.
+    """Open the data and the base, attach the adapter, make the optimiser, join the other processes.
 
     Raises:
-        FimLspError: of whatever does not fit.
+        FimLspError: the data, the base, the adapter, the options and this machine don't fit together.
     """
-    from accelerate import Accelerator
-
     from training.data.dataset import load_dataset
     from training.train.base_model import load_weights, prepare_weights
+    from training.train.display import Display
     from training.train.lora import attach, load_adapter, trainable
-    from training.train.losses import labelled_loss
-    from training.train.metrics import Display
+    from training.train.losses import LabelledLoss
 
     _set_threads(options)
     options.output.mkdir(parents=True, exist_ok=True)
     dataset = load_dataset(options.data)
-    accelerator = _accelerator(Accelerator, options)
+    accelerator = _make_accelerator(options)
     display = Display(shown=accelerator.is_main_process)
     with accelerator.main_process_first():
-        base = prepare_weights(options.base, on_step=display.say)
+        base = prepare_weights(options.base, on_step=display.print)
     _check_base(dataset, base)
-    device = str(accelerator.device)
-    precision = _precision(options, accelerator)
-    model = load_weights(base, precision, device=device, four_bits=options.qlora)
+    precision = _choose_precision(options, accelerator)
+    model = load_weights(base, precision, device=str(accelerator.device), four_bits=options.qlora)
     _seed_weights(recipe.train.seed)
-    sentinels = tuple(sorted(_sentinels(dataset).values()))
-    plan = plan_adapter(options, recipe, sentinels)
-    model = attach(model, plan)
+    sentinels = _sentinels(dataset)
+    model = attach(model, plan_adapter(options, recipe, sentinels))
     history: dict[str, Any] = {}
     if options.init_adapter is not None:
         history = _read_history(options.init_adapter)
         load_adapter(model, options.init_adapter)
-    module = accelerator.prepare(labelled_loss(model, sentinels))
+    module = accelerator.prepare(LabelledLoss(model, sentinels))
     parameters = trainable(model)
     _check_room(options, parameters)
     return PreparedRun(
@@ -151,19 +153,11 @@ def prepare_run(options: TrainOptions, recipe: Recipe) -> PreparedRun:
         module,
         model,
         parameters,
-        _optimizer(list(parameters.values()), options, recipe),
-        _sampler(dataset.train, options, recipe, accelerator),
+        _make_optimizer(list(parameters.values()), options, recipe),
+        _make_sampler(dataset.train, options, recipe, accelerator),
         display,
         history,
     )
-
-
-def _read_history(adapter: Path) -> dict[str, Any]:
-    """Return how an adapter was made, for the description of the one that is trained on from it."""
-    from fim_lsp.models.adapter_file import read_adapter
-
-    description = read_adapter(adapter).description
-    return {key: description[key] for key in _HISTORY if key in description}
 
 
 def _set_threads(options: TrainOptions) -> None:
@@ -173,27 +167,47 @@ def _set_threads(options: TrainOptions) -> None:
         torch.set_num_threads(options.threads)
 
 
-def _accelerator(make: Any, options: TrainOptions) -> Any:
+def _make_accelerator(options: TrainOptions) -> Any:
+    from accelerate import Accelerator
+
     trackers = list(options.trackers)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of what is said below
-            accelerator = make(cpu=options.cpu, log_with=trackers or None, project_dir=str(options.output))
+            # accelerate warns of trackers that are not installed; the error below names them.
+            warnings.simplefilter("ignore", UserWarning)
+            accelerator = Accelerator(
+                cpu=options.cpu, log_with=trackers or None, project_dir=str(options.output)
+            )
     except ValueError as error:
         raise TrainError(
-            f"The trackers {', '.join(trackers)} can't be used: {error}", "Name ones that accelerate knows."
+            f"The trackers {', '.join(trackers)} can't be used: {error}",
+            "Name trackers that accelerate supports.",
         ) from error
-    # accelerate leaves out what is not installed, and says so at level DEBUG only.
-    lacking = set(trackers) - {str(tracker) for tracker in accelerator.log_with}
-    if lacking:
+    missing = set(trackers) - {str(tracker) for tracker in accelerator.log_with}
+    if missing:
         raise TrainError(
-            f"The tracker {', '.join(sorted(lacking))} is not installed.", "Install it, or leave it out."
+            f"The tracker {', '.join(sorted(missing))} is not installed.",
+            "Install it, or leave it out of --trackers.",
         )
     return accelerator
 
 
+def _check_base(dataset: DataSet, base: BaseWeights) -> None:
+    """Refuse a base other than the one the data was made for: its token ids would mean other text."""
+    expected = dataset.manifest.get("base", {}).get("sha256")
+    vocabulary = base.path / "tokenizer.json"
+    if base.gguf is None and not vocabulary.is_file():
+        return
+    found = base.sha256 if base.gguf is not None else sha256_of(vocabulary)
+    if expected not in (None, found):
+        raise TrainError(
+            f"The data set in {dataset.path} was made for another base than {base.name}.",
+            "Name that base, or prepare the data again for this one.",
+        )
+
+
 def _check_room(options: TrainOptions, parameters: Mapping[str, Any]) -> None:
-    """Refuse to begin what the disk can't hold: checkpoints of adapter and AdamW's two moments."""
+    """Refuse to begin if the disk can't hold the checkpoints: the adapter and AdamW's two moments."""
     adapter = sum(value.numel() * value.element_size() for value in parameters.values())
     needed = adapter * (3 * (options.keep + 1) + 2)
     problem = lack_of_room(options.output, needed, "checkpoints")
@@ -201,21 +215,24 @@ def _check_room(options: TrainOptions, parameters: Mapping[str, Any]) -> None:
         raise TrainError(problem, "Free some room, lower --rank or --keep, or choose another --output.")
 
 
-def _precision(options: TrainOptions, accelerator: Any) -> Precision:
-    """As told, else as the run began, else measured; alike in every process."""
+def _choose_precision(options: TrainOptions, accelerator: Any) -> Precision:
+    """Return the precision that is given, or of the resumed run, or else the faster one.
+
+    All processes get the choice of the first.
+    """
     from accelerate.utils import broadcast_object_list
 
     from training.train.base_model import faster_precision
 
     if options.precision != "auto":
         return options.precision
-    chosen = [_precision_before(options) or faster_precision(str(accelerator.device))]
+    chosen = [_resumed_precision(options) or faster_precision(str(accelerator.device))]
     broadcast_object_list(chosen)
     return chosen[0]
 
 
-def _precision_before(options: TrainOptions) -> Precision | None:
-    """That of the run that is to be resumed."""
+def _resumed_precision(options: TrainOptions) -> Precision | None:
+    """Return the precision of the run that is resumed, or None if there is none."""
     if not options.resume:
         return None
     try:
@@ -225,33 +242,28 @@ def _precision_before(options: TrainOptions) -> Precision | None:
         return None
 
 
-def _sentinels(dataset: DataSet) -> dict[str, int]:
-    found = dataset.manifest.get("base", {}).get("sentinels", {})
-    return {str(marker): int(token) for marker, token in found.items()}
+def _read_history(adapter: Path) -> dict[str, Any]:
+    """Return how an adapter was made, for the description of the adapter that is trained on from it."""
+    from fim_lsp.models.adapter_file import read_adapter
+
+    description = read_adapter(adapter).description
+    return {key: description[key] for key in _HISTORY if key in description}
 
 
-def _check_base(dataset: DataSet, base: BaseWeights) -> None:
-    """A data set holds the ids of one vocabulary; with another base they would be noise."""
-    wanted = dataset.manifest.get("base", {}).get("sha256")
-    vocabulary = base.path / "tokenizer.json"
-    if base.gguf is None and not vocabulary.is_file():
-        return
-    found = base.sha256 if base.gguf is not None else sha256_of(vocabulary)
-    if wanted not in (None, found):
-        raise TrainError(
-            f"The data set in {dataset.path} was made for another base than {base.name}.",
-            "Name that base, or prepare the data anew for this one.",
-        )
+def _sentinels(dataset: DataSet) -> tuple[int, ...]:
+    """Return the ids of the FIM markers that the base has to learn, in ascending order."""
+    markers: Mapping[str, int] = dataset.manifest.get("base", {}).get("sentinels", {})
+    return tuple(sorted(int(token) for token in markers.values()))
 
 
 def _seed_weights(seed: int) -> None:
-    """Fresh adapters begin alike in every process and every run."""
+    """Seed torch, so that new adapters begin with the same weights in every process and every run."""
     import torch
 
     torch.manual_seed(seed)
 
 
-def _optimizer(parameters: list[Any], options: TrainOptions, recipe: Recipe) -> Any:
+def _make_optimizer(parameters: list[Any], options: TrainOptions, recipe: Recipe) -> Any:
     import torch
 
     return torch.optim.AdamW(
@@ -263,13 +275,12 @@ def _optimizer(parameters: list[Any], options: TrainOptions, recipe: Recipe) -> 
     )
 
 
-def _sampler(rows: StoredRows, options: TrainOptions, recipe: Recipe, accelerator: Any) -> Sampler:
+def _make_sampler(rows: StoredRows, options: TrainOptions, recipe: Recipe, accelerator: Any) -> Sampler:
     from training.train.batches import make_sampler
 
     settings = recipe.train
-    lengths = np.asarray(rows.lengths, dtype=np.int64)
     return make_sampler(
-        lengths,
+        np.asarray(rows.lengths, dtype=np.int64),
         np.asarray([bool(np.any(row.weights[1:])) for row in rows], dtype=np.bool_),
         batch_rows=settings.batch_rows,
         pass_tokens=options.pass_tokens,

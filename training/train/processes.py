@@ -1,7 +1,7 @@
-"""Train in one process or in several on the cores of this machine, whichever makes more of it.
+"""Train in one process or in several on the cores of this machine, whichever is faster.
 
-On a CPU a process a core is faster than one process with many threads: small products don't divide well,
-and between them the threads wait. Several processes exchange gradients over the loopback interface alone.
+On a CPU one process for each core is faster than one process with many threads: small products don't divide
+well, and the threads wait between them. The processes exchange gradients over the loopback interface alone.
 """
 
 from __future__ import annotations
@@ -15,60 +15,61 @@ from typing import Any
 import attrs
 from attrs import frozen
 
+from fim_lsp.errors import FimLspError
 from training.children import end_with_parent
 from training.config import Recipe
 from training.train.options import TrainOptions
 from training.train.prepared import TrainError
 
 _FEWEST_ROWS = 4
-"""To a step and process: with fewer, packing has nothing to pack."""
+"""Rows of a step for each process; with fewer rows a pass is not worth packing."""
 _BYTES_BESIDE_WEIGHTS = 1_500_000_000
-"""Libraries, adapter, optimiser and what a pass keeps for its way back."""
+"""Memory of a process for libraries, adapter, optimiser and the activations of a pass."""
 _WEIGHT_GROWTH = 4.0
-"""Weights in float32 against a quantised file's."""
+"""Size of the weights in float32 as a multiple of the base's quantised file."""
 
 
 @frozen
 class Workers:
-    """How training is spread over a CPU."""
+    """The processes on a CPU."""
 
     processes: int
     threads: int
-    """Of each process."""
+    """Threads of each process."""
 
 
 def plan_workers(
     cores: int, memory_bytes: int, base_bytes: int, batch_rows: int, most: int | None = None
 ) -> Workers:
-    """As many processes as cores, rows and memory allow, and all cores among them.
+    """Return as many processes as cores, rows and memory allow, with all cores divided among them.
 
     Args:
-        cores: physical ones.
-        memory_bytes: free.
+        cores: physical cores.
+        memory_bytes: free memory.
         base_bytes: size of the base's file.
-        batch_rows: rows to a step.
-        most: processes wanted at most.
+        batch_rows: rows of a step.
+        most: upper limit of the processes; None for no limit.
     """
     needed = _BYTES_BESIDE_WEIGHTS + round(_WEIGHT_GROWTH * base_bytes)
-    fitting = min(cores, batch_rows // _FEWEST_ROWS, memory_bytes // needed)
-    processes = max(1, min(fitting, most) if most is not None else fitting)
+    affordable = min(cores, batch_rows // _FEWEST_ROWS, memory_bytes // needed)
+    processes = max(1, min(affordable, most) if most is not None else affordable)
     return Workers(processes, max(1, cores // processes))
 
 
 def train_on_this_machine(
     options: TrainOptions, recipe: Recipe, base_bytes: int, most: int | None = None
 ) -> None:
-    """Train where it is fastest: on a GPU if there is one, else in processes on the CPU's cores.
+    """Train where it is fastest: on a GPU if there is one, or else in processes on the CPU's cores.
 
     Args:
-        options: of the run; ``cpu`` leaves a GPU alone.
+        options: of the run.
         recipe: the method's numbers.
         base_bytes: size of the base's file.
-        most: processes wanted at most.
+        most: upper limit of the processes; None for no limit.
 
     Raises:
         FimLspError: as :func:`training.train.train.train` does.
-        KeyboardInterrupt: it was interrupted; the checkpoints stay.
+        KeyboardInterrupt: the run was interrupted; its checkpoints stay.
     """
     import psutil
 
@@ -87,7 +88,7 @@ def train_on_this_machine(
 
 
 def training_device(*, cpu: bool) -> str:
-    """What accelerate will train on, as torch spells it; ``cpu`` leaves a GPU alone."""
+    """Return the device that accelerate will train on, by torch's name; with ``cpu`` no GPU."""
     import torch
 
     if cpu:
@@ -102,22 +103,23 @@ def _train_in_processes(options: TrainOptions, recipe: Recipe, count: int) -> No
 
     from torch.multiprocessing.spawn import ProcessExitedException, start_processes
 
-    problems = get_context("spawn").SimpleQueue()
-    arguments = (options, recipe, count, _free_port(), problems)
+    errors = get_context("spawn").SimpleQueue()
+    arguments = (options, recipe, count, _free_port(), errors)
     try:
-        start_processes(_worker, arguments, nprocs=count, daemon=True)
+        start_processes(_train_in_process, arguments, nprocs=count, daemon=True)
     except ProcessExitedException as error:
-        if not problems.empty():
-            raise TrainError(*problems.get()) from error
+        if not errors.empty():
+            raise TrainError(*errors.get()) from error
         raise TrainError(
             f"A training process ended by itself ({error}); most often memory has run out.",
-            "Run it again with fewer --processes; it goes on from the last checkpoint.",
+            "Run it again with fewer --processes; it continues from the last checkpoint.",
         ) from error
 
 
-def _worker(rank: int, options: TrainOptions, recipe: Recipe, count: int, port: int, problems: Any) -> None:
-    """One of the processes; its environment is what torchrun would give it."""
-    from fim_lsp.errors import FimLspError
+def _train_in_process(
+    rank: int, options: TrainOptions, recipe: Recipe, count: int, port: int, errors: Any
+) -> None:
+    """Train as process ``rank`` of ``count``, with the environment variables that torchrun would set."""
     from training.train.train import train
 
     end_with_parent()
@@ -128,12 +130,12 @@ def _worker(rank: int, options: TrainOptions, recipe: Recipe, count: int, port: 
     try:
         train(options, recipe)
     except FimLspError as error:
-        problems.put((error.problem, error.remedy))
+        errors.put((error.problem, error.remedy))
         sys.exit(1)
 
 
 def _loopback() -> dict[str, str]:
-    """Gloo would otherwise listen on whatever the host's name resolves to."""
+    """Name the loopback interface for Gloo, which otherwise listens on the address of the host's name."""
     names = {name for _, name in socket.if_nameindex()} & {"lo", "lo0"}
     return {"GLOO_SOCKET_IFNAME": names.pop()} if names else {}
 

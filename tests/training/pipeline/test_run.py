@@ -19,11 +19,11 @@ from fim_lsp.user_settings import read_user_settings
 from tests.training.data.repositories import module, write
 from tests.training.tiny import save_gguf, tiny_model
 from training.__main__ import main
-from training.pipeline.run import Finished, use
+from training.pipeline.run import RunResult, use
 from training.pipeline.stages import RunError
 from training.pipeline.verdict import Verdict
-from training.record import alone_in
-from training.train.metrics import JOURNAL, read_journal
+from training.record import lock_folder
+from training.train.metrics import METRICS_FILE, read_metrics
 
 RECIPE = """
 [data]
@@ -103,7 +103,7 @@ def record(output: Path) -> dict[str, Any]:
 
 
 def steps(output: Path) -> list[int]:
-    return [line["step"] for line in read_journal(output / "train" / JOURNAL)]
+    return [line["step"] for line in read_metrics(output / "train" / METRICS_FILE)]
 
 
 def test_code_becomes_a_model_that_is_judged_and_chosen(
@@ -114,12 +114,12 @@ def test_code_becomes_a_model_that_is_judged_and_chosen(
     capsys.readouterr()
     assert main(command(shop, finished, "--use")) == 0
     said = capsys.readouterr().err
-    assert said.count("done before") == 5
+    assert said.count("already done") == 5
     assert record(finished) == before
     assert {path: path.stat().st_mtime_ns for path in (finished / "model").iterdir()} == files
 
     assert {path.name for path in finished.iterdir()} >= {"data", "train", "model", "report", "run.json"}
-    assert list(before["stages"]) == ["prepare", "try the base", "train", "export", "judge"]
+    assert list(before["stages"]) == ["prepare", "try the base", "train", "export", "evaluate"]
     model = finished / "model" / "shop-tuned-q8_0.gguf"
     assert (finished / "model" / "Modelfile").read_text().startswith("FROM ./shop-tuned-q8_0.gguf\n")
     report = json.loads((finished / "report" / "report.json").read_text())
@@ -137,7 +137,7 @@ def test_what_is_edited_meanwhile_does_not_matter_and_lost_files_are_made_again(
     write(shop / "shop", {"kiwi/core.py": module("kiwi")})
     assert main(command(shop, finished)) == 0
     said = capsys.readouterr().err
-    kept = [name for name in record(finished)["stages"] if f"{name}: done before" in said]
+    kept = [name for name in record(finished)["stages"] if f"{name}: already done" in said]
     assert kept == ["prepare", "try the base", "train"]
     assert (finished / "model" / "shop-tuned-q8_0.gguf").is_file()
 
@@ -154,16 +154,16 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(shop: Path, tmp_path: Pat
     wait_for(lambda: len(list((output / "train" / "checkpoints").glob("step-*"))) == 2, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    wait_until_quiet(output / "train" / JOURNAL)
+    wait_until_quiet(output / "train" / METRICS_FILE)
     reached = len(steps(output))
     assert reached < 40
     assert "train" not in record(output)["stages"]
 
     done = subprocess.run(start, stderr=subprocess.PIPE, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("done before") == 2
+    assert done.stderr.count("already done") == 2
     assert f"on {processes} x cpu" in done.stderr
-    from_step = int(done.stderr.partition("going on from step ")[2].split()[0])
+    from_step = int(done.stderr.partition("resumed at step ")[2].split()[0])
     assert from_step >= reached - CHECKPOINT_STEPS
     assert steps(output) == list(range(1, 41))
 
@@ -181,7 +181,7 @@ def test_a_run_with_other_options_is_refused(
 
 
 def test_a_worse_model_is_not_chosen(settings: Path, tmp_path: Path) -> None:
-    worse = Finished(tmp_path / "model.gguf", tmp_path / "report.html", Verdict("worse", "Worse."))
+    worse = RunResult(tmp_path / "model.gguf", tmp_path / "report.html", Verdict("worse", "Worse."))
     with pytest.raises(RunError, match=r"not chosen, because it is worse.*fim-lsp model use"):
         use(worse, Console())
     assert not settings.exists()
@@ -195,7 +195,7 @@ def test_too_few_minutes_are_said_before_training_and_more_go_on(
     assert "0.1 minutes are too few" in capsys.readouterr().err
     assert not (output / "train").exists()
     assert main(command(shop, output)) == 0
-    assert capsys.readouterr().err.count("done before") == 2
+    assert capsys.readouterr().err.count("already done") == 2
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_a_disk_too_small_is_said_first(
 def test_two_runs_in_one_folder_are_one_too_many(
     shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with alone_in(tmp_path / "out"):
+    with lock_folder(tmp_path / "out"):
         assert main(command(shop, tmp_path / "out")) == 1
     assert "Another process works in" in capsys.readouterr().err
 

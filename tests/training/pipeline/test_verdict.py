@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from training.pipeline.verdict import judge
+from training.pipeline.verdict import compare_with_base
 
 
 def report(nll: tuple[float, float], edit: tuple[float, float] | None) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def report(nll: tuple[float, float], edit: tuple[float, float] | None) -> dict[s
 
 
 @pytest.mark.parametrize(
-    ("nll", "edit", "outcome", "said"),
+    ("nll", "edit", "outcome", "phrase"),
     [
         ((-0.4, -0.2), (-1.0, 5.0), "better", "is better than its base on 60 holes"),
         ((-0.1, 0.1), (1.0, 5.0), "better", "edit similarity 50.0 against 50.0 (+3.0, 95% interval"),
@@ -35,8 +35,8 @@ def report(nll: tuple[float, float], edit: tuple[float, float] | None) -> dict[s
     ],
 )
 def test_a_verdict_counts_what_is_beyond_the_interval(
-    nll: tuple[float, float], edit: tuple[float, float] | None, outcome: str, said: str
+    nll: tuple[float, float], edit: tuple[float, float] | None, outcome: str, phrase: str
 ) -> None:
-    verdict = judge(report(nll, edit))
+    verdict = compare_with_base(report(nll, edit))
     assert verdict.outcome == outcome
-    assert said in verdict.text
+    assert phrase in verdict.text

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from tests.training.train.test_train import RUN, as_json
 from training.config import Recipe
-from training.train.metrics import JOURNAL, read_journal
+from training.train.metrics import METRICS_FILE, read_metrics
 from training.train.options import TrainOptions
 from training.train.train import train
 
@@ -43,7 +43,7 @@ def test_two_processes_train_like_one_with_twice_the_rows(
     subprocess.run(command, check=True, env=environment, timeout=200, capture_output=True)
 
     train(options, recipe)
-    curves = [read_journal(output / JOURNAL) for output in (options.output, two.output)]
+    curves = [read_metrics(output / METRICS_FILE) for output in (options.output, two.output)]
     assert len(curves[0]) == len(curves[1]) == 24
     for one, other in zip(*curves, strict=True):
         assert {name: other[name] for name in SAME if name in other} == pytest.approx(

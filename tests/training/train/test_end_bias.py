@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.train.end_bias import BIASES, balanced, mistakes
+from training.train.end_bias import BIASES, choose_bias, count_wrong_ends
 
 
 def at(bias: float) -> int:
@@ -14,7 +14,7 @@ def at(bias: float) -> int:
 
 def lines(*leads: float) -> np.ndarray:
     """The mistakes of a middle where each token that is not said would begin a line."""
-    return mistakes(np.array(leads, np.float32), np.full(len(leads), True))
+    return count_wrong_ends(np.array(leads, np.float32), np.full(len(leads), True))
 
 
 @pytest.mark.parametrize(
@@ -36,14 +36,14 @@ def test_a_middle_ends_too_early_or_too_late(leads: list[float], bias: float, ea
 def test_the_end_is_lifted_where_a_line_would_begin() -> None:
     leads = np.array([-3, -1, -1], np.float32)
     most = at(4)
-    assert mistakes(leads, np.array([True, False, True]))[:, most].tolist() == [0, 0, 1]
-    assert mistakes(leads, np.array([True, True, True]))[:, most].tolist() == [1, 0, 1]
+    assert count_wrong_ends(leads, np.array([True, False, True]))[:, most].tolist() == [0, 0, 1]
+    assert count_wrong_ends(leads, np.array([True, True, True]))[:, most].tolist() == [1, 0, 1]
 
 
 def test_what_the_bias_cannot_mend_does_not_count() -> None:
     late, early = np.array([-3, -3, -1], np.float32), np.array([-3, 1, 1], np.float32)
-    assert mistakes(late, np.array([True, True, False]))[:, 0].tolist() == [0, 0, 1]
-    assert mistakes(early, np.array([True, False, True]))[:, 0].tolist() == [0, 0, 1]
+    assert count_wrong_ends(late, np.array([True, True, False]))[:, 0].tolist() == [0, 0, 1]
+    assert count_wrong_ends(early, np.array([True, False, True]))[:, 0].tolist() == [0, 0, 1]
 
 
 def test_an_empty_middle_tells_nothing() -> None:
@@ -53,14 +53,14 @@ def test_an_empty_middle_tells_nothing() -> None:
 def test_the_bias_is_where_as_many_end_too_early_as_too_late() -> None:
     # Ends lack 0.1, 0.2 … nats; the likeliest other place to end lacks 2 more.
     middles = [lines(-9, -2 - lack, -lack) for lack in np.arange(1, 41) / 10]
-    assert balanced(sum(middles)) == pytest.approx(3, abs=0.25)
+    assert choose_bias(sum(middles)) == pytest.approx(3, abs=0.25)
 
 
 def test_one_that_ends_in_time_needs_none_and_few_middles_say_nothing() -> None:
     in_time = lines(-9, -9, 1)
-    assert balanced(32 * in_time) == 0
-    assert balanced(31 * in_time) is None
+    assert choose_bias(32 * in_time) == 0
+    assert choose_bias(31 * in_time) is None
 
 
 def test_one_that_never_ends_gets_the_most() -> None:
-    assert balanced(40 * lines(-99, -99, -99)) == BIASES[-1]
+    assert choose_bias(40 * lines(-99, -99, -99)) == BIASES[-1]

@@ -9,7 +9,7 @@ from tests.training.tiny import SENTINELS, rows, tiny_model
 from training.train.attention import register
 from training.train.batches import pack
 from training.train.lora import METHODS, AdapterPlan, Method, attach, trainable
-from training.train.losses import labelled_loss
+from training.train.losses import LabelledLoss
 
 IDS = tuple(SENTINELS.values())
 
@@ -38,7 +38,7 @@ def attached(method: Method, architecture="llama", sentinels=IDS, *, checkpointi
 def fast_loss(model, chosen, sentinels=IDS):
     packed = pack([_stored(row) for row in chosen])
     arrays = (packed.ids, packed.positions)
-    return labelled_loss(model, sentinels)(
+    return LabelledLoss(model, sentinels)(
         *map(torch.from_numpy, arrays),
         packed.row_lengths,
         *map(torch.from_numpy, (packed.places, packed.targets, packed.weights)),
@@ -49,7 +49,7 @@ def judged(model, chosen, end=0):
     packed = pack([_stored(row) for row in chosen])
     arrays = (packed.ids, packed.positions)
     with torch.no_grad():
-        return labelled_loss(model, IDS).judge(
+        return LabelledLoss(model, IDS).score(
             *map(torch.from_numpy, arrays),
             packed.row_lengths,
             *map(torch.from_numpy, (packed.places, packed.targets)),

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from training.train.schedule import Budget, is_due, learning_rate
+from training.train.schedule import TrainingBudget, is_due, learning_rate
 
 
 def test_a_budget_ends_with_whatever_comes_first() -> None:
-    both = Budget(tokens=1000, steps=10)
+    both = TrainingBudget(tokens=1000, steps=10)
     assert both.share(100, 5) == 0.5
     assert both.share(900, 5) == 0.9
     assert both.share(2000, 1) == 1.0
-    assert Budget(tokens=1000).share(250, 77) == 0.25
+    assert TrainingBudget(tokens=1000).share(250, 77) == 0.25
 
 
 @pytest.mark.parametrize(("shape", "middle"), [("cosine", 0.5), ("linear", 0.5), ("constant", 1.0)])

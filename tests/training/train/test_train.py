@@ -16,7 +16,7 @@ from fim_lsp.models.adapter_file import read_adapter, write_delta
 from tests.training.tiny import rows, save_folder, save_gguf, save_rows, tiny_model
 from training.config import Recipe
 from training.train.description import describe
-from training.train.metrics import JOURNAL, read_journal
+from training.train.metrics import METRICS_FILE, read_metrics
 from training.train.options import TrainOptions
 from training.train.train import TrainError, TrainResult, train
 
@@ -33,7 +33,7 @@ train(TrainOptions(**options | {"trackers": ()}), structure(given["recipe"]))
 
 
 def losses(output: Path) -> list[float]:
-    return [line["loss"] for line in read_journal(output / JOURNAL)]
+    return [line["loss"] for line in read_metrics(output / METRICS_FILE)]
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def whole(options: TrainOptions, recipe: Recipe) -> TrainResult:
 def test_the_loss_falls_and_the_best_adapter_is_kept(whole: TrainResult, options: TrainOptions) -> None:
     assert whole.finished
     assert whole.steps == 24
-    lines = read_journal(options.output / JOURNAL)
+    lines = read_metrics(options.output / METRICS_FILE)
     assert [line["step"] for line in lines] == list(range(1, 25))
     held_out = [line["held_out_nll"] for line in lines if "held_out_nll" in line]
     assert len(held_out) == 3
@@ -61,11 +61,11 @@ def test_the_loss_falls_and_the_best_adapter_is_kept(whole: TrainResult, options
 def test_the_kept_adapter_scores_what_was_reported(
     whole: TrainResult, options: TrainOptions, recipe: Recipe
 ) -> None:
-    from training.train.held_out import judge_held_out
+    from training.train.held_out import evaluate_held_out
     from training.train.prepared import prepare_run
 
     again = evolve(options, init_adapter=whole.adapter, output=options.output / "again")
-    judged = judge_held_out(prepare_run(again, recipe))
+    judged = evaluate_held_out(prepare_run(again, recipe))
     assert judged is not None
     assert judged.nll == pytest.approx(whole.held_out_nll, rel=1e-6)
     assert judged.end_bias is not None
@@ -73,7 +73,7 @@ def test_the_kept_adapter_scores_what_was_reported(
     write_delta(read_adapter(whole.adapter), options.output / "delta.safetensors")
     shipped = evolve(again, init_adapter=options.output / "delta.safetensors")
     prepared = prepare_run(shipped, recipe)
-    shipped_judged = judge_held_out(prepared)
+    shipped_judged = evaluate_held_out(prepared)
     assert shipped_judged is not None
     assert shipped_judged.nll == pytest.approx(whole.held_out_nll, rel=1e-3)
     # What goes on with an adapter says what that one has learnt.
@@ -125,7 +125,7 @@ def test_an_interrupted_run_saves_and_goes_on_with_dropout_too(options: TrainOpt
                 os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.train.metrics.Display", Interrupting)
+        patch.setattr("training.train.display.Display", Interrupting)
         result = train(stopped, recipe)
     assert not result.finished
     assert result.steps == 2
