@@ -1,14 +1,14 @@
-"""Our training loop against the plain recipe: transformers' Trainer and peft, padded rows, all logits.
+"""Compare our training loop with the plain recipe: transformers' Trainer and peft, padded rows, all logits.
 
     python -m benchmarks.training_throughput --base PATH|NAME [--data DIR] [--rounds 3]
 
-Both train the same rows, 16 to an optimiser step, with the same LoRA (all linear layers, rank 32, rsLoRA) on
-the same base, alternating within one process, because machines are noisy: compare the ratios, not the
-seconds. Tokens are counted without padding. "Plain" is what the libraries do when they are told nothing
-else (float32 on a CPU, rows padded to the longest that the data set allows, four rows a pass, logits at
-every token); "plain, bf16" is the same under the Trainer's bf16 autocast, and runs only where bf16 is the
-faster of the two. Ours also trains the markers that the data set names. Without ``--data`` a data set is
-made from this repository. Writes ``build/bench/training_throughput.json``.
+Both train the same rows, 16 in an optimiser step, with the same LoRA (all linear layers, rank 32, rsLoRA)
+on the same base. They alternate within one process, because the speed of a machine varies: compare the
+ratios, not the seconds. Tokens are counted without padding. "Plain" is the default of the libraries: float32
+on a CPU, rows padded to the longest that the data set allows, four rows a pass, logits at every token.
+"Plain, bf16" is the same under the Trainer's bf16 autocast; it runs only where bf16 is faster. Ours also
+trains the markers that the data set names. Without ``--data`` a data set is made from this repository.
+Writes ``build/bench/training_throughput.json``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +35,20 @@ from training.train.prepared import PreparedRun, prepare_run
 
 _OUT = Path("build/bench/training_throughput.json")
 _PLAIN_ROWS = 4
-"""Rows to a pass of the plain recipe; 16 padded rows with all logits would take 7 GB."""
+"""Rows of a pass of the plain recipe; 16 padded rows with all logits would take 7 GB."""
 
 
 @frozen
-class Spent:
-    """What one optimiser step took."""
+class StepCost:
+    """The tokens of one optimiser step, and the seconds that it took."""
 
     tokens: int
     wall: float
     cpu: float
 
 
-Step = Callable[[int], Spent]
-"""Trains the step of that number."""
+TakeStep = Callable[[int], StepCost]
+"""Trains the step of a number."""
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         data = chosen.data or _own_rows(chosen.base, Path(scratch) / "data")
         prepared = _prepare(data, chosen.base, Path(scratch), chosen.threads)
-        contenders: dict[str, Step] = {
+        contenders: dict[str, TakeStep] = {
             "ours": _ours(prepared),
             "plain": _plain(prepared, Path(scratch) / "plain", bf16=False),
         }
@@ -70,7 +70,7 @@ def main() -> None:
             contenders["plain, bf16"] = _plain(prepared, Path(scratch) / "plain-bf16", bf16=True)
         for step in contenders.values():
             step(0)
-        rounds: dict[str, list[Spent]] = {name: [] for name in contenders}
+        rounds: dict[str, list[StepCost]] = {name: [] for name in contenders}
         for number in range(1, chosen.rounds + 1):
             for name, step in contenders.items():
                 rounds[name].append(step(number))
@@ -90,19 +90,21 @@ def _prepare(data: Path, base: str, scratch: Path, threads: int | None) -> Prepa
     return prepared
 
 
-def _ours(prepared: PreparedRun) -> Step:
+def _ours(prepared: PreparedRun) -> TakeStep:
     from training.train.step import take_step
 
-    def step(number: int) -> Spent:
+    def step(number: int) -> StepCost:
         began, cpu = time.perf_counter(), time.process_time()
         take_step(prepared, number, rate=1e-4)
-        return Spent(prepared.sampler.tokens(number), time.perf_counter() - began, time.process_time() - cpu)
+        return StepCost(
+            prepared.sampler.tokens(number), time.perf_counter() - began, time.process_time() - cpu
+        )
 
     return step
 
 
-def _plain(prepared: PreparedRun, output: Path, *, bf16: bool) -> Step:
-    """The Trainer, for one optimiser step at a time; the time is taken inside, from step to step."""
+def _plain(prepared: PreparedRun, output: Path, *, bf16: bool) -> TakeStep:
+    """Return the step of the Trainer, timed from the beginning of the optimiser step to its end."""
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
@@ -119,17 +121,17 @@ def _plain(prepared: PreparedRun, output: Path, *, bf16: bool) -> Step:
     marks: list[tuple[float, float]] = []
 
     class Clock(TrainerCallback):
-        """Notes when the optimiser step begins and ends."""
+        """Records the times at which the optimiser step begins and ends."""
 
         def on_step_begin(self, *_: Any, **__: Any) -> None:
-            """Before the first pass."""
+            """Record the time; called before the first pass and after the last."""
             marks.append((time.perf_counter(), time.process_time()))
 
         on_step_end = on_step_begin
 
-    def step(number: int) -> Spent:
+    def step(number: int) -> StepCost:
         marks.clear()
-        # The Trainer leaves its precision in the environment, and would find it there the next time.
+        # The Trainer writes its precision to the environment, and would read it there in its next step.
         os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
         arguments = TrainingArguments(
             str(output),
@@ -148,13 +150,13 @@ def _plain(prepared: PreparedRun, output: Path, *, bf16: bool) -> Step:
         padded = [_padded(prepared, row) for row in rows]
         Trainer(model=model, args=arguments, train_dataset=padded, callbacks=[Clock()]).train()
         (began, cpu), (ended, cpu_ended) = marks[0], marks[-1]
-        return Spent(prepared.sampler.tokens(number), ended - began, cpu_ended - cpu)
+        return StepCost(prepared.sampler.tokens(number), ended - began, cpu_ended - cpu)
 
     return step
 
 
 def _padded(prepared: PreparedRun, number: int) -> dict[str, Any]:
-    """A row as the usual collator makes it: padded to the longest row allowed, labels where there is loss."""
+    """Return a row as a collator makes it: padded to the longest row allowed, labels where there is loss."""
     import torch
 
     row = prepared.dataset.train[number]
@@ -167,10 +169,10 @@ def _padded(prepared: PreparedRun, number: int) -> dict[str, Any]:
     }
 
 
-def _report(rounds: dict[str, Sequence[Spent]] | dict[str, list[Spent]], prepared: PreparedRun) -> None:
+def _report(rounds: Mapping[str, Sequence[StepCost]], prepared: PreparedRun) -> None:
     import torch
 
-    figures = {name: _figures(spent) for name, spent in rounds.items()}
+    figures = {name: _figures(costs) for name, costs in rounds.items()}
     ours = figures["ours"]
     for name, figure in figures.items():
         figure["ours_is_faster_by"] = round(ours["tokens_per_second"] / figure["tokens_per_second"], 2)
@@ -187,18 +189,18 @@ def _report(rounds: dict[str, Sequence[Spent]] | dict[str, list[Spent]], prepare
         "threads": torch.get_num_threads(),
         "device": prepared.accelerator.device.type,
         "rows_per_step": prepared.recipe.train.batch_rows,
-        "tokens_per_step": [spent.tokens for spent in rounds["ours"]],
+        "tokens_per_step": [cost.tokens for cost in rounds["ours"]],
     }
     _OUT.parent.mkdir(parents=True, exist_ok=True)
     _OUT.write_text(json.dumps({"about": about, "figures": figures}, indent=2) + "\n", encoding="utf-8")
     print(f"written to {_OUT}")
 
 
-def _figures(spent: Sequence[Spent]) -> dict[str, float]:
-    """Medians over the rounds, as one step may meet another program's work."""
+def _figures(costs: Sequence[StepCost]) -> dict[str, float]:
+    """Return medians over the rounds, because other programs may slow down single steps."""
     return {
-        "tokens_per_second": round(statistics.median(one.tokens / one.wall for one in spent), 1),
-        "tokens_per_cpu_second": round(statistics.median(one.tokens / one.cpu for one in spent), 1),
+        "tokens_per_second": round(statistics.median(cost.tokens / cost.wall for cost in costs), 1),
+        "tokens_per_cpu_second": round(statistics.median(cost.tokens / cost.cpu for cost in costs), 1),
     }
 
 

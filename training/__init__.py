@@ -1,1 +1,1 @@
-"""Train a fill-in-the-middle model on your own code: ``python -m training``; needs ``fim-lsp[training]``."""
+"""Train a fill-in-the-middle model on your own code: ``python -m training``. Needs ``fim-lsp[training]``."""

@@ -1,4 +1,4 @@
-"""``python -m training``: parse, then import only what the chosen verb needs.
+"""``python -m training``: parse the command line, and import only what the chosen verb needs.
 
 Each verb is a module with ``add_arguments(parser)`` and ``run(parsed)``. Only the chosen one is imported, so
 that ``--help`` loads neither torch nor numpy.
@@ -11,35 +11,48 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
+from typing import NamedTuple
 
 from fim_lsp.errors import FimLspError
 
-_ABOUT = "Train a fill-in-the-middle model on your own code and bring it into your editor."
-_VERBS: Mapping[str, str] = MappingProxyType(
-    {
-        "corpus": "training.data.fetch",
-        "prepare": "training.data.prepare",
-        "train": "training.train.train",
-        "export": "training.export.export",
-        "evaluate": "training.evaluate.command",
-        "run": "training.pipeline.run",
-        "sweep": "training.sweep.sweep",
-    }
-)
-_HELP: Mapping[str, str] = MappingProxyType(
-    {
-        "corpus": "fetch permissively licensed packages to train the default model on",
-        "prepare": "turn repositories into a data set: filter, deduplicate, split, cut rows",
-        "train": "train a LoRA on a data set, with checkpoints to go on from",
-        "export": "make GGUF files of what was trained, and compare them with it",
-        "evaluate": "measure models on holes in code, through the server's own path, and report",
-        "run": "all of it in a row: from your own code to a model that your editor uses, and how good it is",
-        "sweep": "search rank, alpha, learning rate and span mix for the lowest held-out NLL",
-    }
-)
-
-
 _PROGRAM = "python -m training"
+_ABOUT = "Train a fill-in-the-middle model on your own code and use it in your editor."
+
+
+class _Verb(NamedTuple):
+    module: str
+    help: str
+
+
+_VERBS: Mapping[str, _Verb] = MappingProxyType(
+    {
+        "corpus": _Verb(
+            "training.data.fetch", "fetch permissively licensed packages to train the default model on"
+        ),
+        "prepare": _Verb(
+            "training.data.prepare", "turn repositories into a data set: filter, deduplicate, split, cut rows"
+        ),
+        "train": _Verb(
+            "training.train.train", "train a LoRA on a data set; a run can be resumed from its checkpoints"
+        ),
+        "export": _Verb(
+            "training.export.export",
+            "write a trained adapter as GGUF files, and check that they compute the same",
+        ),
+        "evaluate": _Verb(
+            "training.evaluate.command",
+            "measure models on holes in code, served as in an editor, and write a report",
+        ),
+        "run": _Verb(
+            "training.pipeline.run",
+            "prepare, train, export and evaluate: from your own code to a model for your editor",
+        ),
+        "sweep": _Verb(
+            "training.sweep.sweep",
+            "search for the rank, alpha, learning rate and span mix with the lowest held-out NLL",
+        ),
+    }
+)
 
 
 class MissingPackageError(FimLspError):
@@ -47,21 +60,27 @@ class MissingPackageError(FimLspError):
 
 
 def make_parser(chosen: str | None = None, program: str = _PROGRAM) -> argparse.ArgumentParser:
-    """The command line, with the arguments of the chosen verb alone."""
+    """Return the parser, with arguments for the chosen verb alone.
+
+    Args:
+        chosen: the verb; None for no arguments of any verb.
+        program: the program's name in the help.
+    """
     parser = argparse.ArgumentParser(prog=program, description=_ABOUT)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for name, module in _VERBS.items():
-        verb = verbs.add_parser(name, help=_HELP[name], description=_HELP[name])
+    for name, verb in _VERBS.items():
+        verb_parser = verbs.add_parser(
+            name, help=verb.help, description=f"{verb.help[0].upper()}{verb.help[1:]}."
+        )
         if name == chosen:
-            import_module(module).add_arguments(verb)
+            import_module(verb.module).add_arguments(verb_parser)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None, program: str = _PROGRAM) -> int:
     """Run the command line and return the exit code; ``program`` is the name that the help shows."""
-    given = sys.argv[1:] if arguments is None else arguments
     try:
-        return _run(given, program)
+        return _run(sys.argv[1:] if arguments is None else arguments, program)
     except FimLspError as error:
         print(f"training: {error}", file=sys.stderr)
         return 1
@@ -73,7 +92,7 @@ def _run(arguments: Sequence[str], program: str) -> int:
     chosen = next((word for word in arguments if word in _VERBS), None)
     try:
         parsed = make_parser(chosen, program).parse_args(arguments)
-        return int(import_module(_VERBS[parsed.verb]).run(parsed))
+        return int(import_module(_VERBS[parsed.verb].module).run(parsed))
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("fim_lsp", "training", ""):

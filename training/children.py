@@ -1,4 +1,4 @@
-"""What every process that training starts does first."""
+"""The end of child processes: none outlives the process that started it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from multiprocessing.connection import wait
 
 
 def end_with_parent() -> None:
-    """End this process when its parent does, killed ones included.
+    """End this process when its parent ends, even if the parent is killed.
 
-    Left behind, a worker would wait for work for ever, and a trainer go on writing to the run's folder.
+    Without it a worker would wait for work for ever, and a trainer would go on writing to the run's folder.
     """
     parent = multiprocessing.parent_process()
     if parent is None:

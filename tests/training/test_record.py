@@ -12,7 +12,7 @@ def record(tmp_path: Path) -> RunRecord:
     return open_record(tmp_path / "run.json", {"base": "a", "recipe": {"rank": 4}})
 
 
-def stages(record: RunRecord, said: list[str]) -> RunRecord:
+def stages(record: RunRecord, lines: list[str]) -> RunRecord:
     """Three stages that each write a file."""
     folder = record.path.parent
     for name in ("first", "second", "third"):
@@ -21,7 +21,7 @@ def stages(record: RunRecord, said: list[str]) -> RunRecord:
             file.write_text(file.stem)
             return {"wrote": file.name}, (file,)
 
-        record = run_stage(record, name, work, said.append)
+        record = run_stage(record, name, work, lines.append)
     return record
 
 
@@ -29,9 +29,9 @@ def test_stages_are_done_once(record: RunRecord) -> None:
     done = stages(record, [])
     again = open_record(record.path, record.options)
     assert again.stages == done.stages
-    said: list[str] = []
-    stages(again, said)
-    assert said == ["first: already done", "second: already done", "third: already done"]
+    lines: list[str] = []
+    stages(again, lines)
+    assert lines == ["first: already done", "second: already done", "third: already done"]
     assert again.result("second") == {"wrote": "second.txt"}
 
 
@@ -39,9 +39,9 @@ def test_stages_are_done_once(record: RunRecord) -> None:
 def test_a_stage_whose_file_changed_is_done_again_and_those_behind_it(record: RunRecord, harm) -> None:
     stages(record, [])
     harm(record.path.with_name("second.txt"))
-    said: list[str] = []
-    again = stages(open_record(record.path, record.options), said)
-    assert said == ["first: already done", "second …", "third …"]
+    lines: list[str] = []
+    again = stages(open_record(record.path, record.options), lines)
+    assert lines == ["first: already done", "second …", "third …"]
     assert list(again.stages) == ["first", "second", "third"]
 
 
@@ -62,7 +62,7 @@ def test_other_options_are_named(record: RunRecord) -> None:
     assert differences({"seed": 1}, {"seed": 1, "cut": 2}) == ["cut was nothing and is 2"]
 
 
-def test_a_damaged_record_is_said(record: RunRecord) -> None:
+def test_a_damaged_record_is_refused(record: RunRecord) -> None:
     record.path.write_text("{")
     with pytest.raises(RecordError, match=r"run\.json can't be read.*another --output"):
         open_record(record.path, record.options)

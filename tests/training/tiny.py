@@ -74,7 +74,7 @@ def save_folder(model: Any, folder: Path) -> Path:
 
     model.save_pretrained(str(folder))
     tokens, _ = vocabulary()
-    tokenizer = Tokenizer(models.BPE(vocab={text: at for at, text in enumerate(tokens)}, merges=[]))
+    tokenizer = Tokenizer(models.BPE(vocab={text: index for index, text in enumerate(tokens)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(str(folder))
@@ -82,7 +82,7 @@ def save_folder(model: Any, folder: Path) -> Path:
 
 
 def save_gguf(model: Any, path: Path, architecture: Architecture = "llama") -> Path:
-    """What llama.cpp's converter would write, in float32."""
+    """Write the file that llama.cpp's converter would write, in float32."""
     import gguf
 
     from fim_lsp.models.merge import permute_rows
@@ -146,7 +146,7 @@ def rows(count: int, seed: int, longest: int = 60) -> list[TrainingRow]:
 def _row(rng: np.random.Generator, longest: int, *, left_to_right: bool) -> TrainingRow:
     length = int(rng.integers(12, longest))
     start = int(rng.integers(16, 250))
-    tokens = [16 + (start + 3 * at) % 240 for at in range(length)]
+    tokens = [16 + (start + 3 * place) % 240 for place in range(length)]
     middle_start, weights = 0, [0.0] + [0.3] * (length - 1)
     if not left_to_right:
         middle_start = int(rng.integers(length // 2, length - 2))

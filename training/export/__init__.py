@@ -1,1 +1,1 @@
-"""Write GGUF files of a trained adapter, and compare them with what was trained."""
+"""Write a trained adapter as GGUF files, and check that they compute what was trained."""

@@ -1,1 +1,1 @@
-"""Run every stage in a row: from a developer's own code to a model that the editor uses."""
+"""Run all stages one after the other: from a developer's own code to a model that the editor uses."""

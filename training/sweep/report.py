@@ -1,4 +1,4 @@
-"""What came of a search: a table of its trials, plots, and the best recipe as a file."""
+"""The results of a search: a table of its trials, plots, and the best recipe as a file."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _FEWEST_FOR_IMPORTANCE = 4
 
 
 class SweepError(FimLspError):
-    """A search that can't begin, in which no trial came to its end, or whose result can't be written."""
+    """A search that can't begin, in which no trial finished, or whose result can't be written."""
 
 
 def trials_table(study: Study) -> Table:
-    """The trials, the best first, those without a value last."""
+    """Return a table of the trials: the best first, trials without a score last."""
     from rich.table import Table
 
     table = Table(title="Trials by held-out NLL")
@@ -32,7 +32,7 @@ def trials_table(study: Study) -> Table:
         table.add_column(heading, justify="right" if heading not in ("ended", "spans") else "left")
     for trial in sorted(study.get_trials(), key=_order):
         params = trial.params
-        last = trial.value if trial.value is not None else _last_seen(trial)
+        last = trial.value if trial.value is not None else _last_nll(trial)
         table.add_row(
             str(trial.number + 1),
             trial.state.name.lower(),
@@ -46,19 +46,20 @@ def trials_table(study: Study) -> Table:
 
 
 def _order(trial: FrozenTrial) -> tuple[bool, float, int]:
-    last = _last_seen(trial)
+    """Return the key to sort a trial by: finished trials first, then by NLL, then by number."""
+    last = _last_nll(trial)
     value = trial.value if trial.value is not None else last
     return trial.value is None, value if value is not None else float("inf"), trial.number
 
 
-def _last_seen(trial: FrozenTrial) -> float | None:
-    """NLL at a trial's last evaluation."""
-    seen: Mapping[int, float] = trial.intermediate_values
-    return seen[max(seen)] if seen else None
+def _last_nll(trial: FrozenTrial) -> float | None:
+    """Return the NLL of a trial's last evaluation, or None if it had none."""
+    nll_by_evaluation: Mapping[int, float] = trial.intermediate_values
+    return nll_by_evaluation[max(nll_by_evaluation)] if nll_by_evaluation else None
 
 
 def write_best(path: Path, recipe: Recipe, best: FrozenTrial, study: Study) -> None:
-    """Write the whole recipe as TOML, so that it needs no other file.
+    """Write the complete recipe as TOML, so that no other file is needed.
 
     Raises:
         SweepError: it can't be written.
@@ -78,7 +79,7 @@ def write_best(path: Path, recipe: Recipe, best: FrozenTrial, study: Study) -> N
 
 
 def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
-    """TOML has no null: what is not there keeps its default."""
+    """Leave out what is None: TOML has no null, and a missing value keeps its default."""
     return {
         name: _without_none(value) if isinstance(value, Mapping) else value
         for name, value in values.items()
@@ -87,9 +88,12 @@ def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def draw_plots(study: Study, folder: Path) -> tuple[Path, ...]:
-    """Draw how the search went, each trial's evaluations, each parameter, and which parameters mattered.
+    """Plot the scores over time, each trial's evaluations, each parameter, and the parameters' importance.
 
-    The last needs a few trials that came to their end.
+    The importance is plotted only with a few finished trials.
+
+    Returns:
+        The PNG files.
     """
     import matplotlib as mpl
     from optuna.importance import PedAnovaImportanceEvaluator
@@ -103,19 +107,19 @@ def draw_plots(study: Study, folder: Path) -> tuple[Path, ...]:
         "parameters": lambda: plots.plot_slice(study, target_name=_NLL),
     }
     if len(study.get_trials(states=(TrialState.COMPLETE,))) >= _FEWEST_FOR_IMPORTANCE:
-        # optuna's own default needs scikit-learn in version 4.
+        # optuna's default evaluator needs scikit-learn (seen in version 4).
         evaluator = PedAnovaImportanceEvaluator()
         drawings["importances"] = lambda: plots.plot_param_importances(study, evaluator=evaluator)
-    return tuple(_saved(draw, folder / f"{name}.png") for name, draw in drawings.items())
+    return tuple(_save_plot(draw, folder / f"{name}.png") for name, draw in drawings.items())
 
 
-def _saved(draw: Callable[[], Any], path: Path) -> Path:
+def _save_plot(draw: Callable[[], Any], path: Path) -> Path:
     from matplotlib import pyplot, ticker
 
     draw()
     figure = pyplot.gcf()
     for axes in figure.axes:
-        if axes.get_xscale() == "log":  # labels between the decades would lie on each other
+        if axes.get_xscale() == "log":  # labels between the decades would overlap
             axes.xaxis.set_minor_formatter(ticker.NullFormatter())
     figure.savefig(path, dpi=120, bbox_inches="tight")
     pyplot.close(figure)

@@ -1,4 +1,4 @@
-"""What a search varies: rank, alpha, learning rate and span mix, in bounds that follow from its recipe."""
+"""The parameters that a search varies: rank, alpha, learning rate and span mix, in bounds around a recipe."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 _RANKS = (8, 16, 32, 64)
 _ALPHAS_BY_RANK = (0.5, 1.0, 2.0)
 _RATE_DOWN, _RATE_UP = 8.0, 4.0
-_AS_IS = "recipe"
-"""Names the recipe's own span mix."""
+"""Bounds of the learning rate: the recipe's divided by the first, and multiplied by the second."""
+_RECIPE_MIX = "recipe"
+"""Name of the recipe's own span mix."""
 _MIXES: Mapping[str, SpanMix] = MappingProxyType(
     {
         "nodes": SpanMix(node=0.6, line_rest=0.2, lines=0.1, random=0.05, empty=0.05),
@@ -28,7 +29,7 @@ _MIXES: Mapping[str, SpanMix] = MappingProxyType(
 
 
 def recipe_of(params: Mapping[str, Any], recipe: Recipe) -> Recipe:
-    """The recipe with a trial's parameters."""
+    """Return the recipe with a trial's parameters."""
     rank = int(params["rank"])
     spans = _MIXES.get(params["spans"], recipe.data.spans)
     train = attrs.evolve(
@@ -40,20 +41,20 @@ def recipe_of(params: Mapping[str, Any], recipe: Recipe) -> Recipe:
     return attrs.evolve(recipe, data=attrs.evolve(recipe.data, spans=spans), train=train)
 
 
-def as_it_is(recipe: Recipe) -> dict[str, Any]:
-    """The parameters that leave the recipe as it is."""
+def unchanged(recipe: Recipe) -> dict[str, Any]:
+    """Return the parameters that leave the recipe unchanged."""
     settings = recipe.train
     return {
         "rank": settings.rank,
         "alpha_by_rank": settings.alpha / settings.rank,
         "learning_rate": settings.learning_rate,
-        "spans": _AS_IS,
+        "spans": _RECIPE_MIX,
     }
 
 
 def suggest(trial: Trial, recipe: Recipe) -> dict[str, Any]:
-    """Draw a trial's parameters, in bounds that follow from the recipe."""
-    own = as_it_is(recipe)
+    """Choose a trial's parameters, in bounds around the recipe."""
+    own = unchanged(recipe)
     rate = own["learning_rate"]
     return {
         "rank": trial.suggest_categorical("rank", sorted({*_RANKS, own["rank"]})),
@@ -61,5 +62,5 @@ def suggest(trial: Trial, recipe: Recipe) -> dict[str, Any]:
             "alpha_by_rank", sorted({*_ALPHAS_BY_RANK, own["alpha_by_rank"]})
         ),
         "learning_rate": trial.suggest_float("learning_rate", rate / _RATE_DOWN, rate * _RATE_UP, log=True),
-        "spans": trial.suggest_categorical("spans", [_AS_IS, *_MIXES]),
+        "spans": trial.suggest_categorical("spans", [_RECIPE_MIX, *_MIXES]),
     }

@@ -1,1 +1,1 @@
-"""Train a LoRA on a data set: one plain loop, its losses, checkpoints and held-out measure."""
+"""Train a LoRA on a data set: one plain loop, its losses, checkpoints and held-out evaluation."""

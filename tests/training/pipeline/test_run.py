@@ -106,15 +106,15 @@ def steps(output: Path) -> list[int]:
     return [line["step"] for line in read_metrics(output / "train" / METRICS_FILE)]
 
 
-def test_code_becomes_a_model_that_is_judged_and_chosen(
+def test_code_becomes_a_model_that_is_evaluated_and_chosen(
     shop: Path, finished: Path, settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = record(finished)
     files = {path: path.stat().st_mtime_ns for path in (finished / "model").iterdir()}
     capsys.readouterr()
     assert main(command(shop, finished, "--use")) == 0
-    said = capsys.readouterr().err
-    assert said.count("already done") == 5
+    output = capsys.readouterr().err
+    assert output.count("already done") == 5
     assert record(finished) == before
     assert {path: path.stat().st_mtime_ns for path in (finished / "model").iterdir()} == files
 
@@ -126,7 +126,7 @@ def test_code_becomes_a_model_that_is_judged_and_chosen(
     assert list(report["arms"]) == ["base", "tuned"]
     assert report["arms"]["tuned"]["n"] == before["plan"]["holes"] == 6
     assert report["paired"]["tuned - base"]["middle_nll"]["high"] < 0
-    assert "The tuned model is better than its base on 6 holes in held-out code: NLL" in said
+    assert "The tuned model is better than its base on 6 holes in held-out code: NLL" in output
     assert read_user_settings(settings) == {"model": {"name": str(model)}}
 
 
@@ -136,8 +136,8 @@ def test_what_is_edited_meanwhile_does_not_matter_and_lost_files_are_made_again(
     (finished / "model" / "shop-tuned-q8_0.gguf").unlink()
     write(shop / "shop", {"kiwi/core.py": module("kiwi")})
     assert main(command(shop, finished)) == 0
-    said = capsys.readouterr().err
-    kept = [name for name in record(finished)["stages"] if f"{name}: already done" in said]
+    output = capsys.readouterr().err
+    kept = [name for name in record(finished)["stages"] if f"{name}: already done" in output]
     assert kept == ["prepare", "try the base", "train"]
     assert (finished / "model" / "shop-tuned-q8_0.gguf").is_file()
 
@@ -173,9 +173,9 @@ def test_a_run_with_other_options_is_refused(
 ) -> None:
     (tmp_path / "other.toml").write_text(RECIPE.format(steps=9))
     assert main(command(shop, finished, "--recipe", str(tmp_path / "other.toml"))) == 1
-    said = capsys.readouterr().err
-    assert "other options: recipe.train.max_steps was 8 and is 9" in said
-    assert "name another --output" in said
+    output = capsys.readouterr().err
+    assert "other options: recipe.train.max_steps was 8 and is 9" in output
+    assert "name another --output" in output
     assert main(command(shop, finished, "--minutes", "31")) == 1
     assert "minutes was 30 and is 31" in capsys.readouterr().err
 
@@ -187,7 +187,7 @@ def test_a_worse_model_is_not_chosen(settings: Path, tmp_path: Path) -> None:
     assert not settings.exists()
 
 
-def test_too_few_minutes_are_said_before_training_and_more_go_on(
+def test_too_few_minutes_are_refused_before_training_and_more_continue(
     shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out"
@@ -199,7 +199,7 @@ def test_too_few_minutes_are_said_before_training_and_more_go_on(
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "message"),
     [
         ({}, "There are no files"),
         ({"notes.bin": "\0\1"}, "None of 1 files can be trained on"),
@@ -207,19 +207,19 @@ def test_too_few_minutes_are_said_before_training_and_more_go_on(
     ],
 )
 def test_a_repository_with_too_little_is_refused(
-    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], files: dict[str, str], said: str
+    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], files: dict[str, str], message: str
 ) -> None:
     (tmp_path / "bare").mkdir()
     write(tmp_path / "bare", files)
     arguments = command(shop, tmp_path / "out")
     arguments[arguments.index("--repo") + 1] = str(tmp_path / "bare")
     assert main(arguments) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "out" / "train").exists()
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         (("--base", "gone.gguf"), "gone.gguf is no GGUF file"),
         (("--base", "nonsense"), "nonsense"),
@@ -227,14 +227,14 @@ def test_a_repository_with_too_little_is_refused(
         (("--repo", "gone"), "There is no repository at gone"),
     ],
 )
-def test_bad_input_is_said_in_a_sentence(
-    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], said: str
+def test_bad_input_is_explained_in_a_sentence(
+    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], message: str
 ) -> None:
     assert main(command(shop, tmp_path / "out", *flags)) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_a_disk_too_small_is_said_first(
+def test_too_little_room_is_refused_first(
     shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))

@@ -123,29 +123,28 @@ def test_a_killed_trial_is_tried_again(shop: Path, tmp_path: Path) -> None:
     assert len(trials(output)) == 3
 
 
-def test_trials_that_fail_by_themselves_are_told(
+def test_the_error_of_a_failed_trial_is_shown(
     shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wild = tmp_path / "wild.toml"
     wild.write_text(RECIPE.replace("learning_rate = 0.02", "learning_rate = 1e30\nwarmup_share = 0.0"))
     assert main(command(shop, tmp_path / "out", 1, "--recipe", str(wild))) == 1
-    said = capsys.readouterr().err
-    assert "No trial came to its end. The last one: The loss is no longer finite" in said
+    assert "No trial finished. The last error: The loss is no longer finite" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
-        (("--trials", "0"), "are no search"),
+        (("--trials", "0"), "are not a search"),
         (("--base", "gone.gguf"), "gone.gguf"),
         (("--repo", "gone"), "There is no repository at gone"),
     ],
 )
-def test_bad_input_is_said_in_a_sentence(
-    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], said: str
+def test_bad_input_is_explained_in_a_sentence(
+    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], message: str
 ) -> None:
     assert main(command(shop, tmp_path / "out", 1, *flags)) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_another_search_is_refused(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

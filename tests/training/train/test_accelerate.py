@@ -34,7 +34,7 @@ def free_port() -> int:
 def test_two_processes_train_like_one_with_twice_the_rows(
     options: TrainOptions, recipe: Recipe, tmp_path: Path
 ) -> None:
-    """Each of the two sees 4 rows of a step, the one sees all 8."""
+    """Each of the two processes gets 4 rows of a step, a single process all 8."""
     script = tmp_path / "run.py"
     script.write_text(RUN)
     two = evolve(options, output=tmp_path / "two")
@@ -45,9 +45,9 @@ def test_two_processes_train_like_one_with_twice_the_rows(
     train(options, recipe)
     curves = [read_metrics(output / METRICS_FILE) for output in (options.output, two.output)]
     assert len(curves[0]) == len(curves[1]) == 24
-    for one, other in zip(*curves, strict=True):
-        assert {name: other[name] for name in SAME if name in other} == pytest.approx(
-            {name: one[name] for name in SAME if name in one}, rel=1e-3
+    for alone, shared in zip(*curves, strict=True):
+        assert {name: shared[name] for name in SAME if name in shared} == pytest.approx(
+            {name: alone[name] for name in SAME if name in alone}, rel=1e-3
         )
     record = json.loads((two.output / "run.json").read_text())
     assert record["result"]["finished"]

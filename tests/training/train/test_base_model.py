@@ -25,9 +25,9 @@ def test_a_gguf_loads_as_the_model_it_was_made_from(
     loaded = load_weights(prepare_weights(str(gguf), cache), "fp32")
     tokens = torch.arange(16, 80)[None]
     with torch.no_grad():
-        wanted = model(tokens).logits
+        expected = model(tokens).logits
         found = loaded(tokens, row_lengths=(64,)).logits
-    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
 
 

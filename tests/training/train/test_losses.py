@@ -15,7 +15,7 @@ IDS = tuple(SENTINELS.values())
 
 
 def plain_loss(model, row):
-    """One row alone, all logits, peft's own layers."""
+    """Return the loss of one row alone, with all logits and peft's own layers."""
     tokens = torch.tensor([row.tokens])
     logits = model(input_ids=tokens, row_lengths=(len(row.tokens),)).logits[0, :-1]
     nll = torch.nn.functional.cross_entropy(logits, tokens[0, 1:], reduction="none")
@@ -45,7 +45,7 @@ def fast_loss(model, chosen, sentinels=IDS):
     )
 
 
-def judged(model, chosen, end=0):
+def scores(model, chosen, end=0):
     packed = pack([_stored(row) for row in chosen])
     arrays = (packed.ids, packed.positions)
     with torch.no_grad():
@@ -73,21 +73,21 @@ def test_loss_and_gradients_are_those_of_the_plain_way(method: Method, architect
 
     plain = sum(plain_loss(model, row) for row in chosen)
     plain.backward()
-    wanted = {name: value.grad.clone() for name, value in trainable(model).items()}
+    expected = {name: value.grad.clone() for name, value in trainable(model).items()}
     model.zero_grad()
     total = fast_loss(model, chosen, sentinels)
     total.backward()
 
     assert total.item() == pytest.approx(plain.item(), rel=1e-5)
-    assert wanted
+    assert expected
     for name, value in trainable(model).items():
-        torch.testing.assert_close(value.grad, wanted[name], rtol=1e-3, atol=1e-4, msg=name)
+        torch.testing.assert_close(value.grad, expected[name], rtol=1e-3, atol=1e-4, msg=name)
 
 
 def test_each_label_has_its_own_loss() -> None:
     model = attached("rslora")
     row = rows(1, seed=3)[0]
-    each, *_ = judged(model, [row])
+    each, *_ = scores(model, [row])
     assert len(each) == len(row.tokens) - row.middle_start
     assert (each > 0).all()
     weights = torch.tensor(row.weights[row.middle_start :])
@@ -101,9 +101,9 @@ def test_the_lead_of_the_end_is_that_over_the_likeliest_other_token() -> None:
     with torch.no_grad():
         logits = model(input_ids=tokens, row_lengths=(len(row.tokens),)).logits[0, row.middle_start - 1 : -1]
     likeliest, others = logits.sort(descending=True)
-    # The token that is likeliest at some place is ahead of the second there, and behind the first elsewhere.
+    # This end token is the likeliest token at the first place: it leads there, and trails elsewhere.
     end = int(others[0, 0])
-    _, leads, rivals = judged(model, [row], end)
+    _, leads, rivals = scores(model, [row], end)
     best_other = torch.where(others[:, 0] == end, likeliest[:, 1], likeliest[:, 0])
     torch.testing.assert_close(leads, logits[:, end] - best_other, rtol=1e-4, atol=1e-4)
     assert leads[0] > 0
@@ -113,8 +113,8 @@ def test_the_lead_of_the_end_is_that_over_the_likeliest_other_token() -> None:
 def test_a_row_sees_nothing_of_its_neighbours() -> None:
     model = attached("rslora")
     row, *others = rows(4, seed=3, longest=200)
-    alone, *_ = judged(model, [row])
-    together, *_ = judged(model, [others[0], row, *others[1:]])
+    alone, *_ = scores(model, [row])
+    together, *_ = scores(model, [others[0], row, *others[1:]])
     skipped = sum(weight > 0 for weight in others[0].weights)
     torch.testing.assert_close(together[skipped : skipped + len(alone)], alone, rtol=1e-5, atol=1e-5)
 

@@ -65,18 +65,18 @@ def test_the_kept_adapter_scores_what_was_reported(
     from training.train.prepared import prepare_run
 
     again = evolve(options, init_adapter=whole.adapter, output=options.output / "again")
-    judged = evaluate_held_out(prepare_run(again, recipe))
-    assert judged is not None
-    assert judged.nll == pytest.approx(whole.held_out_nll, rel=1e-6)
-    assert judged.end_bias is not None
-    assert judged.end_bias == read_adapter(whole.adapter).fim.end_bias
+    score = evaluate_held_out(prepare_run(again, recipe))
+    assert score is not None
+    assert score.nll == pytest.approx(whole.held_out_nll, rel=1e-6)
+    assert score.end_bias is not None
+    assert score.end_bias == read_adapter(whole.adapter).fim.end_bias
     write_delta(read_adapter(whole.adapter), options.output / "delta.safetensors")
     shipped = evolve(again, init_adapter=options.output / "delta.safetensors")
     prepared = prepare_run(shipped, recipe)
-    shipped_judged = evaluate_held_out(prepared)
-    assert shipped_judged is not None
-    assert shipped_judged.nll == pytest.approx(whole.held_out_nll, rel=1e-3)
-    # What goes on with an adapter says what that one has learnt.
+    shipped_score = evaluate_held_out(prepared)
+    assert shipped_score is not None
+    assert shipped_score.nll == pytest.approx(whole.held_out_nll, rel=1e-3)
+    # The description of an adapter that is trained on keeps the history of the first one.
     assert describe(prepared)["begun_with"]["reached"]["tokens"] == whole.tokens
 
 
@@ -107,7 +107,7 @@ def test_an_interrupted_run_saves_and_goes_on_with_dropout_too(options: TrainOpt
     handler = signal.getsignal(signal.SIGINT)
 
     class Interrupting:
-        """Presses Ctrl-C after the second step."""
+        """A display that presses Ctrl-C after the second step."""
 
         def __init__(self, *_: object, **__: object) -> None:
             self.calls = 0
@@ -117,7 +117,7 @@ def test_an_interrupted_run_saves_and_goes_on_with_dropout_too(options: TrainOpt
 
         def __exit__(self, *_: object) -> None: ...
         def start(self) -> None: ...
-        def say(self, text: str) -> None: ...
+        def print(self, text: str) -> None: ...
 
         def update(self, *_: object) -> None:
             self.calls += 1
