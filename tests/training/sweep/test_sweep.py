@@ -14,6 +14,7 @@ from tests.training.tiny import save_gguf, tiny_model
 from training.__main__ import main
 from training.config import make_recipe
 from training.data.dataset import load_dataset
+from training.record import FORMAT
 from training.sweep.search_space import recipe_of, suggest
 from training.sweep.sweep import STUDY
 
@@ -148,7 +149,7 @@ def test_bad_input_is_explained_in_a_sentence(
 
 
 def test_another_search_is_refused(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    record = {"format": 1, "options": {"minutes_per_trial": 9}, "plan": None, "stages": {}}
+    record = {"format": FORMAT, "options": {"minutes_per_trial": 9}, "plan": None, "stages": {}}
     (tmp_path / "sweep.json").write_text(json.dumps(record))
     assert main(command(shop, tmp_path, 1)) == 1
     assert "minutes_per_trial was 9 and is 5.0" in capsys.readouterr().err
