@@ -16,7 +16,7 @@ from fim_lsp.code.brackets import EnclosingBrackets, find_enclosing
 from fim_lsp.code.languages import find_language
 from fim_lsp.code.lexical import Inside, Scan, scan
 from fim_lsp.code.lines import CursorWindow, indent_width, window_around
-from fim_lsp.code.nesting import Frame, Kind, Nesting, is_markup, read_nesting
+from fim_lsp.code.nesting import Kind, Nesting, OpenPair, is_markup, read_nesting
 from fim_lsp.types import CompletionRequest
 
 _HEADER = re.compile(r"(?:[:({\[]|=>|->|\b(?:then|do|else|begin|of))\s*$")
@@ -111,15 +111,15 @@ class CursorContext:
         return 1 if above.startswith("\t") or not self.insert_spaces else self.tab_size
 
     @cached_property
-    def nesting(self) -> tuple[Frame, ...]:
+    def nesting(self) -> tuple[OpenPair, ...]:
         """What is open at the cursor, outermost first: brackets, strings, interpolations, tags."""
-        frames = read_nesting(self.near.before, self.language_id).open
-        return (*frames, Frame(Kind.STRING, "'", one_line=True)) if self._in_character else frames
+        pairs = read_nesting(self.near.before, self.language_id).open
+        return (*pairs, OpenPair(Kind.STRING, "'", one_line=True)) if self._in_character else pairs
 
     @cached_property
     def in_markup(self) -> bool:
         """True within a tag, an attribute or an element, and anywhere in a document of markup."""
-        kinds = {frame.kind for frame in self.nesting}
+        kinds = {pair.kind for pair in self.nesting}
         return is_markup(self.language_id) or not kinds.isdisjoint((Kind.TAG, Kind.ELEMENT))
 
     @cached_property

@@ -297,6 +297,9 @@ LANGUAGES: Final[tuple[Language, ...]] = (
         prose=True,
     ),
     Language("git-rebase gitrebase", "Git-rebase", Delimiters("#", spaced_hash=True), "", "git-rebase-todo"),
+    Language("asciidoc adoc asciidoctor", "Asciidoc", _NONE, ".adoc .asciidoc", balanced=False, prose=True),
+    Language("org", "Org", _NONE, ".org", balanced=False, prose=True),
+    Language("mail email", "", _NONE, ".eml", balanced=False, prose=True),
     Language("plaintext text", "", _NONE, ".txt", balanced=False, prose=True),
 )
 """Every language that is known here."""

@@ -27,7 +27,7 @@ _VOID = frozenset(
 _TAG = re.compile(r"<([A-Za-z][\w.:-]*)?(?=[\s>/]|$)")
 _CLOSING_TAG = re.compile(r"</([\w.:-]*)\s*>")
 _DEEPEST = 256
-"""Frames kept, innermost last: a bound for text that is all brackets."""
+"""Pairs kept, innermost last: a bound for text that is all brackets."""
 
 
 class Kind(enum.Enum):
@@ -42,7 +42,7 @@ class Kind(enum.Enum):
 
 
 @frozen
-class Frame:
+class OpenPair:
     """Something that is open, and the text that closes it."""
 
     kind: Kind
@@ -69,15 +69,15 @@ class Closer:
 class Nesting:
     """The result of reading a text."""
 
-    open: tuple[Frame, ...]
+    open: tuple[OpenPair, ...]
     """What is open at the end, outermost first."""
     closers: tuple[Closer, ...]
     """In order."""
     own: int
-    """How many of the open frames the text opened itself, innermost last."""
+    """How many of the open pairs the text opened itself, innermost last."""
 
 
-def read_nesting(text: str, language_id: str, open_before: Sequence[Frame] = ()) -> Nesting:
+def read_nesting(text: str, language_id: str, open_before: Sequence[OpenPair] = ()) -> Nesting:
     """Read ``text``, which begins inside ``open_before``.
 
     Example: ``print(f"{`` in Python leaves a bracket, a string and an interpolation open; read from there,
@@ -119,9 +119,9 @@ def _strings_of(language: Language) -> _Strings:
 
 
 class _Reader:
-    """Reads one text. Its state is a stack of frames and a position."""
+    """Reads one text. Its state is a stack of pairs and a position."""
 
-    def __init__(self, text: str, language: Language, stack: list[Frame]) -> None:
+    def __init__(self, text: str, language: Language, stack: list[OpenPair]) -> None:
         self._text = text
         self._language = language
         self._strings = _strings_of(language)
@@ -155,17 +155,17 @@ class _Reader:
         else:
             self._read_code(top)
 
-    # --- Frames
+    # --- Open pairs
 
-    def _push(self, frame: Frame, length: int) -> None:
-        self._stack.append(frame)
+    def _push(self, pair: OpenPair, length: int) -> None:
+        self._stack.append(pair)
         self._position += length
 
     def _pop_to(self, index: int, text: str) -> None:
-        """Close the frame at ``index`` and all above it with ``text``, which stands at the position."""
-        frame = self._stack[index]
+        """Close the pair at ``index`` and all above it with ``text``, which stands at the position."""
+        pair = self._stack[index]
         if index < self._base:
-            self._note(text, frame.kind is Kind.BRACKET and not self._in_string(index))
+            self._note(text, pair.kind is Kind.BRACKET and not self._in_string(index))
             self._base = index
         del self._stack[index:]
         self._position += len(text)
@@ -174,21 +174,21 @@ class _Reader:
         self._closers.append(Closer(text, self._position, in_code))
 
     def _in_string(self, index: int) -> bool:
-        return any(frame.kind is Kind.STRING for frame in self._stack[:index])
+        return any(pair.kind is Kind.STRING for pair in self._stack[:index])
 
     def _innermost(self, kinds: Sequence[Kind], close: str, name: str | None = None) -> int:
-        """Return the index of the innermost frame of these kinds that ``close`` closes, or -1."""
+        """Return the index of the innermost pair of these kinds that ``close`` closes, or -1."""
         for index in range(len(self._stack) - 1, -1, -1):
-            frame = self._stack[index]
-            if frame.kind not in kinds:
+            pair = self._stack[index]
+            if pair.kind not in kinds:
                 return -1
-            if frame.close == close and (name is None or frame.name == name):
+            if pair.close == close and (name is None or pair.name == name):
                 return index
         return -1
 
     # --- Code
 
-    def _read_code(self, top: Frame | None) -> None:
+    def _read_code(self, top: OpenPair | None) -> None:
         match = self._strings.pattern.search(self._text, self._position)
         if top is not None and top.kind is Kind.INTERPOLATION and len(top.close) > 1:
             end = self._text.find(top.close, self._position)
@@ -206,11 +206,11 @@ class _Reader:
             self._position = len(self._text) if end < 0 else end + len(close)
         elif token in self._strings.closes:
             close, one_line = self._strings.closes[token]
-            self._push(Frame(Kind.STRING, close, one_line, self._interpolations(token)), len(token))
+            self._push(OpenPair(Kind.STRING, close, one_line, self._interpolations(token)), len(token))
         elif token == "<":
             self._read_angle()
         elif token in _CLOSER_OF:
-            self._push(Frame(Kind.BRACKET, _CLOSER_OF[token]), 1)
+            self._push(OpenPair(Kind.BRACKET, _CLOSER_OF[token]), 1)
         elif len(token) == 1:
             self._close_bracket(token)
         else:
@@ -236,7 +236,7 @@ class _Reader:
         before = self._text[: self._position].rstrip()[-1:]
         tag = _TAG.match(self._text, self._position)
         if self._language.id in _JSX and tag and not (before.isalnum() or before in (")", "]", "_")):
-            self._push(Frame(Kind.TAG, ">", name=tag[1] or ""), len(tag[0]))
+            self._push(OpenPair(Kind.TAG, ">", name=tag[1] or ""), len(tag[0]))
         else:
             self._position += 1
 
@@ -265,15 +265,15 @@ class _Reader:
 
     # --- Strings and prose
 
-    def _read_string(self, top: Frame | None) -> None:
-        string = next((frame for frame in reversed(self._stack) if frame.kind is Kind.STRING), None)
+    def _read_string(self, top: OpenPair | None) -> None:
+        string = next((pair for pair in reversed(self._stack) if pair.kind is Kind.STRING), None)
         text, position = self._text, self._position
         char = text[position]
         for opening, close in string.interpolations if string is not None else ():
             if text.startswith(opening, position):
                 if text.startswith(opening * 2, position) and opening == "{":
                     break
-                self._push(Frame(Kind.INTERPOLATION, close), len(opening))
+                self._push(OpenPair(Kind.INTERPOLATION, close), len(opening))
                 return
         if string is not None and text.startswith(string.close, position):
             self._pop_to(self._index_of_string(), string.close)
@@ -282,21 +282,21 @@ class _Reader:
         elif char == "\n" and self._ends_with_line(string):
             self._leave_line(string)
         elif string is None and char == "`":
-            self._push(Frame(Kind.STRING, "`", one_line=True), 1)
+            self._push(OpenPair(Kind.STRING, "`", one_line=True), 1)
         elif char in _CLOSER_OF and not (string is not None and string.close == "`" and self._language.prose):
-            self._push(Frame(Kind.BRACKET_IN_STRING, _CLOSER_OF[char]), 1)
+            self._push(OpenPair(Kind.BRACKET_IN_STRING, _CLOSER_OF[char]), 1)
         elif top is not None and top.kind is Kind.BRACKET_IN_STRING and char == top.close:
             self._pop_to(len(self._stack) - 1, char)
         else:
             self._position += 1
 
-    def _ends_with_line(self, string: Frame | None) -> bool:
+    def _ends_with_line(self, string: OpenPair | None) -> bool:
         return string.one_line if string is not None else bool(self._stack)
 
     def _index_of_string(self) -> int:
-        return max(index for index, frame in enumerate(self._stack) if frame.kind is Kind.STRING)
+        return max(index for index, pair in enumerate(self._stack) if pair.kind is Kind.STRING)
 
-    def _leave_line(self, string: Frame | None) -> None:
+    def _leave_line(self, string: OpenPair | None) -> None:
         """Drop what a line's end closes; a text that crosses it closes nothing of it by itself."""
         index = self._index_of_string() if string is not None else 0
         del self._stack[index:]
@@ -305,7 +305,7 @@ class _Reader:
 
     # --- Markup
 
-    def _read_tag(self, top: Frame) -> None:
+    def _read_tag(self, top: OpenPair) -> None:
         text, position = self._text, self._position
         char = text[position]
         if text.startswith("/>", position):
@@ -314,17 +314,17 @@ class _Reader:
             opened_before = len(self._stack) <= self._base
             self._pop_to(len(self._stack) - 1, ">")
             if top.name not in _VOID or self._language.id in _JSX:
-                self._stack.append(Frame(Kind.ELEMENT, f"</{top.name}>", name=top.name))
+                self._stack.append(OpenPair(Kind.ELEMENT, f"</{top.name}>", name=top.name))
                 # The element of a tag that was open before the text began was opened there, too.
                 self._base = len(self._stack) if opened_before else self._base
         elif char in "\"'":
-            self._push(Frame(Kind.STRING, char), 1)
+            self._push(OpenPair(Kind.STRING, char), 1)
         elif char == "{" and self._language.id in (*_JSX, "svelte"):
-            self._push(Frame(Kind.BRACKET, "}"), 1)
+            self._push(OpenPair(Kind.BRACKET, "}"), 1)
         else:
             self._position += 1
 
-    def _read_markup(self, top: Frame | None) -> None:
+    def _read_markup(self, top: OpenPair | None) -> None:
         text, position = self._text, self._position
         if text.startswith("<!--", position):
             end = text.find("-->", position)
@@ -332,11 +332,11 @@ class _Reader:
         elif closing := _CLOSING_TAG.match(text, position):
             self._close_element(closing)
         elif tag := _TAG.match(text, position):
-            self._push(Frame(Kind.TAG, ">", name=tag[1] or ""), len(tag[0]))
+            self._push(OpenPair(Kind.TAG, ">", name=tag[1] or ""), len(tag[0]))
         elif text[position] == "{" and (self._language.id in _JSX or self._language.id == "svelte"):
-            self._push(Frame(Kind.BRACKET, "}"), 1)
+            self._push(OpenPair(Kind.BRACKET, "}"), 1)
         elif text.startswith("{{", position) and self._language.id == "vue":
-            self._push(Frame(Kind.INTERPOLATION, "}}"), 2)
+            self._push(OpenPair(Kind.INTERPOLATION, "}}"), 2)
         else:
             match = re.compile(r"[<{]").search(text, position + 1)
             self._position = match.start() if match else len(text)

@@ -77,7 +77,8 @@ def after_accepting(request: CompletionRequest, completion: Completion) -> Compl
     Example: for ``f(|)`` and the completion ``a)`` that replaces one character it is ``f(a)|``.
     """
     text, offset = request.document.text, request.offset
-    accepted = text[:offset] + completion.text
+    inserted = completion.text.replace("\n", "\r\n") if "\r\n" in text else completion.text
+    accepted = text[:offset] + inserted
     document = evolve(request.document, text=accepted + text[offset + completion.replace_suffix_chars :])
     return evolve(
         request, document=document, offset=len(accepted), selected_text="", trigger=Trigger.AUTOMATIC

@@ -39,7 +39,9 @@ class CursorSnapshot:
 
 
 def typed_since(then: CursorSnapshot, now: CursorSnapshot) -> str | None:
-    """Return the text typed between two snapshots; None if anything else happened between.
+    r"""Return the text typed between two snapshots; None if anything else happened between.
+
+    Line breaks are ``\n`` in it, as in suggestions, whatever the document uses.
 
     Example: from ``x = |`` to ``x = fo|`` it is ``fo``.
     """
@@ -51,7 +53,8 @@ def typed_since(then: CursorSnapshot, now: CursorSnapshot) -> str | None:
     shared = min(len(kept), len(then.before))
     if kept[len(kept) - shared :] != then.before[len(then.before) - shared :]:
         return None
-    return typed if is_same_suffix(typed, now.after, then.after) else None
+    typed_lines = typed.replace("\r\n", "\n")
+    return typed_lines if is_same_suffix(typed, now.after, then.after) else None
 
 
 @frozen
@@ -113,7 +116,8 @@ class SuggestionCache:
                 continue
             if suggestion.adapters != adapters:
                 continue
-            longest = max(len(each.text) for each in suggestion.all)
+            # A line break may be two characters in the document.
+            longest = max(len(each.text) + each.text.count("\n") for each in suggestion.all)
             typed = typed_since(then, now) if now.offset - then.offset <= longest else None
             if typed is not None and (left := suggestion.after(typed)) is not None:
                 return left

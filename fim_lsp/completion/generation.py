@@ -15,7 +15,7 @@ from fim_lsp.completion.cache import CursorSnapshot, Suggestion, typed_since
 from fim_lsp.completion.explain import Explanation
 from fim_lsp.completion.repetition import is_echo
 from fim_lsp.completion.retry import Retry
-from fim_lsp.completion.stopping import Stop, StopCheck, StopRules
+from fim_lsp.completion.stopping import Stop, StopCheck, StopRules, end_of_whole_lines
 from fim_lsp.engine.base import AdapterError, CancelToken
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.types import (
@@ -184,8 +184,11 @@ class InFlightGeneration:
 
     def _from_candidate(self, candidate: _CandidateStream, generation: Generation) -> Suggestion:
         stop, text = candidate.stop, candidate.kept + generation.text
+        keep = len(text) if stop is None else stop.keep
+        if stop is None and generation.finish_reason is FinishReason.LENGTH:
+            keep = end_of_whole_lines(text)
         return Suggestion(
-            text=text if stop is None else text[: stop.keep],
+            text=text[:keep],
             confidence=_mean(generation.probabilities),
             trigger=self._task.request.trigger,
             adapters=self.prompt.adapters,

@@ -22,6 +22,8 @@ from fim_lsp.completion.non_code import FENCE, find_marker, has_fences
 from fim_lsp.completion.repetition import find_period, repeats_next_line
 from fim_lsp.settings import CompletionSettings
 
+_VARIETY_TOKENS, _FEWEST_DISTINCT = 24, 3
+"""Tokens whose variety is watched, and the distinct texts among them below which the model is in a loop."""
 TAIL_TOKENS = 6
 """Tokens whose mean probability is watched: about one short name and the signs around it."""
 _REPEATS = 3
@@ -122,6 +124,10 @@ class StopCheck:
     """Index of the first line that isn't blank."""
     _block: _TextBlock | None = field(default=None, init=False)
     """The block that the text is in, once it is certain."""
+    _words: deque[tuple[str, int]] = field(
+        factory=lambda: deque(maxlen=_VARIETY_TOKENS), init=False, repr=False
+    )
+    """The last tokens with a letter or digit, and the positions behind them."""
     _tail: deque[float] = field(factory=lambda: deque(maxlen=TAIL_TOKENS), init=False, repr=False)
 
     def add(self, text: str, probability: float, elapsed_ms: float) -> Stop | None:
@@ -142,11 +148,23 @@ class StopCheck:
             stop = self._check_lines()
             if stop is not None:
                 return stop
+            end = self._end_of_loop(text)
+            if end is not None:
+                return Stop(end, "low_variety")
         if len(self._tail) == TAIL_TOKENS and sum(self._tail) < self.rules.stop_below * TAIL_TOKENS:
-            return Stop(_end_of_whole_lines(self.text), "low_probability")
+            return Stop(end_of_whole_lines(self.text), "low_probability")
         if elapsed_ms >= self.rules.time_budget_ms:
-            return Stop(len(self.text), "time_budget")
+            return Stop(end_of_whole_lines(self.text), "time_budget")
         return None
+
+    def _end_of_loop(self, text: str) -> int | None:
+        """Return the end of the words that the last tokens are over and over, if they are so few."""
+        if any(map(str.isalnum, text)):
+            self._words.append((text, len(self.text)))
+        distinct = {word for word, _ in self._words}
+        if len(self._words) < _VARIETY_TOKENS or len(distinct) >= _FEWEST_DISTINCT:
+            return None
+        return self._words[len(distinct) - 1][1]
 
     def _split(self) -> None:
         """Bring the list of lines up to date, from the first line that is not checked yet."""
@@ -223,8 +241,11 @@ def _find_block(lines: Sequence[_StreamedLine], first: int, rules: StopRules) ->
     return _TextBlock(own if first == 0 else min(own, body), certain=certain)
 
 
-def _end_of_whole_lines(text: str) -> int:
-    """Return the end of the last whole line, or of the text while there is none: the rest is in doubt."""
+def end_of_whole_lines(text: str) -> int:
+    """Return the end of the last whole line, or of the text while there is none.
+
+    Example: of ``a = 1``, a line break and ``b =`` it is 5.
+    """
     whole = text[: text.rfind("\n") + 1].rstrip()
     return len(whole) or len(text)
 

@@ -94,3 +94,9 @@ def test_what_was_typed_is_found_again(before: str, typed: str, after: str):
     before, after = before.replace("█", ""), after.replace("█", "")
     then, now = request(f"{before}█{after}"), request(f"{before}{typed}█{after}")
     assert typed_since(CursorSnapshot.of(then), CursorSnapshot.of(now)) == typed
+
+
+def test_typing_through_several_lines_of_a_document_with_crlf():
+    found = _cache("x = █\r\nend\r\n", "[\n    1,\n]").find(request("x = [\r\n    1█\r\nend\r\n"))
+    assert found is not None
+    assert found.text == ",\n]"

@@ -234,3 +234,14 @@ async def test_prefetch_can_be_turned_off(make_desk, completion):
     desk.completer.edited(URI, 2, request(CODE.replace("█", "return 1█")).document.text)
     await desk.rest()
     assert desk.generations == 1
+
+
+async def test_an_accepted_suggestion_of_several_lines_is_recognised_in_a_document_with_crlf(make_desk):
+    said = "if x:\n        return 1"
+    desk = await make_desk(lambda prompt: "\n" if "return 1" in prompt else said)
+    marked = CODE.replace("\n", "\r\n")
+    await desk.complete(request(marked, trigger=Trigger.INVOKED))
+    after = request(marked.replace("█", "if x:\r\n        return 1█"), version=2)
+    desk.completer.edited(URI, 2, after.document.text)
+    await desk.rest()
+    assert desk.generations == 2

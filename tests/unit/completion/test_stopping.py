@@ -125,3 +125,12 @@ def test_looking_only_at_new_lines_decides_as_looking_at_all(
         assert stop == check(text[:end], [], 0, rules)
         if stop is not None:
             return
+
+
+def test_a_loop_of_few_words_ends():
+    check = StopCheck(rules_at(f"{CURSOR}\n"))
+    # No phrase is repeated: the words come in the order of the Thue-Morse sequence.
+    words = [" no" if bin(number).count("1") % 2 else " na" for number in range(40)]
+    stops = (check.add(word, 1.0, 0) for word in ["x", " = ", "foo", "(", "bar", ",", *words])
+    stop = next((stop for stop in stops if stop), None)
+    assert stop == Stop(len("x = foo(bar, na no"), "low_variety")
