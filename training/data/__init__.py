@@ -1,4 +1,4 @@
-"""From repositories to rows: walk, filter, deduplicate, split, choose holes, build rows, store."""
+"""Turn repositories into training rows: walk, filter, deduplicate, split, cut holes, build rows, store."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from fim_lsp.errors import FimLspError
 
 
 class DataError(FimLspError):
-    """Sources that hold nothing to train on, or a data set that can't be read or written."""
+    """Sources without anything to train on, or a data set that can't be read or written."""

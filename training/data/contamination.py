@@ -1,6 +1,6 @@
-"""Evaluation data must not be trained on: a file that shares 13 words in a row with it is dropped.
+"""Keep evaluation data out of the training data: find files that share 13 words in a row with it.
 
-13-grams are GPT-3's measure (arXiv 2005.14165, appendix C); punctuation does not count, so that a common
+13-grams are the measure of GPT-3 (arXiv 2005.14165, appendix C). Punctuation does not count, so that a common
 loop header is no match.
 """
 
@@ -20,26 +20,27 @@ _WORDS = re.compile(r"\w+")
 
 
 def grams(text: str) -> Iterator[str]:
-    """Every run of 13 words, lower case."""
+    """Yield every 13 words in a row, in lower case, joined by spaces."""
     words = _WORDS.findall(text.lower())
-    return (" ".join(words[at : at + GRAM]) for at in range(len(words) - GRAM + 1))
+    return (" ".join(words[start : start + GRAM]) for start in range(len(words) - GRAM + 1))
 
 
-def tells(gram: str) -> bool:
-    """Whether most words of a run are words: a row of numbers proves nothing."""
+def is_telling(gram: str) -> bool:
+    """Check if most words of a 13-gram are words: a row of numbers is no evidence of a copy."""
     return sum(word[0].isalpha() and len(word) > 1 for word in gram.split(" ")) > GRAM // 2
 
 
-def is_contaminated(text: str, known: frozenset[str]) -> bool:
-    """Whether ``text`` shares a 13-gram with the evaluation files."""
-    return bool(known) and any(gram in known for gram in grams(text))
+def is_contaminated(text: str, evaluation: frozenset[str]) -> bool:
+    """Check if ``text`` shares a 13-gram with the evaluation files."""
+    return bool(evaluation) and any(gram in evaluation for gram in grams(text))
 
 
 def evaluation_grams(files: tuple[Path, ...]) -> frozenset[str]:
-    """The 13-grams of evaluation files in JSON lines, gzipped or not: of each task's texts joined.
+    """Return the 13-grams of evaluation files in JSON lines, gzipped or not.
 
-    A task is prefix, middle and suffix (``prompt``, ``canonical_solution``, ``suffix`` as in
-    HumanEval-Infilling) and its ``test``; of other formats, each text.
+    In HumanEval-Infilling's format (``prompt``, ``canonical_solution``, ``suffix``, ``test``) a task's
+    prefix, middle and suffix are one text and its test is another; in other formats each string of a task is
+    a text.
 
     Raises:
         DataError: a file can't be read or is not JSON lines.
@@ -50,7 +51,7 @@ def evaluation_grams(files: tuple[Path, ...]) -> frozenset[str]:
         for task in _tasks(file)
         for text in _texts(task)
         for gram in grams(text)
-        if tells(gram)
+        if is_telling(gram)
     )
 
 

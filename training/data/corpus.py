@@ -1,7 +1,7 @@
-"""Sources in, two clean sides out: walk, filter, deduplicate, split; every file left out is counted.
+"""Turn sources into the files to train on and the files held out; count every file that is left out.
 
-The steps stand in :func:`build_corpus` from top to bottom. Reading and judging single files is spread over
-processes; everything that compares files happens in one place, in a fixed order.
+:func:`build_corpus` shows the steps from top to bottom. Reading and screening single files is spread over
+processes; files are compared with each other in one process and in a fixed order.
 """
 
 from __future__ import annotations
@@ -26,25 +26,26 @@ from training.data.sources import Source, candidates
 from training.data.split import SplitUnit, split
 
 OnProgress = Callable[[str, int, int], None]
-"""Told a step's name, how much of it is done, and how much there is."""
+"""Called with a step's name, the number of items done, and the number of items."""
 
-_ALONE = 400
-"""Fewer files than this are read faster without starting processes."""
+_FEW_FILES = 400
+"""Fewer files than this are read faster in one process."""
 
 
 @frozen
 class Corpus:
-    """What may be trained on, and what became of the rest."""
+    """The files to train on, the files held out, and the number of files left out."""
 
     train: tuple[SourceFile, ...] = field(repr=False)
     held_out: tuple[SourceFile, ...] = field(repr=False)
     sources: tuple[Source, ...] = field(repr=False)
     seen: int
-    """Files looked at, whatever they were."""
+    """Number of all files of the sources."""
     dropped: Counter[str]
-    """How many files were left out, by reason."""
+    """Number of files left out, by reason."""
     by: SplitUnit
     held_out_units: tuple[str, ...]
+    """See :attr:`training.data.split.Split.units`."""
 
 
 def build_corpus(
@@ -53,20 +54,26 @@ def build_corpus(
     evaluation: tuple[Path, ...] = (),
     on_progress: OnProgress = lambda step, done, total: None,
 ) -> Corpus:
-    """Filter, deduplicate and split.
+    """Filter, deduplicate and split the files of the sources.
+
+    Args:
+        sources: what to train on.
+        settings: of the recipe.
+        evaluation: files whose content must not be trained on.
+        on_progress: called after each file.
 
     Raises:
-        DataError: nothing is left to train on; the counts by reason say why.
+        DataError: nothing is left to train on; the message counts the files by reason.
     """
     rules = ScreeningRules(settings.max_file_bytes, settings.max_line_chars, evaluation_grams(evaluation))
     dropped: Counter[str] = Counter()
-    wanted: list[CandidateFile] = []
+    found: list[CandidateFile] = []
     for source in sources:
         kept, left_out = candidates(source)
         sample = _sample(kept, settings.max_source_files, settings.seed)
-        wanted += sample
+        found += sample
         dropped += left_out + Counter({"beyond the sample": len(kept) - len(sample)})
-    screened = _screened(wanted, rules, on_progress)
+    screened = _screen_all(found, rules, on_progress)
     dropped.update(item.reason for item in screened if item.reason)
     unique = deduplicate(
         screened,
@@ -86,43 +93,44 @@ def build_corpus(
 
 
 def _sample(found: list[CandidateFile], most: int | None, seed: int) -> list[CandidateFile]:
-    """A source's files, or the same sample of them every time."""
+    """Return the files of a source, or, if they are too many, a sample drawn by the seed."""
     if most is None or len(found) <= most:
         return found
     chosen = Random(f"{seed}/{found[0].source}").sample(range(len(found)), most)
     return [found[index] for index in sorted(chosen)]
 
 
-def _screened(
-    wanted: list[CandidateFile], rules: ScreeningRules, on_progress: OnProgress
+def _screen_all(
+    found: list[CandidateFile], rules: ScreeningRules, on_progress: OnProgress
 ) -> list[ScreenedFile]:
     results = []
-    for result in _results(wanted, rules):
+    for result in _screen_each(found, rules):
         results.append(result)
-        on_progress("read", len(results), len(wanted))
+        on_progress("read", len(results), len(found))
     return results
 
 
-def _results(wanted: list[CandidateFile], rules: ScreeningRules) -> Iterator[ScreenedFile]:
+def _screen_each(found: list[CandidateFile], rules: ScreeningRules) -> Iterator[ScreenedFile]:
     work = partial(screen, rules=rules)
-    if len(wanted) < _ALONE:
-        yield from map(work, wanted)
+    if len(found) < _FEW_FILES:
+        yield from map(work, found)
         return
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    # Spawned, not forked: llama.cpp's threads would not survive a fork.
+    # Spawned, not forked, because llama.cpp's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     workers = min(8, os.cpu_count() or 1)
     with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
-        yield from pool.map(work, wanted, chunksize=32)
+        yield from pool.map(work, found, chunksize=32)
 
 
 def _ages(sources: Sequence[Source]) -> dict[str, float]:
+    """Return the time of each file's first commit, in seconds since 1970, by the file's key."""
     return {
-        f"{source.name}/{path}": when
+        f"{source.name}/{path}": time
         for source in sources
-        for path, when in first_commits(source.root).items()
+        for path, time in first_commits(source.root).items()
     }
 
 

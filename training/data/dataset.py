@@ -1,16 +1,16 @@
-"""Rows on disk: flat arrays that are mapped into memory, and a manifest written last.
+"""Write and read a data set: flat arrays that are mapped into memory, and a manifest that is written last.
 
 ::
 
     DIR/manifest.json              recipe, base, sources with licences, counts, versions, hashes
     DIR/train/tokens.npy           all rows' tokens, one after the other: uint16, or uint32
     DIR/train/weights.npy          loss weight of each of them: float16
-    DIR/train/rows.npy             one record a row: where it is, and what it is
+    DIR/train/rows.npy             one record for each row: its offset and length, and its description
     DIR/held_out/…                 likewise
 
-The same inputs and seed give the same bytes: there are no times and no machine's paths in any file. A data
-set without a manifest, or whose arrays differ from it, is refused, so a killed run leaves nothing that looks
-whole.
+The same inputs and seed give the same bytes: no file holds times or paths of the machine. A data set without
+a manifest, or with arrays that differ from it, is refused, so a killed run leaves nothing that looks
+complete.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ END_KINDS: tuple[EndKind, ...] = get_args(EndKind)
 
 _MANIFEST = "manifest.json"
 _ARRAYS = ("tokens", "weights", "rows")
-_RECORD = np.dtype(
+_ROW_DTYPE = np.dtype(
     [
         ("offset", "<i8"),
         ("length", "<i4"),
@@ -57,11 +57,12 @@ _RECORD = np.dtype(
 
 @frozen
 class StoredRow:
-    """A row as it is read back; arrays are views into the file."""
+    """A row of a data set; its arrays are views into the file."""
 
     tokens: NDArray[np.unsignedinteger[Any]] = field(repr=False)
+    """Shape (tokens,)."""
     weights: NDArray[np.float16] = field(repr=False)
-    """Loss weight of each token as a target; 0 for no loss."""
+    """Loss weight of each token as a target, shape (tokens,); 0 for no loss."""
     middle_start: int
     """Index of the middle's first token; 0 in a left-to-right row."""
     kind: HoleKind
@@ -70,14 +71,15 @@ class StoredRow:
     language: str
     source: str
     tail_start: int
-    """Index of the first token of the text that the middle follows directly (suffix first: the prefix)."""
+    """Index of the first token of the text that stands directly before the middle (suffix first: the
+    prefix)."""
     anchored: bool
     snippets: int
 
 
 @frozen
 class StoredRows(Sequence[StoredRow]):
-    """One part of a data set."""
+    """The rows of one part of a data set: ``train`` or ``held_out``."""
 
     tokens: NDArray[np.unsignedinteger[Any]] = field(repr=False)
     weights: NDArray[np.float16] = field(repr=False)
@@ -87,7 +89,7 @@ class StoredRows(Sequence[StoredRow]):
 
     @property
     def lengths(self) -> NDArray[np.int32]:
-        """Tokens of each row."""
+        """Number of tokens of each row, shape (rows,)."""
         lengths: NDArray[np.int32] = self.records["length"]
         return lengths
 
@@ -120,7 +122,7 @@ class StoredRows(Sequence[StoredRow]):
 
 @frozen
 class DataSet:
-    """Both parts, and what is known of them."""
+    """Both parts of a data set, and its manifest."""
 
     path: Path
     train: StoredRows
@@ -135,6 +137,12 @@ def write_dataset(
     manifest: Mapping[str, Any],
 ) -> None:
     """Write both parts and, when they are complete, the manifest.
+
+    Args:
+        folder: of the data set.
+        parts: the rows, by the part's name.
+        vocabulary_size: of the base; decides between uint16 and uint32.
+        manifest: what :func:`training.data.manifest.make_manifest` returned; counts and hashes are added.
 
     Raises:
         DataError: the disk is full or the folder can't be written.
@@ -169,13 +177,13 @@ def load_dataset(folder: Path, *, verify: bool = True) -> DataSet:
     """Open a data set; the arrays stay on disk until they are used.
 
     Args:
-        folder: what :func:`write_dataset` wrote.
-        verify: compare the files' hashes with the manifest's.
+        folder: of the data set.
+        verify: True to compare the files' hashes with the manifest's.
 
     Raises:
         DataError: there is no data set, it is incomplete or damaged, or of another format.
     """
-    remedy = "Make it anew: python -m training prepare."
+    remedy = "Make it again: python -m training prepare."
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT:
@@ -193,7 +201,7 @@ def load_dataset(folder: Path, *, verify: bool = True) -> DataSet:
 
 
 def count_rows(rows: Sequence[TrainingRow]) -> dict[str, Any]:
-    """Figures of a part: rows, tokens, supervised tokens, and rows by each kind."""
+    """Count a part's rows, tokens and supervised tokens, and its rows by kind and language."""
     holes = [row for row in rows if row.middle_start]
     return {
         "rows": len(rows),
@@ -213,7 +221,7 @@ def _arrays(
     rows: Sequence[TrainingRow], languages: list[str], sources: list[str], vocabulary_size: int
 ) -> dict[str, NDArray[Any]]:
     lengths = [len(row.tokens) for row in rows]
-    records = np.zeros(len(rows), _RECORD)
+    records = np.zeros(len(rows), _ROW_DTYPE)
     records["length"] = lengths
     records["offset"] = np.concatenate([[0], np.cumsum(lengths[:-1], dtype=np.int64)]) if rows else []
     records["middle_start"] = [row.middle_start for row in rows]
@@ -228,8 +236,8 @@ def _arrays(
     records["anchored"] = [row.anchored for row in rows]
     records["snippets"] = [row.snippets for row in rows]
     narrow = vocabulary_size <= 1 << 16
-    tokens = np.fromiter((t for row in rows for t in row.tokens), np.uint16 if narrow else np.uint32)
-    weights = np.fromiter((w for row in rows for w in row.weights), np.float16)
+    tokens = np.fromiter((token for row in rows for token in row.tokens), np.uint16 if narrow else np.uint32)
+    weights = np.fromiter((weight for row in rows for weight in row.weights), np.float16)
     return {"tokens": tokens, "weights": weights, "rows": records}
 
 

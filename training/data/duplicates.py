@@ -1,7 +1,8 @@
-"""Copies teach by heart and blur the split: exact ones go, near ones go, similar ones stay together.
+"""Drop copies of files, and cluster files that resemble each other.
 
-MinHash-LSH finds candidates in linear time (Broder 1997; the numbers are those of "Deduplicating training
-data makes language models better", arXiv 2107.06499, and StarCoder's).
+A model learns copied text by heart, and a copy on the other side of the split would make the held-out figures
+too good. MinHash-LSH finds similar files in linear time (Broder 1997); the numbers are those of
+"Deduplicating training data makes language models better" (arXiv 2107.06499) and of StarCoder.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from training.data.screening import PERMUTATIONS, ScreenedFile, SourceFile
 
 @frozen
 class Deduplicated:
-    """What is left, and which files resemble each other."""
+    """The files that are no copies, and their clusters."""
 
     files: tuple[SourceFile, ...]
     clusters: tuple[int, ...]
-    """For each file the number of its cluster; files of one cluster belong on one side of the split."""
+    """Number of each file's cluster; the files of a cluster belong on the same side of the split."""
     exact: int
+    """Number of exact copies dropped."""
     near: int
+    """Number of near copies dropped."""
 
 
 def deduplicate(
@@ -31,13 +34,13 @@ def deduplicate(
     same_side: float,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Deduplicated:
-    """Drop copies, the first of which stays, and cluster the rest.
+    """Drop copies, keeping the first of them, and cluster the rest.
 
     Args:
         screened: usable files with their MinHashes, in an order that does not change between runs.
-        near: Jaccard similarity from which a file is a copy.
-        same_side: similarity from which two files share a cluster.
-        on_progress: told how many files were looked at.
+        near: Jaccard similarity, 0 to 1, from which a file is a copy.
+        same_side: Jaccard similarity from which two files share a cluster.
+        on_progress: called with the number of files done.
     """
     from datasketch import MinHashLSH  # type: ignore[import-untyped]
 
@@ -74,6 +77,7 @@ def deduplicate(
 
 
 def _root(parents: list[int], number: int) -> int:
+    """Return the root of a file's cluster in the union-find forest ``parents``, halving the path to it."""
     while parents[number] != number:
         parents[number] = parents[parents[number]]
         number = parents[number]

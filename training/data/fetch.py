@@ -1,8 +1,8 @@
-"""``python -m training corpus``: fetch what the default model learns from, and write down whose it is.
+"""``python -m training corpus``: fetch the packages that the default model is trained on.
 
-Packages come from their registries through ``pip`` and ``npm`` as the user has set them up; nothing is
-installed and nothing of theirs is run. Each is unpacked into a folder of its own and recorded with name,
-version and licence in ``packages.json``, which ``prepare --repo`` understands.
+Packages are fetched from their registries by ``pip`` and ``npm``, with the user's settings; nothing is
+installed and none of their code is run. Each is unpacked into a folder of its own and recorded with name,
+version and licence in ``packages.json``, which ``prepare --repo`` reads.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from training.data import DataError
 from training.data.licences import METADATA, is_licence_file
 
 _MAX_MEMBER = 2_000_000
-"""Bytes; larger members are never code that is trained on."""
+"""Bytes; larger files of a package are skipped."""
 _MAX_PACKAGE = 300_000_000
 _SECONDS = 600
 _PIP = ("--no-deps", "--only-binary=:all:", "--no-input", "--quiet")
-"""Only wheels: a source distribution would run its build script to be fetched."""
+"""Wheels only, because fetching a source distribution runs its build script."""
 _NPM = ("--silent", "--ignore-scripts")
 _STANDARD_LIBRARY_SKIPS = frozenset(
     {"site-packages", "dist-packages", "test", "tests", "idlelib", "__pycache__"}
@@ -53,17 +53,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Fetch what is missing; packages that are there already stay."""
+    """Fetch the packages that are missing."""
     from rich.console import Console
     from rich.progress import track
 
     console = Console(stderr=True)
     origins = parsed.only or ["python", "pypi", "npm"]
     folder: Path = parsed.output
-    wanted = [(origin, name) for origin in origins for name in _names(origin)[: parsed.limit]]
+    chosen = [(origin, name) for origin in origins for name in _names(origin)[: parsed.limit]]
     folder.mkdir(parents=True, exist_ok=True)
     packages, failed = _recorded(folder), []
-    for origin, name in track(wanted, "Fetching", console=console):
+    for origin, name in track(chosen, "Fetching", console=console):
         if (origin, name) in packages:
             continue
         try:
@@ -105,7 +105,7 @@ def _record(folder: Path, packages: dict[tuple[str, str], dict[str, Any]]) -> No
 
 
 def _fetch(origin: str, name: str, folder: Path) -> dict[str, Any]:
-    """Fetch and unpack one package; what the index says of it."""
+    """Fetch and unpack one package; return its record."""
     target = folder / origin / name.replace("/", "+")
     shutil.rmtree(target, ignore_errors=True)
     if origin == "python":
@@ -150,12 +150,12 @@ def _run(command: list[str], name: str) -> None:
 def _version(archive: Path, origin: str, target: Path) -> str:
     if origin == "pypi":
         return archive.name.split("-")[1]
-    said = json.loads((target / "package.json").read_text(encoding="utf-8"))
-    return str(said.get("version", ""))
+    package = json.loads((target / "package.json").read_text(encoding="utf-8"))
+    return str(package.get("version", ""))
 
 
 def _standard_library(target: Path) -> dict[str, Any]:
-    """Copy the running Python's standard library without its tests."""
+    """Copy the standard library of the running Python, without its tests; return its record."""
     root = Path(sysconfig.get_path("stdlib"))
     for file in sorted(root.rglob("*.py")):
         path = file.relative_to(root)
@@ -167,35 +167,41 @@ def _standard_library(target: Path) -> dict[str, Any]:
 
 
 def unpack(archive: Path, target: Path) -> None:
-    """Unpack a wheel or an npm tarball; only plain files that stay below ``target``, none of them huge.
+    """Unpack a wheel or an npm tarball: only plain files that stay below ``target``, and no large ones.
 
     Raises:
-        DataError: it is neither, it is broken, or it holds more than a package should.
+        DataError: it is neither, it is broken, or it holds more than 300 MB.
     """
     total = 0
     try:
         for name, size, data in _members(archive):
-            place = PurePosixPath(name)
-            if size > _MAX_MEMBER or not _stays_below(place) or not _is_wanted(place):
+            path = PurePosixPath(name)
+            if size > _MAX_MEMBER or not _stays_below(path) or not _is_needed(path):
                 continue
             total += size
             if total > _MAX_PACKAGE:
                 raise DataError(f"{archive.name} holds more than {_MAX_PACKAGE // 1_000_000} MB.")
-            file = target.joinpath(*place.parts)
+            file = target.joinpath(*path.parts)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data.read(size))
     except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
         raise DataError(f"{archive.name} can't be unpacked: {error}.") from error
 
 
-def _stays_below(place: PurePosixPath) -> bool:
-    parts = place.parts
-    return bool(parts) and not place.is_absolute() and ".." not in parts and not any("\\" in p for p in parts)
+def _stays_below(path: PurePosixPath) -> bool:
+    """Check that a member's path leads to no place outside of the folder that it is unpacked into."""
+    parts = path.parts
+    return (
+        bool(parts)
+        and not path.is_absolute()
+        and ".." not in parts
+        and not any("\\" in part for part in parts)
+    )
 
 
-def _is_wanted(place: PurePosixPath) -> bool:
-    """Code, and what says whose it is; the rest of a package only takes room."""
-    return is_code(place.name) or place.name in METADATA or is_licence_file(place.name)
+def _is_needed(path: PurePosixPath) -> bool:
+    """Check if a file holds code, metadata or a licence."""
+    return is_code(path.name) or path.name in METADATA or is_licence_file(path.name)
 
 
 def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
@@ -210,5 +216,5 @@ def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
         for entry in tarball:
             data = tarball.extractfile(entry) if entry.isreg() else None
             if data is not None:
-                # npm puts everything into one folder, mostly named "package".
+                # npm packs everything into one folder, in most cases "package".
                 yield entry.name.partition("/")[2], entry.size, data

@@ -1,7 +1,7 @@
-"""What recent commits inserted, as holes in the files as they then stood: how this code is really written.
+"""Cut holes where recent commits inserted lines, into the files as they were at that commit.
 
-A hunk of added lines is the middle; the commit's version of the file is the text around it. Newer hunks are
-drawn more often, because they are nearer to what will be written next.
+Such holes show how this code is really written. The middle is a hunk of added lines, the text around it is
+the commit's version of the file. Newer hunks are drawn more often, because they are closer to the next ones.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _PATCHES = (
 
 @frozen
 class Insertion:
-    """A hunk: lines ``first`` to ``first + count - 1`` (from 1) that a commit added to a file."""
+    """Lines that a commit added to a file: ``first`` to ``first + count - 1``, counted from 1."""
 
     commit: str
     time: int
-    """Of the commit, in seconds since 1970."""
+    """Time of the commit, in seconds since 1970."""
     path: str
     first: int
     count: int
@@ -38,7 +38,7 @@ class Insertion:
 
 @frozen
 class PastHole:
-    """A hole cut at an insertion, and how likely it is to be drawn."""
+    """A hole cut at an insertion, and its weight when holes are drawn."""
 
     path: str
     hole: Hole = field(repr=False)
@@ -46,12 +46,14 @@ class PastHole:
 
 
 def insertions(root: Path, commits: int, paths: frozenset[str]) -> Iterator[Insertion]:
-    """What the last commits inserted into files that still exist, newest first.
+    """Yield the insertions of the last commits into the given files, the newest first.
+
+    Files that the commit created are left out.
 
     Args:
         root: a git work tree, or a folder in one.
-        commits: how many commits to look back; merges don't count.
-        paths: files to look at, relative to ``root``.
+        commits: number of commits to look at; merges don't count.
+        paths: the files, relative to ``root``.
     """
     log = _git(root, ["log", f"-n{commits}", *_PATCHES, "--", "."])
     commit, time, path, is_new, found = "", 0, "", False, 0
@@ -72,12 +74,12 @@ def insertions(root: Path, commits: int, paths: frozenset[str]) -> Iterator[Inse
 def past_holes(
     root: Path, found: Sequence[Insertion], max_chars: int, half_life_days: float
 ) -> Iterator[PastHole]:
-    """Cut the holes that have a middle of at most ``max_chars`` characters.
+    """Cut a hole at each insertion of at most ``max_chars`` characters.
 
     An insertion that is ``half_life_days`` older than the newest weighs half as much.
     """
     newest = max((insertion.time for insertion in found), default=0)
-    versions = _versions(root, [(one.commit, one.path) for one in found])
+    versions = _versions(root, [(insertion.commit, insertion.path) for insertion in found])
     for insertion, text in zip(found, versions, strict=True):
         hole = _hole(text, insertion, max_chars) if text else None
         if hole is not None:
@@ -86,7 +88,7 @@ def past_holes(
 
 
 def first_commits(root: Path) -> dict[str, float]:
-    """When each file was first committed, in seconds since 1970."""
+    """Return the time of each file's first commit, in seconds since 1970."""
     log = _git(
         root, ["log", "--relative", "--diff-filter=A", "--format=commit %H %ct", "--name-only", "--", "."]
     )
@@ -101,7 +103,7 @@ def first_commits(root: Path) -> dict[str, float]:
 
 
 def _hole(text: str, insertion: Insertion, max_chars: int) -> Hole | None:
-    """The inserted lines without their last line break: the cursor stood on a line of its own."""
+    """Cut out the inserted lines without their last line break, as if the cursor stood on an empty line."""
     lines = text.split("\n")
     before = "".join(line + "\n" for line in lines[: insertion.first - 1])
     middle = "\n".join(lines[insertion.first - 1 : insertion.first - 1 + insertion.count])
@@ -114,24 +116,24 @@ def _hole(text: str, insertion: Insertion, max_chars: int) -> Hole | None:
     return Hole(before, middle, text[len(before) + len(middle) :], "history")
 
 
-def _versions(root: Path, wanted: Sequence[tuple[str, str]]) -> list[str]:
-    """Texts of files at commits, in the order asked for; empty where git has none or it is no text."""
-    if not wanted:
+def _versions(root: Path, files: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the texts of files, given as (commit, path); an empty one if git has none or it is no text."""
+    if not files:
         return []
-    names = [f"{commit}:./{path}" for commit, path in wanted]
+    names = [f"{commit}:./{path}" for commit, path in files]
     unique = list(dict.fromkeys(name for name in names if "\n" not in name))
     data = _git_bytes(root, ["cat-file", "--batch"], "\n".join(unique).encode() + b"\n")
     texts: dict[str, str] = {}
-    at = 0
+    offset = 0
     for name in unique:
-        newline = data.find(b"\n", at)
-        header = data[at:newline].split(b" ")
-        at = newline + 1
+        newline = data.find(b"\n", offset)
+        header = data[offset:newline].split(b" ")
+        offset = newline + 1
         if newline < 0 or header[-1] in (b"missing", b"ambiguous") or not header[-1].isdigit():
             continue
         size = int(header[-1])
-        texts[name] = _text(data[at : at + size])
-        at += size + 1
+        texts[name] = _text(data[offset : offset + size])
+        offset += size + 1
     return [texts.get(name, "") for name in names]
 
 
@@ -146,11 +148,11 @@ def _git(root: Path, arguments: list[str]) -> str:
     return _git_bytes(root, ["-c", "core.quotePath=false", *arguments]).decode("utf-8", "replace")
 
 
-def _git_bytes(root: Path, arguments: list[str], given: bytes = b"") -> bytes:
-    """Output of a git command; empty where git is missing or there is no repository."""
+def _git_bytes(root: Path, arguments: list[str], stdin: bytes = b"") -> bytes:
+    """Return the output of a git command; empty if git is missing or there is no repository."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(root), *arguments], input=given, capture_output=True, check=False
+            ["git", "-C", str(root), *arguments], input=stdin, capture_output=True, check=False
         )
     except OSError:
         return b""

@@ -1,7 +1,7 @@
-"""May this be trained on? SPDX expressions, licence files and headers against a list of permissive licences.
+"""Decide by its licence if a file may be trained on: SPDX expressions, licence files, headers and metadata.
 
-A text is recognised by sentences that only its licence has. What can't be recognised is not permitted: the
-user's own code gets past by a flag, not by a guess.
+The text of a licence is recognised by a sentence that no other licence has. A licence that is not recognised
+does not permit training; for the user's own code there is a flag (``--own``).
 """
 
 from __future__ import annotations
@@ -77,49 +77,50 @@ _NO_LICENCE_FILE = frozenset(
     {".py", ".js", ".ts", ".go", ".rs", ".java", ".c", ".h", ".cpp", ".json", ".html"}
 )
 _HEADER = 2500
-"""Characters at the top of a file in which a header stands."""
+"""Characters at the top of a file that are searched for a header."""
 
 
 def is_permissive(expression: str) -> bool:
-    """Whether an SPDX expression lets a file in: one permissive choice of OR, every part of AND.
+    """Check if an SPDX expression permits training: one part of an OR is enough, an AND needs all parts.
 
-    Exceptions (``WITH``) are judged by the licence they belong to.
+    ``"GPL-2.0 OR MIT"`` -> True, ``"GPL-2.0 AND MIT"`` -> False. An exception (``WITH``) changes nothing.
     """
     tokens = re.findall(r"[()]|[^\s()]+", expression.replace("/", " OR ").replace(",", " AND "))
-    allowed, rest = _either(tokens)
+    allowed, rest = _parse_or(tokens)
     return allowed and not rest
 
 
-def _either(tokens: list[str]) -> tuple[bool, list[str]]:
-    allowed, rest = _every(tokens)
+def _parse_or(tokens: list[str]) -> tuple[bool, list[str]]:
+    """Parse licences joined by OR; return if they permit training, and the tokens behind them."""
+    allowed, rest = _parse_and(tokens)
     while rest and rest[0].upper() == "OR":
-        other, rest = _every(rest[1:])
+        other, rest = _parse_and(rest[1:])
         allowed = allowed or other
     return allowed, rest
 
 
-def _every(tokens: list[str]) -> tuple[bool, list[str]]:
-    allowed, rest = _one(tokens)
+def _parse_and(tokens: list[str]) -> tuple[bool, list[str]]:
+    allowed, rest = _parse_licence(tokens)
     while rest and rest[0].upper() in ("AND", "WITH"):
         is_exception = rest[0].upper() == "WITH"
-        other, rest = (allowed, rest[2:]) if is_exception else _one(rest[1:])
+        other, rest = (allowed, rest[2:]) if is_exception else _parse_licence(rest[1:])
         allowed = allowed and other
     return allowed, rest
 
 
-def _one(tokens: list[str]) -> tuple[bool, list[str]]:
+def _parse_licence(tokens: list[str]) -> tuple[bool, list[str]]:
     if not tokens:
         return False, []
     if tokens[0] == "(":
-        allowed, rest = _either(tokens[1:])
+        allowed, rest = _parse_or(tokens[1:])
         return allowed, rest[1:]
     return tokens[0].casefold() in _PERMISSIVE, tokens[1:]
 
 
 def licence_of_text(text: str) -> str | None:
-    """The licence that a licence file gives: an identifier, a family of restrictive ones, or None."""
+    """Return the licence of a licence file: an identifier, the name of a restrictive family, or None."""
     plain = re.sub(r"\W+", " ", text).casefold()
-    # The title alone: PSF's text speaks of the GPL, and many list what they bundle further down.
+    # Restrictive ones in the title alone: PSF's text mentions the GPL, and many files list bundled licences.
     head = plain[:1500]
     for found, texts in ((head, _RESTRICTIVE_TEXTS), (plain, _PERMISSIVE_TEXTS)):
         for name, sentence in texts.items():
@@ -129,7 +130,7 @@ def licence_of_text(text: str) -> str | None:
 
 
 def header_licence(text: str) -> str | None:
-    """The expression in a file's SPDX header, or the family of a restrictive notice at its top."""
+    """Return the expression of a file's SPDX header, or the family of a restrictive notice, or None."""
     head = text[:_HEADER]
     if found := _SPDX.search(head):
         return found.group(1)
@@ -137,17 +138,17 @@ def header_licence(text: str) -> str | None:
         return None
     plain = re.sub(r"\W+", " ", head).casefold()
     for name, sentence in _RESTRICTIVE_TEXTS.items():
-        # Notices name the licence without its version: "terms of the GNU General Public License as".
+        # Notices name a licence without its version: "terms of the GNU General Public License as".
         if re.sub(r"\W+", " ", sentence).removesuffix(" version") in plain:
             return name.strip()
     return None
 
 
 def folder_licences(root: Path, files: Iterable[str]) -> dict[str, str]:
-    """Licence of each folder that has a licence file of its own; ``""`` is the root.
+    """Return the licence of each folder that has a licence file; ``""`` is the root.
 
-    Several files in one folder are alternatives or parts: one that is restrictive decides, unless the
-    package's metadata says otherwise (:func:`declared_licence`).
+    Several files in a folder may be alternatives or parts, so a restrictive one decides, unless the package's
+    metadata declares a licence (:func:`declared_licence`).
     """
     found: dict[str, str] = {}
     for path in files:
@@ -163,7 +164,7 @@ def folder_licences(root: Path, files: Iterable[str]) -> dict[str, str]:
 
 
 def is_licence_file(name: str) -> bool:
-    """Whether a file of this name holds a licence: ``LICENSE``, ``COPYING.txt``, not ``licensing.py``."""
+    """Check by its name if a file holds a licence: ``LICENSE``, ``COPYING.txt``, but not ``licensing.py``."""
     suffix = PurePosixPath(name).suffix.lower()
     return _FILE_NAME.match(name) is not None and suffix not in _NO_LICENCE_FILE
 
@@ -176,13 +177,13 @@ def _read_licence(path: Path) -> str | None:
 
 
 def governing_licence(path: str, folders: Mapping[str, str]) -> str | None:
-    """The licence of the nearest folder above ``path`` that has one."""
+    """Return the licence of the nearest folder above ``path`` that has one, or None."""
     parents = [parent.as_posix() for parent in PurePosixPath(path).parents]
     return next((folders[key] for key in ("" if p == "." else p for p in parents) if key in folders), None)
 
 
 def declared_licence(root: Path) -> str | None:
-    """What a package says of itself: ``package.json``, ``pyproject.toml``, ``Cargo.toml`` or ``METADATA``."""
+    """Return the licence in ``package.json``, ``pyproject.toml``, ``Cargo.toml`` or ``METADATA``, or None."""
     metadata = [root / name for name in METADATA if (root / name).is_file()]
     for file in (*metadata, *sorted(root.glob("*.dist-info/METADATA"))):
         try:
@@ -195,29 +196,29 @@ def declared_licence(root: Path) -> str | None:
 
 
 def _npm_licence(text: str) -> str | None:
-    said = json.loads(text)
-    licence = said.get("license") if isinstance(said, dict) else None
+    package = json.loads(text)
+    licence = package.get("license") if isinstance(package, dict) else None
     if isinstance(licence, dict):
         licence = licence.get("type")
     return licence if isinstance(licence, str) else None
 
 
 def _toml_licence(text: str) -> str | None:
-    """``license = "…"`` or ``license = { text = "…" }`` of the first table that has one."""
+    """Return ``license = "…"`` or ``license = { text = "…" }`` of the first table that has one."""
     found = re.search(r"^license\s*=\s*(?:\{\s*text\s*=\s*)?\"([^\"]+)\"", text, re.MULTILINE)
     return found.group(1) if found else None
 
 
 def _metadata_licence(text: str) -> str | None:
-    """``License-Expression``, else ``License`` where it is one of ours, else the classifiers."""
-    said = Parser().parsestr(text, headersonly=True)
+    """Return ``License-Expression``, else ``License`` if it is permissive, else the classifiers, or None."""
+    metadata = Parser().parsestr(text, headersonly=True)
     for key in ("License-Expression", "License"):
-        licence = (said.get(key) or "").strip()
+        licence = (metadata.get(key) or "").strip()
         if licence and "\n" not in licence and (key == "License-Expression" or is_permissive(licence)):
             return licence
-    named = [line.rpartition(" :: ")[2] for line in said.get_all("Classifier", []) if "License ::" in line]
-    known = [_CLASSIFIERS.get(name, name) for name in named]
-    return " AND ".join(name.replace(" ", "-") for name in known) or None
+    classifiers = [line for line in metadata.get_all("Classifier", []) if "License ::" in line]
+    names = [line.rpartition(" :: ")[2] for line in classifiers]
+    return " AND ".join(_CLASSIFIERS.get(name, name).replace(" ", "-") for name in names) or None
 
 
 _READERS: Mapping[str, Callable[[str], str | None]] = MappingProxyType(
@@ -230,4 +231,4 @@ _READERS: Mapping[str, Callable[[str], str | None]] = MappingProxyType(
     }
 )
 METADATA = tuple(_READERS)
-"""Names of the files in which a package says what it is, in the order in which they are asked."""
+"""Names of the files with a package's metadata, in the order in which they are read."""

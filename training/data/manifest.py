@@ -1,6 +1,6 @@
-"""What a data set says of itself: recipe, base, sources with their licences, versions and counts by reason.
+"""Make the manifest of a data set: recipe, base, sources with their licences, versions, counts by reason.
 
-The model card's list of packages is this list. Everything in it depends on the inputs alone.
+Everything in it depends on the inputs alone. The model card lists its packages from here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from training.data.sampling import DrawnRows
 from training.data.screening import SourceFile
 
 _MEASURED = ("datasketch", "detect-secrets", "numpy", "tree-sitter")
-"""Distributions whose versions may change what comes out."""
+"""Distributions whose version may change the rows."""
 
 
 def make_manifest(
@@ -30,9 +30,9 @@ def make_manifest(
     evaluation: tuple[Path, ...],
     drawn: Mapping[str, DrawnRows],
 ) -> dict[str, Any]:
-    """Everything that decided what came out, and what became of what went in; no times, no paths.
+    """Return all inputs that decide the rows, and the counts of files by reason; no times and no paths.
 
-    The counts of the rows and the hashes of the arrays are added when they are written.
+    :func:`training.data.dataset.write_dataset` adds the counts of rows and the hashes of the arrays.
     """
     return {
         "recipe": recipe.as_dict(),
@@ -56,7 +56,7 @@ def make_manifest(
             "characters": _characters(corpus.train),
         },
         "split": {"by": corpus.by, "held_out": list(corpus.held_out_units)},
-        "draws_dropped": {part: dict(sorted(one.dropped.items())) for part, one in drawn.items()},
+        "draws_dropped": {part: dict(sorted(rows.dropped.items())) for part, rows in drawn.items()},
     }
 
 
@@ -68,7 +68,7 @@ def _characters(files: Sequence[SourceFile]) -> dict[str, int]:
 
 
 def _source_entries(corpus: Corpus) -> list[dict[str, Any]]:
-    """Each source that gave anything: name, version, licences, and a hash of the files used."""
+    """Describe each source with files in the data set: name, version, licences, and a hash of its files."""
     by_source: dict[str, list[SourceFile]] = {source.name: [] for source in corpus.sources}
     for file in (*corpus.train, *corpus.held_out):
         by_source[file.source].append(file)

@@ -1,6 +1,6 @@
-"""``python -m training prepare``: repositories and a base in, a data set out.
+"""``python -m training prepare``: make a data set of repositories, for a base.
 
-The order of the work stands in :func:`prepare`; ``run`` only reads the flags and prints what came out.
+:func:`prepare` shows the order of the work; :func:`run` reads the flags and prints a summary.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from training.data.sources import Source
 
 _MIN_ROWS, _MAX_ROWS = 64, 40_000
-"""Bounds of the number of rows where the recipe names none."""
+"""Bounds of the number of rows if the recipe gives no number."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Prepare a data set and print what is in it."""
+    """Prepare a data set and print a summary of it."""
     from rich.console import Console
 
     from training.bases import open_base, resolve_base
@@ -94,13 +94,13 @@ def prepare(
 
     Args:
         sources: what to train on.
-        base: for whose tokens and template.
-        recipe: what the data should be like.
+        base: vocabulary and template of the rows.
+        recipe: its data settings.
         output: the data set's folder.
-        evaluation: files that must not be trained on.
-        on_progress: told of each step.
-        held_out_recipe: for the held-out rows, where several recipes are to be judged by the same ones.
-        corpus: what :func:`~training.data.corpus.build_corpus` made of the sources, where it was made before.
+        evaluation: files whose content must not be trained on.
+        on_progress: called after each item of a step.
+        held_out_recipe: for the held-out rows, if several recipes are compared by the same ones.
+        corpus: result of :func:`~training.data.corpus.build_corpus`, if there is one already.
 
     Raises:
         DataError: nothing is left to train on, or the data set can't be written.
@@ -112,11 +112,11 @@ def prepare(
     settings = recipe.data
     corpus = corpus or build_corpus(sources, settings, evaluation, on_progress)
     chars = sum(len(file.text) for file in corpus.train)
-    wanted = settings.rows or max(_MIN_ROWS, min(_MAX_ROWS, chars // settings.chars_per_row))
-    judging, kept = held_out_recipe or recipe, settings.held_out_rows
+    count = settings.rows or max(_MIN_ROWS, min(_MAX_ROWS, chars // settings.chars_per_row))
+    held_out, held_out_count = held_out_recipe or recipe, settings.held_out_rows
     drawn = {
-        "train": _draw(corpus, "train", wanted, base, recipe, evaluation, on_progress),
-        "held_out": _draw(corpus, "held_out", kept, base, judging, evaluation, on_progress),
+        "train": _draw(corpus, "train", count, base, recipe, evaluation, on_progress),
+        "held_out": _draw(corpus, "held_out", held_out_count, base, held_out, evaluation, on_progress),
     }
     if not drawn["train"].rows:
         reasons = ", ".join(f"{count} {reason}" for reason, count in drawn["train"].dropped.most_common())
@@ -125,7 +125,7 @@ def prepare(
             "Lower data.min_tokens in the recipe, or give more code.",
         )
     manifest = make_manifest(corpus, base, recipe, evaluation, drawn)
-    parts = {part: one.rows for part, one in drawn.items()}
+    parts = {part: draw.rows for part, draw in drawn.items()}
     write_dataset(output, parts, base.vocabulary_size, manifest)
     return load_dataset(output)
 
@@ -139,11 +139,13 @@ def _draw(
     evaluation: tuple[Path, ...],
     on_progress: OnProgress,
 ) -> DrawnRows:
+    """Draw the rows of one part of the data set."""
     from training.data.row_snippets import SnippetSource
     from training.data.sampling import draw_rows
 
     files = corpus.train if part == "train" else corpus.held_out
-    # A held-out file may look at all others, as in an editor; a training file never at held-out ones.
+    # Snippets for a held-out file may come from all others, as in an editor; for a training file, never from
+    # held-out ones.
     others = corpus.train if part == "train" else (*corpus.train, *corpus.held_out)
     history = _history(corpus, recipe, evaluation) if part == "train" else {}
     step = "train rows" if part == "train" else "held-out rows"
@@ -162,7 +164,7 @@ def _draw(
 def _history(
     corpus: Corpus, recipe: Recipe, evaluation: tuple[Path, ...]
 ) -> Mapping[str, Sequence[PastHole]]:
-    """What recent commits inserted into training files, by source."""
+    """Cut holes at the insertions of recent commits into training files; return them by source."""
     from training.data.contamination import evaluation_grams
     from training.data.history import insertions, past_holes
     from training.data.screening import ScreeningRules, text_problem
@@ -179,12 +181,14 @@ def _history(
             continue
         inserted = list(insertions(source.root, settings.history_commits, paths))
         holes = past_holes(source.root, inserted, settings.max_middle_chars, settings.history_half_life_days)
-        found[source.name] = [one for one in holes if not text_problem(one.hole.text, rules)]
+        found[source.name] = [
+            past_hole for past_hole in holes if not text_problem(past_hole.hole.text, rules)
+        ]
     return found
 
 
 class ProgressBars:
-    """One progress bar a step, shown when the step begins."""
+    """A progress bar for each step, shown when the step begins."""
 
     def __init__(self, console: Console) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -195,7 +199,7 @@ class ProgressBars:
         self._tasks: dict[str, Any] = {}
 
     def show(self, step: str, done: int, total: int) -> None:
-        """Say how far a step is."""
+        """Show the progress of a step."""
         if step not in self._tasks:
             self._tasks[step] = self._progress.add_task(step, total=total)
         self._progress.update(self._tasks[step], completed=done, total=total)

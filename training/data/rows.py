@@ -1,8 +1,8 @@
-"""A hole becomes a row: the very tokens that the server would send, then the answer, each with its weight.
+"""Make training rows of holes: the tokens that the server would send, then the answer, each with a weight.
 
-The prompt is built by :func:`fim_lsp.prompt.builder.build`, nothing here knows a template's layout. The
-middle is encoded by itself, as the engine decodes it; at serving, token healing may join the tail's last
-token with it, which training leaves as it is on purpose.
+:func:`fim_lsp.prompt.builder.build` builds the prompt; this module knows no template's layout. The middle is
+encoded by itself, as the engine decodes it. When serving, token healing may replace the tail's last token
+together with the beginning of the answer; training rows are left without that on purpose.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from training.data.screening import SourceFile
 from training.data.spans import EndKind, Hole, HoleKind, StartKind, end_kind, start_kind
 
 _SHORTEST_PROMPT = 24
-"""Tokens; with less around it a hole is a riddle."""
+"""Tokens; with a shorter prompt the middle can't be guessed."""
 SNIPPET_SHARE = 0.58
-"""Of a row that is given any: rows are shorter than prompts, and a piece cut off teaches nothing."""
+"""Part of a row's prompt for snippets, if it has any. More than a prompt's, because rows are shorter."""
 
 
 @frozen
 class TrainingRow:
-    """Tokens with a loss weight each, and what is needed to give figures by kind.
+    """Tokens with a loss weight each, and the kinds by which rows are counted.
 
-    A weight belongs to the token at its own place, as a target; 0 means that no loss is taken on it.
+    The weight at an index belongs to the token at that index, as a target; 0 means no loss.
     """
 
     tokens: tuple[int, ...] = field(repr=False)
     weights: tuple[float, ...] = field(repr=False)
     middle_start: int
-    """Index of the first token of the middle; the end token is the last. 0 in a left-to-right row."""
+    """Index of the middle's first token; the end token is the last. 0 in a left-to-right row."""
     kind: HoleKind
     start_kind: StartKind
     end_kind: EndKind
     language: str
     source: str
     tail_start: int = 0
-    """Index of the first token of the prompt's tail, the text that the middle follows directly; equal to
-    :attr:`middle_start` where the prompt ends with a marker."""
+    """Index of the first token of the prompt's tail, the text directly before the middle; equal to
+    :attr:`middle_start` if the prompt ends with a marker."""
     anchored: bool = False
     snippets: int = 0
-    """How many snippets of other files the prompt holds."""
+    """Number of snippets of other files in the prompt."""
 
 
 def fim_row(
@@ -63,19 +63,18 @@ def fim_row(
     budget: int,
     snippets: Sequence[Snippet] = (),
 ) -> TrainingRow | None:
-    """The row of a hole in a file.
+    """Make the row of a hole in a file.
 
     Args:
-        hole: what is cut out; what is typed of its middle stands before the cursor.
-        file: names the document to the prompt; its text is the hole's.
+        hole: the hole; the part of its middle that counts as typed stands before the cursor.
+        file: gives path and language; the text is that of the hole.
         base: vocabulary, template and end token.
         settings: shares and weights.
-        budget: tokens that the row should have at most; a long middle may take up to
-            ``settings.max_tokens``.
-        snippets: pieces of other files, the best last.
+        budget: most tokens of the row; with a long middle it may have up to ``settings.max_tokens``.
+        snippets: parts of other files, the best last.
 
     Returns:
-        The row, or None where it would be too long or too short.
+        The row, or None if it would be too long or too short.
     """
     rest = visible(hole.rest)
     answer = (*(base.tokenizer.encode(rest) if rest else ()), base.end)
@@ -113,9 +112,9 @@ def served_prompt(
     room: int,
     snippets: Sequence[Snippet] = (),
 ) -> Prompt:
-    """The prompt that the server would send with the cursor in the hole.
+    """Build the prompt that the server would send with the cursor in the hole.
 
-    Where something is typed already, the anchor is the one that the server made before it was typed.
+    If part of the middle is typed, the anchor is the one that the server made before that was typed.
     """
     layout = PromptSettings(
         max_tokens=max(64, room),
@@ -145,9 +144,10 @@ def served_prompt(
 def left_to_right_row(
     file: SourceFile, cursor: int, base: Base, settings: DataSettings, budget: int
 ) -> TrainingRow | None:
-    """The text before ``cursor`` as a prefix-only prompt, with the loss on all of it.
+    """Make a row of the text before ``cursor`` as a prefix-only prompt, with the loss on all of it.
 
-    Keeps what the base knew of plain continuation. Where the file ends, the end token follows.
+    Such rows preserve the base's ability to continue a text. At the end of the file the end token follows.
+    Return None if the row would be too short.
     """
     request = request_for(file, file.text[:cursor], file.text[cursor:])
     room = min(budget, settings.max_tokens) - 1
@@ -168,34 +168,37 @@ def left_to_right_row(
 
 
 def prompt_ids(prompt: Prompt, base: Base) -> tuple[int, ...]:
-    """A prompt as the engine evaluates it: the head's tokens, then the tail's text."""
+    """Return the ids of a prompt as the engine evaluates them: the head's tokens, then the encoded tail."""
     return (*prompt.head, *(base.tokenizer.encode(prompt.tail) if prompt.tail else ()))
 
 
 def request_for(file: SourceFile, before: str, after: str) -> CompletionRequest:
-    """A cursor between two texts in the file's name."""
+    """Return the request of a cursor between two texts, with the file's path and language."""
     document = DocumentSnapshot(f"file:///{quote(file.path)}", file.language, 1, before + after)
     return CompletionRequest(document, len(before))
 
 
 def draw_budget(settings: DataSettings, rng: Random) -> int:
-    """A row's length, log-uniform: as many rows between 64 and 128 tokens as between 256 and 512."""
+    """Draw a row's length in tokens, log-uniformly: 64 to 128 is as frequent as 256 to 512."""
     shortest = min(settings.max_tokens, round(1.25 * settings.min_tokens))
     return round(math.exp(rng.uniform(math.log(shortest), math.log(settings.max_tokens))))
 
 
 def cut_off(hole: Hole) -> Hole:
-    """The hole with nothing behind it, where it ends with its line: code that is still being written."""
+    """Remove the suffix of a hole that ends with its line, as in a file that is still being written.
+
+    A hole that ends in the middle of a line is returned as it is.
+    """
     return hole if hole.end_kind == "mid_line" else attrs.evolve(hole, suffix="")
 
 
 def _prefix_weights(
     prompt: Prompt, given: tuple[int, ...], base: Base, settings: DataSettings
 ) -> list[float]:
-    """Weights of the prompt's tokens: 0, but for the tail of a prefix that the middle follows directly.
+    """Return the weights of the prompt's tokens: 0, except at the end of a prefix directly before the middle.
 
-    A hole with the same end might as well begin at each of the tail's tokens. Only its last one is none that
-    the tokenizer would have made: the cursor cut it.
+    A hole with the same end could begin at each of those tokens, so predicting them is the same task. The
+    last token is left out: the cursor may have cut it where the tokenizer would not.
     """
     weights = [0.0] * len(given)
     if settings.prefix_loss_weight > 0 and base.template.order == "suffix_first":

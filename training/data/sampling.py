@@ -1,7 +1,7 @@
-"""Draw rows: which language, repository, file and hole each is made of; seeded, one generator for each row.
+"""Draw rows: choose language, repository, file and hole of each row, with a random generator for each row.
 
-Small repositories count for more than their size, so that no large one drowns them: drawn by the square
-root of their characters, as mixtures of unequal corpora commonly are.
+A repository is drawn with a probability proportional to the square root of its characters, as is common in
+mixtures of corpora of unequal size, so that a large one does not crowd out the small ones.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from training.data.secrets import find_secret
 from training.data.spans import Hole, ParsedFile, anchored, choose_hole
 
 _LARGEST = 60_000
-"""Characters above which a file is no likelier to be drawn."""
+"""Characters; a longer file is drawn as often as one of this length."""
 _TRIES_A_ROW = 8
 
 
 @frozen
 class DrawnRows:
-    """Rows, and how many draws came to nothing by reason."""
+    """Rows, and the number of draws that gave no row, by reason."""
 
     rows: tuple[TrainingRow, ...] = field(repr=False)
     dropped: Counter[str]
@@ -52,13 +52,13 @@ def draw_rows(
 
     Args:
         files: one side of the split.
-        count: how many rows are wanted; fewer come where the files have no more to give.
-        base: whose tokens and template.
-        settings: the mix.
+        count: number of rows; there are fewer if the files are too few.
+        base: vocabulary and template.
+        settings: the recipe's.
         part: ``train`` or ``held_out``; together with the seed it decides every draw.
         snippet_source: chooses the snippets of a row.
-        history: holes that commits left, by source.
-        on_progress: told how many rows there are.
+        history: holes cut at insertions of commits, by source.
+        on_progress: called with the number of rows.
     """
     if not files or not count:
         return DrawnRows((), Counter())
@@ -82,7 +82,7 @@ def draw_rows(
 
 
 class _Drawer:
-    """Draws one row at a time; the syntax trees of the files drawn last are kept."""
+    """Draws one row at a time. The syntax trees of the files drawn last are cached."""
 
     def __init__(
         self,
@@ -96,19 +96,19 @@ class _Drawer:
         self._settings = settings
         self._snippet_source = snippet_source
         self._choose = _FileChoice(files, settings.language_weights)
-        self._document = lru_cache(maxsize=512)(lambda file: ParsedFile(file.text, file.language))
+        self._parsed = lru_cache(maxsize=512)(lambda file: ParsedFile(file.text, file.language))
         by_path = {(file.source, file.path): file for file in files}
         past = [
-            (by_path[source, one.path], one)
+            (by_path[source, past_hole.path], past_hole)
             for source, holes in history.items()
-            for one in holes
-            if (source, one.path) in by_path
+            for past_hole in holes
+            if (source, past_hole.path) in by_path
         ]
         self._past = past
-        self._past_weights = list(accumulate(one.weight for _, one in past))
+        self._past_weights = list(accumulate(past_hole.weight for _, past_hole in past))
 
     def draw(self, rng: Random) -> TrainingRow | str:
-        """A row, or why this draw gave none."""
+        """Return a row, or the reason why this draw gives none."""
         settings = self._settings
         budget = draw_budget(settings, rng)
         if rng.random() >= settings.fim_rate:
@@ -130,7 +130,7 @@ class _Drawer:
         row = fim_row(hole, file, self._base, settings, budget, snippets)
         if row is None:
             return "too long or too short"
-        # An older version, or a place where two clean pieces meet.
+        # Screened files hold no secrets, but a past version may, and so may the joint of two texts.
         return "secret" if find_secret(self._base.tokenizer.decode(row.tokens)) else row
 
     def _hole(self, rng: Random) -> tuple[SourceFile, Hole | None]:
@@ -141,7 +141,7 @@ class _Drawer:
             return file, anchored(hole, rng) if rng.random() < settings.anchored_rate else hole
         file = self._choose(rng)
         hole_or_none = choose_hole(
-            self._document(file),
+            self._parsed(file),
             settings.spans,
             rng,
             max_chars=settings.max_middle_chars,
@@ -151,7 +151,7 @@ class _Drawer:
 
 
 class _FileChoice:
-    """Language by weight, source by the root of its size, file by its size."""
+    """Draws files: the language by its weight, the source by the root of its size, the file by its size."""
 
     def __init__(self, files: Sequence[SourceFile], weights: Mapping[str, float]) -> None:
         groups: dict[str, dict[str, list[SourceFile]]] = defaultdict(lambda: defaultdict(list))
@@ -176,7 +176,7 @@ class _FileChoice:
 
 
 def _family(language: str) -> str:
-    """JSX counts as JavaScript and TSX as TypeScript."""
+    """Return the language whose weight counts: JavaScript's for JSX, TypeScript's for TSX."""
     return language.removesuffix("react")
 
 
@@ -185,9 +185,10 @@ def _sizes(files: Sequence[SourceFile]) -> list[int]:
 
 
 def _language_weights(sizes: Mapping[str, int], weights: Mapping[str, float]) -> dict[str, float]:
-    """A weight for each language there is: its own, or its part of what the named ones leave.
+    """Return a weight for each language of the files.
 
-    The rest goes by the square root of the sizes; without any names all go by their sizes.
+    Languages without a weight in the recipe share what the others leave, by the square root of their sizes.
+    If the recipe has no weights, all are weighted by their sizes.
     """
     if not weights:
         return {language: float(size) for language, size in sizes.items()}

@@ -1,8 +1,8 @@
-"""Keys and passwords must never be learnt by heart: a file in which one is found is not used.
+"""Find keys and passwords, so that files with one are not trained on.
 
-The patterns are those of detect-secrets, run over whole texts at once (line by line takes minutes for what
-takes seconds). Its detectors of plain words and of entropy cry at every fixture and hash when used alone; a
-value has to be assigned to a telling name *and* to look random to count.
+The patterns are those of detect-secrets, applied to whole texts at once: line by line they take minutes
+instead of seconds. Its detectors of keywords and of entropy, used alone, report every fixture and hash; so
+here a value counts if it is assigned to a telling name *and* looks random.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _KEYWORD = re.compile(
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9+/=_-]{11,}|://[^\s/@]+@| PRIVATE KEY|-User-Key-File")
 _MIXED = re.compile(r"\d[^\d]*[A-Za-z]|[A-Za-z][^A-Za-z]*\d")
 _MIN_ENTROPY = 3.8
-"""Bits to a character; English words joined by dashes reach 3.6, random base64 of 20 characters 4."""
+"""Bits a character. English words joined by dashes have up to 3.6, 20 characters of random base64 have 4."""
 _NOT_SECRETS = frozenset({"IPPublicDetector", "MailchimpDetector", "TwilioKeyDetector"})
-"""Addresses are no secrets, and the other two take every hexadecimal digest with two letters before it."""
+"""Addresses are no secrets; the other two match every hexadecimal digest behind two letters."""
 
 
 def find_secret(text: str) -> str | None:
-    """The kind of the first secret in ``text``, or None."""
+    """Return the kind of the first secret in ``text``, or None."""
     suspect = "\n".join(_suspect_lines(text))
     if not suspect:
         return None
@@ -50,7 +50,7 @@ def find_secret(text: str) -> str | None:
 
 
 def _suspect_lines(text: str) -> Iterator[str]:
-    """The few lines that could hold a secret: letters mixed with digits, a login in an address, a key."""
+    """Yield the few lines that may hold a secret: letters mixed with digits, a login in an address, a key."""
     end = -1
     for match in _RUN.finditer(text):
         run = match.group()
@@ -62,14 +62,14 @@ def _suspect_lines(text: str) -> Iterator[str]:
 
 
 def entropy(text: str) -> float:
-    """Shannon entropy of the characters, in bits."""
+    """Return the Shannon entropy of the characters, in bits a character."""
     counts = Counter(text).values()
     return -sum(count / len(text) * math.log2(count / len(text)) for count in counts)
 
 
 @lru_cache(maxsize=1)
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """What detect-secrets' regular expression plugins look for."""
+    """Return kind and pattern of each regular expression of detect-secrets' plugins."""
     import detect_secrets.plugins as plugins
     from detect_secrets.plugins.base import RegexBasedDetector
 

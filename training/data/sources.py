@@ -1,7 +1,7 @@
-"""What there is to train on: repositories, folders, installed packages, and what ``corpus`` fetched.
+"""List the sources of training data: repositories, folders, installed packages, and packages from ``corpus``.
 
-Everything becomes a :class:`Source`, a root with file names and the licence that governs each; the files
-themselves are read by :mod:`training.data.screening`.
+Each becomes a :class:`Source`: a root with file names and the licences that govern them.
+:mod:`training.data.screening` reads the files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from training.data.screening import CandidateFile
 from training.data.walk import list_files, name_problem
 
 INDEX = "packages.json"
-"""Lists the packages in a folder that ``python -m training corpus`` made."""
+"""File that lists the packages in a folder made by ``python -m training corpus``."""
 _RESTRICTIVE = re.compile(r"GPL|MPL|EPL|CDDL|SSPL|BUSL|CC-BY|proprietary|commercial|other", re.IGNORECASE)
 
 
@@ -32,21 +32,21 @@ class Source:
     root: Path
     files: tuple[str, ...] = field(repr=False)
     licence: str | None
-    """What its metadata or licence file says; ``own`` where the user vouches; None where nothing says."""
+    """Licence by its metadata or licence file; ``own`` for the user's own code; None if none was found."""
     version: str = ""
     folders: Mapping[str, str] = field(factory=dict, repr=False)
-    """Licences of folders below the root that have their own."""
+    """Licences of folders with a licence file, by the folder's path."""
 
 
 def open_sources(
     repositories: tuple[Path, ...] = (), installed: tuple[str, ...] = (), *, own: bool = False
 ) -> tuple[Source, ...]:
-    """All sources, with names that tell them apart.
+    """Open all sources and give them different names.
 
     Args:
         repositories: git work trees, plain folders, or folders that ``corpus`` made.
         installed: names of distributions installed beside this Python.
-        own: whether the repositories are the user's own, so that no licence is asked for.
+        own: True if the repositories are the user's own, so that no licence is needed.
 
     Raises:
         DataError: a folder or a distribution does not exist.
@@ -58,14 +58,14 @@ def open_sources(
     named = []
     for source in found:
         taken[source.name] += 1
-        alone = counts[source.name] == 1
-        name = source.name if alone else f"{source.name}-{taken[source.name]}"
+        is_unique = counts[source.name] == 1
+        name = source.name if is_unique else f"{source.name}-{taken[source.name]}"
         named.append(Source(name, source.root, source.files, source.licence, source.version, source.folders))
     return tuple(named)
 
 
 def candidates(source: Source) -> tuple[list[CandidateFile], Counter[str]]:
-    """The files worth reading, and how many are not by reason."""
+    """Return the files to read, and the number of files not to read, by reason."""
     kept, dropped = [], Counter[str]()
     folders = {**source.folders, "": source.licence or ""}
     for path in source.files:
@@ -101,7 +101,7 @@ def _source(name: str, root: Path, files: tuple[str, ...], *, own: bool = False,
 
 
 def _source_licence(root: Path, folders: Mapping[str, str]) -> str | None:
-    """The declared licence where it is clear, else that of the licence file."""
+    """Return the declared licence if it is clear, else the licence file's, or None."""
     declared = declared_licence(root)
     if declared and (is_permissive(declared) or _RESTRICTIVE.search(declared)):
         return declared
@@ -110,12 +110,12 @@ def _source_licence(root: Path, folders: Mapping[str, str]) -> str | None:
 
 
 def _fetched(folder: Path) -> Iterator[Source]:
-    """The packages in a folder that ``corpus`` made."""
+    """Yield the packages in a folder made by ``corpus``."""
     try:
         packages = json.loads((folder / INDEX).read_text(encoding="utf-8"))["packages"]
         for package in packages:
             root = folder / package["folder"]
-            # The walk is the package's own: a repository around the folder has no say in it.
+            # All files, whatever a repository around the folder ignores.
             files = tuple(sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file()))
             source = _source(f"{package['registry']}:{package['name']}", root, files)
             licence = package.get("licence") or source.licence

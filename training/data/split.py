@@ -1,7 +1,6 @@
-"""Train or held out: decided for whole repositories, folders or ages, never for a file among its likes.
+"""Split files into those to train on and those held out, by whole repositories or folders, or by age.
 
-A file that resembles one on the other side would let a model shine by memory, so it is dropped from the
-held-out side after clustering.
+A held-out file that resembles a training file could be completed from memory, so it is dropped.
 """
 
 from __future__ import annotations
@@ -20,20 +19,20 @@ SplitUnit = Literal["repository", "directory", "time"]
 
 _MIN_UNITS = 8
 _LARGEST_UNIT = 3.0
-"""A unit of more than this times what is to be held out stays on the training side."""
+"""A unit larger than this times the part to hold out stays on the training side."""
 
 
 @frozen
 class Split:
-    """The two sides."""
+    """The training files and the held-out files."""
 
     train: tuple[SourceFile, ...] = field(repr=False)
     held_out: tuple[SourceFile, ...] = field(repr=False)
     by: SplitUnit
     units: tuple[str, ...]
-    """What is held out: names of repositories or folders, or of files where there are no folders."""
+    """Names of the repositories or folders held out, or of the files if there are too few folders."""
     too_similar: int
-    """Files dropped because they resemble one on the training side."""
+    """Number of held-out files dropped because they resemble a training file."""
 
 
 def split(
@@ -47,12 +46,12 @@ def split(
     """Hold out about ``share`` of the characters of each language.
 
     Args:
-        files: what is left after deduplication.
-        clusters: for each file the number of its cluster.
+        files: the files left after deduplication.
+        clusters: number of each file's cluster.
         share: 0 to 0.5.
-        seed: which units are held out.
-        by: what stays together; ``auto`` takes repositories if there are several, else folders.
-        ages: for ``time``, when each file (by its key) was first committed, in seconds; the newest are
+        seed: decides which units are held out.
+        by: unit that is never divided; ``auto`` takes repositories if there are more than two, else folders.
+        ages: for ``time``, the time of each file's first commit in seconds, by the file's key; the newest are
             held out.
     """
     chosen: SplitUnit = (
@@ -75,7 +74,7 @@ def split(
 
 
 def _units(files: Sequence[SourceFile], by: SplitUnit) -> dict[str, str]:
-    """The unit of each file, by the file's key."""
+    """Return the unit of each file, by the file's key."""
     if by == "repository":
         return {file.key: file.source for file in files}
     if by == "directory":
@@ -105,7 +104,7 @@ def _held_out_units(
     share: float,
     order: Callable[[str], object],
 ) -> set[str]:
-    """Units in their order, within each main language, until the share is reached."""
+    """Choose units to hold out, in the given order, until the share is reached for each main language."""
     sizes: dict[str, Counter[str]] = defaultdict(Counter)
     for file in files:
         sizes[unit_of[file.key]][file.language] += len(file.text)
@@ -122,14 +121,14 @@ def _held_out_units(
 def _until(
     units: list[str], sizes: Mapping[str, int], share: float, order: Callable[[str], object]
 ) -> set[str]:
-    """Take units until ``share`` of their size is reached; none where one is all there is."""
-    wanted = sum(sizes.values()) * share
+    """Take units until ``share`` of all sizes is reached; none if there is only one."""
+    target = sum(sizes.values()) * share
     taken: set[str] = set()
     if len(units) < 2:
         return taken
-    fitting = [unit for unit in units if sizes[unit] <= wanted * _LARGEST_UNIT]
+    fitting = [unit for unit in units if sizes[unit] <= target * _LARGEST_UNIT]
     for unit in sorted(fitting or [min(units, key=lambda unit: (sizes[unit], unit))], key=order):  # type: ignore[arg-type]
-        if sum(sizes[one] for one in taken) >= wanted:
+        if sum(sizes[other] for other in taken) >= target:
             break
         taken.add(unit)
     return taken

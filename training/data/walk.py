@@ -1,6 +1,6 @@
-"""Which files a source consists of: what git tracks, else what no ignore file excludes.
+"""List the files of a source: those that git tracks, else those that no ignore file excludes.
 
-The names alone decide here; :mod:`training.data.screening` reads the files.
+Only names are looked at; :mod:`training.data.screening` reads the files.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _VENDORED_NAMES = (
     "Pods jspm_packages .yarn __pycache__"
 )
 VENDORED = frozenset(_VENDORED_NAMES.split())
-"""Names of folders whose code was written elsewhere."""
+"""Names of folders with code of other projects."""
 _GENERATED_NAMES = (
     "dist umd esm cjs _esm _cjs _types esm5 esm2015 esm2020 fesm2015 fesm2020 fesm2022 bundles locale "
     "locales coverage __generated__ generated"
 )
 GENERATED = frozenset(_GENERATED_NAMES.split())
-"""Names of folders whose code a tool wrote, or that hold tables rather than code."""
+"""Names of folders with generated code, or with tables rather than code."""
 _LOCK_FILES_NAMES = (
     "package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml poetry.lock pdm.lock uv.lock "
     "Pipfile.lock Cargo.lock go.sum composer.lock Gemfile.lock gradle.lockfile flake.lock"
@@ -35,7 +35,10 @@ LOCK_FILES = frozenset(_LOCK_FILES_NAMES.split())
 
 
 def list_files(root: Path) -> list[str]:
-    """Paths of a source's files relative to ``root``, with ``/``, sorted; a single file is its own source."""
+    """Return the sorted paths of a source's files, relative to ``root``, with ``/``.
+
+    If ``root`` is a file, it is the only one.
+    """
     if root.is_file():
         return [root.name]
     tracked = _git_files(root)
@@ -43,7 +46,7 @@ def list_files(root: Path) -> list[str]:
 
 
 def name_problem(path: str) -> str | None:
-    """Why a file is left out for its name alone, or None; what is no code has its own reason."""
+    """Return the reason to leave a file out because of its name, or None."""
     parts = PurePosixPath(path).parts
     if parts[-1] in LOCK_FILES:
         return "lock file"
@@ -59,12 +62,12 @@ def name_problem(path: str) -> str | None:
 
 
 def is_git_repository(root: Path) -> bool:
-    """Whether ``root`` lies in a git work tree."""
+    """Check if ``root`` lies in a git work tree."""
     return (root / ".git").exists() or _git(root, "rev-parse", "--is-inside-work-tree") == "true\n"
 
 
 def _git_files(root: Path) -> list[str] | None:
-    """What git tracks or would track below ``root``, or None where git has nothing to say."""
+    """Return the files that git tracks or would track below ``root``; None without git or a repository."""
     if not is_git_repository(root):
         return None
     listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -76,7 +79,7 @@ def _git_files(root: Path) -> list[str] | None:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    """The output of a git command; empty where git is missing or refuses."""
+    """Return the output of a git command; empty if git is missing or the command fails."""
     try:
         done = subprocess.run(
             ["git", "-C", str(root), *arguments], capture_output=True, check=False, stdin=subprocess.DEVNULL
@@ -87,7 +90,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def _walk(root: Path) -> Iterator[str]:
-    """Every file that no ignore file on the way excludes; links are not followed, they may leave the root."""
+    """Yield every file that no ignore file excludes; links are not followed, as they may leave the root."""
     pending: list[tuple[Path, tuple[Callable[[str], bool], ...]]] = [(root, ())]
     while pending:
         folder, specs = pending.pop()
@@ -104,7 +107,7 @@ def _walk(root: Path) -> Iterator[str]:
 
 
 def _ignored(root: Path, folder: Path) -> Callable[[str], bool]:
-    """Whether the ignore files of one folder exclude a path (relative to ``root``)."""
+    """Return a check if the ignore files of one folder exclude a path relative to ``root``."""
     lines: list[str] = []
     for name in IGNORE_FILES:
         with suppress(OSError):

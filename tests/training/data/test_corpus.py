@@ -65,7 +65,7 @@ def test_a_large_source_gives_a_sample(repository: Path):
 
 def test_processes_find_what_one_finds(repository: Path, monkeypatch: pytest.MonkeyPatch):
     alone = _build(repository)
-    monkeypatch.setattr(corpus, "_ALONE", 1)
+    monkeypatch.setattr(corpus, "_FEW_FILES", 1)
     assert _build(repository).train == alone.train
 
 
