@@ -36,7 +36,7 @@ def test_stages_are_done_once(record: RunRecord) -> None:
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, lambda file: file.write_text("other")])
-def test_a_stage_whose_file_changed_is_done_again_and_those_behind_it(record: RunRecord, harm) -> None:
+def test_a_stage_whose_file_changed_is_repeated_with_the_stages_after_it(record: RunRecord, harm) -> None:
     stages(record, [])
     harm(record.path.with_name("second.txt"))
     lines: list[str] = []

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fim_lsp.errors import FimLspError
 from fim_lsp.files import write_text_atomically
 from training.config import Recipe
+from training.sweep import SweepError
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
 _NLL = "held-out NLL (nats per token)"
 _FEWEST_FOR_IMPORTANCE = 4
-
-
-class SweepError(FimLspError):
-    """A search that can't begin, in which no trial finished, or whose result can't be written."""
 
 
 def trials_table(study: Study) -> Table:

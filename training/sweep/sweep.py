@@ -27,9 +27,9 @@ import attrs
 from attrs import frozen
 
 from training.config import Recipe, make_recipe
-from training.sweep.report import SweepError
+from training.sweep import SweepError
 from training.sweep.search_space import recipe_of, suggest, unchanged
-from training.train.prepared import TrainError
+from training.train import TrainError
 
 if TYPE_CHECKING:
     from optuna import Study, Trial

@@ -7,7 +7,7 @@ rows' lengths.
 On a GPU each row goes through torch's fused kernel. On a CPU that kernel is slow for training (torch 2.13,
 bf16, 512 tokens of SmolLM2-135M: 10.7 ms forward and 28.5 ms backward). There the queries are taken in blocks
 of 128 against the keys up to the block's end, with plain matrix products that oneDNN computes in bf16: 6.7
-and 9.9 ms. Half of the products above the diagonal are skipped.
+and 9.9 ms. The work above the diagonal, almost half of all, is skipped.
 
 This module imports torch; import it only where a model is loaded.
 """

@@ -9,26 +9,13 @@ other without padding, so sorting rows of similar length together would save not
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
 from training.data import DataError
-
-
-class TrainingRow(Protocol):
-    """The part of a row that the training loop uses."""
-
-    @property
-    def tokens(self) -> NDArray[np.unsignedinteger]: ...  # noqa: D102
-
-    @property
-    def weights(self) -> NDArray[np.float16]: ...  # noqa: D102
-
-    @property
-    def middle_start(self) -> int: ...  # noqa: D102
+from training.data.dataset import StoredRow
 
 
 @frozen
@@ -158,14 +145,14 @@ def make_sampler(
     return Sampler(usable, lengths.astype(np.int64), batch_rows, pass_tokens, seed, rank, processes)
 
 
-def label_weights(row: TrainingRow) -> NDArray[np.float32]:
+def label_weights(row: StoredRow) -> NDArray[np.float32]:
     """Return the loss weight of each token of a row as a target; the first token has no token before it."""
     weights: NDArray[np.float32] = np.array(row.weights, dtype=np.float32)
     weights[0] = 0.0
     return weights
 
 
-def pack(rows: Sequence[TrainingRow]) -> PackedPass:
+def pack(rows: Sequence[StoredRow]) -> PackedPass:
     """Lay rows one after the other."""
     lengths = [len(row.tokens) for row in rows]
     ids = np.concatenate([row.tokens for row in rows]).astype(np.int64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import attrs
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from fim_lsp.types import Tokenizer
 from training.bases import open_vocabulary
+from training.data.dataset import StoredRow
 from training.train.batches import pack, split_passes
 from training.train.end_bias import BIASES, choose_bias, count_wrong_ends
 from training.train.prepared import PreparedRun
@@ -80,7 +80,7 @@ def _have_breaks(tokenizer: Tokenizer, tokens: Sequence[int]) -> NDArray[np.bool
     return np.array(["\n" in tokenizer.decode((token,)) for token in tokens])
 
 
-def _middle_only(row: Any) -> Any:
+def _middle_only(row: StoredRow) -> StoredRow:
     """Return the row with loss weights on its middle alone, so that only the middle is scored."""
     weights = row.weights.copy()
     weights[: row.middle_start] = 0

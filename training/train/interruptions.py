@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from training.config import Recipe
+from training.train import TrainError
 from training.train.options import TrainOptions
-from training.train.prepared import TrainError
 
 _OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
 """Phrases in the messages of torch's ``RuntimeError``."""

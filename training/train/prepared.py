@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import field, frozen
 
-from fim_lsp.errors import FimLspError
 from fim_lsp.files import lack_of_room, sha256_of
 from training.config import Recipe
+from training.train import TrainError
 from training.train.options import TrainOptions, plan_adapter
 
 if TYPE_CHECKING:
@@ -29,10 +29,6 @@ RUN_FILE = "run.json"
 """Name of the file in a run's folder with its options and its result."""
 _HISTORY = ("data", "recipe", "reached", "begun_with")
 """Keys of an adapter's description that are kept in the description of an adapter trained on from it."""
-
-
-class TrainError(FimLspError):
-    """A run that can't begin or can't continue."""
 
 
 @frozen

@@ -18,8 +18,8 @@ from attrs import frozen
 from fim_lsp.errors import FimLspError
 from training.children import end_with_parent
 from training.config import Recipe
+from training.train import TrainError
 from training.train.options import TrainOptions
-from training.train.prepared import TrainError
 
 _FEWEST_ROWS = 4
 """Rows of a step for each process; with fewer rows a pass is not worth packing."""

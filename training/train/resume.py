@@ -12,9 +12,10 @@ from typing import Any
 import attrs
 from attrs import define
 
+from training.train import TrainError
 from training.train.checkpoint import load_checkpoint, save_checkpoint
 from training.train.options import plan_adapter
-from training.train.prepared import PreparedRun, TrainError
+from training.train.prepared import PreparedRun
 from training.train.schedule import TrainingBudget
 
 _DEFAULT_EPOCHS = 3
@@ -61,7 +62,7 @@ def start_or_resume(
     return Counters(**checkpoint.progress["counters"]), TrainingBudget(**checkpoint.progress["budget"])
 
 
-def save(prepared: PreparedRun, counters: Counters, budget: TrainingBudget) -> None:
+def write_checkpoint(prepared: PreparedRun, counters: Counters, budget: TrainingBudget) -> None:
     """Write a checkpoint; the other processes wait, so that none is ahead of what is on the disk."""
     if prepared.is_main:
         progress = {

@@ -9,8 +9,9 @@ from contextlib import nullcontext
 import attrs
 from attrs import frozen
 
+from training.train import TrainError
 from training.train.batches import StepRows, label_weights, pack
-from training.train.prepared import PreparedRun, TrainError
+from training.train.prepared import PreparedRun
 
 
 @frozen

@@ -38,8 +38,8 @@ from training.train.interruptions import collect_signals, explain_shortages
 from training.train.lora import save_adapter
 from training.train.metrics import METRICS_FILE, MetricsLog, plot_losses
 from training.train.options import TrainOptions, add_arguments, options_from, recipe_from
-from training.train.prepared import PreparedRun, TrainError, prepare_run
-from training.train.resume import Counters, save, start_or_resume
+from training.train.prepared import PreparedRun, prepare_run
+from training.train.resume import Counters, start_or_resume, write_checkpoint
 from training.train.run_file import write_result, write_start
 from training.train.schedule import TrainingBudget, is_due, learning_rate
 from training.train.step import measure_speed, take_step
@@ -53,7 +53,7 @@ OnEvaluation = Callable[[int, float], None]
 """Called in every process with the number of each held-out evaluation, from 1, and its NLL. An exception that
 it raises ends the run; the checkpoints written before stay."""
 
-__all__ = ["TrainError", "TrainOptions", "TrainResult", "add_arguments", "run", "train"]
+__all__ = ["TrainResult", "add_arguments", "run", "train"]
 
 
 @frozen
@@ -134,7 +134,7 @@ def _loop(
         interrupted = bool(signals)
         is_last = interrupted or done >= 1 or counters.worse >= settings.patience
         if is_last or is_due(counters.step, before, done, settings.checkpoint_every, options.checkpoints):
-            save(prepared, counters, budget)
+            write_checkpoint(prepared, counters, budget)
         if interrupted:
             return False
     return True

@@ -81,7 +81,7 @@ def test_trained_markers_are_no_lora_gguf(trained) -> None:
         export(options)
 
 
-def test_what_is_beyond_its_tolerance_does_not_get_out(trained, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_beyond_its_tolerance_is_not_published(trained, monkeypatch: pytest.MonkeyPatch) -> None:
     options = trained(markers=True, formats=("q4_0", "modelfile"))
     narrow = dict(TOLERANCES) | {"q4_0": Tolerance(1e-9, 1.0)}
     monkeypatch.setattr("training.export.export.TOLERANCES", narrow)
@@ -106,7 +106,7 @@ def test_a_modelfile_lays_out_the_hole(trained) -> None:
     assert 'PARAMETER stop "<|endoftext|>"' in text
 
 
-def test_a_folder_s_adapter_goes_into_its_conversion(
+def test_an_adapter_of_a_folder_merges_into_the_converted_gguf(
     tmp_path: Path, base: Path, options: TrainOptions, recipe: Recipe
 ) -> None:
     gguf = save_gguf(tiny_model(), tmp_path / "converted.gguf")

@@ -33,7 +33,7 @@ def test_a_plan_is_one_line_of_text() -> None:
     assert text == "11:35 for training, 0:40 for exporting, 4:08 for evaluating 51 held-out holes"
 
 
-def test_minutes_that_do_not_suffice_say_how_many_do() -> None:
+def test_too_few_minutes_name_the_minutes_needed() -> None:
     with pytest.raises(
         PlanError, match=r"5 minutes are too few: preparing took 2:00.*--minutes (\d+)"
     ) as caught:

@@ -130,7 +130,7 @@ def test_code_becomes_a_model_that_is_evaluated_and_chosen(
     assert read_user_settings(settings) == {"model": {"name": str(model)}}
 
 
-def test_what_is_edited_meanwhile_does_not_matter_and_lost_files_are_made_again(
+def test_later_edits_of_the_code_do_not_matter_and_lost_files_are_made_again(
     shop: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (finished / "model" / "shop-tuned-q8_0.gguf").unlink()
@@ -143,7 +143,7 @@ def test_what_is_edited_meanwhile_does_not_matter_and_lost_files_are_made_again(
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_killed_run_goes_on_from_its_last_checkpoint(shop: Path, tmp_path: Path, processes: str) -> None:
+def test_a_killed_run_continues_from_its_last_checkpoint(shop: Path, tmp_path: Path, processes: str) -> None:
     recipe, output, script = tmp_path / "recipe.toml", tmp_path / "out", tmp_path / "start.py"
     recipe.write_text(RECIPE.format(steps=40))
     script.write_text(RUN)
@@ -243,7 +243,7 @@ def test_too_little_room_is_refused_first(
     assert not (tmp_path / "out" / "data").exists()
 
 
-def test_two_runs_in_one_folder_are_one_too_many(
+def test_a_second_run_in_a_folder_is_refused(
     shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with lock_folder(tmp_path / "out"):

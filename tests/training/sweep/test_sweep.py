@@ -65,7 +65,7 @@ def trials(output: Path) -> list[FrozenTrial]:
     return study(output).get_trials()
 
 
-def test_a_search_goes_on_gives_up_what_is_worse_and_writes_the_best(
+def test_a_search_continues_stops_worse_trials_and_writes_the_best(
     shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out"

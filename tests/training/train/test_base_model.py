@@ -55,7 +55,7 @@ def test_a_base_that_is_not_there_is_named(tmp_path: Path) -> None:
         prepare_weights(str(tmp_path))
 
 
-def test_a_catalog_model_that_was_not_fetched_says_how(
+def test_a_catalog_model_that_was_not_downloaded_names_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FIM_LSP_MODELS", str(tmp_path))

@@ -43,7 +43,7 @@ def test_processes_share_a_step_evenly() -> None:
         assert max(loads) - min(loads) <= 100
 
 
-def test_a_pass_holds_no_more_tokens_than_told() -> None:
+def test_a_pass_holds_no_more_tokens_than_allowed() -> None:
     for rows in sampler().step(0).passes:
         assert sum(LENGTHS[list(rows)]) <= 150
     assert split_passes([0, 1], np.array([500, 10]), 150) == ((0,), (1,))

@@ -5,7 +5,7 @@ from pathlib import Path
 from training.train.metrics import MetricsLog, plot_losses, read_metrics
 
 
-def test_a_resumed_journal_drops_what_came_after_the_checkpoint(tmp_path: Path) -> None:
+def test_a_resumed_log_drops_what_came_after_the_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     with MetricsLog(path) as log:
         for step in (1, 2, 3):
@@ -17,7 +17,7 @@ def test_a_resumed_journal_drops_what_came_after_the_checkpoint(tmp_path: Path) 
     assert [line["loss"] for line in read_metrics(path)] == [1.0, 0.5, 0.5]
 
 
-def test_a_new_run_begins_a_new_journal(tmp_path: Path) -> None:
+def test_a_new_run_begins_a_new_log(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     for loss in (1.0, 2.0):
         with MetricsLog(path) as log:

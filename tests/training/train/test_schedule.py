@@ -5,7 +5,7 @@ import pytest
 from training.train.schedule import TrainingBudget, is_due, learning_rate
 
 
-def test_a_budget_ends_with_whatever_comes_first() -> None:
+def test_a_budget_ends_with_its_first_limit() -> None:
     both = TrainingBudget(tokens=1000, steps=10)
     assert both.share(100, 5) == 0.5
     assert both.share(900, 5) == 0.9
@@ -25,7 +25,7 @@ def test_without_warm_up_it_begins_at_the_peak() -> None:
     assert learning_rate(1.0, 0.0, 0.0, "cosine") == 1.0
 
 
-def test_what_is_spread_over_a_run_happens_so_often() -> None:
+def test_evaluations_are_spread_evenly_over_a_run() -> None:
     shares = [step / 50 for step in range(51)]
     steps = [
         step for step in range(1, 51) if is_due(step, shares[step - 1], shares[step], every=1000, times=5)

@@ -15,10 +15,11 @@ from attrs import asdict, evolve
 from fim_lsp.models.adapter_file import read_adapter, write_delta
 from tests.training.tiny import rows, save_folder, save_gguf, save_rows, tiny_model
 from training.config import Recipe
+from training.train import TrainError
 from training.train.description import describe
 from training.train.metrics import METRICS_FILE, read_metrics
 from training.train.options import TrainOptions
-from training.train.train import TrainError, TrainResult, train
+from training.train.train import TrainResult, train
 
 RUN = """
 import json, sys
@@ -80,7 +81,7 @@ def test_the_kept_adapter_scores_what_was_reported(
     assert describe(prepared)["begun_with"]["reached"]["tokens"] == whole.tokens
 
 
-def test_a_killed_run_goes_on_bit_for_bit(
+def test_a_killed_run_continues_bit_for_bit(
     whole: TrainResult, options: TrainOptions, recipe: Recipe, tmp_path: Path
 ) -> None:
     killed = evolve(options, output=tmp_path / "killed")
@@ -167,7 +168,7 @@ def test_data_of_another_base_is_refused(options: TrainOptions, recipe: Recipe, 
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate")])
-def test_too_little_memory_says_what_to_lower(
+def test_too_little_memory_names_what_to_lower(
     options: TrainOptions, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def exhausted(*_: object) -> None:
