@@ -1,1 +1,1 @@
-"""The language server: the only room that knows pygls and lsprotocol."""
+"""The language server. No other package imports pygls or lsprotocol."""

@@ -1,11 +1,12 @@
-"""An editor without a screen: drives a real server process, for the demo, ``complete`` and the tests."""
+"""A headless editor: drives a server process over stdio, for the demo, ``complete``, benchmarks and tests."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,27 +16,14 @@ from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
 from fim_lsp.errors import FimLspError
-from fim_lsp.lsp.documents import offset_at, units
+from fim_lsp.lsp.documents import Encoding, offset_at, units
 from fim_lsp.lsp.status import STATUS
 
 logger = logging.getLogger(__name__)
 
-_ENCODING = types.PositionEncodingKind.Utf16
-
 
 class ServerFailedError(FimLspError):
-    """The server process ended or could not load its model."""
-
-
-@frozen
-class Shown:
-    """One suggestion as an editor would show it."""
-
-    text: str
-    """What would appear behind the cursor; empty if nothing."""
-    waited_ms: float
-    explanation: Mapping[str, Any]
-    """The answer of ``fimLsp.explain``."""
+    """The server could not load its model."""
 
 
 @define
@@ -44,100 +32,183 @@ class OpenFile:
 
     uri: str
     text: str
-    cursor: int
+    cursor: int = 0
+    """An offset into the text."""
     version: int = 1
+
+
+@frozen
+class SentRequest:
+    """A request for a suggestion that was sent, and its answer to come."""
+
+    id: str
+    answer: asyncio.Future[Any] = field(repr=False)
+
+
+@frozen
+class ReceivedSuggestion:
+    """One suggestion as an editor would show it."""
+
+    text: str
+    """The text that would appear behind the cursor; empty if there is none."""
+    waited_ms: float
+    explanation: Mapping[str, Any]
+    """The answer of ``fimLsp.explain``."""
 
 
 @define
 class HeadlessEditor:
-    """One editor with one server. Made by :func:`start_editor`."""
+    """The documents of one editor with one server. It sends what an editor sends, and draws nothing."""
 
     client: LanguageClient
-    _ready: asyncio.Future[str] = field(repr=False)
+    encoding: Encoding = types.PositionEncodingKind.Utf16
     messages: list[str] = field(factory=list)
-    """What the server would have shown to the user."""
+    """Messages that the user would have seen."""
+    statuses: list[Any] = field(factory=list)
+    """Every status that the server sent."""
+    _changed: asyncio.Event = field(factory=asyncio.Event, init=False, repr=False)
+    _ids: Iterator[int] = field(factory=itertools.count, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        @self.client.feature(STATUS)  # type: ignore[untyped-decorator]
+        def _(status: Any) -> None:
+            self.statuses.append(status)
+            self._changed.set()
+
+    async def wait_for_status(self, condition: Callable[[Any], bool]) -> Any:
+        """Wait until the last status fulfils a condition, and return that status."""
+        while not (self.statuses and condition(self.statuses[-1])):
+            self._changed.clear()
+            await self._changed.wait()
+        return self.statuses[-1]
 
     async def ready(self) -> str:
-        """Wait until the model is loaded and return its name.
+        """Wait until the model is loaded, and return its name.
 
         Raises:
             ServerFailedError: with the server's own words.
         """
-        return await self._ready
+        status = await self.wait_for_status(lambda status: not status.busy)
+        if status.kind == "Error":
+            raise ServerFailedError(status.message)
+        name: str = status.message
+        return name
 
-    def open(self, path: Path, language: str, text: str, cursor: int) -> OpenFile:
-        """Open a document, which need not exist, with the cursor at an offset."""
-        file = OpenFile(path.resolve().as_uri(), text, cursor)
-        item = types.TextDocumentItem(file.uri, language, file.version, text)
+    def open(self, file: Path | str, language: str, text: str, cursor: int = 0) -> OpenFile:
+        """Open a document by its path or URI, with the cursor at an offset. The file need not exist."""
+        uri = file if isinstance(file, str) else file.resolve().as_uri()
+        opened = OpenFile(uri, text, cursor)
+        item = types.TextDocumentItem(uri, language, opened.version, text)
         self.client.text_document_did_open(types.DidOpenTextDocumentParams(item))
-        return file
+        return opened
+
+    def close(self, file: OpenFile) -> None:
+        """Close a document."""
+        identifier = types.TextDocumentIdentifier(file.uri)
+        self.client.text_document_did_close(types.DidCloseTextDocumentParams(identifier))
+
+    def replace(self, file: OpenFile, start: int, end: int, text: str) -> None:
+        """Replace ``file.text[start:end]``, and put the cursor behind the new text."""
+        replaced = types.Range(self.position(file.text, start), self.position(file.text, end))
+        file.text = file.text[:start] + text + file.text[end:]
+        file.cursor = start + len(text)
+        file.version += 1
+        change = types.TextDocumentContentChangePartial(replaced, text)
+        identifier = types.VersionedTextDocumentIdentifier(file.version, file.uri)
+        self.client.text_document_did_change(types.DidChangeTextDocumentParams(identifier, [change]))
 
     def insert(self, file: OpenFile, text: str) -> None:
         """Type at the cursor."""
-        at = _position(file.text, file.cursor)
-        file.version += 1
-        change = types.TextDocumentContentChangePartial(types.Range(at, at), text)
-        identifier = types.VersionedTextDocumentIdentifier(file.version, file.uri)
-        self.client.text_document_did_change(types.DidChangeTextDocumentParams(identifier, [change]))
-        file.text = file.text[: file.cursor] + text + file.text[file.cursor :]
-        file.cursor += len(text)
+        self.replace(file, file.cursor, file.cursor, text)
 
-    async def suggest(self, file: OpenFile, *, invoked: bool = False) -> Shown:
-        """Ask for ghost text at the cursor."""
-        position = _position(file.text, file.cursor)
+    def rewrite(self, file: OpenFile, text: str, cursor: int) -> None:
+        """Turn a document into ``text`` with the smallest single edit, if it differs, and move the cursor."""
+        if text != file.text:
+            self.replace(file, *_smallest_edit(file.text, text))
+        file.cursor = cursor
+
+    def position(self, text: str, offset: int) -> types.Position:
+        """Return the position of an offset."""
+        start = text.rfind("\n", 0, offset) + 1
+        return types.Position(text.count("\n", 0, offset), units(text[start:offset], self.encoding))
+
+    def request(self, file: OpenFile, *, invoked: bool = False) -> SentRequest:
+        """Send a request for ghost text at the cursor, without waiting for its answer."""
         kind = types.InlineCompletionTriggerKind
-        context = types.InlineCompletionContext(kind.Invoked if invoked else kind.Automatic)
-        asked = time.perf_counter()
-        answer = await self.client.text_document_inline_completion_async(
-            types.InlineCompletionParams(context, types.TextDocumentIdentifier(file.uri), position)
+        params = types.InlineCompletionParams(
+            types.InlineCompletionContext(kind.Invoked if invoked else kind.Automatic),
+            types.TextDocumentIdentifier(file.uri),
+            self.position(file.text, file.cursor),
         )
-        waited_ms = (time.perf_counter() - asked) * 1000
-        items = answer.items if isinstance(answer, types.InlineCompletionList) else answer or []
-        text = _ghost(items[0], file, position) if items else ""
-        return Shown(text, waited_ms, await self.explain())
+        request_id = f"suggest-{next(self._ids)}"
+        # The client's own method for this would send only when the event loop runs next.
+        answer = self.client.protocol.send_request(
+            types.TEXT_DOCUMENT_INLINE_COMPLETION, params, msg_id=request_id
+        )
+        return SentRequest(request_id, asyncio.wrap_future(answer))
+
+    def cancel(self, request: SentRequest) -> None:
+        """Send ``$/cancelRequest``."""
+        self.client.cancel_request(types.CancelParams(request.id))
+
+    async def suggest(self, file: OpenFile, *, invoked: bool = False) -> ReceivedSuggestion:
+        """Ask for ghost text at the cursor."""
+        began = time.perf_counter()
+        answer = await self.request(file, invoked=invoked).answer
+        waited_ms = (time.perf_counter() - began) * 1000
+        text = self.ghost_text(file, answer.items[0]) if answer and answer.items else ""
+        return ReceivedSuggestion(text, waited_ms, await self.explain())
+
+    def ghost_text(self, file: OpenFile, item: types.InlineCompletionItem) -> str:
+        """Return the part of an item that appears behind the cursor.
+
+        Example: the item ``return x`` for the line ``return `` with the cursor at its end -> ``x``.
+        """
+        inserted = item.insert_text if isinstance(item.insert_text, str) else item.insert_text.value
+        if item.range is None:
+            return inserted
+        return inserted[file.cursor - offset_at(file.text, item.range.start, self.encoding) :]
+
+    async def run_command(self, command: str, *arguments: Any) -> Any:
+        """Run a command of the server, and return its answer as dicts, lists and scalars."""
+        params = types.ExecuteCommandParams(command, list(arguments))
+        return _to_plain(await self.client.workspace_execute_command_async(params))
 
     async def explain(self) -> Mapping[str, Any]:
-        """Why the last suggestion came about."""
-        params = types.ExecuteCommandParams("fimLsp.explain")
-        explanation: Mapping[str, Any] = _plain(await self.client.workspace_execute_command_async(params))
+        """Return the explanation of the last suggestion."""
+        explanation: Mapping[str, Any] = await self.run_command("fimLsp.explain")
         return explanation
 
 
 @asynccontextmanager
 async def start_editor(
-    command: Sequence[str], *, options: Mapping[str, Any] | None = None, root: Path | None = None
+    command: Sequence[str],
+    *,
+    options: Mapping[str, Any] | None = None,
+    root: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[HeadlessEditor]:
     """Start a server process, initialize it, and shut it down at the end.
 
     Args:
         command: The server's command line.
-        options: ``initializationOptions``; status notifications are turned on besides.
+        options: ``initializationOptions``. Status notifications are turned on besides. Feedback is turned
+            off, because no user sees the suggestions.
         root: The workspace folder, absolute.
+        env: The server's environment; None for this process's own.
     """
     client = LanguageClient("fim-lsp headless editor", "1")
-    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    ready.add_done_callback(lambda future: future.cancelled() or future.exception())
-
-    messages: list[str] = []
+    editor = HeadlessEditor(client)
 
     @client.feature(types.WINDOW_SHOW_MESSAGE)  # type: ignore[untyped-decorator]
     def _(params: types.ShowMessageParams) -> None:
-        messages.append(params.message)
+        editor.messages.append(params.message)
 
     @client.feature(types.WINDOW_LOG_MESSAGE)  # type: ignore[untyped-decorator]
     def _(params: types.LogMessageParams) -> None:
         logger.info("%s", params.message)
 
-    @client.feature(STATUS)  # type: ignore[untyped-decorator]
-    def _(status: Any) -> None:
-        if ready.done() or status.busy:
-            return
-        if status.kind == "Error":
-            ready.set_exception(ServerFailedError(status.message))
-        else:
-            ready.set_result(status.message)
-
-    await client.start_io(command[0], *command[1:])
+    await client.start_io(command[0], *command[1:], env=env)
     text_document = types.TextDocumentClientCapabilities(
         inline_completion=types.InlineCompletionClientCapabilities()
     )
@@ -145,38 +216,36 @@ async def start_editor(
         types.InitializeParams(
             capabilities=types.ClientCapabilities(text_document=text_document),
             root_uri=root.as_uri() if root else None,
-            # What nobody looks at is no feedback.
             initialization_options={**(options or {}), "status": True, "feedback": {"enabled": False}},
         )
     )
     client.initialized(types.InitializedParams())
     try:
-        yield HeadlessEditor(client, ready, messages)
+        yield editor
     finally:
         await client.shutdown_async(None)
         client.exit(None)
         await client.stop()
 
 
-def _position(text: str, offset: int) -> types.Position:
-    line = text.count("\n", 0, offset)
-    start = text.rfind("\n", 0, offset) + 1
-    return types.Position(line, units(text[start:offset], _ENCODING))
+def _smallest_edit(before: str, after: str) -> tuple[int, int, str]:
+    """Return start, end and new text of the smallest single replacement that turns one text into another.
+
+    Example: ``abcd`` -> ``axd``: ``(1, 3, "x")``.
+    """
+    shortest = min(len(before), len(after))
+    start = next((index for index in range(shortest) if before[index] != after[index]), shortest)
+    room = shortest - start
+    end = next((index for index in range(room) if before[-1 - index] != after[-1 - index]), room)
+    return start, len(before) - end, after[start : len(after) - end]
 
 
-def _ghost(item: types.InlineCompletionItem, file: OpenFile, position: types.Position) -> str:
-    """The part of an item that appears behind the cursor."""
-    inserted = item.insert_text if isinstance(item.insert_text, str) else item.insert_text.value
-    if item.range is None:
-        return inserted
-    typed = file.text[offset_at(file.text, item.range.start, _ENCODING) : file.cursor]
-    return inserted[len(typed) :]
-
-
-def _plain(value: Any) -> Any:
-    """Dicts and lists again, of the named tuples that pygls makes of an untyped answer."""
+def _to_plain(value: Any) -> Any:
+    """Turn the named tuples that pygls makes of an untyped answer back into dicts and lists."""
     if hasattr(value, "_asdict"):
-        return {key: _plain(item) for key, item in value._asdict().items()}
+        return {key: _to_plain(item) for key, item in value._asdict().items()}
+    if isinstance(value, dict):
+        return {key: _to_plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_to_plain(item) for item in value]
     return value

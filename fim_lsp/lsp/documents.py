@@ -1,9 +1,10 @@
-r"""Open documents and positions, by LSP's own rule of what a line is.
+r"""Open documents and positions, with lines as LSP defines them.
 
 LSP ends lines at ``\n``, ``\r\n`` and ``\r`` only. pygls 2.1.1 splits with ``str.splitlines``, which also
-splits at form feeds, vertical tabs and U+2028: in a file with one of those (CPython's own library has form
-feeds) every later edit would land on the wrong line, and the text drift from the editor's. It also clamps
-a column past the end to one before the end. So both conversions are done here.
+splits at form feeds, vertical tabs and U+2028. In a file with one of those (CPython's own library has form
+feeds) every later edit would land on the wrong line, and the text would no longer be the editor's. pygls also
+turns a column past the end into the one before the end. So this module converts positions and applies edits
+itself.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Encoding = types.PositionEncodingKind | str | None
 
 
 def offset_at(text: str, position: types.Position, encoding: Encoding) -> int:
-    """Code points before ``position``; past the end of a line or document means its end."""
+    """Return the code points before ``position``. Past the end of a line or document means its end."""
     start = _line_start(text, position.line)
     found = _LINE_BREAK.search(text, start)
     line = text[start : found.start() if found else len(text)]
@@ -28,7 +29,7 @@ def offset_at(text: str, position: types.Position, encoding: Encoding) -> int:
 
 
 def units(text: str, encoding: Encoding) -> int:
-    """Length of ``text`` in the code units that the client counts columns in."""
+    """Return the length of ``text`` in the code units that the client counts columns in."""
     if text.isascii() or encoding == types.PositionEncodingKind.Utf32:
         return len(text)
     if encoding == types.PositionEncodingKind.Utf8:
@@ -44,7 +45,7 @@ def _line_start(text: str, line: int) -> int:
 
 
 def _code_points(line: str, column: int, encoding: Encoding) -> int:
-    """The index into ``line`` of a column in code units; a column inside a character means before it."""
+    """Return the index of a column in code units. A column inside a character means the one before it."""
     if line.isascii() or encoding == types.PositionEncodingKind.Utf32:
         return max(0, min(column, len(line)))
     spent = 0
@@ -83,7 +84,7 @@ class LspWorkspace(Workspace):
 
     @classmethod
     def taking_over(cls, workspace: Workspace) -> LspWorkspace:
-        """A workspace with the same folders and encoding, before any document is open."""
+        """Return a workspace with the same folders and encoding. No document may be open yet."""
         folders = list(workspace.folders.values())
         return cls(
             workspace.root_uri, types.TextDocumentSyncKind.Incremental, folders, workspace.position_encoding

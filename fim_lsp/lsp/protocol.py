@@ -1,9 +1,13 @@
-"""LSP types to our types and back. Positions are counted in the client's code units only here.
+"""Translate LSP's types to this project's types and back.
 
-What clients do with an item, and so why it looks as it does (checked against VS Code 1.100, Neovim 0.12):
-VS Code shows it only while the replaced text is a beginning of the inserted text, so at a line's end the
-range begins at column 0 and survives backspacing; Neovim draws an empty range inline and any other as an
-overlay, so mid-line the range is empty, or covers the closers that the text itself repeats.
+Items look as the clients need them (checked against VS Code 1.100 and Neovim 0.12):
+
+- VS Code shows an item only while the replaced text is a beginning of the inserted text. So at a line's end
+the
+  range begins at column 0, and the item survives a backspace.
+- Neovim draws an empty range inline and any other as an overlay. So inside a line the range is empty, or
+covers the
+  closing brackets that the text itself repeats.
 """
 
 from __future__ import annotations
@@ -16,19 +20,20 @@ from fim_lsp.lsp.documents import LspDocument, offset_at, units
 from fim_lsp.lsp.rpc import InlineParams
 from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, Trigger
 
+ACCEPTED = "fimLsp.accepted"
 INVOKED = 1
 _WORD_END = re.compile(r"\w*$")
 
 
 def to_snapshot(document: LspDocument) -> DocumentSnapshot:
-    """A frozen copy of a live document."""
+    """Return a frozen copy of a live document."""
     return DocumentSnapshot(
         document.uri, document.language_id or "plaintext", document.version or 0, document.source
     )
 
 
 def to_request(params: InlineParams, document: LspDocument) -> CompletionRequest:
-    """An inline completion request as the pipeline knows it."""
+    """Translate an inline completion request."""
     offset = document.offset_at_position(params.position)
     return CompletionRequest(
         to_snapshot(document),
@@ -41,9 +46,9 @@ def to_request(params: InlineParams, document: LspDocument) -> CompletionRequest
 
 
 def to_completion_request(params: types.CompletionParams, document: LspDocument) -> CompletionRequest:
-    """A request of a client without inline completion; always automatic.
+    """Translate a request of a client without inline completion. It is always an automatic one.
 
-    Editors call the first letter of a word "invoked" too, and what they show is a menu of short entries.
+    Editors call the first letter of a word "invoked" too, and they show a menu of short entries.
     """
     return CompletionRequest(to_snapshot(document), document.offset_at_position(params.position))
 
@@ -51,12 +56,12 @@ def to_completion_request(params: types.CompletionParams, document: LspDocument)
 def to_inline_items(
     completion: Completion | None, params: InlineParams, request: CompletionRequest, encoding: str | None
 ) -> types.InlineCompletionList:
-    """The answer to an inline completion request; no items where there is nothing to offer."""
+    """Translate the answer to an inline completion request. No suggestion is an empty list."""
     if completion is None:
         return types.InlineCompletionList(items=[])
-    candidates = (completion, *completion.alternatives)
+    suggestions = enumerate((completion, *completion.alternatives))
     return types.InlineCompletionList(
-        items=[_inline_item(one, at, params, request, encoding) for at, one in enumerate(candidates)]
+        items=[_inline_item(each, index, params, request, encoding) for index, each in suggestions]
     )
 
 
@@ -67,11 +72,11 @@ def _inline_item(
     request: CompletionRequest,
     encoding: str | None,
 ) -> types.InlineCompletionItem:
-    """One suggestion; its command says which of several it is, unless it is the first."""
+    """Return the item of one suggestion. Its command names which of several it is, unless it is the first."""
     start, end = params.position, params.position
     text = completion.text
     if request.selected_text and params.selected is not None:
-        # VS Code previews a suggestion over its popup only with the popup's own range.
+        # VS Code previews a suggestion over its menu only with the range of the menu's entry.
         typed = params.selected.text[: len(params.selected.text) - len(request.selected_text)]
         start, text = params.selected.range.start, typed + text
     elif completion.replace_suffix_chars:
@@ -94,9 +99,9 @@ def to_completion_list(
     request: CompletionRequest,
     encoding: str | None,
 ) -> types.CompletionList:
-    """The answer for clients without inline completion: one entry, first in the menu.
+    """Translate the answer for a client without inline completion: one entry, the first in the menu.
 
-    The label is the word being typed and the first line, because clients filter entries by that word.
+    The entry begins with the word that is being typed, because clients filter entries by it.
     """
     if completion is None:
         return types.CompletionList(is_incomplete=True, items=[])
@@ -124,21 +129,21 @@ def to_completion_list(
     )
 
 
-ACCEPTED = "fimLsp.accepted"
-
-
 def _moved(
     position: types.Position, request: CompletionRequest, chars: int, encoding: str | None
 ) -> types.Position:
+    """Move a position behind the first ``chars`` characters after the cursor."""
     passed = request.document.text[request.offset : request.offset + chars]
     return types.Position(position.line, position.character + units(passed, encoding))
 
 
 def _untyped_rest(params: InlineParams, document: LspDocument, offset: int) -> str:
-    """What the popup's selected entry would add at the cursor.
+    """Return what the selected entry of the completion menu would add at the cursor.
 
-    Neovim puts the visual selection there, so only a range on the cursor's line that ends at the cursor
-    counts, and only an entry that what is typed begins.
+    Neovim sends the visual selection in the same field. So the range must be on the cursor's line and end at
+    the cursor, and the typed text must begin the entry.
+
+    Example: ``pri`` is typed and ``print`` selected: ``nt``.
     """
     selected = params.selected
     if selected is None or selected.range.end != params.position:

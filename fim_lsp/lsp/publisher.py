@@ -25,7 +25,7 @@ _CREATE_TIMEOUT_S = 2.0
 
 
 class Publisher(Protocol):
-    """What a session sends to its client besides answers."""
+    """Sends a client everything besides answers."""
 
     def show_message(self, kind: types.MessageType, text: str) -> None:
         """Show a message to the user."""

@@ -1,13 +1,18 @@
-"""What pygls 2.1.1 leaves open of "each request is answered exactly once", and forgotten then.
+"""Correct pygls 2.1.1, so that each request is answered exactly once, and then forgotten.
 
-- A request whose parameters do not parse is logged, but never answered: the client waits for ever.
-- After ``shutdown`` and before ``initialize`` requests are dropped or crash.
-- A ``shutdown`` while a command waits is answered with an error: cancelling the command changes the table
-  that is being walked.
-- Of each notification whose handler is a coroutine or a generator, ``didChange`` among them, something is
-  kept for ever: 2 kB a keystroke.
-- Copilot's additions to inline completion (document version, formatting) are thrown away, and a trigger
-  kind of 0 (vscode-languageclient 9) is refused.
+pygls itself has these faults:
+
+- It logs a request whose parameters do not parse, and never answers it: the client waits for ever.
+- After ``shutdown`` and before ``initialize`` it drops requests, or crashes.
+- It answers a ``shutdown`` with an error while a command waits: cancelling the command changes the table that
+it is
+  iterating over.
+- It keeps something of each notification whose handler is a coroutine or a generator, ``didChange`` among
+them, for
+  ever: 2 kB a keystroke.
+- It drops Copilot's additions to inline completion (document version, formatting), and refuses a trigger kind
+of 0
+  (vscode-languageclient 9).
 """
 
 from __future__ import annotations
@@ -34,7 +39,7 @@ _ANSWERED = "$/answered"
 
 @frozen
 class InlineParams:
-    """``textDocument/inlineCompletion``, as editors really send it."""
+    """The parameters of ``textDocument/inlineCompletion``, as editors send them."""
 
     text_document: types.TextDocumentIdentifier
     position: types.Position
@@ -56,11 +61,11 @@ class InlineRequest:
 
 
 class Protocol(LanguageServerProtocol):
-    """pygls' protocol with an answer for every request and LSP's rule of lines."""
+    """pygls' protocol, which answers every request and has LSP's lines."""
 
     @property
     def is_shut_down(self) -> bool:
-        """Whether the client asked to shut down: an exit is then a clean one."""
+        """The client has asked to shut down, so an exit is a clean one."""
         return bool(self._shutdown)
 
     @property
@@ -69,11 +74,11 @@ class Protocol(LanguageServerProtocol):
         return len(self._request_futures)
 
     def use_own_documents(self) -> None:
-        """Replace the workspace that pygls has just made; call from the initialize handler."""
+        """Replace the workspace that pygls has just made. Call this from the initialize handler."""
         self._workspace = LspWorkspace.taking_over(self.workspace)
 
     def end_requests(self) -> None:
-        """Cancel every request but the ``shutdown`` whose handler calls this, and refuse new ones."""
+        """Cancel every request and refuse new ones. Call this from the shutdown handler, which goes on."""
         self._shutdown = True
         shutdown = self.msg_id
         handler: Any = asyncio.current_task()
@@ -82,14 +87,14 @@ class Protocol(LanguageServerProtocol):
                 future.cancel()
 
     def _execute_handler(self, msg_id: int | str, *args: Any, **kwargs: Any) -> None:
-        """Run a handler, and forget it when it is done; pygls does so for requests alone."""
+        """Run a handler, and forget it when it is done. pygls forgets the handlers of requests alone."""
         super()._execute_handler(msg_id, *args, **kwargs)
         running = self._request_futures.get(msg_id)
         if running is not None:
             running.add_done_callback(lambda done: self._forget(msg_id, done))
 
     def _forget(self, msg_id: int | str, done: Any) -> None:
-        # A client may have used the id again meanwhile.
+        # The client may have used the id again meanwhile.
         if self._request_futures.get(msg_id) is done:
             del self._request_futures[msg_id]
 
@@ -97,14 +102,14 @@ class Protocol(LanguageServerProtocol):
     def get_message_type(  # type: ignore[override]
         self, method: str
     ) -> type[Any] | None:
-        """The type that a message of this method is structured as."""
+        """Return the type of the messages of a method."""
         if method == types.TEXT_DOCUMENT_INLINE_COMPLETION:
             return InlineRequest
         message_type: type[Any] | None = super().get_message_type(method)
         return message_type
 
     def structure_message(self, data: dict[str, Any]) -> Any:
-        """Structure a message; one that can't be is answered here, as its id is lost further on."""
+        """Structure a message. Answer one with malformed parameters here, because its id is lost later."""
         try:
             return super().structure_message(data)
         except JsonRpcException as error:
@@ -116,7 +121,7 @@ class Protocol(LanguageServerProtocol):
             return JsonRPCNotification(method=_ANSWERED, jsonrpc="2.0", params=None)
 
     def handle_message(self, message: Any) -> None:
-        """Pass a message on, unless this is no time for requests."""
+        """Pass a message on, unless the server is not initialized yet or shuts down."""
         method = getattr(message, "method", None)
         if method == _ANSWERED:
             return
@@ -136,7 +141,7 @@ class Protocol(LanguageServerProtocol):
 
 
 def make_converter() -> Converter:
-    """Make pygls' converter, with how to read :class:`InlineParams`."""
+    """Return pygls' converter, extended to read :class:`InlineParams`."""
     converter: Converter = default_converter()
     converter.register_structure_hook(InlineParams, lambda value, _: _inline_params(value, converter))
     return converter

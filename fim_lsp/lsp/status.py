@@ -20,7 +20,7 @@ class ServerStatus:
     """The payload of ``fimLsp/status``."""
 
     kind: Kind
-    """How serious the state is, for a colour or an icon."""
+    """The severity, for a colour or an icon."""
     code: StatusCode
     """The state, for programs."""
     model: str

@@ -79,8 +79,8 @@ class RecordingPublisher:
 
 
 @define
-class ScriptedModels:
-    """Opens scripted engines, as a test says: they answer, fail, or load when the gate opens."""
+class ScriptedFactory:
+    """Opens scripted engines that answer, wait or fail, as a test says."""
 
     text: str = " b"
     error: Exception | None = None
@@ -94,9 +94,13 @@ class ScriptedModels:
     """The settings of each load that began."""
     generations: int = 0
     gate: threading.Event = field(factory=threading.Event)
+    """Loads wait while it is not set."""
+    answer_gate: threading.Event = field(factory=threading.Event)
+    """Generations wait while it is not set."""
 
     def __attrs_post_init__(self) -> None:
         self.gate.set()
+        self.answer_gate.set()
 
     def open(self, settings: ModelSettings, on_loading: OnLoading) -> Engine:
         self.opened.append(settings)
@@ -117,6 +121,7 @@ class ScriptedModels:
 
     def _answer(self, _: str) -> str:
         self.generations += 1
+        self.answer_gate.wait(10)
         if self.failure is not None:
             raise self.failure
         return f"{self.text}<|end|>"
@@ -128,7 +133,7 @@ class Connection:
 
     session: Session
     publisher: RecordingPublisher
-    models: ScriptedModels
+    models: ScriptedFactory
     timers: ManualTimers
     user: dict[str, Any] = field(factory=dict)
     """The user's settings file."""
@@ -172,7 +177,7 @@ async def make_connection(tmp_path):
 
     def make(**settings: Any) -> Connection:
         """Return a session that is initialized and has a document open, but has not begun to load."""
-        publisher, models, timers = RecordingPublisher(), ScriptedModels(), ManualTimers()
+        publisher, models, timers = RecordingPublisher(), ScriptedFactory(), ManualTimers()
         user: dict[str, Any] = {}
         unreadable: list[Exception] = []
 
@@ -201,6 +206,7 @@ async def make_connection(tmp_path):
     yield make
     for connection in connections:
         connection.models.gate.set()
+        connection.models.answer_gate.set()
         if connection.state is not WorkerState.CLOSED:
             await connection.session.close()
 

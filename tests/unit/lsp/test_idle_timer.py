@@ -8,7 +8,7 @@ SOON = 0.001
 
 
 class Acted:
-    """Counts how often rest came."""
+    """Counts how often it was called."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -24,7 +24,7 @@ async def turns_of_the_loop(count: int = 20) -> None:
         await asyncio.sleep(SOON)
 
 
-async def test_rest_comes_once():
+async def test_it_acts_once():
     acted = Acted()
     IdleTimer(acted, busy=lambda: False).arm(SOON)
     await asyncio.wait_for(acted.now.wait(), 5)
@@ -32,31 +32,31 @@ async def test_rest_comes_once():
     assert acted.times == 1
 
 
-async def test_no_rest_while_it_is_used_and_rest_after_the_last_user():
+async def test_it_does_not_act_while_it_is_used_but_after_the_last_user():
     acted = Acted()
-    rest = IdleTimer(acted, busy=lambda: False)
-    rest.arm(SOON)
-    with rest.used():
-        with rest.used():
+    timer = IdleTimer(acted, busy=lambda: False)
+    timer.arm(SOON)
+    with timer.used():
+        with timer.used():
             await turns_of_the_loop()
         await turns_of_the_loop()
         assert acted.times == 0
     await asyncio.wait_for(acted.now.wait(), 5)
 
 
-async def test_rest_comes_again_after_each_use():
+async def test_it_acts_again_after_each_use():
     acted = Acted()
-    rest = IdleTimer(acted, busy=lambda: False)
-    rest.arm(SOON)
+    timer = IdleTimer(acted, busy=lambda: False)
+    timer.arm(SOON)
     for expected in (1, 2):
         acted.now.clear()
-        with rest.used():
+        with timer.used():
             pass
         await asyncio.wait_for(acted.now.wait(), 5)
         assert acted.times == expected
 
 
-async def test_work_that_nobody_waits_for_puts_rest_off():
+async def test_work_in_the_background_defers_the_action():
     acted = Acted()
     work = iter([True, True, True, False])
     IdleTimer(acted, busy=lambda: next(work)).arm(SOON)
@@ -66,19 +66,19 @@ async def test_work_that_nobody_waits_for_puts_rest_off():
 
 async def test_never_means_never():
     acted = Acted()
-    rest = IdleTimer(acted, busy=lambda: False)
+    timer = IdleTimer(acted, busy=lambda: False)
     for after_s in (SOON, None, SOON, 0):
-        rest.arm(after_s)
-    with rest.used():
+        timer.arm(after_s)
+    with timer.used():
         pass
     await turns_of_the_loop()
-    rest.arm(SOON)
-    rest.stop()
+    timer.arm(SOON)
+    timer.stop()
     await turns_of_the_loop()
     assert acted.times == 0
 
 
-async def test_a_failure_at_rest_is_logged_and_the_next_rest_comes(caplog):
+async def test_a_failing_action_is_logged_and_the_next_one_comes(caplog):
     acted = Acted()
 
     async def fail_first() -> None:
@@ -86,11 +86,11 @@ async def test_a_failure_at_rest_is_logged_and_the_next_rest_comes(caplog):
         if acted.times == 1:
             raise OSError("no")
 
-    rest = IdleTimer(fail_first, busy=lambda: False)
-    rest.arm(SOON)
+    timer = IdleTimer(fail_first, busy=lambda: False)
+    timer.arm(SOON)
     await asyncio.wait_for(acted.now.wait(), 5)
     acted.now.clear()
-    with rest.used():
+    with timer.used():
         pass
     await asyncio.wait_for(acted.now.wait(), 5)
     assert "idle timer failed" in caplog.text

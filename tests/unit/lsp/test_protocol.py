@@ -118,13 +118,13 @@ def test_a_carriage_return_is_not_part_of_the_line():
     assert request.line_suffix == ""
 
 
-def test_each_of_several_suggestions_is_an_item_whose_command_says_which():
+def test_each_of_several_suggestions_is_an_item_whose_command_names_it():
     completion = Completion("rn 1", alternatives=(Completion("rn x"), Completion("ry:")))
     params, document = _place("x\n    retu█", trigger_kind=1)
     request = protocol.to_request(params, document)
     items = protocol.to_inline_items(completion, params, request, UTF16).items
     assert [item.insert_text for item in items] == ["    return 1", "    return x", "    retury:"]
-    told = [item.command.arguments for item in items]
-    assert told[0] == [{"uri": "file:///a.py", "length": 4}]
-    assert [suggestion_of_command(one).candidate for one in told] == [0, 1, 2]
-    assert [suggestion_of_command(one).chars for one in told] == [4, 4, 3]
+    arguments = [item.command.arguments for item in items]
+    assert arguments[0] == [{"uri": "file:///a.py", "length": 4}]
+    assert [suggestion_of_command(each).candidate for each in arguments] == [0, 1, 2]
+    assert [suggestion_of_command(each).chars for each in arguments] == [4, 4, 3]

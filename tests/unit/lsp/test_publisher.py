@@ -13,7 +13,7 @@ class ClientProgress:
     """A client's side of work-done progress: takes what pygls would send."""
 
     error: Exception | None = None
-    """How the client refuses, if it does."""
+    """Raised if the client refuses."""
     sent: list[types.WorkDoneProgressBegin | types.WorkDoneProgressReport | types.WorkDoneProgressEnd] = (
         field(factory=list)
     )

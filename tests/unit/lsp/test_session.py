@@ -322,9 +322,11 @@ async def test_two_documents_are_answered_and_closed_apart(connection):
 
 async def test_a_document_that_changed_meanwhile_has_no_answer_and_its_suggestion_is_kept(connection):
     request = a_request()
+    connection.models.answer_gate.clear()
     asked = asyncio.create_task(connection.ask(request))
-    await until(lambda: not connection.session.worker.idle or connection.models.generations)
+    await until(lambda: connection.models.generations)
     connection.session.document_edited(URI, 2, request.document.text + "\n")
+    connection.models.answer_gate.set()
     with pytest.raises(SupersededError):
         await asked
     connection.session.document_edited(URI, 3, request.document.text)

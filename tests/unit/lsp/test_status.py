@@ -116,7 +116,7 @@ async def test_completions_that_are_off_are_disabled() -> None:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value,
 )
-async def test_a_load_that_fails_says_why_by_a_code(error: Exception, code: str) -> None:
+async def test_a_load_that_fails_has_a_code(error: Exception, code: str) -> None:
     _, failed = (await load(error)).statuses()
     assert (failed["kind"], failed["code"], failed["model"]) == ("Error", code, "mine")
 
