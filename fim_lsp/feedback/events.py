@@ -74,7 +74,7 @@ class SuggestionSent:
     shown: bool = True
     """False if the client reports by itself what it shows."""
     alternatives: tuple[PlacedSuggestion, ...] = ()
-    """What the user may choose instead, at the same place."""
+    """Suggestions to choose instead, at the same place."""
 
 
 @frozen

@@ -45,7 +45,7 @@ Kind = Literal["accepted", "partly_accepted", "typed", "rejected"]
 
 @frozen
 class SuggestionOutcome:
-    """What became of one suggestion: lengths and times, and no text."""
+    """The outcome of one suggestion: lengths and times, and no text."""
 
     kind: Kind
     shown_ms: float
@@ -75,7 +75,7 @@ class Observation:
     ended_at: float | None = None
     by_command: bool = False
     alternatives: tuple[PlacedSuggestion, ...] = ()
-    """What the user may choose instead. The chosen or typed one takes the place of ``suggestion``."""
+    """Suggestions to choose instead. The chosen or typed one takes the place of ``suggestion``."""
 
     @property
     def remaining(self) -> str:

@@ -22,7 +22,7 @@ _USED = ("accepted", "partly_accepted")
 
 @frozen
 class Persistence:
-    """How often accepted text was mostly left after some time."""
+    """The acceptances whose text was mostly left after some time."""
 
     known: int
     """Acceptances that could be measured."""
@@ -37,7 +37,7 @@ class Persistence:
 
 @frozen
 class Statistics:
-    """What became of a group of suggestions. Rates are 0 to 1, and None if nothing was counted."""
+    """The outcomes of a group of suggestions, counted. Rates are 0 to 1, and None if nothing was counted."""
 
     offered: int
     """All suggestions."""

@@ -26,7 +26,7 @@ from fim_lsp.paths import state_folder
 logger = logging.getLogger(__name__)
 
 _BUSY_S = 2.0
-"""How long to wait for another server's write, which takes milliseconds. No request waits meanwhile."""
+"""Seconds to wait for another server's write, which takes milliseconds. No request waits meanwhile."""
 _MIGRATIONS = (
     """
     CREATE TABLE suggestion (

@@ -196,7 +196,7 @@ def test_an_edit_elsewhere_ends_what_was_shown(editor):
     assert editor.kinds == ["rejected"]
 
 
-def test_a_client_that_tells_what_it_shows_is_believed(editor):
+def test_a_client_that_reports_what_it_shows_is_trusted(editor):
     editor.suggest("one", shown=False)
     editor.nothing()
     editor.suggest("two", shown=False)
@@ -312,7 +312,7 @@ def test_another_candidate_accepted_by_edit_and_command_counts_once(editor):
     assert editor.outcomes == [SuggestionOutcome("accepted", 1000, len(OTHER), 0, len(OTHER))]
 
 
-def test_typing_what_another_candidate_says_is_typing(editor):
+def test_typing_another_candidate_is_typing(editor):
     editor.suggest(SUGGESTION, alternatives=["jump", OTHER])
     editor.type("j")
     editor.type("um")
@@ -321,7 +321,7 @@ def test_typing_what_another_candidate_says_is_typing(editor):
     assert [(outcome.kind, outcome.suggestion_chars) for outcome in editor.outcomes] == [("typed", 4)]
 
 
-def test_what_no_candidate_says_rejects_all(editor):
+def test_another_text_than_any_candidate_rejects_all(editor):
     editor.suggest(SUGGESTION, alternatives=[OTHER])
     editor.insert("None")
     editor.close()

@@ -12,7 +12,7 @@ def _kept(now: str, *, above: str = "") -> float:
     return kept_fraction(ACCEPTED, above + AROUND.format(now), AROUND.index("{"))
 
 
-def test_what_nobody_touched_is_there():
+def test_an_untouched_text_is_kept():
     assert _kept(ACCEPTED) == 1
 
 

@@ -50,7 +50,7 @@ def _read(path):
         store.close()
 
 
-async def test_an_acceptance_is_looked_at_four_times(recorder, timers, path):
+async def test_an_acceptance_is_measured_four_times(recorder, timers, path):
     _accept(recorder)
     assert timers.delays_s == list(CHECKS_S)
     timers.run_next()
@@ -66,7 +66,7 @@ async def test_an_acceptance_is_looked_at_four_times(recorder, timers, path):
     assert (written.day, written.chars) == (3, len(SUGGESTION))
 
 
-async def test_a_closed_document_leaves_its_looks_unknown_and_others_alone(recorder, timers, path):
+async def test_a_closed_document_leaves_its_checks_unknown_and_others_alone(recorder, timers, path):
     _accept(recorder)
     recorder.suggestion_sent("file:///b.py", "", 0, "x = 1", 0, origin=ORIGIN, latency_ms=1.0)
     recorder.document_closed(URI)

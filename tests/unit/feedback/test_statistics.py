@@ -40,7 +40,7 @@ def test_acceptance_is_of_those_seen():
     assert total.chars_saved == 45
 
 
-def test_persistence_leaves_out_what_nobody_saw():
+def test_persistence_leaves_out_what_was_not_measured():
     records = [
         _record("accepted", kept={30: 1.0, 120: 2 / 3}),
         _record("accepted", kept={30: 0.66, 120: None}),

@@ -47,7 +47,7 @@ def store(path):
     opened.close()
 
 
-def test_what_was_kept_is_read_again(path, store):
+def test_records_are_read_again(path, store):
     store.add(RECORD)
     store.add_persistence("a", 30, 0.75)
     store.add_persistence("a", 120, None)
@@ -61,7 +61,7 @@ def test_what_was_kept_is_read_again(path, store):
     again.close()
 
 
-def test_clear_deletes_and_what_comes_late_is_dropped(path, store):
+def test_clear_deletes_and_a_late_measurement_is_dropped(path, store):
     for number in range(500):
         store.add(SuggestionRecord(f"{number}", 1, ORIGIN, RECORD.outcome, 1.0))
     store.add_written([WrittenCharacters(1, ORIGIN, 7)])
@@ -77,8 +77,8 @@ def test_two_processes_write_at_once(path):
     root = Path(__file__).parents[3]
     writers = [subprocess.Popen([*command, name], stderr=subprocess.PIPE, cwd=root) for name in "xy"]
     for writer in writers:
-        _, said = writer.communicate(timeout=240)
-        assert (writer.returncode, said) == (0, b"")
+        _, errors = writer.communicate(timeout=240)
+        assert (writer.returncode, errors) == (0, b"")
     store = FeedbackStore(path)
     assert len(store.records()) == 200
     assert store.written() == (WrittenCharacters(1, ORIGIN, 600),)
@@ -124,14 +124,14 @@ def test_the_folder_can_be_chosen(monkeypatch, tmp_path):
     assert feedback_path() == tmp_path / "feedback.sqlite3"
 
 
-# --- The writer: whatever the disk does, it says so once and nobody waits
+# --- The writer: a failing disk is reported once, and delays no answer
 
 
 def _unusable(path):
     path.parent.write_text("a file where the folder should be")
 
 
-async def test_a_folder_that_can_not_be_written_is_said_once(path, caplog):
+async def test_a_folder_that_can_not_be_written_is_reported_once(path, caplog):
     _unusable(path)
     writer = FeedbackWriter(lambda: FeedbackStore(path))
     for _ in range(3):
