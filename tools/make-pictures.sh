@@ -6,8 +6,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 python=$PWD/.venv/bin/python
 export PYTHONPATH=$PWD
-# Neither the user's choice of a model nor another state folder must show.
+# Without your own settings, and without leaving anything in your statistics and KV states.
 export FIM_LSP_CONFIG=$PWD/build/pictures/settings.json
+export FIM_LSP_STATE=$PWD/build/pictures/state
+export FIM_LSP_KV_STATES=$PWD/build/pictures/kv-states
 "$python" -m fim_lsp model path default >/dev/null 2>&1 || "$python" -m fim_lsp model pull default
 
 if [ "${1:-neovim}" = neovim ]; then

@@ -2,12 +2,12 @@
 # Follow docs/getting-started.md as a newcomer would: a new home, a new clone, new editor profiles, and the
 # page's own commands. Then type into VS Code, Neovim and Emacs until each has shown a suggestion.
 #
-# What is committed is cloned. pip's and npm's caches are those of whoever runs this: with llama.cpp's wheel in
-# the cache nothing is compiled, so the figures are without that, and PIP_NO_CACHE_DIR=1 has them with it.
+# The clone has the last commit. pip's and npm's caches are your own: with llama.cpp's wheel in the cache nothing is
+# compiled, so the figures are without that. PIP_NO_CACHE_DIR=1 includes it.
 # Arguments name the sections after the server's: vscode, neovim, emacs; all of them if there is none.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-# Not below this repository: what git ignores gets no suggestions. Kept where something fails.
+# Outside of this repository, because ignored files get no suggestions. Kept if a step fails.
 root=$(mktemp -d "${TMPDIR:-/tmp}/fim-lsp-newcomer.XXXXXX")
 neovim=$PWD/build/editors/neovim
 vscode=$PWD/build/editors/vscode

@@ -22,7 +22,7 @@ _KEPT = ("LANG", "PIP_CACHE_DIR", "npm_config_cache", "REPOSITORY", "MAKEFLAGS")
 
 
 def main(root: Path, section: str) -> None:
-    """Do one section, or show what came of all."""
+    """Follow one section, or report the results."""
     home = Home(root)
     if section == "report":
         report(home)
@@ -40,12 +40,12 @@ def main(root: Path, section: str) -> None:
 
 
 def _network(name: str) -> bool:
-    """Whether a variable says how this machine reaches the package indexes."""
+    """Return whether a variable tells programs how to reach the package indexes."""
     return name.lower().startswith(("pip_", "npm_", "http", "ssl", "no_proxy", "requests_", "uv_", "node_"))
 
 
 def report(home: Home) -> None:
-    """Print what the page's table holds."""
+    """Print the table of the page."""
     print("| | commands | minutes | from the editor's start to the suggestion |\n|---|---|---|---|")
     for result in home.results():
         typing = f"{result.typing_s:.0f} s: `{result.shown}`" if result.shown else ""

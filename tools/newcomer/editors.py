@@ -1,6 +1,6 @@
-"""Each editor as a newcomer starts it, until the suggestion stands in the file; returns what was suggested.
+"""Start each editor as a newcomer does, type, accept the suggestion, and return it.
 
-Their drivers are imported where they are used: each lives in an environment of its own.
+The drivers are imported where they are used, because each lives in an environment of its own.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ def neovim(home: Home, keys: str) -> str:
 
 
 def emacs(home: Home, keys: str) -> str:
-    """Emacs in a terminal: the only entry of the menu is inserted at once.
+    """Emacs in a terminal, which inserts the only entry of a menu at once.
 
     Raises:
-        TrialError: if nothing came.
+        TrialError: Emacs inserted nothing.
     """
     file = home.work / SAMPLE
     ours, theirs = pty.openpty()
@@ -92,11 +92,11 @@ def emacs(home: Home, keys: str) -> str:
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
-        # Emacs opens /dev/tty, which is the terminal that its session is told of.
+        # Emacs opens /dev/tty, the terminal of its session.
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(theirs)
-    # A terminal that nobody reads from would make Emacs wait.
+    # Emacs waits for a terminal whose output is not read.
     threading.Thread(target=_drain, args=(ours, home.root / "emacs.screen"), daemon=True).start()
     try:
         time.sleep(10)
@@ -118,7 +118,7 @@ def emacs(home: Home, keys: str) -> str:
 
 
 def _behind(file: Path, keys: str) -> str:
-    """What stands in the file behind what was typed, lines compared without their indentation."""
+    """Return the text behind the typed one in the file, with the lines compared without indentation."""
     if not file.exists():
         return ""
     written = "\n".join(line.lstrip() for line in file.read_text(encoding="utf-8").split("\n"))

@@ -1,4 +1,4 @@
-"""The commands of docs/getting-started.md, read out of the page: what is written is what is tried."""
+"""Read the commands of docs/getting-started.md out of the page, to try them as they are written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HERE = re.compile(r"<<'(?P<end>\w+)'")
 
 
 class PageError(Exception):
-    """The page lacks what is to be tried."""
+    """The page does not have what is to be tried."""
 
 
 @frozen
@@ -26,7 +26,7 @@ class Block:
 
 
 def blocks(markdown: str) -> Iterator[Block]:
-    """All fenced blocks of a page, in order."""
+    """Yield the fenced blocks of a page, in order."""
     heading, language, lines = "", None, list[str]()
     for line in markdown.splitlines():
         if language is not None:
@@ -42,10 +42,10 @@ def blocks(markdown: str) -> Iterator[Block]:
 
 
 def script(markdown: str, heading: str) -> str:
-    """The shell commands under the heading that begins so.
+    """Return the shell commands under the heading that begins with ``heading``.
 
     Raises:
-        PageError: if there are none.
+        PageError: there are none.
     """
     found = [
         block.text
@@ -58,7 +58,7 @@ def script(markdown: str, heading: str) -> str:
 
 
 def commands(shell: str) -> int:
-    """How many commands a newcomer enters: lines, a here document being one with its command."""
+    """Count the commands that a newcomer enters. A here document and its command are one."""
     count, end = 0, None
     for line in shell.splitlines():
         if end is not None:
@@ -71,10 +71,10 @@ def commands(shell: str) -> int:
 
 
 def keys(markdown: str) -> str:
-    """What is to be typed: the Python sample up to its mark; the editor indents by itself.
+    """Return the keys to type: the Python sample up to its mark, without the indentation that editors insert.
 
     Raises:
-        PageError: if there is no sample.
+        PageError: there is no sample.
     """
     for block in blocks(markdown):
         if block.language == "python":

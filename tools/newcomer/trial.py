@@ -1,4 +1,4 @@
-"""A newcomer's machine: a home, and what was done in it, command by command."""
+"""A newcomer's machine: a home folder, and the results of the commands run in it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SAMPLE = "average.py"
 
 
 class TrialError(Exception):
-    """The written path does not lead where it says."""
+    """A step of the page does not work as written."""
 
 
 @frozen
 class Result:
-    """One section of the page, as it went."""
+    """The result of one section of the page."""
 
     section: str
     commands: int
@@ -32,7 +32,7 @@ class Result:
     typing_s: float = 0
     """From starting the editor to the suggestion."""
     shown: str = ""
-    """What was suggested."""
+    """The suggestion."""
 
 
 @frozen
@@ -48,24 +48,24 @@ class Home:
 
     @property
     def work(self) -> Path:
-        """Where the newcomer's own code is."""
+        """The folder of the newcomer's own code."""
         return self.path / "code"
 
     def environment(self) -> dict[str, str]:
-        """The shell's, as the last section left it."""
+        """Return the shell's environment after the last section."""
         found: dict[str, str] = json.loads((self.root / "environment.json").read_text(encoding="utf-8"))
         return found
 
     def begin(self, environment: Mapping[str, str]) -> None:
-        """Make the home, and let the shell begin with this environment and ``HOME``."""
+        """Make the home, and start the shell with this environment and ``HOME``."""
         self.work.mkdir(parents=True)
         self._keep({**environment, "HOME": str(self.path)})
 
     def follow(self, heading: str) -> Result:
-        """Enter the commands under a heading of the page, one shell for all.
+        """Enter the commands under a heading of the page, in one shell.
 
         Raises:
-            TrialError: if one fails.
+            TrialError: a command fails.
         """
         shell = page.script(PAGE.read_text(encoding="utf-8"), heading)
         left = self.root / "left.json"
@@ -86,16 +86,16 @@ class Home:
         (self.root / "environment.json").write_text(json.dumps(dict(environment)), encoding="utf-8")
 
     def note(self, result: Result) -> None:
-        """Add to the results."""
+        """Add a result."""
         with (self.root / "results.jsonl").open("a", encoding="utf-8") as file:
             print(json.dumps(asdict(result)), file=file)
 
     def results(self) -> list[Result]:
-        """All of them, in order."""
+        """Return all results, in order."""
         lines = (self.root / "results.jsonl").read_text(encoding="utf-8").splitlines()
         return [Result(**json.loads(line)) for line in lines]
 
 
 def keys() -> str:
-    """What the page says to type."""
+    """Return the keys that the page asks to type."""
     return page.keys(PAGE.read_text(encoding="utf-8"))

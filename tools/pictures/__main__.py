@@ -1,9 +1,9 @@
-"""Pictures of real editors with the default model: ``python -m tools.pictures EDITOR``.
+"""Draw pictures of real editors with the default model: ``python -m tools.pictures EDITOR``.
 
-Nothing on them is made up: the screens are read from the running editor, and the ghost text is what the model
-answered. Run it with ``tools/make-pictures.sh``, which installs what is needed. For each theme it
-writes a still picture and a recording to ``docs/pictures``; for VS Code also the browser's screenshots to
-``build/pictures``, and it says how far the drawing is from them.
+The screens are read from the running editor, and the ghost text is the answer of the model. Run it with
+``tools/make-pictures.sh``, which installs what is needed. For each theme it writes a still picture and a
+recording to ``docs/pictures``; for VS Code also the browser's screenshots to ``build/pictures``, and it says
+how far the drawing is from them.
 """
 
 from __future__ import annotations
@@ -22,24 +22,25 @@ PICTURES = REPOSITORY / "docs/pictures"
 SCREENSHOTS = REPOSITORY / "build/pictures"
 THEMES = ("dark", "light")
 LONGEST_S, SHORTEST_S, LAST_S = 1.5, 0.03, 2.5
-"""Longer waits are cut to the first, as the captions must say; the last screen stays for the third."""
+"""Seconds that a screen stays at most and at least, and that the last one stays. The captions must mention
+the first."""
 
 
 def write(recording: Recording, name: str) -> Path:
-    """The still picture and the recording of one editor in one theme; returns the still one."""
+    """Write the still picture and the recording of one editor in one theme, and return the still one."""
     recording.check()
-    looked_at = recording.at(recording.suggestions[scene.STILL])
-    ground = next(item for item in looked_at.items if isinstance(item, Box))
+    picture_frame = recording.at(recording.suggestions[scene.STILL])
+    ground = next(item for item in picture_frame.items if isinstance(item, Box))
     canvas = svg.Canvas(
         round(ground.width),
         round(ground.height),
         f"{recording.editor} with fim-lsp's default model: typing {scene.TYPED.strip()!r}, ghost text, Tab",
     )
     frames = paced(recording.frames, longest_s=LONGEST_S, shortest_s=SHORTEST_S)
-    resting = [frame.items for frame in frames].index(looked_at.items)
+    resting = [frame.items for frame in frames].index(picture_frame.items)
     PICTURES.mkdir(parents=True, exist_ok=True)
     picture = PICTURES / f"{name}.svg"
-    picture.write_text(svg.still(canvas, looked_at), encoding="utf-8")
+    picture.write_text(svg.still(canvas, picture_frame), encoding="utf-8")
     moving = svg.moving(canvas, frames, last_s=LAST_S, resting=resting)
     (PICTURES / f"{name}-typing.svg").write_text(moving, encoding="utf-8")
     accepted = [suggestion.text for suggestion in recording.suggestions]
@@ -48,7 +49,7 @@ def write(recording: Recording, name: str) -> Path:
 
 
 def neovim() -> None:
-    """Neovim, as the plugin draws."""
+    """Draw Neovim."""
     from tools.pictures.neovim import record
 
     nvim = os.environ["FIM_LSP_NVIMS"].split(":")[0]
@@ -58,10 +59,10 @@ def neovim() -> None:
 
 
 def vscode() -> None:
-    """VS Code in Chromium.
+    """Draw VS Code in Chromium.
 
     Raises:
-        NotShownError: if a drawing does not look like the screenshot.
+        NotShownError: a drawing does not look like the screenshot.
     """
     from tests.editors.vscode.browser import chromium
     from tools.pictures.likeness import WORST, difference, photograph

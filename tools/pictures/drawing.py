@@ -1,6 +1,6 @@
-"""What an editor's screen is made of, as values: boxes, words and icons, each where it was.
+"""An editor's screen as values: boxes, words and icons with their places.
 
-Both editors are read into these, and ``svg`` writes them down; nothing here knows either.
+The modules of the editors read screens into these values, and ``svg`` writes them as SVG.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Box:
 
 @frozen
 class Word:
-    """Text without spaces. Its width is part of it: a viewer may have another font."""
+    """Text without spaces. It has a width, because a viewer may have another font."""
 
     x: float
     baseline: float
@@ -35,7 +35,7 @@ class Word:
     size: float
     fill: str
     fixed: bool = True
-    """In the editor's fixed-width font, not in the font of its controls."""
+    """In the editor's fixed-width font, instead of the font of its controls."""
     bold: bool = False
     italic: bool = False
 
@@ -56,27 +56,28 @@ Item: TypeAlias = Box | Word | Icon
 
 
 @frozen
-class Frame:
-    """The screen from one moment on, painted in order."""
+class ScreenFrame:
+    """The screen from one moment on. Items are painted in order."""
 
     at_s: float
     items: tuple[Item, ...]
 
     @property
     def words(self) -> str:
-        """Everything written on it, to find something in."""
+        """The text on it."""
         return " ".join(item.text for item in self.items if isinstance(item, Word))
 
 
-def paced(frames: Sequence[Frame], *, longest_s: float, shortest_s: float) -> list[Frame]:
-    """The frames from time 0, without those that nobody could have seen, with no wait too long.
+def paced(frames: Sequence[ScreenFrame], *, longest_s: float, shortest_s: float) -> list[ScreenFrame]:
+    """Return the frames from time 0, without those that were too short to see, and with long waits cut.
 
     Args:
         frames: In order.
-        longest_s: A screen that stood still for longer goes on after this many seconds.
-        shortest_s: Screens that were there for less time are left out, the last one never.
+        longest_s: Seconds that a screen stays at most.
+        shortest_s: Screens that stayed for less time are left out, except the last one.
     """
     changes = [*frames[:1], *(after for before, after in pairwise(frames) if after.items != before.items)]
-    seen = [one for one, after in pairwise(changes) if after.at_s - one.at_s >= shortest_s] + changes[-1:]
+    seen = [frame for frame, after in pairwise(changes) if after.at_s - frame.at_s >= shortest_s]
+    seen += changes[-1:]
     waits_s = [0, *(min(longest_s, after.at_s - before.at_s) for before, after in pairwise(seen))]
     return [evolve(frame, at_s=at_s) for frame, at_s in zip(seen, accumulate(waits_s), strict=True)]

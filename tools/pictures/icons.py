@@ -1,4 +1,4 @@
-"""Icons of VS Code's fonts as outlines: a viewer of the picture does not have these fonts."""
+"""Turn icons of VS Code's fonts into outlines, because viewers of the picture do not have these fonts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class IconFonts:
     _open: dict[str, TTFont] = field(factory=dict, init=False)
 
     def icon(self, found: Mapping[str, float | str]) -> Icon | None:
-        """An icon that the page named; None for a font that is none of VS Code's icon fonts."""
+        """Return an icon that the page named; None if its font is not one of VS Code's icon fonts."""
         name = str(found["font"]).strip("\"'").split(",")[0]
         if name not in _FILES:
             return None
@@ -33,7 +33,7 @@ class IconFonts:
         glyph.draw(pen)
         scale = float(found["size"]) / font["head"].unitsPerEm
         ascent, descent = font["hhea"].ascent * scale, -font["hhea"].descent * scale
-        # In the middle of its element, as their style sheets place it.
+        # VS Code's style sheets place it in the middle of its element.
         left = float(found["left"]) + (float(found["width"]) - glyph.width * scale) / 2
         top = float(found["top"]) + (float(found["height"]) - ascent - descent) / 2
         return Icon(left, top + ascent, scale, pen.getCommands(), str(found["fill"]))

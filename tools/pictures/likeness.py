@@ -1,4 +1,4 @@
-"""Does a drawing look like the browser's own picture of what was drawn?"""
+"""Compare a drawing with the browser's own screenshot."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 WORST = 0.01
-"""More than this part of the pixels is no likeness. A word of ten letters that is not there makes 0.002."""
+"""The largest fraction of pixels that may differ. A missing word of ten letters makes 0.002."""
 
-# A quarter of the size, so that the edges of letters do not count, which SVG draws a little differently. The
-# colour of a pixel differs where any channel does by more than a tenth of its range.
+# At a quarter of the size, so that the edges of letters do not count, which SVG draws a little differently. A
+# pixel differs if any channel differs by more than a tenth of its range.
 _COMPARE = """async (addresses) => {
   const [drawn, seen] = await Promise.all(addresses.map(async (address) => {
     const image = await createImageBitmap(await (await fetch(address)).blob());
@@ -31,7 +31,7 @@ _COMPARE = """async (addresses) => {
 
 
 def photograph(browser: Browser, svg: Path, png: Path) -> None:
-    """What the browser makes of a drawing, as pixels, for the eye and for :func:`difference`."""
+    """Let the browser draw an SVG file into a PNG file."""
     page = browser.new_page()
     page.goto(svg.as_uri())
     width, height = page.evaluate(
@@ -43,10 +43,10 @@ def photograph(browser: Browser, svg: Path, png: Path) -> None:
 
 
 def difference(browser: Browser, drawn: Path, seen: Path) -> float:
-    """The part of the pixels, 0 to 1, that differ between two pictures; 1 if their sizes do."""
+    """Return the fraction of pixels, 0 to 1, that differ between two pictures; 1 if their sizes differ."""
     page = browser.new_page()
     pictures = [
-        f"data:image/png;base64,{base64.b64encode(one.read_bytes()).decode()}" for one in (drawn, seen)
+        f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}" for path in (drawn, seen)
     ]
     share: float = page.evaluate(_COMPARE, pictures)
     page.close()

@@ -1,4 +1,4 @@
-"""The scene in a real Neovim: a second user interface is attached, and told what to paint."""
+"""Record the scene in a real Neovim: attach a second user interface, which receives what to paint."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from attrs import define, evolve, field
 
 from tests.editors.neovim.editor import Editor, server_command, start
 from tools.pictures import scene
-from tools.pictures.drawing import Frame
+from tools.pictures.drawing import ScreenFrame
 from tools.pictures.neovim_screen import Cells, Screen
-from tools.pictures.scene import Recording, Suggestion
+from tools.pictures.scene import AcceptedSuggestion, Recording
 
 CELLS = Cells()
 COLUMNS, ROWS = 76, 23
@@ -30,11 +30,11 @@ vim.o.statusline = [[ %t %m%=%{{v:lua.require'fim_lsp.statusline'.text()}}   %l:
 
 @define
 class Watcher:
-    """A user interface that keeps the screens with their times."""
+    """A user interface that keeps every screen with its time."""
 
     every_s: float = 0.0
-    """A screen that comes sooner after the one before takes its place."""
-    frames: list[Frame] = field(factory=list)
+    """Seconds between two screens. One that comes sooner replaces the one before."""
+    frames: list[ScreenFrame] = field(factory=list)
     screen: Screen = field(factory=Screen)
 
     def notified(self, method: str, batches: Sequence[Sequence[Any]]) -> None:
@@ -45,9 +45,9 @@ class Watcher:
             for arguments in calls:
                 self.screen.redraw(name, arguments)
             if name == "flush":
-                self._keep(Frame(time.monotonic(), self.screen.items(CELLS)))
+                self._keep(ScreenFrame(time.monotonic(), self.screen.items(CELLS)))
 
-    def _keep(self, frame: Frame) -> None:
+    def _keep(self, frame: ScreenFrame) -> None:
         if self.frames and frame.at_s - self.frames[-1].at_s < self.every_s:
             self.frames[-1] = evolve(frame, at_s=self.frames[-1].at_s)
         else:
@@ -56,7 +56,7 @@ class Watcher:
 
 @contextmanager
 def watching(address: Path, columns: int = COLUMNS, rows: int = ROWS) -> Iterator[Watcher]:
-    """Attach as one more terminal; Neovim draws for the smallest that is attached."""
+    """Attach as one more terminal. Neovim draws for the smallest one."""
     watcher = Watcher()
     ready = threading.Event()
     loop: list[Any] = []
@@ -83,7 +83,7 @@ def watching(address: Path, columns: int = COLUMNS, rows: int = ROWS) -> Iterato
 
 
 def record(nvim: str, folder: Path, background: str) -> Recording:
-    """Type the scene and accept what is suggested.
+    """Type the scene and accept the suggestions.
 
     Args:
         nvim: The program.
@@ -99,7 +99,7 @@ def record(nvim: str, folder: Path, background: str) -> Recording:
         start(nvim, folder, options, init=_INIT.format(background=background)) as editor,
         watching(folder / "nvim.sock") as watcher,
     ):
-        # As in a folder of the user's own, not one with a long name.
+        # So that the statusline shows a short path.
         editor.nvim.command(f"cd {folder}")
         editor.open(scene.MARKED, name=scene.FILE)
         editor.wait("ready", lambda: editor.state == "ready")
@@ -112,19 +112,19 @@ def record(nvim: str, folder: Path, background: str) -> Recording:
     return Recording([*first, *(frame for frame in watcher.frames if frame.at_s >= began)], suggestions, name)
 
 
-def _play(editor: Editor) -> Iterator[Suggestion]:
+def _play(editor: Editor) -> Iterator[AcceptedSuggestion]:
     for key in scene.TYPED:
         editor.type(key)
         time.sleep(scene.EVERY_S)
     for _ in range(scene.SUGGESTIONS):
         text = editor.wait_ghost()
         time.sleep(scene.READING_S)
-        yield Suggestion(text, time.monotonic())
+        yield AcceptedSuggestion(text, time.monotonic())
         wanted = editor.with_inserted(text)
         editor.type("<Tab>")
         editor.wait_text(wanted)
 
 
 def version(editor: Editor) -> str:
-    """The editor's name and version."""
+    """Return the editor's name and version."""
     return str(editor.nvim.command_output("version")).strip().splitlines()[0].replace("NVIM v", "Neovim ")

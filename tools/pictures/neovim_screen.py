@@ -1,6 +1,6 @@
-"""Neovim's screen as it tells it to a terminal: ``redraw`` events in, what is to be painted out.
+"""Turn Neovim's ``redraw`` events for a terminal into a screen.
 
-The events are those of ``:help ui-linegrid``; only the one grid without extensions is asked for.
+The events are those of ``:help ui-linegrid``, for one grid without extensions.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tools.pictures.drawing import Box, Item, Word
 
 @frozen
 class Cells:
-    """The size of one cell, in pixels, and where the letters stand in it."""
+    """The size of one cell and the place of the letters in it, in pixels."""
 
     width: float = 8.4
     height: float = 19
@@ -27,7 +27,7 @@ class Cells:
 
 @frozen
 class _Look:
-    """Colours and style of a cell, with the screen's own where the highlight names none."""
+    """Colours and style of a cell: those of its highlight, or else the screen's own."""
 
     foreground: str
     background: str
@@ -48,7 +48,7 @@ class Screen:
     _mode: int = 0
 
     def redraw(self, name: str, arguments: Sequence[Any]) -> None:
-        """Take up one event; those that do not change the picture are passed over."""
+        """Apply one event. Ignore events that do not change the picture."""
         if change := getattr(self, f"_on_{name}", None):
             change(*arguments)
 
@@ -90,7 +90,7 @@ class Screen:
         self._mode = index
 
     def size(self, cells: Cells) -> tuple[int, int]:
-        """Width and height in pixels."""
+        """Return width and height in pixels."""
         columns = len(self._rows[0]) if self._rows else 0
         return (
             round(columns * cells.width + 2 * cells.margin),
@@ -98,7 +98,7 @@ class Screen:
         )
 
     def items(self, cells: Cells) -> tuple[Item, ...]:
-        """All boxes, then the cursor, then all words."""
+        """Return all boxes, then the cursor, then all words."""
         width, height = self.size(cells)
         ground = Box(0, 0, width, height, _css(self._default[1]))
         items = [item for row in range(len(self._rows)) for item in self._row(row, cells)]
@@ -106,7 +106,7 @@ class Screen:
         return ground, *boxes, self._cursor_box(cells), *(item for item in items if isinstance(item, Word))
 
     def _row(self, row: int, cells: Cells) -> Iterator[Item]:
-        """Runs of one look: a box where the background differs, and its words."""
+        """Yield the words of a row, and a box behind each run of cells with a background of its own."""
         top = cells.margin + row * cells.height
         column = 0
         for number, run in groupby(self._rows[row], key=lambda cell: cell[1]):

@@ -1,4 +1,4 @@
-"""What is typed for the pictures, the same in every editor, and what came of it."""
+"""The scene of the pictures, which is the same in every editor, and its recording."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from tools.pictures.drawing import Frame
+from tools.pictures.drawing import ScreenFrame
 
 MODEL = "default"
 FILE = "inventory.py"
@@ -30,26 +30,27 @@ def find_item(items: list[Item], name: str) -> Item | None:
 def cheapest(items: list[Item]) -> Item:
     return min(items, key=lambda item: item.price)
 '''
-"""The file, and where the cursor begins. A place that suits a small model: it sees what is wanted."""
+"""The file, with the cursor at █. The place suits a small model, because the rest of the file tells what is
+missing."""
 
 TYPED = "for "
 SUGGESTIONS = 2
-"""How many are accepted, one after the other."""
+"""The number of suggestions that are accepted."""
 STILL = 0
-"""The suggestion that stands on the still picture, counted from 0."""
+"""The suggestion on the still picture, counted from 0."""
 
 EVERY_S = 0.16
-"""Between keys."""
+"""Seconds between keys."""
 READING_S = 1.4
-"""How long a suggestion is looked at before Tab."""
+"""Seconds that a suggestion stays before Tab."""
 
 
 class NotShownError(Exception):
-    """The picture does not hold what the editor said that it shows."""
+    """A picture does not hold the suggestion that the editor reported."""
 
 
 @frozen
-class Suggestion:
+class AcceptedSuggestion:
     """Ghost text that was accepted, and when Tab was pressed."""
 
     text: str
@@ -60,20 +61,20 @@ class Suggestion:
 class Recording:
     """Everything that was on an editor's screen."""
 
-    frames: Sequence[Frame]
-    suggestions: Sequence[Suggestion]
+    frames: Sequence[ScreenFrame]
+    suggestions: Sequence[AcceptedSuggestion]
     editor: str
     """Name and version."""
 
-    def at(self, suggestion: Suggestion) -> Frame:
-        """The screen that the user looked at when pressing Tab."""
+    def at(self, suggestion: AcceptedSuggestion) -> ScreenFrame:
+        """Return the screen at the moment before Tab was pressed."""
         return [frame for frame in self.frames if frame.at_s < suggestion.until_s][-1]
 
     def check(self) -> None:
-        """Every accepted suggestion must be written on the screen that it was accepted from.
+        """Make sure that every accepted suggestion is on the screen that it was accepted from.
 
         Raises:
-            NotShownError: if one is not.
+            NotShownError: one is not.
         """
         for suggestion in self.suggestions:
             if not _holds(self.at(suggestion).words, suggestion.text):
@@ -81,5 +82,5 @@ class Recording:
 
 
 def _holds(words: str, text: str) -> bool:
-    """Whether a text is written there, spaces aside: where a word is cut is the editor's affair."""
+    """Return whether the words hold a text, spaces aside: editors split words at different places."""
     return all("".join(line.split()) in "".join(words.split()) for line in text.splitlines())

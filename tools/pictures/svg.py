@@ -1,8 +1,8 @@
-"""Screens as SVG, still or moving: text that can be searched, compared and kept in a repository.
+"""Write screens as SVG, still or moving: text that can be searched, compared and kept in a repository.
 
-A recording is one drawing. What stands in every frame is drawn once; everything else belongs to a group
-that a CSS animation shows while it was on the screen. Browsers run that in an ``<img>``, too; for people who
-asked their system for less motion it stands still.
+A recording is one drawing. Items of every frame are drawn once. Every other item belongs to a group that a
+CSS animation shows while the item was on the screen. Browsers run the animation in an ``<img>`` too, and stop
+it for people who asked their system for less motion.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from attrs import frozen
 
-from tools.pictures.drawing import Box, Frame, Icon, Item, Word
+from tools.pictures.drawing import Box, Icon, Item, ScreenFrame, Word
 
 _FONTS = """\
 text{white-space:pre}
@@ -22,26 +22,26 @@ text{white-space:pre}
 
 @frozen
 class Canvas:
-    """The picture's size in pixels, and its words for people who do not see it."""
+    """The picture's size in pixels, and its title for people who do not see it."""
 
     width: int
     height: int
     title: str
 
 
-def still(canvas: Canvas, frame: Frame) -> str:
-    """One screen."""
+def still(canvas: Canvas, frame: ScreenFrame) -> str:
+    """Return the SVG of one screen."""
     return _document(canvas, _FONTS, map(_element, frame.items))
 
 
-def moving(canvas: Canvas, frames: Sequence[Frame], *, last_s: float, resting: int) -> str:
-    """Screens one after the other, for ever.
+def moving(canvas: Canvas, frames: Sequence[ScreenFrame], *, last_s: float, resting: int) -> str:
+    """Return the SVG of a recording, which is repeated for ever.
 
     Args:
-        canvas: Of the picture.
+        canvas: The picture's size and title.
         frames: In order, the first at 0 s.
-        last_s: How long the last one stays.
-        resting: Which one is shown where nothing may move.
+        last_s: Seconds that the last frame stays.
+        resting: The frame that is shown where nothing may move, by its index.
     """
     whole_s = frames[-1].at_s + last_s
     shown: dict[Item, list[int]] = {}
@@ -61,7 +61,7 @@ def moving(canvas: Canvas, frames: Sequence[Frame], *, last_s: float, resting: i
             f"@keyframes a{number}{{{_keyframes(starts, whole_s, group)}}}"
         )
     styles.append("@media(prefers-reduced-motion:reduce){g{animation:none!important}}")
-    # Boxes below words in all groups: the box of one moment must not hide a word of all of them.
+    # All boxes come before all words, so that a box of one frame does not hide a word of every frame.
     bodies += [_group(number, _boxes(items)) for number, items in enumerate(groups.values())]
     bodies += map(_element, _written(always))
     bodies += [_group(number, _written(items)) for number, items in enumerate(groups.values())]
@@ -69,7 +69,7 @@ def moving(canvas: Canvas, frames: Sequence[Frame], *, last_s: float, resting: i
 
 
 def _keyframes(starts: Sequence[float], whole_s: float, indexes: Iterable[int]) -> str:
-    """When to show and when to hide, in percent; only where it changes."""
+    """Return the keyframes at which a group is shown or hidden, in percent of the whole time."""
     on = set(indexes)
     states = [int(index in on) for index in range(len(starts))]
     before = [None, *states]

@@ -1,9 +1,9 @@
-"""The whole loop in one Neovim: a repository is completed, trained on, and completed by what came of it.
+"""Record a training run in one Neovim: a suggestion, the training on the repository, and a suggestion again.
 
-``tools/make-pictures.sh training --repo PATH``: the upper window is a new file in the repository
-(one that suits click's), the lower one a terminal in which ``python -m training run`` trains on it. The
-server of the upper window is never restarted; it takes up the tuned model by itself. Run it where nothing
-else needs the cores.
+Run it with ``tools/make-pictures.sh training --repo PATH``, while nothing else needs the cores. The upper
+window shows a new file in the repository (one that suits click's), the lower one a terminal in which ``python
+-m training run`` trains on it. The server of the upper window is not restarted. It loads the tuned model by
+itself.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from tools.pictures import svg
 from tools.pictures.__main__ import PICTURES, SHORTEST_S
 from tools.pictures.drawing import Box, paced
 from tools.pictures.neovim import version, watching
-from tools.pictures.scene import READING_S, Recording, Suggestion
+from tools.pictures.scene import READING_S, AcceptedSuggestion, Recording
 
 COLUMNS, ROWS, TERMINAL_ROWS = 108, 36, 20
 LONGEST_S, LAST_S = 0.6, 6.0
 _EVERY_S = 6.0
-"""Between two screens while nobody types: a progress bar need not be seen to crawl."""
+"""Seconds between two screens of the training, whose progress bar moves slowly."""
 _TYPED = (":", "<CR>", "<M-\\>")
-"""The keys; the last one asks by hand, so that there is an answer whatever the model thinks of the place."""
+"""The keys. The last one asks by hand, which always gets an answer."""
 _INIT = """
 vim.o.background = 'dark'
 vim.o.termguicolors = true
@@ -47,7 +47,7 @@ def hello(count, name):
     """Greet NAME as often as asked."""
     for _ in range(count)█
 '''
-"""What is missing is something that is printed; how this repository prints is not in the file."""
+"""The next line prints something. The file does not show how this repository prints."""
 
 
 def main() -> None:
@@ -107,13 +107,13 @@ def record(nvim: str, folder: Path, repository: Path, minutes: int) -> Recording
         return Recording(watcher.frames, [before, after], version(editor))
 
 
-def _suggested(editor: Editor) -> Suggestion:
+def _suggested(editor: Editor) -> AcceptedSuggestion:
     for key in _TYPED:
         editor.type(key)
         time.sleep(0.2)
     text = editor.wait_ghost()
     time.sleep(2 * READING_S)
-    return Suggestion(text, time.monotonic())
+    return AcceptedSuggestion(text, time.monotonic())
 
 
 def _train(editor: Editor, folder: Path, minutes: int) -> None:

@@ -1,4 +1,4 @@
-"""The scene in a real VS Code: the window is read as it is laid out, and photographed beside that."""
+"""Record the scene in a real VS Code: read the layout of the window, and take a screenshot."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from playwright.sync_api import Browser, Page
 from tests.editors.vscode.code_server import CodeServer, start
 from tests.editors.vscode.workbench import Ghost, Workbench
 from tools.pictures import scene
-from tools.pictures.drawing import Box, Frame, Item, Word
+from tools.pictures.drawing import Box, Item, ScreenFrame, Word
 from tools.pictures.icons import IconFonts
-from tools.pictures.scene import Recording, Suggestion
+from tools.pictures.scene import AcceptedSuggestion, Recording
 
 WIDTH, HEIGHT = 760, 470
 THEMES = {"dark": "Default Dark Modern", "light": "Default Light Modern"}
 _STEADY = 6
 _PAGE = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
-# What would take room beside the editor, and what would differ from one second to the next.
+# Without what takes room beside the editor, and what changes from one second to the next.
 _ROOM: dict[str, Any] = {
     "workbench.activityBar.location": "hidden",
     "workbench.layoutControl.enabled": False,
@@ -37,17 +37,17 @@ _ROOM: dict[str, Any] = {
 
 
 @define
-class _Watcher:
-    """Looks at the page and keeps every screen with its time."""
+class _PageWatcher:
+    """Reads the page and keeps every screen with its time."""
 
     _page: Page
     _icons: IconFonts
-    frames: list[Frame] = field(factory=list)
+    frames: list[ScreenFrame] = field(factory=list)
 
     def look(self) -> None:
         found = self._page.evaluate(_PAGE)
-        items = tuple(item for one in found if (item := self._item(one)) is not None)
-        self.frames.append(Frame(time.monotonic(), items))
+        items = tuple(item for element in found if (item := self._item(element)) is not None)
+        self.frames.append(ScreenFrame(time.monotonic(), items))
 
     def look_for(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -75,7 +75,7 @@ def _window(browser: Browser, server: CodeServer) -> Workbench:
 
 
 def record(browser: Browser, root: Path, theme: str, screenshot: Path) -> Recording:
-    """Type the scene and accept what is suggested.
+    """Type the scene and accept the suggestions.
 
     Args:
         browser: To open the window in.
@@ -88,7 +88,7 @@ def record(browser: Browser, root: Path, theme: str, screenshot: Path) -> Record
         workbench = _window(browser, server)
         workbench.open(scene.FILE, scene.MARKED)
         workbench.press(*["Control+ArrowUp"] * scene.MARKED.count("\n"))
-        watcher = _Watcher(workbench.page, IconFonts(_vscode()))
+        watcher = _PageWatcher(workbench.page, IconFonts(_vscode()))
         workbench.page.wait_for_timeout(scene.READING_S * 1000)
         watcher.look()
         suggestions = list(_play(workbench, watcher, screenshot))
@@ -97,7 +97,7 @@ def record(browser: Browser, root: Path, theme: str, screenshot: Path) -> Record
     return Recording(watcher.frames, suggestions, _version())
 
 
-def _play(workbench: Workbench, watcher: _Watcher, screenshot: Path) -> Iterator[Suggestion]:
+def _play(workbench: Workbench, watcher: _PageWatcher, screenshot: Path) -> Iterator[AcceptedSuggestion]:
     for key in scene.TYPED:
         workbench.type(key, every_ms=0)
         watcher.look_for(scene.EVERY_S)
@@ -106,12 +106,12 @@ def _play(workbench: Workbench, watcher: _Watcher, screenshot: Path) -> Iterator
         watcher.look_for(scene.READING_S)
         if number == scene.STILL:
             workbench.screenshot(screenshot)
-        yield Suggestion(ghost.text, time.monotonic())
+        yield AcceptedSuggestion(ghost.text, time.monotonic())
         workbench.press("Tab")
 
 
-def _settled(workbench: Workbench, watcher: _Watcher) -> Ghost:
-    """Ghost text that stays, as in ``wait_for_ghost``, with every screen on the way kept."""
+def _settled(workbench: Workbench, watcher: _PageWatcher) -> Ghost:
+    """Wait for ghost text that stays, as ``wait_for_ghost`` does, and keep every screen meanwhile."""
     looks: list[Ghost | None] = []
 
     def look() -> Ghost | None:

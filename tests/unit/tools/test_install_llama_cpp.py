@@ -1,4 +1,4 @@
-"""Where llama-cpp-python comes from: an index of wheels that answers, or a compiler."""
+"""The source of llama-cpp-python: an index of wheels that answers, or a compiler."""
 
 from __future__ import annotations
 

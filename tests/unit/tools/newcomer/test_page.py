@@ -1,4 +1,4 @@
-"""What a newcomer is told to enter, as it is read out of a page."""
+"""The commands that a page asks a newcomer to enter."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_what_is_typed_ends_at_the_mark_and_leaves_indentation_to_the_editor():
 
 
 @pytest.mark.parametrize("heading", ["The server", "VS Code", "Neovim", "Emacs"])
-def test_the_page_says_how_many_commands_it_takes(heading: str):
+def test_the_page_has_the_number_of_its_commands(heading: str):
     page = PAGE.read_text(encoding="utf-8")
     row = re.search(rf"^\| {heading}[^|]*\| (\d+) \|", page, re.MULTILINE)
     assert row

@@ -26,16 +26,16 @@ def words(made: Screen) -> list[Word]:
 
 def test_words_stand_in_their_cells_with_their_colours():
     found = words(screen([["f"], ["o"], ["r"], [" "], ["i", 7], ["n"]]))
-    assert [(one.text, one.x, one.baseline, one.width) for one in found] == [
+    assert [(item.text, item.x, item.baseline, item.width) for item in found] == [
         ("for", 5, 20, 30),
         ("in", 45, 20, 20),
     ]
-    assert [(one.fill, one.italic) for one in found] == [("#e0e2ea", False), ("#767676", True)]
+    assert [(item.fill, item.italic) for item in found] == [("#e0e2ea", False), ("#767676", True)]
 
 
 def test_a_repeated_cell_is_repeated_and_a_reversed_one_has_a_box():
     made = screen([["x", 8, 3]])
-    assert [one.text for one in words(made)] == ["xxx"]
+    assert [item.text for item in words(made)] == ["xxx"]
     assert words(made)[0].fill == "#14161b"
     assert Box(5, 5, 30, 20, "#e0e2ea") in made.items(CELLS)
 
@@ -50,7 +50,7 @@ def test_scrolling_moves_rows_and_leaves_the_others():
     made = screen([["a"]], [["b"]])
     made.redraw("grid_scroll", [1, 0, 2, 0, 8, 1, 0])
     made.redraw("grid_line", [1, 1, 0, [["c"]], False])
-    assert [(one.text, one.baseline) for one in words(made)] == [("b", 20), ("c", 40)]
+    assert [(item.text, item.baseline) for item in words(made)] == [("b", 20), ("c", 40)]
 
 
 def test_the_cursor_of_insert_mode_is_a_bar():

@@ -19,8 +19,8 @@ def test_every_picture_is_there_for_light_and_for_dark(page: str):
     assert shown
     for source in shown:
         assert ((REPOSITORY / page).parent / source).is_file(), source
-    assert sorted(one for one in shown if "dark" in one) == sorted(
-        one.replace("light", "dark") for one in shown if "light" in one
+    assert sorted(name for name in shown if "dark" in name) == sorted(
+        name.replace("light", "dark") for name in shown if "light" in name
     )
 
 
@@ -39,5 +39,5 @@ def test_a_caption_names_the_editor_that_was_pictured(page: str, picture: str, t
 
 def test_pictures_are_text_and_small():
     found = list(PICTURES.iterdir())
-    assert {one.suffix for one in found} == {".svg"}
-    assert sum(one.stat().st_size for one in found) < 600_000
+    assert {path.suffix for path in found} == {".svg"}
+    assert sum(path.stat().st_size for path in found) < 600_000

@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from tools.pictures.drawing import Box, Frame, Icon, Item, Word, paced
-from tools.pictures.scene import NotShownError, Recording, Suggestion
+from tools.pictures.drawing import Box, Icon, Item, ScreenFrame, Word, paced
+from tools.pictures.scene import AcceptedSuggestion, NotShownError, Recording
 from tools.pictures.svg import Canvas, moving, still
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -20,8 +20,8 @@ def word(text: str, x: float = 0) -> Word:
     return Word(x, 12, 8.4 * len(text), text, 14, "#ffffff")
 
 
-def frames(*screens: tuple[float, list[Item]]) -> list[Frame]:
-    return [Frame(at_s, (GROUND, *items)) for at_s, items in screens]
+def frames(*screens: tuple[float, list[Item]]) -> list[ScreenFrame]:
+    return [ScreenFrame(at_s, (GROUND, *items)) for at_s, items in screens]
 
 
 def visible_at(drawing: str, percent: float) -> list[str]:
@@ -39,7 +39,7 @@ def visible_at(drawing: str, percent: float) -> list[str]:
 
 def test_a_still_picture_holds_every_item_where_it_was():
     items = (GROUND, word("<tag>", 10), Icon(30, 20, 0.01, "M0 0L10 10Z", "red"))
-    root = ElementTree.fromstring(still(CANVAS, Frame(0, items)))
+    root = ElementTree.fromstring(still(CANVAS, ScreenFrame(0, items)))
     assert root.find(f"{SVG}title").text == "A & B"
     text = root.find(f"{SVG}text")
     assert (text.text, text.get("x"), text.get("y"), text.get("textLength")) == ("<tag>", "10", "12", "42")
@@ -79,7 +79,7 @@ def test_no_box_of_a_moment_hides_a_word_of_all_of_them():
     assert drawing.index("#333333") < drawing.index(">def<")
 
 
-def test_waits_are_cut_and_screens_that_nobody_sees_are_left_out():
+def test_waits_are_cut_and_short_screens_left_out():
     recorded = frames(
         (10.0, [word("a")]),
         (10.5, [word("b")]),
@@ -97,6 +97,6 @@ def test_waits_are_cut_and_screens_that_nobody_sees_are_left_out():
 
 def test_ghost_text_that_is_not_on_the_screen_is_refused():
     screens = frames((0, [word("for")]), (1, [word("for"), word("item"), word("in")]))
-    Recording(screens, [Suggestion("item in", 2)], "an editor").check()
+    Recording(screens, [AcceptedSuggestion("item in", 2)], "an editor").check()
     with pytest.raises(NotShownError):
-        Recording(screens, [Suggestion("item in", 0.5)], "an editor").check()
+        Recording(screens, [AcceptedSuggestion("item in", 0.5)], "an editor").check()
