@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
@@ -45,6 +45,8 @@ KV_STATES: Final = StoragePath("FIM_LSP_KV_STATES", "saved KV states", "cache", 
 
 STORAGE_PATHS: Final = (SETTINGS, STATE, MODELS, KV_STATES)
 """All of them."""
+USER_PATHS: Final = (SETTINGS, STATE, KV_STATES)
+"""Those with what a user chose and wrote. Models are the same for every user, and large."""
 
 
 def settings_file() -> Path:
@@ -67,6 +69,6 @@ def kv_states_folder() -> Path:
     return KV_STATES.path()
 
 
-def variables_for(folder: Path) -> Mapping[str, str]:
-    """Return the environment variables that keep all files of fim-lsp in one folder, for tests and trials."""
-    return {each.variable: str(folder / (each.name or each.kind)) for each in STORAGE_PATHS}
+def variables_for(folder: Path, paths: Iterable[StoragePath] = STORAGE_PATHS) -> Mapping[str, str]:
+    """Return the environment variables that keep files of fim-lsp in one folder, for tests and trials."""
+    return {each.variable: str(folder / (each.name or each.kind)) for each in paths}

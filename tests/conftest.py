@@ -9,30 +9,30 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from fim_lsp.paths import KV_STATES, SETTINGS, STATE
+from fim_lsp.paths import KV_STATES, USER_PATHS, variables_for
 
 MODEL = "smollm2-135m"
 
-# Examples that come slowly tell of a busy machine, not of the code.
+# Examples that come slowly are a sign of a busy machine, not of the code.
 settings.register_profile("developer", suppress_health_check=[HealthCheck.too_slow])
-# CI must not fail for an example that has nothing to do with the change; developers go on searching.
+# In CI a change must not fail by an example that has nothing to do with it. Developers go on searching.
 settings.register_profile("ci", settings.get_profile("developer"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Whoever runs the tests may have chosen another model, and their suggestions are not ours to count."""
-    path = tmp_path_factory.mktemp("config") / "settings.json"
+def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep the settings, statistics and KV states of all tests in one folder, away from the user's own."""
+    folder = tmp_path_factory.mktemp("user")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(SETTINGS.variable, str(path))
-        patch.setenv(STATE.variable, str(tmp_path_factory.mktemp("state")))
-        yield path
+        for variable, path in variables_for(folder, USER_PATHS).items():
+            patch.setenv(variable, path)
+        yield folder
 
 
 @pytest.fixture(autouse=True)
-def nothing_parked_before(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test starts cold, and leaves nothing in the user's cache."""
+def kv_states(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let every test start cold: with a folder of its own for KV states."""
     folder = tmp_path_factory.mktemp("kv-states")
     monkeypatch.setenv(KV_STATES.variable, str(folder))
     return folder
@@ -40,7 +40,7 @@ def nothing_parked_before(tmp_path_factory: pytest.TempPathFactory, monkeypatch:
 
 @pytest.fixture(scope="session")
 def model_path() -> Path:
-    """The real weights; `make test` fetches them first."""
+    """Return the path of the real weights, which `make test` fetches first."""
     from fim_lsp.models.store import ModelStore
     from fim_lsp.paths import models_folder
 

@@ -20,6 +20,7 @@ from benchmarks.keystrokes.memory import measure_memory, write_memory
 from benchmarks.keystrokes.report import BenchmarkResults, markdown, write_report
 from benchmarks.keystrokes.server import find_server
 from fim_lsp.errors import FimLspError
+from fim_lsp.paths import USER_PATHS, variables_for
 
 _SHORT = BenchmarkPlan(
     models=BenchmarkPlan().models[:1],
@@ -38,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         plan = _plan(chosen)
-        # What the user has chosen for their own editor must not be measured.
-        os.environ["FIM_LSP_CONFIG"] = str(plan.folder / "settings.json")
+        # Measure without the user's own settings, and leave their statistics and KV states alone.
+        os.environ.update(variables_for(plan.folder.resolve() / "user", USER_PATHS))
         if chosen.memory:
             found = asyncio.run(measure_memory(plan, chosen.memory))
             for name, peer in found["peers"].items():

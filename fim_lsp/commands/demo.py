@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from fim_lsp.code.languages import language_of
 from fim_lsp.commands import serve
+from fim_lsp.paths import USER_PATHS, variables_for
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fim_lsp.lsp.client import HeadlessEditor, OpenFile, Shown
+    from fim_lsp.lsp.client import HeadlessEditor, OpenFile, ReceivedSuggestion
 
 _SAMPLES = Path(__file__).resolve().parent / "demo_project"
 _MARK = "█"
@@ -41,7 +44,10 @@ def run(parsed: argparse.Namespace) -> int:
 
     serve.flags(parsed)
     console = Console(highlight=False, soft_wrap=True)
-    return asyncio.run(_play(console, serve.command_line(serve.forwarded(parsed))))
+    command = serve.command_line(serve.forwarded(parsed))
+    with TemporaryDirectory(prefix="fim-lsp-demo-") as folder:
+        env = {**os.environ, **variables_for(Path(folder), USER_PATHS)}
+        return asyncio.run(_play(console, command, env))
 
 
 @frozen
@@ -61,12 +67,12 @@ def scenes(folder: Path) -> Iterator[Scene]:
         yield Scene(path.with_suffix(""), before, typed, after)
 
 
-async def _play(console: Console, command: list[str]) -> int:
+async def _play(console: Console, command: list[str], env: Mapping[str, str]) -> int:
     from fim_lsp.lsp.client import start_editor
 
     folder = _SAMPLES
-    seen: list[Shown] = []
-    async with start_editor(command, root=folder) as editor:
+    seen: list[ReceivedSuggestion] = []
+    async with start_editor(command, root=folder, env=env) as editor:
         with console.status("Starting fim-lsp and loading its model…"):
             name = await editor.ready()
         console.print(f"[bold]fim-lsp[/] completes with [bold]{name}[/], in process, on this machine.")
@@ -79,7 +85,7 @@ async def _play(console: Console, command: list[str]) -> int:
     return 0 if any(shown.text for shown in seen) else 1
 
 
-async def _play_scene(console: Console, editor: HeadlessEditor, scene: Scene) -> list[Shown]:
+async def _play_scene(console: Console, editor: HeadlessEditor, scene: Scene) -> list[ReceivedSuggestion]:
     console.rule(f"[bold]{scene.path.name}[/]", align="left")
     language = language_of(scene.path.name)
     language_id = language.id if language else "plaintext"
@@ -106,7 +112,7 @@ def _heading() -> str:
     return "[dim]key      first token  shown after  evaluated  reused  by         code[/]"
 
 
-def _row(key: str, file: OpenFile, shown: Shown, width: int) -> str:
+def _row(key: str, file: OpenFile, shown: ReceivedSuggestion, width: int) -> str:
     """One keystroke: what was typed, what it cost, and the line with its ghost text, cut to the terminal."""
     from rich.markup import escape
 
@@ -134,7 +140,7 @@ def _print_code(console: Console, file: OpenFile, ghost: str) -> None:
     console.print("\n" + "\n".join("    " + line for line in block.split("\n")) + "\n")
 
 
-def _summarise(console: Console, seen: list[Shown]) -> None:
+def _summarise(console: Console, seen: list[ReceivedSuggestion]) -> None:
     timings = [shown.explanation["timings"] for shown in seen]
     asked = [shown for shown in seen if shown.explanation["source"] != "cache"]
     firsts = [
