@@ -7,21 +7,23 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 
 import pytest
 
-from tests.e2e.conftest import start
+from tests.e2e.conftest import files_in, start, until
 
 CODE = "import json\r\n\r\n\r\ndef load(path):\r\n    with open(path) as file:\r\n        return json.\r\n"
 
 
-def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _run(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "fim_lsp", *arguments],
         capture_output=True,
         text=True,
         timeout=240,
         stdin=subprocess.DEVNULL,
+        env=env,
     )
 
 
@@ -42,14 +44,14 @@ def test_complete_prints_the_line_with_its_completion(source):
 @pytest.mark.model
 def test_complete_as_json_tells_everything(source):
     ended = _run("complete", "--json", "--automatic", f"{source}:6:21")
-    told = json.loads(ended.stdout)
-    assert told["text"] == "load(file)"
-    assert told["template"] == "fim-lsp"
-    assert sum(part["tokens"] for part in told["parts"]) >= told["timings"]["evaluatedTokens"] > 0
+    answer = json.loads(ended.stdout)
+    assert answer["text"] == "load(file)"
+    assert answer["template"] == "fim-lsp"
+    assert sum(part["tokens"] for part in answer["parts"]) >= answer["timings"]["evaluatedTokens"] > 0
 
 
 @pytest.mark.parametrize(
-    ("place", "said"),
+    ("place", "text"),
     [
         ("load.py", "Write it as FILE:LINE:COL"),
         ("load.py:0:1", "no line 0"),
@@ -58,14 +60,14 @@ def test_complete_as_json_tells_everything(source):
         ("missing.py:1:1", "Can't read"),
     ],
 )
-def test_a_place_that_does_not_exist_is_named(source, place, said):
+def test_a_place_that_does_not_exist_is_named(source, place, text):
     ended = _run("complete", place.replace("load.py", str(source)))
     assert ended.returncode == 1
-    assert said in ended.stderr
+    assert text in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_complete_with_a_broken_model_says_so(source, broken_model):
+def test_complete_names_a_broken_model(source, broken_model):
     ended = _run("complete", "--model", str(broken_model), f"{source}:6:21")
     assert ended.returncode == 1
     assert "broken.gguf" in ended.stderr
@@ -73,8 +75,10 @@ def test_complete_with_a_broken_model_says_so(source, broken_model):
 
 
 @pytest.mark.model
-def test_the_demo_ends_with_suggestions_from_real_weights():
-    ended = _run("demo")
+def test_the_demo_ends_with_suggestions_from_real_weights_and_leaves_nothing_behind(new_user):
+    env, home = new_user
+    ended = _run("demo", env=env)
+    assert files_in(home) == []
     assert ended.returncode == 0, ended.stderr
     assert "completes with fim-lsp 135M" in ended.stdout
     for name in ("files.py", "inventory.py", "report.py", "shapes.js"):
@@ -92,7 +96,7 @@ def test_the_doctor_finds_template_probe_and_speed():
         assert finding in ended.stdout
 
 
-def test_the_doctor_says_what_to_do_about_a_missing_model():
+def test_the_doctor_names_the_command_for_a_missing_model():
     ended = _run("doctor", "--model", "qwen2.5-coder-7b")
     assert ended.returncode == 1
     assert "fim-lsp model pull qwen2.5-coder-7b" in ended.stdout
@@ -106,22 +110,20 @@ async def test_a_running_server_loads_the_model_that_use_chooses(tmp_path, model
     copy.symlink_to(model_path)
     async with start(env=env) as editor:
         assert (await editor.ready()).message == "fim-lsp 135M, of SmolLM2 135M (Q8_0)"
-        told = len(editor.statuses)
+        before = len(editor.statuses)
         command = [sys.executable, "-m", "fim_lsp", "model", "use", str(copy)]
         process = await asyncio.create_subprocess_exec(*command, env=env, stderr=subprocess.DEVNULL)
         assert await process.wait() == 0
-        while len(editor.statuses) < told + 2:
-            await asyncio.sleep(0.05)
-        assert str(copy) in editor.statuses[told].message
+        await until(lambda: len(editor.statuses) >= before + 2)
+        assert str(copy) in editor.statuses[before].message
         assert not editor.statuses[-1].busy
         config.write_text("{")
-        while not any("settings.json" in one.message for one in editor.client.messages):
-            await asyncio.sleep(0.05)
+        await until(lambda: any("settings.json" in shown.message for shown in editor.client.messages))
 
 
-def test_a_model_that_does_not_exist_is_not_chosen(tmp_path, broken_model, no_settings_of_the_user):
+def test_a_model_that_does_not_exist_is_not_chosen(tmp_path, broken_model, user_folder):
     for name in ("no-such-model", str(broken_model)):
         ended = _run("model", "use", name)
         assert ended.returncode == 1
         assert name in ended.stderr
-    assert not no_settings_of_the_user.exists()
+    assert not (user_folder / "settings.json").exists()

@@ -1,4 +1,4 @@
-"""What a real server remembers of suggestions, and what ``fim-lsp stats`` makes of it."""
+"""The feedback that a real server records, and what ``fim-lsp stats`` shows of it."""
 
 from __future__ import annotations
 
@@ -10,27 +10,15 @@ import sys
 
 import pytest
 from lsprotocol import types
+from pygls.protocol import default_converter
 
-from tests.e2e.conftest import start
+from fim_lsp.feedback.statistics import SEEN_MS
+from fim_lsp.paths import USER_PATHS
+from tests.e2e.conftest import files_in, scripted_server, start, until
 
-SAID = "gizmo.frobnicated(twice)"
+SUGGESTION = "gizmo.frobnicated(twice)"
 CODE = "def frobnicate(gizmo, twice):\n    return █\n"
-# The real server, with an engine that always says the same.
-_SERVER = (
-    sys.executable,
-    "-c",
-    f"""
-import sys
-from attrs import evolve
-from fim_lsp.cli import main
-from fim_lsp.commands import serve
-from fim_lsp.engine.scripted import ScriptedEngine
-
-engine = ScriptedEngine(lambda prompt: {SAID + "<|end|>"!r})
-serve.open_engine = lambda *_: evolve(engine, info=evolve(engine.info, architecture="qwen2"))
-sys.exit(main(["--stdio", *sys.argv[1:]]))
-""",
-)
+SERVER = scripted_server(SUGGESTION)
 
 
 @pytest.fixture
@@ -60,68 +48,79 @@ def _totals(env) -> dict:
     return json.loads(ended.stdout)
 
 
-async def _offered(editor, name: str) -> types.InlineCompletionItem:
+async def _suggested(editor, name: str) -> types.InlineCompletionItem:
     editor.open(CODE, uri=f"file:///project/{name}.py")
     (item,) = await editor.items()
-    assert item.insert_text == "    return " + SAID
+    assert item.insert_text == "    return " + SUGGESTION
     return item
 
 
 async def test_every_way_a_suggestion_can_end(env, state):
-    async with start(command=_SERVER, env=env) as editor:
+    async with start(command=SERVER, env=env) as editor:
         await editor.ready()
-        item = await _offered(editor, "accepted")
-        await asyncio.sleep(0.8)
-        editor.type(SAID)
+        item = await _suggested(editor, "accepted")
+        await asyncio.sleep(SEEN_MS / 1000 + 0.05)  # on screen for long enough to count as seen
+        editor.type(SUGGESTION)
         await editor.command("fimLsp.accepted", *item.command.arguments)
-        await _offered(editor, "word")
+        await _suggested(editor, "word")
         editor.type("gizmo")
-        await _offered(editor, "typed")
-        for character in SAID:
+        await _suggested(editor, "typed")
+        for character in SUGGESTION:
             editor.type(character)
-        await _offered(editor, "rejected")
+        await _suggested(editor, "rejected")
         editor.type("None")
-    told = _totals(env)
-    total = told["total"]
+    stats = _totals(env)
+    total = stats["total"]
     assert (total["offered"], total["accepted"], total["partlyAccepted"]) == (4, 1, 1)
     assert (total["typed"], total["rejected"]) == (1, 1)
-    assert total["charsSaved"] == len(SAID) + len("gizmo")
-    assert total["charsWritten"] == 2 * len(SAID) + len("gizmo") + len("None")
+    assert total["charsSaved"] == len(SUGGESTION) + len("gizmo")
+    assert total["charsWritten"] == 2 * len(SUGGESTION) + len("gizmo") + len("None")
     assert total["seen"] >= 1
     assert total["acceptance"] > 0
-    # The session ended before anybody could look.
-    assert [one["known"] for one in total["persistence"].values()] == [0, 0, 0, 0]
-    assert list(told["byModel"]) == ["scripted"]
-    assert told["byLanguage"]["python"] == total
+    # The session ended before anything could be measured.
+    assert [measured["known"] for measured in total["persistence"].values()] == [0, 0, 0, 0]
+    assert list(stats["byModel"]) == ["scripted"]
+    assert stats["byLanguage"]["python"] == total
     content = b"".join(file.read_bytes() for file in state.iterdir())
     for word in (b"gizmo", b"frobnicate", b"twice", b"return", b"project", b".py"):
         assert word not in content
 
 
 async def test_notifications_of_what_is_shown_and_partly_accepted(env):
-    async with start(command=_SERVER, env=env) as editor:
+    async with start(command=SERVER, env=env) as editor:
         await editor.ready()
         notify = editor.client.protocol.notify
-        converter = editor.client.protocol._converter
-        item = converter.unstructure(await _offered(editor, "part"), types.InlineCompletionItem)
+        converter = default_converter()
+        item = converter.unstructure(await _suggested(editor, "part"), types.InlineCompletionItem)
         notify("textDocument/didShowCompletion", {"item": item})
         length = len("    return gi")
         notify("textDocument/didPartiallyAcceptCompletion", {"item": item, "acceptedLength": length})
         editor.type("gi")
-        await _offered(editor, "never shown")
+        await _suggested(editor, "never shown")
         for nonsense in ({}, {"item": 3}, {"item": item, "acceptedLength": "x"}, {"item": {"command": []}}):
             notify("textDocument/didPartiallyAcceptCompletion", nonsense)
-        await asyncio.sleep(0.8)
         assert await editor.command("fimLsp.explain")
     total = _totals(env)["total"]
     assert (total["offered"], total["partlyAccepted"], total["charsSaved"]) == (2, 1, 2)
 
 
-async def test_off_by_one_setting(env, state):
-    async with start("--set", "feedback.enabled=false", command=_SERVER, env=env) as editor:
+async def test_a_server_of_the_tests_leaves_the_user_alone(new_user, user_folder):
+    as_new_user, home = new_user
+    env = {**as_new_user, **{path.variable: os.environ[path.variable] for path in USER_PATHS}}
+    before = len(files_in(user_folder))
+    async with start(command=SERVER, env=env) as editor:
         await editor.ready()
-        item = await _offered(editor, "off")
-        editor.type(SAID)
+        await _suggested(editor, "a")
+        editor.type(SUGGESTION)
+    assert files_in(home) == []
+    assert len(files_in(user_folder)) >= max(before, 1)
+
+
+async def test_off_by_one_setting(env, state):
+    async with start("--set", "feedback.enabled=false", command=SERVER, env=env) as editor:
+        await editor.ready()
+        item = await _suggested(editor, "off")
+        editor.type(SUGGESTION)
         await editor.command("fimLsp.accepted", *item.command.arguments)
     assert not state.exists()
     ended = _stats(env)
@@ -130,26 +129,30 @@ async def test_off_by_one_setting(env, state):
     assert not state.exists()
 
 
-async def test_a_state_folder_that_can_not_be_used_disturbs_nobody(env, state):
+async def test_a_state_folder_that_can_not_be_used_is_reported_once_in_the_log(env, state):
     state.write_text("a file, not a folder")
-    async with start(command=_SERVER, env=env) as editor:
+    async with start(command=SERVER, env=env) as editor:
         await editor.ready()
         for name in "ab":
-            item = await _offered(editor, name)
-            editor.type(SAID)
+            item = await _suggested(editor, name)
+            editor.type(SUGGESTION)
             await editor.command("fimLsp.accepted", *item.command.arguments)
-        while not (said := [one for one in editor.client.log_messages if "FIM_LSP_STATE" in one.message]):
-            await asyncio.sleep(0.05)
-        assert len(said) == 1
+
+        def warnings() -> list[str]:
+            logged = [message.message for message in editor.client.log_messages]
+            return [text for text in logged if "FIM_LSP_STATE" in text]
+
+        await until(warnings)
+        assert len(warnings()) == 1
         assert editor.client.messages == []
         assert (await editor.explain()).feedback.accepted == 2
 
 
 async def test_the_table_a_plot_and_clear(env, state, tmp_path):
-    async with start(command=_SERVER, env=env) as editor:
+    async with start(command=SERVER, env=env) as editor:
         await editor.ready()
-        item = await _offered(editor, "a")
-        editor.type(SAID)
+        item = await _suggested(editor, "a")
+        editor.type(SUGGESTION)
         await editor.command("fimLsp.accepted", *item.command.arguments)
     picture = tmp_path / "stats.svg"
     pytest.importorskip("matplotlib")
@@ -166,7 +169,7 @@ async def test_the_table_a_plot_and_clear(env, state, tmp_path):
     assert _totals(env)["total"]["offered"] == 0
 
 
-def test_a_plot_without_matplotlib_says_what_to_install(env, tmp_path):
+def test_a_plot_without_matplotlib_names_what_to_install(env, tmp_path):
     code = (
         "import sys; sys.modules['matplotlib'] = None\n"
         "from fim_lsp.feedback.store import *\n"

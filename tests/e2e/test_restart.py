@@ -1,4 +1,4 @@
-"""A server that was shut down resumes warm: what it had evaluated is on the disk."""
+"""A server that was shut down resumes warm: its KV states are on the disk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fim_lsp.engine.kv_state_store import kv_state_files
-from tests.e2e.conftest import Editor, start
+from tests.e2e.conftest import DrivenEditor, start
 
 pytestmark = pytest.mark.model
 
@@ -24,38 +24,38 @@ CODE = (
 ALONE = {"completion": {"prefetch": False, "cacheSize": 0}}
 
 
-async def evaluated(editor: Editor) -> tuple[int, str]:
-    """Prompt tokens that an answer at the cursor costs, and what was said."""
+async def evaluated(editor: DrivenEditor) -> tuple[int, str]:
+    """Return the prompt tokens that an answer at the cursor costs, and the text of the model."""
     assert await editor.items(invoked=True)
     explanation = await editor.explain()
     return int(explanation.timings.evaluatedTokens), str(explanation.generated)
 
 
 async def asked_once(options: dict) -> tuple[int, str]:
-    """The first request of a new server process."""
+    """Start a server, and return what its first request cost and the text of the model."""
     async with start(options=options) as editor:
         await editor.ready()
         editor.open(CODE)
         return await evaluated(editor)
 
 
-async def test_the_first_request_after_a_restart_evaluates_a_few_tokens(nothing_parked_before: Path):
-    cold, said = await asked_once(ALONE)
+async def test_the_first_request_after_a_restart_evaluates_a_few_tokens(kv_states: Path):
+    cold, text = await asked_once(ALONE)
     assert cold > 100
-    assert kv_state_files(nothing_parked_before)
+    assert kv_state_files(kv_states)
     warm, again = await asked_once(ALONE)
     assert warm <= 2
-    assert again == said
+    assert again == text
 
 
-async def test_it_resumes_where_typing_had_led(nothing_parked_before: Path):
+async def test_it_resumes_where_typing_had_led(kv_states: Path):
     async with start(options=ALONE) as editor:
         await editor.ready()
         editor.open(CODE)
         for part in ("items", ".pop()", "\n\n    def peek(self):", "\n        return self."):
             editor.type(part)
             await editor.items(invoked=True)
-        text, cursor = editor.text, editor.cursor
+        text, cursor = editor.file.text, editor.file.cursor
     async with start(options=ALONE) as editor:
         await editor.ready()
         editor.open(text[:cursor] + "█" + text[cursor:])
@@ -63,43 +63,41 @@ async def test_it_resumes_where_typing_had_led(nothing_parked_before: Path):
         assert count <= 34  # what is less than 32 tokens ahead of a file is not written again
 
 
-async def test_nothing_is_kept_where_parking_is_off(nothing_parked_before: Path):
+async def test_nothing_is_kept_where_saving_is_off(kv_states: Path):
     off = {**ALONE, "model": {"kvStateMb": 0}}
     cold, _ = await asked_once(off)
-    assert kv_state_files(nothing_parked_before) == []
+    assert kv_state_files(kv_states) == []
     assert (await asked_once(off))[0] == cold
 
 
-async def test_nothing_is_kept_of_a_document_without_completions(nothing_parked_before: Path):
+async def test_nothing_is_kept_of_a_document_without_completions(kv_states: Path):
     async with start(options=ALONE) as editor:
         await editor.ready()
         editor.open(CODE, uri="file:///project/credentials.py")
         assert not await editor.items(invoked=True)
-    assert kv_state_files(nothing_parked_before) == []
+    assert kv_state_files(kv_states) == []
 
 
 async def test_a_model_that_slept_resumes_warm():
     async with start(options={**ALONE, "model": {"unloadAfterMinutes": 0.02}}) as editor:
         await editor.ready()
         editor.open(CODE)
-        cold, said = await evaluated(editor)
-        while editor.statuses[-1].code != "asleep":
-            editor.seen.clear()
-            await editor.seen.wait()
+        cold, text = await evaluated(editor)
+        await editor.status(lambda status: status.code == "asleep")
         warm, again = await evaluated(editor)
         assert cold > 100
         assert warm <= 2
-        assert again == said
+        assert again == text
 
 
-async def test_the_command_says_what_is_kept_and_deletes_it(nothing_parked_before: Path):
+async def test_the_command_lists_saved_states_and_deletes_them(kv_states: Path):
     await asked_once(ALONE)
 
     def cache(*arguments: str) -> str:
         command = [sys.executable, "-m", "fim_lsp", "cache", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ).stdout
 
-    assert cache().startswith(f"In {nothing_parked_before}: 1 evaluated state, ")
+    assert cache().startswith(f"In {kv_states}: 1 evaluated state, ")
     assert cache("--clear").startswith("Deleted 1 ")
-    assert kv_state_files(nothing_parked_before) == []
+    assert kv_state_files(kv_states) == []
     assert (await asked_once(ALONE))[0] > 100

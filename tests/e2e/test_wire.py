@@ -31,29 +31,29 @@ serve.open_engine = noisy
 sys.exit(main(["--stdio"]))
 """
 
-# A load that asks whether it is still wanted, as llama.cpp does between tensors, and one that never asks, as
-# llama.cpp does before the first and after the last.
+# A load that ends when it is abandoned, as llama.cpp does between tensors, and one that does not, as
+# llama.cpp before the first tensor and after the last.
 _LOADING = """
 import sys, threading
 from fim_lsp.commands import serve
 from fim_lsp.cli import main
 from fim_lsp.engine.base import ModelLoadError
 
-def say(word):
+def report(word):
     print(word, file=sys.stderr, flush=True)
 
-def listening(settings, on_loading, parking):
-    say("loading")
+def obeying(settings, on_loading, parking):
+    report("loading")
     while on_loading(0.5):
         threading.Event().wait(0.001)
-    say("given up")
+    report("given up")
     raise ModelLoadError("llama.cpp gave up.")
 
-def deaf(settings, on_loading, parking):
-    say("loading")
+def ignoring(settings, on_loading, parking):
+    report("loading")
     threading.Event().wait()
 
-serve.open_engine = {"listening": listening, "deaf": deaf}[sys.argv[1]]
+serve.open_engine = {"obeying": obeying, "ignoring": ignoring}[sys.argv[1]]
 sys.exit(main(["--stdio"]))
 """
 
@@ -74,7 +74,7 @@ class Wire:
         self.process.stdin.flush()
 
     def read(self) -> dict[str, Any]:
-        """The next message; anything that is not one fails here."""
+        """Return the next message. Anything else on stdout fails here."""
         assert self.process.stdout
         length = 0
         while (line := self.process.stdout.readline()) != b"\r\n":
@@ -93,8 +93,8 @@ class Wire:
             if message.get("id") == msg_id and "method" not in message:
                 return message
 
-    def said(self) -> bytes:
-        """The next line on stderr."""
+    def read_error_line(self) -> bytes:
+        """Return the next line on stderr."""
         assert self.process.stderr
         return self.process.stderr.readline().strip()
 
@@ -103,19 +103,30 @@ class Wire:
         self.send({"method": "initialized", "params": {}})
 
     def end(self) -> tuple[int, bytes]:
-        """Wait for the process to end by itself; its exit code and stderr."""
+        """Wait for the process to end by itself, and return its exit code and stderr."""
         code = self.process.wait(10)
         assert self.process.stderr
-        said = b"" if self.process.stderr.closed else self.process.stderr.read()
+        errors = b"" if self.process.stderr.closed else self.process.stderr.read()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             assert pipe
             pipe.close()
-        return code, said
+        return code, errors
 
 
 @pytest.fixture
 def wire():
+    """A server that is not initialized."""
     started = Wire(sys.executable, "-m", "fim_lsp", "--stdio", *NO_MODEL)
+    yield started
+    started.process.kill()
+    started.end()
+
+
+@pytest.fixture(scope="module")
+def shared_wire():
+    """A server that is initialized, for tests that leave it running."""
+    started = Wire(sys.executable, "-m", "fim_lsp", "--stdio", *NO_MODEL)
+    started.initialize()
     yield started
     started.process.kill()
     started.end()
@@ -144,21 +155,19 @@ def _inline(**changes: Any) -> dict[str, Any]:
         _inline(context={"triggerKind": 1, "selectedCompletionInfo": {"text": 1}}),
     ],
 )
-def test_a_malformed_request_is_answered_with_an_error(wire, params):
-    wire.initialize()
-    answer = wire.request("textDocument/inlineCompletion", params)
+def test_a_malformed_request_is_answered_with_an_error(shared_wire, params):
+    answer = shared_wire.request("textDocument/inlineCompletion", params)
     assert answer["error"]["code"] == -32602
-    assert "result" in wire.request("textDocument/inlineCompletion", _inline())
+    assert "result" in shared_wire.request("textDocument/inlineCompletion", _inline())
 
 
-def test_copilots_additions_and_an_old_trigger_kind_are_taken(wire):
-    wire.initialize()
+def test_copilots_additions_and_an_old_trigger_kind_are_taken(shared_wire):
     params = _inline(
         textDocument={"uri": "file:///a.py", "version": 3},
         formattingOptions={"tabSize": 2, "insertSpaces": False},
         context={"triggerKind": 0},
     )
-    assert wire.request("textDocument/inlineCompletion", params)["result"] == {"items": []}
+    assert shared_wire.request("textDocument/inlineCompletion", params)["result"] == {"items": []}
 
 
 def test_a_request_before_initialize_and_one_after_shutdown_are_refused(wire):
@@ -170,23 +179,21 @@ def test_a_request_before_initialize_and_one_after_shutdown_are_refused(wire):
     assert wire.end()[0] == 0
 
 
-def test_unknown_methods_are_answered_and_unknown_notifications_ignored(wire):
-    wire.initialize()
-    wire.send({"method": "some/notification", "params": {"x": 1}})
-    wire.send({"method": "textDocument/didChange", "params": {"nonsense": True}})
-    wire.send({"method": "textDocument/didShowCompletion", "params": {"item": {}}})
-    assert wire.request("some/method", {})["error"]["code"] == -32601
-    assert wire.request("workspace/executeCommand", {"command": "no.such"})["error"]["code"] == -32602
-    assert "result" in wire.request("textDocument/inlineCompletion", _inline())
+def test_unknown_methods_are_answered_and_unknown_notifications_ignored(shared_wire):
+    shared_wire.send({"method": "some/notification", "params": {"x": 1}})
+    shared_wire.send({"method": "textDocument/didChange", "params": {"nonsense": True}})
+    shared_wire.send({"method": "textDocument/didShowCompletion", "params": {"item": {}}})
+    assert shared_wire.request("some/method", {})["error"]["code"] == -32601
+    assert shared_wire.request("workspace/executeCommand", {"command": "no.such"})["error"]["code"] == -32602
+    assert "result" in shared_wire.request("textDocument/inlineCompletion", _inline())
 
 
-def test_a_message_that_is_no_json_is_skipped(wire):
-    wire.initialize()
-    assert wire.process.stdin
+def test_a_message_that_is_no_json_is_skipped(shared_wire):
+    assert shared_wire.process.stdin
     for junk in (b"{not json", b"\xff\xfe\x00", b"[]", b"42", b'"x"', b"null"):
-        wire.process.stdin.write(b"Content-Length: %d\r\n\r\n" % len(junk) + junk)
-    wire.process.stdin.flush()
-    assert "result" in wire.request("textDocument/inlineCompletion", _inline())
+        shared_wire.process.stdin.write(b"Content-Length: %d\r\n\r\n" % len(junk) + junk)
+    shared_wire.process.stdin.flush()
+    assert "result" in shared_wire.request("textDocument/inlineCompletion", _inline())
 
 
 def test_exit_without_shutdown_is_code_1(wire):
@@ -202,23 +209,23 @@ def test_the_server_leaves_when_its_client_is_gone(wire):
     assert wire.process.wait(10) == 1
 
 
-@pytest.mark.parametrize(("manner", "then"), [("listening", b"given up"), ("deaf", b"")])
+@pytest.mark.parametrize(("manner", "then"), [("obeying", b"given up"), ("ignoring", b"")])
 def test_shutdown_waits_for_no_load(manner, then):
     wire = Wire(sys.executable, "-c", _LOADING, manner)
     wire.initialize()
-    assert wire.said() == b"loading"
+    assert wire.read_error_line() == b"loading"
     assert wire.request("shutdown", None)["result"] is None
     if then:
-        assert wire.said() == then
+        assert wire.read_error_line() == then
     wire.send({"method": "exit"})
-    # Waited for, a load that never ends would be complained of as left behind.
+    # If the shutdown waited for the load, it would warn of a thread left behind.
     assert wire.end() == (0, b"")
 
 
 def test_a_reload_that_a_shutdown_overtakes_is_answered_too():
-    wire = Wire(sys.executable, "-c", _LOADING, "deaf")
+    wire = Wire(sys.executable, "-c", _LOADING, "ignoring")
     wire.initialize()
-    assert wire.said() == b"loading"
+    assert wire.read_error_line() == b"loading"
     reload = {"command": "fimLsp.reload"}
     wire.send({"id": "reload", "method": "workspace/executeCommand", "params": reload})
     wire.send({"id": "shutdown", "method": "shutdown"})
@@ -237,7 +244,7 @@ def test_stray_output_never_reaches_the_protocol():
     noisy.request("workspace/executeCommand", {"command": "fimLsp.reload"})
     assert "result" in noisy.request("shutdown", None)
     noisy.send({"method": "exit"})
-    code, said = noisy.end()
+    code, errors = noisy.end()
     assert code == 0
     for stray in (
         b"a stray print",
@@ -246,7 +253,7 @@ def test_stray_output_never_reaches_the_protocol():
         b"native output",
         b"a child process",
     ):
-        assert stray in said
+        assert stray in errors
 
 
 def test_tcp_serves_one_client_on_loopback_and_refuses_a_second():
@@ -277,12 +284,12 @@ def test_help_and_version_load_neither_the_engine_nor_the_server(flag):
         "heavy = {'llama_cpp', 'pygls', 'lsprotocol', 'numpy', 'huggingface_hub', 'rich', 'tree_sitter'}\n"
         "print('LOADED', sorted(heavy & {name.split('.')[0] for name in sys.modules}))\n"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said.splitlines()[-1] == "LOADED []"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "LOADED []"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "text"),
     [
         (("--stdio", "--set", "model.threads"), "has no value"),
         (("--stdio", "--set", "model.thread=2"), "unknown setting thread"),
@@ -291,7 +298,7 @@ def test_help_and_version_load_neither_the_engine_nor_the_server(flag):
         (("--stdio", "--log-file", "/nowhere/at/all.log"), "/nowhere/at/all.log"),
     ],
 )
-def test_bad_flags_are_named(arguments, said):
+def test_bad_flags_are_named(arguments, text):
     ended = subprocess.run(
         [sys.executable, "-m", "fim_lsp", *arguments],
         capture_output=True,
@@ -299,7 +306,7 @@ def test_bad_flags_are_named(arguments, said):
         stdin=subprocess.DEVNULL,
     )
     assert ended.returncode == 1
-    assert said in ended.stderr
+    assert text in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
