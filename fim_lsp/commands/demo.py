@@ -1,8 +1,9 @@
-"""``fim-lsp demo``: an editor without a screen types into a sample project, against the real server.
+"""``fim-lsp demo``: a headless editor types into a sample project, with the real server.
 
-Each ``█…█`` pair in a sample marks what is typed, one character a request, as an editor would; then the
-suggestion is accepted and the next one asked for. What is printed is what the server answered and what its
-engine counted; nothing is staged.
+Each ``█…█`` pair in a sample marks the text that is typed, one character a request, as an editor would. Then
+the suggestion is accepted, and the next one requested. What is printed are the server's answers and its
+engine's counts. The server runs with default settings and the flags of the command line. The user's settings,
+statistics and KV states are left alone.
 """
 
 from __future__ import annotations
