@@ -5,8 +5,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export FIM_LSP_PYTHON=${FIM_LSP_PYTHON:-$PWD/.venv/bin/python}
-# The tests must not use the model that the user chose.
+# The tests must not use the model that the user chose, or leave anything in their statistics and KV states.
 export FIM_LSP_CONFIG=$PWD/build/editors/emacs/settings.json
+export FIM_LSP_STATE=$PWD/build/editors/emacs/state
+export FIM_LSP_KV_STATES=$PWD/build/editors/emacs/kv-states
 
 if ! emacs --batch --eval "(require 'eglot)" 2>/dev/null; then
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
