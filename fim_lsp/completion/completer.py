@@ -30,7 +30,7 @@ from fim_lsp.completion.open_documents import Folders, OpenDocuments
 from fim_lsp.completion.prefill_planner import PrefillPlanner
 from fim_lsp.completion.prompts import Prompts, candidates_for
 from fim_lsp.completion.ranking import filter_suggestion, rank
-from fim_lsp.completion.stopping import make_stop_rules
+from fim_lsp.completion.stop_rules import make_stop_rules
 from fim_lsp.engine.base import AdapterError, Engine
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.prompt.templates import ChosenTemplate, choose_template

@@ -15,7 +15,8 @@ from fim_lsp.completion.cache import CursorSnapshot, Suggestion, typed_since
 from fim_lsp.completion.explain import Explanation
 from fim_lsp.completion.repetition import is_echo
 from fim_lsp.completion.retry import Retry
-from fim_lsp.completion.stopping import Stop, StopCheck, StopRules, end_of_whole_lines
+from fim_lsp.completion.stop_rules import Stop, StopRules
+from fim_lsp.completion.stopping import StopCheck, end_of_whole_lines
 from fim_lsp.engine.base import AdapterError, CancelToken
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.types import (

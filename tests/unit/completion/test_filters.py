@@ -12,7 +12,8 @@ from fim_lsp.code.lexical import Scope, scan
 from fim_lsp.code.nesting import is_markup, read_nesting
 from fim_lsp.completion.acceptance import after_accepting
 from fim_lsp.completion.filters import FILTERS, Filtered, FilterStep, apply_filters
-from fim_lsp.completion.stopping import StopCheck, make_stop_rules
+from fim_lsp.completion.stop_rules import make_stop_rules
+from fim_lsp.completion.stopping import StopCheck
 from fim_lsp.settings import CompletionSettings
 from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, Trigger
 from tests.golden.cases import CURSOR, cases, request_at

@@ -7,7 +7,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fim_lsp.code.cursor import CursorContext
-from fim_lsp.completion.stopping import TAIL_TOKENS, Stop, StopCheck, StopRules, make_stop_rules
+from fim_lsp.completion.stop_rules import Stop, StopRules, make_stop_rules
+from fim_lsp.completion.stopping import TAIL_TOKENS, StopCheck
 from fim_lsp.settings import CompletionSettings
 from tests.golden.cases import CURSOR, cases, request_at
 
