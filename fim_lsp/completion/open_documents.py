@@ -141,9 +141,8 @@ def move_edits(edits: Sequence[int], before: str, after: str) -> tuple[int, ...]
         before: the text before an edit.
         after: the text after it. What changed is what lies between the beginning and the end that both share.
     """
-    start = _shared(before, after)
-    rest = min(len(before), len(after)) - start
-    end = _shared(before[::-1], after[::-1], rest)
+    start = _shared_start(before, after)
+    end = _shared_end(before, after, min(len(before), len(after)) - start)
     removed_to, grown = len(before) - end, len(after) - len(before)
     moved = (
         edit if edit <= start else max(start, edit + grown) if edit >= removed_to else start for edit in edits
@@ -152,12 +151,31 @@ def move_edits(edits: Sequence[int], before: str, after: str) -> tuple[int, ...]
     return (newest, *(edit for edit in moved if abs(edit - newest) > _ONE_EDIT))[:_EDITS]
 
 
-def _shared(left: str, right: str, most: int | None = None) -> int:
-    """Count the characters that two texts share at the start, by halving: Python compares slices fast."""
-    low, high = 0, min(len(left), len(right)) if most is None else most
+def _shared_start(left: str, right: str) -> int:
+    """Count the characters that two texts share at the start, by halving: Python compares slices fast.
+
+    Example: ``abcd`` and ``abxd`` share 2.
+    """
+    low, high = 0, min(len(left), len(right))
     while low < high:
         middle = (low + high + 1) // 2
         if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _shared_end(left: str, right: str, most: int) -> int:
+    """Count the characters, at most ``most``, that two texts share at the end, by halving.
+
+    Example: ``abcd`` and ``abxd`` share 1.
+    """
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        ends = (text[len(text) - middle : len(text) - low] for text in (left, right))
+        if next(ends) == next(ends):
             low = middle
         else:
             high = middle - 1

@@ -9,21 +9,27 @@ itself.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from itertools import islice
 
 from lsprotocol import types
 from pygls.workspace import TextDocument, Workspace
 
-_LINE_BREAK = re.compile(r"\r\n|\n|\r")
+from fim_lsp.lsp.line_index import LINE_BREAK, LineIndex
+
 Encoding = types.PositionEncodingKind | str | None
 
 
-def offset_at(text: str, position: types.Position, encoding: Encoding) -> int:
-    """Return the code points before ``position``. Past the end of a line or document means its end."""
-    start = _line_start(text, position.line)
-    found = _LINE_BREAK.search(text, start)
+def offset_at(text: str, position: types.Position, encoding: Encoding, index: LineIndex | None = None) -> int:
+    """Count the code points before ``position``; past the end of a line or document means its end.
+
+    Args:
+        text: the document.
+        position: line and column, the column in code units of ``encoding``.
+        encoding: the position encoding that client and server agreed on.
+        index: the document's lines, if they are known.
+    """
+    start = (index or LineIndex.of(text)).start(position.line, text)
+    found = LINE_BREAK.search(text, start)
     line = text[start : found.start() if found else len(text)]
     return start + _code_points(line, position.character, encoding)
 
@@ -35,13 +41,6 @@ def units(text: str, encoding: Encoding) -> int:
     if encoding == types.PositionEncodingKind.Utf8:
         return len(text.encode("utf-8", "surrogatepass"))
     return len(text) + sum(char > "\uffff" for char in text)
-
-
-def _line_start(text: str, line: int) -> int:
-    if line <= 0:
-        return 0
-    found = next(islice(_LINE_BREAK.finditer(text), line - 1, None), None)
-    return found.end() if found else len(text)
 
 
 def _code_points(line: str, column: int, encoding: Encoding) -> int:
@@ -59,24 +58,36 @@ def _code_points(line: str, column: int, encoding: Encoding) -> int:
 class LspDocument(TextDocument):
     """A pygls document whose lines are LSP's."""
 
+    _indexed: tuple[str, LineIndex] | None = None
+    """The text that the line index is of, and the index."""
+
+    @property
+    def _index(self) -> LineIndex:
+        source = self.source
+        if self._indexed is None or self._indexed[0] is not source:
+            self._indexed = source, LineIndex.of(source)
+        return self._indexed[1]
+
     @property
     def lines(self) -> Sequence[str]:
         """Lines with their line breaks."""
-        ends = [found.end() for found in _LINE_BREAK.finditer(self.source)]
+        ends = [found.end() for found in LINE_BREAK.finditer(self.source)]
         parts = [self.source[a:b] for a, b in zip([0, *ends], ends, strict=False)]
         rest = self.source[ends[-1] if ends else 0 :]
         return (*parts, rest) if rest else tuple(parts)
 
     def offset_at_position(self, client_position: types.Position) -> int:
-        """Code points before the client's position."""
-        return offset_at(self.source, client_position, self.position_codec.encoding)
+        """Count the code points before the client's position."""
+        return offset_at(self.source, client_position, self.position_codec.encoding, self._index)
 
     def _apply_incremental_change(self, change: types.TextDocumentContentChangePartial) -> None:
         text = self.source
         start, end = sorted(
             (self.offset_at_position(change.range.start), self.offset_at_position(change.range.end))
         )
+        index = self._index.after_edit(text, start, end, change.text)
         self._source = text[:start] + change.text + text[end:]
+        self._indexed = self._source, index
 
 
 class LspWorkspace(Workspace):

@@ -16,7 +16,7 @@ import re
 
 from lsprotocol import types
 
-from fim_lsp.lsp.documents import LspDocument, offset_at, units
+from fim_lsp.lsp.documents import LspDocument, units
 from fim_lsp.lsp.rpc import InlineParams
 from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, Trigger
 
@@ -150,6 +150,6 @@ def _untyped_rest(params: InlineParams, document: LspDocument, offset: int) -> s
         return ""
     if selected.range.start.line != params.position.line:
         return ""
-    start = offset_at(document.source, selected.range.start, document.position_codec.encoding)
+    start = document.offset_at_position(selected.range.start)
     typed = document.source[start:offset]
     return selected.text[len(typed) :] if selected.text.startswith(typed) else ""
