@@ -123,8 +123,10 @@ async def test_a_model_sleeps_after_its_idle_time_and_a_request_wakes_it(connect
 
 async def test_the_idle_time_begins_again_after_each_request(connection):
     assert connection.timers.delays_s.count(IDLE_S) == 1
+    connection.models.answer_gate.clear()
     asked = asyncio.create_task(connection.ask())
     await until(lambda: IDLE_S not in connection.timers.delays_s)
+    connection.models.answer_gate.set()
     assert await asked == " b"
     assert connection.timers.delays_s.count(IDLE_S) == 1
 
