@@ -1,7 +1,7 @@
-"""From a model's name to an open engine: the only place that knows the store and llama.cpp both.
+"""Open an engine from a model's name. No other module uses both the model store and llama.cpp.
 
-The server, the doctor and the evaluation of trained models open their engine here, so that all of them
-refuse the same files with the same words.
+The server, the doctor and the evaluation of trained models all open their engine here, so that they refuse
+the same files with the same messages.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def open_engine(
     """Find the model that the settings name, refuse a broken file before llama.cpp sees it, and open it.
 
     Args:
-        settings: Which model, and how it is run.
-        on_loading: Told how far it is.
+        settings: The model, and how to run it.
+        on_loading: See :data:`fim_lsp.engine.base.OnLoading`.
         kv_state_folder: Folder of saved KV states. Only the server has one: a measurement must not depend on
             what was evaluated before.
 
@@ -39,7 +39,7 @@ def open_engine(
 
     resolved = ModelStore(models_folder()).resolve(settings.name)
     header = check_model(resolved.path)
-    # Spinning OpenMP threads starve the editor; it must be said before the library loads.
+    # Spinning OpenMP threads starve the editor. The variable is read when the library loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from fim_lsp.engine.llama import open_llama
 
@@ -51,13 +51,13 @@ def open_engine(
         name=known.title if known else None,
         template_hint=known.template if known else None,
         notice=known.notice if known else None,
-        check_adapter=_adapter_gate(settings.name, resolved.path, header),
+        check_adapter=_adapter_check(settings.name, resolved.path, header),
         kv_state_folder=kv_state_folder if settings.kv_state_mb else None,
     )
 
 
-def _adapter_gate(name: str, path: Path, header: GgufHeader) -> CheckAdapter:
-    """Checks adapters against one model, whose digest is found once, when an adapter first asks for it."""
+def _adapter_check(name: str, path: Path, header: GgufHeader) -> CheckAdapter:
+    """Return a check of adapters against one model. Compute the model's digest once, when it is needed."""
     from fim_lsp.files import sha256_of
     from fim_lsp.models.adapter_header import check_adapter
     from fim_lsp.models.store import ModelStore

@@ -1,10 +1,10 @@
-"""What an engine is: text out of weights, cancellable at any moment.
+"""The interface of an engine: it generates text with a loaded model, and can be cancelled at any moment.
 
 The errors::
 
     EngineError
     ├── ModelLoadError        the weights or the context could not be opened
-    ├── OvertakenError        a newer load, or the end, came before this one was done
+    ├── OvertakenError        a newer load, or the end of the session, came before this load was done
     ├── PromptTooLongError    the prompt leaves no room in the context window
     ├── AdapterError          an adapter can't be applied to the loaded model
     └── DecodeError           llama.cpp refused a batch
@@ -69,29 +69,29 @@ class DecodeError(EngineError):
 class CancelToken:
     """One request's cancel flag, readable by native code without the GIL.
 
-    llama.cpp asks an abort callback after every graph node, about 600 times a token. A Python callback
-    there fights for the GIL (a 20 ms decode took 57 to 103 ms); so the flag is a C string and the callback
-    is libc's ``strlen``: a non-empty string aborts.
+    llama.cpp calls an abort callback after every graph node, about 600 times a token. A Python callback there
+    competes for the GIL: a decode of 20 ms took 57 to 103 ms. So the flag is a C string, and the callback is
+    libc's ``strlen``, for which a non-empty string means abort.
     """
 
     def __init__(self) -> None:
         self.buffer = ctypes.create_string_buffer(2)
 
     def cancel(self) -> None:
-        """Ask the generation to end; takes effect within milliseconds, inside a prefill too."""
+        """Request the end of the generation. It ends within milliseconds, inside a prefill too."""
         self.buffer[0] = b"\x01"
 
     @property
     def cancelled(self) -> bool:
-        """Whether :meth:`cancel` was called."""
+        """True once :meth:`cancel` was called."""
         return self.buffer[0] != b"\x00"
 
 
 OnToken = Callable[[StreamedToken], bool]
-"""Called on the inference thread for every token; False ends the generation."""
+"""Called on the inference thread for each sampled token. Return False to end the generation."""
 
 OnLoading = Callable[[float], bool]
-"""Called on the inference thread while weights load, with the part done, 0 to 1; False gives up."""
+"""Called on the inference thread while weights load, with the part done, 0 to 1. Return False to abort."""
 
 
 class Engine(Protocol):
@@ -99,7 +99,7 @@ class Engine(Protocol):
 
     @property
     def info(self) -> ModelInfo:
-        """What is known of the loaded model."""
+        """Facts about the loaded model."""
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -135,7 +135,7 @@ class Engine(Protocol):
         """Evaluate ``prompt`` and return the logits behind each of its last ``rows`` tokens.
 
         For evaluation and for measurements. Tokens before those rows are reused from the KV cache; the
-        evaluated tokens stay there. Token healing is off, whatever ``prompt.heal`` says.
+        evaluated tokens stay there. Token healing is off, whatever ``prompt.heal`` is.
 
         Returns:
             A copy, float32, shape (rows, vocabulary). The last row predicts the token behind the prompt.
@@ -146,25 +146,28 @@ class Engine(Protocol):
         """
 
     def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
-        """Evaluate ``prompt`` without sampling, so that it costs nothing when it is asked for.
+        """Evaluate ``prompt`` without sampling, so that a later request for it starts at once.
 
-        Never at the cost of the sequence that was last generated in, so it evaluates nothing where there is
-        no other. When cancelled, what was evaluated by then stays.
+        The sequence of the last generation is never overwritten: an engine with no other sequence evaluates
+        nothing. When cancelled, the tokens evaluated by then stay in the KV cache.
 
         Raises:
             PromptTooLongError, AdapterError, DecodeError: as :meth:`generate`.
         """
 
     def save_one(self) -> Future[None] | None:
-        """Begin to save one evaluated state that is not on the disk yet; done once it is there.
+        """Begin to save the KV state of one sequence that is not on the disk yet.
 
-        Takes milliseconds, as the disk is written on another thread. None once all of them are saved, or
-        where the engine saves none.
+        The copy takes milliseconds; another thread writes it.
+
+        Returns:
+            A future that is done once the file is written; None if every state is saved, or if the engine
+            saves none.
         """
 
     def close(self) -> None:
-        """Save what :meth:`save_one` would, and free weights and context. Call nothing afterwards."""
+        """Save all KV states, as :meth:`save_one` does, and free everything. Call nothing afterwards."""
 
 
 EngineFactory = Callable[[ModelSettings, OnLoading], Engine]
-"""Opens the model that the settings name; runs on the inference thread, raises FimLspError."""
+"""Opens the model that the settings name, on the inference thread. Raises FimLspError."""

@@ -1,10 +1,10 @@
-"""One evaluated state as a file: tokens and adapters that it is for, then llama.cpp's own bytes.
+"""One saved KV state as a file: the tokens and adapters that it belongs to, then llama.cpp's own bytes.
 
 Layout: magic, BLAKE2b digest of the header, its length (uint32, little endian), the header (JSON), the
-payload, whose digest the header names. llama.cpp checks sizes and types in a state but no more: of 1,200 with
-one to three bytes changed it took a third without a word, and would have computed with them (seen in
-llama-cpp-python 0.3.36; none ended the process). So nothing reaches it that is not byte for byte what was
-written.
+payload, whose digest is in the header. llama.cpp checks sizes and types in a state, but no more: of 1,200
+states with one to three bytes changed it accepted a third without a warning, and would have computed with
+them (seen in llama-cpp-python 0.3.36; none ended the process). So only bytes that are exactly as written
+reach it.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ from attrs import field, frozen
 from fim_lsp.files import atomic_write
 from fim_lsp.types import AppliedAdapter
 
-_MAGIC = b"FIMPARK\x01"
+_MAGIC = b"FIMKVST\x01"
 _PREAMBLE = struct.Struct("<8s32sI")
 _LONGEST_HEADER = 1 << 24
+"""Bytes."""
 Payload = bytes | bytearray | memoryview
 
 
 class DamagedError(ValueError):
-    """The file is not what was written, or was written for something else."""
+    """The file is not what was written, or belongs to something else."""
 
 
 @frozen
 class KvState:
-    """What a file holds, but for the payload."""
+    """The description of a saved state: everything in its file but the payload."""
 
     identity: str
     """Of model, library and cache: see the engine that writes it."""
@@ -42,25 +43,25 @@ class KvState:
 
     @property
     def name(self) -> str:
-        """The file's name, the same for the same state."""
-        return hashlib.blake2b(json.dumps(self._described()).encode(), digest_size=16).hexdigest() + ".kv"
+        """The file's name, which is the same for equal descriptions."""
+        return hashlib.blake2b(json.dumps(self._fields()).encode(), digest_size=16).hexdigest() + ".kv"
 
-    def _described(self) -> dict[str, object]:
-        adapters = [[str(one.path), one.scale, one.version] for one in self.adapters]
+    def _fields(self) -> dict[str, object]:
+        adapters = [[str(adapter.path), adapter.scale, adapter.version] for adapter in self.adapters]
         return {"identity": self.identity, "tokens": self.tokens, "adapters": adapters}
 
     def header(self, payload: Payload) -> bytes:
-        """Everything before the payload."""
+        """Return everything before the payload."""
         about = {"bytes": len(payload), "digest": _digest(payload).hex()}
-        header = json.dumps({**self._described(), "payload": about}).encode()
+        header = json.dumps({**self._fields(), "payload": about}).encode()
         return _PREAMBLE.pack(_MAGIC, _digest(header), len(header)) + header
 
 
 def write_state(path: Path, state: KvState, payload: Payload) -> None:
-    """Write a file that nobody else may read; it appears under its name only when it is whole.
+    """Write a file that only its owner may read. It appears under its name once it is complete.
 
     Raises:
-        OSError: no room, no permission; nothing is left then.
+        OSError: no room or no permission; no part of the file is left.
     """
     with atomic_write(path, mode=0o600, shared=True) as partial, partial.open("wb") as file:
         file.write(state.header(payload))
@@ -68,10 +69,10 @@ def write_state(path: Path, state: KvState, payload: Payload) -> None:
 
 
 def read_state(path: Path) -> KvState:
-    """What a file says that it holds; the payload's length is checked, its content is not.
+    """Read a file's description. The payload's length is checked, its content is not.
 
     Raises:
-        DamagedError: it is no such file, or not whole.
+        DamagedError: it is no such file, or not complete.
         OSError: it can't be read.
     """
     with path.open("rb") as file:
@@ -79,7 +80,7 @@ def read_state(path: Path) -> KvState:
 
 
 def read_payload(path: Path) -> bytes:
-    """The payload, checked to the last bit.
+    """Read the payload, and check every byte of it against its digest.
 
     Raises:
         DamagedError, OSError: as :func:`read_state`.
@@ -93,22 +94,22 @@ def read_payload(path: Path) -> bytes:
 
 
 def _read(file: BinaryIO) -> tuple[KvState, str]:
-    """State and the payload's digest; the file then stands at the payload."""
+    """Return the description and the payload's digest, with the file positioned at the payload."""
     try:
         magic, digest, length = _PREAMBLE.unpack(file.read(_PREAMBLE.size))
         header = file.read(length) if magic == _MAGIC and length <= _LONGEST_HEADER else b""
         if _digest(header) != digest:
             raise DamagedError("not a saved state, or a damaged one")
-        said = json.loads(header)
+        fields = json.loads(header)
         adapters = tuple(
-            AppliedAdapter(Path(path), scale, version) for path, scale, version in said["adapters"]
+            AppliedAdapter(Path(path), scale, version) for path, scale, version in fields["adapters"]
         )
-        state = KvState(said["identity"], tuple(said["tokens"]), adapters)
-        size, payload_digest = said["payload"]["bytes"], said["payload"]["digest"]
+        state = KvState(fields["identity"], tuple(fields["tokens"]), adapters)
+        size, payload_digest = fields["payload"]["bytes"], fields["payload"]["digest"]
     except (struct.error, ValueError, KeyError, TypeError) as error:
         raise DamagedError(str(error)) from error
     if os.fstat(file.fileno()).st_size != _PREAMBLE.size + length + size:
-        raise DamagedError("not whole")
+        raise DamagedError("not complete")
     return state, payload_digest
 
 

@@ -1,9 +1,10 @@
-"""Evaluated states outlive their place in the KV cache, and the process: they are saved in files.
+"""Saved KV states: evaluated tokens that outlive their sequence of the cache, and the process.
 
-Evaluating a thousand tokens takes seconds, reading them back some tens of milliseconds. What is evicted, and
-what is there when nobody types or the engine is closed, is copied on the inference thread (512 tokens take
-2 ms) and written on another. A prompt that shares much more with a saved state than with anything in the
-cache gets it back. Nothing here is an error to anybody: what can't be written or read is evaluated, as ever.
+To evaluate a thousand tokens takes seconds, to read their state some tens of milliseconds. A sequence is
+copied on the inference thread (512 tokens take 2 ms) when it is evicted, when the user pauses, and when the
+engine is closed; another thread writes the copy. A prompt that shares much more with a saved state than with
+any sequence of the cache has that state restored. Nothing here is an error to the caller: tokens whose state
+can't be written or read are evaluated.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from attrs import frozen
 
@@ -34,22 +36,22 @@ from fim_lsp.types import AppliedAdapter, Prompt
 logger = logging.getLogger(__name__)
 
 WORTH_SAVING = 64
-"""Tokens that must be saved; reading a state takes as long as evaluating a few of them."""
-_NEWS = 32
-"""Tokens by which a state must be ahead of a saved one to be written again."""
-_MOST_WAITING = 2
+"""Tokens that a saved state must spare: to read one takes as long as to evaluate a few tokens."""
+_NEW_TOKENS = 32
+"""Tokens by which a sequence must be ahead of its saved state to be written again."""
+_MOST_WRITING = 2
 """Copies that may wait for the disk: each holds tens of megabytes."""
 _ABANDONED_S = 3600.0
-"""Age of a half written file whose process can be taken for dead."""
+"""Age at which a partial file counts as left by a process that died."""
 
 
 def kv_state_files(root: Path) -> list[tuple[Path, os.stat_result]]:
-    """All saved states of all models, the last used first."""
+    """Return all saved states of all models, the last used first."""
     found = []
     for path in root.glob("*/*.kv"):
         with suppress(OSError):
             found.append((path, path.stat()))
-    return sorted(found, key=lambda one: one[1].st_mtime_ns, reverse=True)
+    return sorted(found, key=lambda file: file[1].st_mtime_ns, reverse=True)
 
 
 def clear_kv_states(root: Path) -> None:
@@ -63,38 +65,38 @@ def clear_kv_states(root: Path) -> None:
 
 
 class KvStateStore:
-    """The files of one identity under a root that all share. Used on the inference thread; writes on its own.
+    """The saved states of one identity. Used on the inference thread; writes on its own thread.
 
     Args:
-        root: The folder of all saved states.
-        identity: Of model, library and cache; a state under another one is of no use.
-        limit_bytes: For all identities together; the least recently used files are dropped.
+        root: The folder of all saved states, which several processes share.
+        identity: Of model, library and cache. A state of another identity can't be used.
+        limit_bytes: For all identities together. The least recently used files are deleted.
     """
 
     def __init__(self, root: Path, identity: str, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
         self._root = root
         self._identity = identity
         self._folder = root / hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
-        self._limit_bytes = limit_bytes
-        self._known: dict[str, KvState] = {}
-        self._waiting: dict[str, tuple[Future[None], Payload]] = {}
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fim-lsp-parking")
+        self._states: dict[str, KvState] = {}
+        self._writing: dict[str, tuple[Future[None], Payload]] = {}
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fim-lsp-kv-states")
 
     def find(self, prompt: Prompt, pieces: Sequence[bytes]) -> tuple[KvState, int] | None:
-        """The state that serves a prompt best, and about how many of its tokens do."""
-        self._look()
+        """Find the state that a prompt shares most tokens with, and about how many; None if there is none."""
+        self._scan()
         shared = [
             (count_shared(state.tokens, prompt.head, prompt.tail, pieces), name)
-            for name, state in self._known.items()
+            for name, state in self._states.items()
             if state.adapters == prompt.adapters
         ]
         count, name = max(shared, default=(0, ""))
-        return (self._known[name], count) if count else None
+        return (self._states[name], count) if count else None
 
     def load(self, state: KvState) -> Payload | None:
-        """A state's payload; None where it is gone or damaged. It counts as used now."""
-        if state.name in self._waiting:
-            return self._waiting[state.name][1]
+        """Read a state's payload and mark it as used now. Return None if the file is gone or damaged."""
+        if state.name in self._writing:
+            return self._writing[state.name][1]
         path = self._folder / state.name
         try:
             payload = read_payload(path)
@@ -106,52 +108,58 @@ class KvStateStore:
         return payload
 
     def discard(self, state: KvState, reason: object) -> None:
-        """Delete a file that is of no use."""
-        self._known.pop(state.name, None)
+        """Delete a state that can't be used."""
+        self._states.pop(state.name, None)
         _delete(self._folder / state.name, reason)
 
     def holds(self, tokens: Sequence[int], adapters: tuple[AppliedAdapter, ...]) -> bool:
-        """Whether nearly all of this is saved, or about to be."""
+        """Return whether nearly all of these tokens are saved, or being written."""
         return any(
-            state.adapters == adapters and len(tokens) - common_prefix(state.tokens, tokens) < _NEWS
-            for state in self._known.values()
+            state.adapters == adapters and len(tokens) - common_prefix(state.tokens, tokens) < _NEW_TOKENS
+            for state in self._states.values()
         )
 
-    def put(
+    def save(
         self, tokens: Sequence[int], adapters: tuple[AppliedAdapter, ...], copy: Callable[[], Payload | None]
     ) -> Future[None] | None:
-        """Have a state written, instead of those that it continues; None where the disk can't keep up."""
-        self._look()
-        payload = copy() if len(self._waiting) < _MOST_WAITING else None
-        if payload is None or len(payload) > self._limit_bytes:
+        """Have a state written in place of those that it continues.
+
+        Returns:
+            A future that is done once it is written. None if there is no copy, if it is too large, or if the
+            disk is too slow for one more.
+        """
+        self._scan()
+        payload = copy() if len(self._writing) < _MOST_WRITING else None
+        if payload is None or len(payload) > self.limit_bytes:
             return None
         state = KvState(self._identity, tuple(tokens), adapters)
-        former = [
+        continued = [
             name
-            for name, one in self._known.items()
-            if one.adapters == adapters and len(one.tokens) - common_prefix(one.tokens, tokens) < _NEWS
+            for name, saved in self._states.items()
+            if saved.adapters == adapters
+            and len(saved.tokens) - common_prefix(saved.tokens, tokens) < _NEW_TOKENS
         ]
-        for name in former:
-            del self._known[name]
-        self._known[state.name] = state
-        written = self._thread.submit(self._write, state, payload, former)
-        self._waiting[state.name] = written, payload
+        for name in continued:
+            del self._states[name]
+        self._states[state.name] = state
+        written = self._thread.submit(self._write, state, payload, continued)
+        self._writing[state.name] = written, payload
         return written
 
     def close(self) -> None:
-        """Wait for what is being written."""
+        """Wait until everything is written."""
         self._thread.shutdown(wait=True)
 
-    def _look(self) -> None:
-        """Take up what other processes wrote and dropped; what is not ours to use is deleted."""
-        self._waiting = {name: one for name, one in self._waiting.items() if not one[0].done()}
+    def _scan(self) -> None:
+        """Bring the list of states up to date with the folder. Delete files that are damaged or foreign."""
+        self._writing = {name: write for name, write in self._writing.items() if not write[0].done()}
         try:
             names = {entry.name for entry in os.scandir(self._folder) if entry.name.endswith(".kv")}
         except OSError:
             names = set()
-        for name in self._known.keys() - names - self._waiting.keys():
-            del self._known[name]
-        for name in names - self._known.keys():
+        for name in self._states.keys() - names - self._writing.keys():
+            del self._states[name]
+        for name in names - self._states.keys():
             path = self._folder / name
             try:
                 state = read_state(path)
@@ -160,9 +168,10 @@ class KvStateStore:
             except (OSError, DamagedError) as error:
                 _delete(path, error)
             else:
-                self._known[name] = state
+                self._states[name] = state
 
-    def _write(self, state: KvState, payload: Payload, former: Sequence[str]) -> None:
+    def _write(self, state: KvState, payload: Payload, continued: Sequence[str]) -> None:
+        """Write a file on the store's own thread, then delete the states that it continues."""
         try:
             for folder in (self._root, self._folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -171,7 +180,7 @@ class KvStateStore:
         except OSError as error:
             logger.debug("A state could not be saved: %s", error)
             return
-        for name in former:
+        for name in continued:
             if name != state.name:
                 _delete(self._folder / name, "continued")
         self._keep_within_limit()
@@ -180,7 +189,7 @@ class KvStateStore:
         total = 0
         for path, stat in kv_state_files(self._root):
             total += stat.st_size
-            if total > self._limit_bytes:
+            if total > self.limit_bytes:
                 _delete(path, "no room")
         for path in self._root.glob("*/*.partial"):
             with suppress(OSError):
@@ -194,71 +203,83 @@ def _delete(path: Path, reason: object) -> None:
         path.unlink(missing_ok=True)
 
 
+class SaveableCache(Protocol):
+    """A KV cache whose sequences can be copied to bytes and back."""
+
+    @property
+    def mirror(self) -> Mirror:
+        """The tokens that its sequences hold."""
+
+    def save(self, sequence: int) -> Payload | None:
+        """Copy a sequence. Return None if it holds nothing, or not exactly what the mirror lists."""
+
+    def restore(self, sequence: int, payload: Payload, tokens: Sequence[int]) -> bool:
+        """Replace a sequence by a copy that holds ``tokens``. If that fails, empty it and return False."""
+
+
 @frozen
 class KvStateSaver:
-    """Between one engine's KV cache, as its mirror tells it, and a lot. Used on the inference thread."""
+    """Saves the sequences of one engine's KV cache in a store, and restores them. On the inference thread."""
 
-    lot: KvStateStore
-    mirror: Mirror
-    copy: Callable[[int], Payload | None]
-    """The bytes of a sequence."""
-    restore: Callable[[int, Payload, int], bool]
-    """Make a sequence hold these bytes, of so many tokens, and nothing else; if False, it holds nothing."""
+    store: KvStateStore
+    cache: SaveableCache
 
-    def fetch(self, prompt: Prompt, slot: Slot, pieces: Sequence[bytes]) -> bool:
-        """Get back a state that serves a prompt much better than its slot; then it needs another slot."""
-        found = self.lot.find(prompt, pieces)
+    def restore(self, prompt: Prompt, slot: Slot, pieces: Sequence[bytes]) -> bool:
+        """Restore a state into the slot's sequence if the prompt shares much more with it than with the slot.
+
+        Returns:
+            Whether a state was restored. The prompt then needs another slot.
+        """
+        found = self.store.find(prompt, pieces)
         if found is None or found[1] - slot.plan.keep < WORTH_SAVING:
             return False
         saved, _ = found
-        if max(saved.tokens) >= len(pieces) or (payload := self.lot.load(saved)) is None:
+        if max(saved.tokens) >= len(pieces) or (payload := self.store.load(saved)) is None:
             return False
         sequence = slot.choice.sequence
-        self._leave(sequence, prompt, 0)
-        state = self.mirror.states[sequence]
-        state.tokens.clear()
+        self._save_dropped(sequence, prompt, keep=0)
+        state = self.cache.mirror.states[sequence]
         state.location = ""
-        if not self.restore(sequence, payload, len(saved.tokens)):
-            self.lot.discard(saved, "llama.cpp refused it")
+        if not self.cache.restore(sequence, payload, saved.tokens):
+            self.store.discard(saved, "llama.cpp refused it")
             return False
-        state.tokens[:] = saved.tokens
         state.adapters = saved.adapters
         return True
 
-    def leave(self, slot: Slot, prompt: Prompt) -> None:
-        """Park what is lost when a prompt takes its slot, unless it was of the same place."""
+    def save_evicted(self, slot: Slot, prompt: Prompt) -> None:
+        """Save the tokens that a prompt evicts from its slot, unless they are of its own location."""
         keep = slot.plan.keep if slot.choice.source is None else 0
-        self._leave(slot.choice.sequence, prompt, keep)
-
-    def _leave(self, sequence: int, prompt: Prompt, keep: int) -> None:
-        state = self.mirror.states[sequence]
-        of_the_place = (
-            bool(prompt.location) and state.location == prompt.location and state.adapters == prompt.adapters
-        )
-        if not of_the_place and len(state.tokens) - keep >= WORTH_SAVING:
-            self._save(sequence)
+        self._save_dropped(slot.choice.sequence, prompt, keep)
 
     def save_one(self) -> Future[None] | None:
-        """Begin to write one sequence that is not saved; None once all are."""
-        return next(self._begun(), None)
+        """Begin to write one sequence that is not saved. Return None if all are."""
+        return next(self._saves(), None)
 
     def close(self) -> None:
-        """Park everything, and wait for it."""
-        for written in self._begun():
+        """Save every sequence, and wait until all are written."""
+        for written in self._saves():
             written.result()
-        self.lot.close()
+        self.store.close()
 
-    def _begun(self) -> Iterator[Future[None]]:
+    def _save_dropped(self, sequence: int, prompt: Prompt, keep: int) -> None:
+        state = self.cache.mirror.states[sequence]
+        same_location = (
+            bool(prompt.location) and state.location == prompt.location and state.adapters == prompt.adapters
+        )
+        if not same_location and len(state.tokens) - keep >= WORTH_SAVING:
+            self._save(sequence)
+
+    def _saves(self) -> Iterator[Future[None]]:
         # The longest first: others may be no more than its beginning.
-        for sequence in sorted(range(len(self.mirror.states)), key=self._held, reverse=True):
+        for sequence in sorted(range(len(self.cache.mirror.states)), key=self._held, reverse=True):
             if self._held(sequence) >= WORTH_SAVING and (written := self._save(sequence)) is not None:
                 yield written
 
     def _held(self, sequence: int) -> int:
-        return len(self.mirror.states[sequence].tokens)
+        return len(self.cache.mirror.states[sequence].tokens)
 
     def _save(self, sequence: int) -> Future[None] | None:
-        state = self.mirror.states[sequence]
-        if self.lot.holds(state.tokens, state.adapters):
+        state = self.cache.mirror.states[sequence]
+        if self.store.holds(state.tokens, state.adapters):
             return None
-        return self.lot.put(state.tokens, state.adapters, lambda: self.copy(sequence))
+        return self.store.save(state.tokens, state.adapters, lambda: self.cache.save(sequence))

@@ -1,7 +1,8 @@
-"""What the KV cache holds, sequence by sequence, as far as we know: never more than is there.
+"""A mirror of the KV cache: the tokens that each of its sequences holds.
 
-Both engines keep one. It is truncated *before* the cache and appended to after a decode, so that an abort or
-an error at any moment leaves it saying too little at worst, which costs evaluations and never a wrong token.
+Both engines keep one. It is truncated *before* the cache and appended to after a decode. An abort or an error
+at any moment therefore leaves it with too few tokens at worst, which costs evaluations but never lets a
+wrong token count as evaluated.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ class SequenceState:
 
     tokens: list[int] = field(factory=list, repr=False)
     adapters: tuple[AppliedAdapter, ...] = ()
-    """Those that the tokens were evaluated under; under others they are of no use."""
+    """The adapters that the tokens were evaluated under. Under others they can't be reused."""
     location: str = ""
-    """What it was last used for: :attr:`Prompt.location`."""
+    """:attr:`Prompt.location` of the last prompt."""
     last_used: int = 0
-    """Counts requests; 0 for never."""
+    """Number of the last request; 0 for none."""
 
 
 @frozen
 class Slot:
-    """Where a prompt is evaluated, and what is left to evaluate there."""
+    """Where a prompt is evaluated, and which of its tokens need evaluation there."""
 
     choice: SequenceChoice
     plan: ReusePlan
@@ -48,19 +49,19 @@ class Mirror:
 
     states: tuple[SequenceState, ...]
     current: int = 0
-    """The sequence that was last seated: decodes append to it."""
+    """The sequence of the last prompt: decodes append to it."""
     foreground: int = 0
-    """The sequence of the last request that was not background work."""
-    _clock: int = field(default=0, init=False)
+    """The sequence of the last prompt that was not background work."""
+    _requests: int = field(default=0, init=False)
 
     @classmethod
     def of(cls, sequences: int) -> Mirror:
-        """An empty cache of so many sequences."""
+        """Return the mirror of an empty cache with so many sequences."""
         return cls(tuple(SequenceState() for _ in range(sequences)))
 
     @property
     def tokens(self) -> list[int]:
-        """What the current sequence holds."""
+        """The tokens of the current sequence."""
         return self.states[self.current].tokens
 
     def find_slot(
@@ -71,25 +72,25 @@ class Mirror:
         *,
         background: bool = False,
     ) -> Slot | None:
-        """The best sequence for a prompt.
+        """Find the best sequence for a prompt, without changing anything.
 
-        None for work in the background that has nothing to do, or that no sequence can be spared for.
+        Returns:
+            The slot. None for background work if the prompt is evaluated already, or if no sequence may be
+            overwritten.
         """
 
         def plan_at(sequence: int) -> ReusePlan:
             state = self.states[sequence]
-            held = state.tokens if state.adapters == prompt.adapters else ()
-            return plan_reuse(held, prompt.head, prompt.tail, pieces, encode, heal=prompt.heal)
+            evaluated = state.tokens if state.adapters == prompt.adapters else ()
+            return plan_reuse(evaluated, prompt.head, prompt.tail, pieces, encode, heal=prompt.heal)
 
-        candidates = [_slot_fit(state, prompt, pieces) for state in self.states]
+        fits = [_fit(state, prompt, pieces) for state in self.states]
         if background:
-            best = max(range(len(candidates)), key=lambda at: candidates[at].kept)
+            best = max(range(len(fits)), key=lambda sequence: fits[sequence].kept)
             if _is_done(plan_at(best), self.states[best], prompt):
                 return None
-        choice = choose_sequence(candidates, spare=self.foreground if background else None)
-        if choice is None:
-            return None
-        return Slot(choice, plan_at(choice.sequence if choice.source is None else choice.source))
+        choice = choose_sequence(fits, spare=self.foreground if background else None)
+        return None if choice is None else Slot(choice, plan_at(choice.reused))
 
     def reevaluate(self, slot: Slot, rows: int) -> Slot:
         """Return ``slot`` with at least the last ``rows`` tokens of its prompt pending.
@@ -97,47 +98,52 @@ class Mirror:
         Raises:
             ValueError: the prompt has fewer tokens, or ``rows`` is less than 1.
         """
-        plan, choice = slot.plan, slot.choice
+        plan = slot.plan
         if not 1 <= rows <= plan.prompt_tokens:
             raise ValueError(f"A prompt of {plan.prompt_tokens} tokens has no {rows} rows of logits.")
         keep = min(plan.keep, plan.prompt_tokens - rows)
-        held = self.states[choice.sequence if choice.source is None else choice.source].tokens
-        pending = (*held[keep : plan.keep], *plan.pending)
+        evaluated = self.states[slot.choice.reused].tokens
+        pending = (*evaluated[keep : plan.keep], *plan.pending)
         return evolve(slot, plan=evolve(plan, keep=keep, pending=pending))
 
-    def take(self, slot: Slot, prompt: Prompt, *, background: bool = False) -> None:
-        """Note that ``prompt`` is about to be evaluated in its slot; drop what the plan does not keep."""
+    def assign(self, slot: Slot, prompt: Prompt, *, background: bool = False) -> None:
+        """Make the slot's sequence the current one, with the tokens that the plan keeps and no others."""
         self.current = slot.choice.sequence
         state = self.states[self.current]
-        source = state if slot.choice.source is None else self.states[slot.choice.source]
-        state.tokens[:] = source.tokens[: slot.plan.keep]
+        state.tokens[:] = self.states[slot.choice.reused].tokens[: slot.plan.keep]
         state.adapters, state.location = prompt.adapters, prompt.location
-        self._clock += 1
-        state.last_used = self._clock
+        self._requests += 1
+        state.last_used = self._requests
         if not background:
             self.foreground = self.current
 
     def drop_current(self, plan: ReusePlan) -> ReusePlan:
-        """The plan if the current sequence holds nothing after all (a cache that can't drop a tail)."""
+        """Empty the current sequence, and return the plan that evaluates the whole prompt.
+
+        For a cache that can't drop a tail.
+        """
         kept = tuple(self.tokens)
         self.tokens.clear()
         return evolve(plan, keep=0, pending=(*kept, *plan.pending))
 
     def window(self, count: int) -> range:
-        """So many neighbouring sequences, or all, with the current one: those that hold least besides it."""
+        """Return ``count`` neighbouring sequences, or all, that include the current one.
+
+        Of all such ranges it is the one that holds the fewest tokens.
+        """
         count = min(count, len(self.states))
         held = [len(state.tokens) for state in self.states]
-        first = range(max(0, self.current - count + 1), min(self.current, len(held) - count) + 1)
-        start = min(first, key=lambda at: sum(held[at : at + count]))
+        starts = range(max(0, self.current - count + 1), min(self.current, len(held) - count) + 1)
+        start = min(starts, key=lambda start: sum(held[start : start + count]))
         return range(start, start + count)
 
     def clear(self) -> None:
-        """Know of nothing any more; what the cache holds is dropped when its sequence is next used."""
+        """Forget all tokens. The cache drops its own when a sequence is next used."""
         for state in self.states:
             state.tokens.clear()
 
 
-def _slot_fit(state: SequenceState, prompt: Prompt, pieces: Sequence[bytes]) -> SlotFit:
+def _fit(state: SequenceState, prompt: Prompt, pieces: Sequence[bytes]) -> SlotFit:
     if state.adapters != prompt.adapters:
         return SlotFit(len(state.tokens), 0, state.last_used)
     kept = count_shared(state.tokens, prompt.head, prompt.tail, pieces)
@@ -146,6 +152,6 @@ def _slot_fit(state: SequenceState, prompt: Prompt, pieces: Sequence[bytes]) -> 
 
 
 def _is_done(plan: ReusePlan, state: SequenceState, prompt: Prompt) -> bool:
-    """Whether only the last token is pending, and for its logits' sake alone."""
+    """Return whether only the last token is pending, which is evaluated again for its logits alone."""
     last = tuple(state.tokens[plan.keep : plan.keep + 1])
     return state.adapters == prompt.adapters and plan.pending == last

@@ -1,7 +1,7 @@
-"""From logits to a token, in numpy.
+"""Sample a token from logits, in numpy.
 
-Greedy is one argmax (about 10 us for 49k logits; a llama.cpp sampler chain takes 89 to 115 us). Drawing
-follows the usual order: temperature, top-k, top-p (Holtzman et al., arXiv 1904.09751).
+Greedy sampling is one argmax: about 10 us for 49k logits, where a llama.cpp sampler chain takes 89 to 115 us.
+Drawing follows the usual order: temperature, top-k, top-p (Holtzman et al., arXiv 1904.09751).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from fim_lsp.types import SamplingParams
 
 Logits = npt.NDArray[np.float32]
 """One row, shape (vocabulary,), or several, shape (rows, vocabulary)."""
-_PIECE = 8192
+_BLOCK = 8192
+"""Logits that are exponentiated at once: see :func:`_probability`."""
 
 
 def sample(
@@ -26,49 +27,56 @@ def sample(
 
     Args:
         logits: One row, float32, shape (vocabulary,).
-        params: Greedy where the temperature is 0.
+        params: Greedy at a temperature of 0.
         rng: Used only for a temperature above 0.
-        allowed: Ids to choose among; None for all.
+        allowed: Ids to choose among, shape (ids,); None for all.
 
     Returns:
-        The token and the model's probability for it over the whole vocabulary at temperature 1, whatever
-        it was chosen among: that is the confidence.
+        The token, and its probability over the whole vocabulary at temperature 1, even if only some ids were
+        allowed: that is the confidence.
     """
     candidates = logits if allowed is None else logits[allowed]
     greedy = params.temperature <= 0
     choice = int(candidates.argmax()) if greedy else _draw(candidates, params, rng)
     token = choice if allowed is None else int(allowed[choice])
-    # A pass over the row costs 0.1 ms, most of it waiting for memory; greedy has just found the peak.
+    # A pass over the row costs 0.1 ms, mostly for memory. Greedy sampling has just found the peak.
     peak = logits[token] if greedy and allowed is None else logits.max()
     return token, _probability(logits, token, peak)
 
 
 def likeliest(logits: Logits, count: int, allowed: npt.NDArray[np.int64] | None = None) -> tuple[int, ...]:
-    """Up to ``count`` tokens, the likeliest first; among those ``allowed``, if given."""
+    """Return up to ``count`` tokens, the likeliest first, of those ``allowed`` or of all.
+
+    Args:
+        logits: One row, shape (vocabulary,).
+        count: Most tokens to return.
+        allowed: Ids to choose among, shape (ids,); None for all.
+    """
     among = logits if allowed is None else logits[allowed]
     count = min(count, len(among))
     top = np.argpartition(among, -count)[-count:]
     top = top[np.argsort(among[top])[::-1]]
-    return tuple(int(at) for at in (top if allowed is None else allowed[top]))
+    return tuple(int(token) for token in (top if allowed is None else allowed[top]))
 
 
 def probability_of(logits: Logits, token: int) -> float:
-    """The model's probability for a token over the whole vocabulary at temperature 1."""
+    """Return a token's probability over the whole vocabulary at temperature 1."""
     return _probability(logits, token, logits.max())
 
 
 def _probability(logits: Logits, token: int, peak: np.float32) -> float:
-    """Softmax of one entry, piece by piece; ``peak`` is the largest logit.
+    """Return the softmax of one entry, computed block by block; ``peak`` is the largest logit.
 
-    A temporary of the whole row would be large enough for malloc to map and unmap it at every token: the
-    page faults cost 0.4 ms, thirty times the arithmetic.
+    A temporary array of the whole row would be large enough for malloc to map and unmap it at every token:
+    the page faults cost 0.4 ms, thirty times the arithmetic.
     """
-    mass = sum(float(np.exp(logits[at : at + _PIECE] - peak).sum()) for at in range(0, len(logits), _PIECE))
+    starts = range(0, len(logits), _BLOCK)
+    mass = sum(float(np.exp(logits[start : start + _BLOCK] - peak).sum()) for start in starts)
     return float(np.exp(logits[token] - peak)) / mass
 
 
 def _draw(logits: Logits, params: SamplingParams, rng: np.random.Generator) -> int:
-    """An index into ``logits``, drawn after temperature, top-k and top-p."""
+    """Draw an index into ``logits`` after temperature, top-k and top-p."""
     count = min(params.top_k or len(logits), len(logits))
     top = np.argpartition(logits, -count)[-count:]
     top = top[np.argsort(logits[top])[::-1]]

@@ -1,7 +1,7 @@
-"""A deterministic engine without weights, shipped so that nobody has to patch anything in a test.
+"""A deterministic engine without weights, shipped so that tests need no mocks.
 
-It keeps a mirror of "evaluated" tokens and slots prompts exactly as the real engine does, so counts of
-evaluated and reused tokens mean the same. Tokens are bytes, with ids from 256 on for its special tokens.
+It keeps a mirror of "evaluated" tokens and finds slots exactly as the real engine does, so that counts of
+evaluated and reused tokens mean the same. Tokens are bytes; its special tokens have ids from 256 on.
 """
 
 from __future__ import annotations
@@ -43,220 +43,252 @@ QWEN_MARKERS = (
 
 @frozen
 class ByteTokenizer:
-    """One token a byte; special tokens follow from id 256."""
+    """A tokenizer with one token for each byte. Ids of special tokens follow from 256 on."""
 
     specials: tuple[str, ...] = (*QWEN_MARKERS, END)
     bos: int | None = None
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """UTF-8 bytes of plain text."""
+        """Return the UTF-8 bytes of plain text."""
         return tuple(text.encode("utf-8", "replace"))
 
     def special(self, text: str) -> int | None:
-        """The id of a special token, or None."""
+        """Return the id of a special token, or None."""
         return 256 + self.specials.index(text) if text in self.specials else None
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text with special tokens spelled out."""
+        """Return the text of ``ids``, with special tokens spelled out."""
         parts = (self.specials[i - 256].encode() if i >= 256 else bytes([i]) for i in ids)
         return b"".join(parts).decode("utf-8", "replace")
 
     @property
     def pieces(self) -> tuple[bytes, ...]:
-        """Bytes of every id; special tokens spell nothing."""
+        """Bytes of every id; empty for special tokens."""
         return (*(bytes([i]) for i in range(256)), *(b"" for _ in self.specials))
 
 
-_END_IDS = frozenset({256 + ByteTokenizer().specials.index(END)})
+_END_ID = 256 + ByteTokenizer().specials.index(END)
+
+Answer = Callable[[str], str]
+"""From the prompt, with markers spelled out, to the text to generate. END inside it ends the generation."""
 
 
 @define
-class _Line:
-    """One answer, said a byte at a time."""
+class Script:
+    """The answers of a scripted engine. A test may change them while the engine is in use."""
 
-    said: bytes
-    room: int
+    answer: Answer
+    alternatives: Callable[[str], Sequence[str]] = lambda _: ()
+    """From the prompt to further answers, the likeliest first."""
+    before_token: Callable[[], None] = lambda: None
+    """Called before each token is evaluated, prompt tokens too: a test can block, count or cancel here."""
+    probability: float = 1.0
+    """Of each token."""
+    adapters: Mapping[Path, Answer] = field(factory=dict)
+    """For each known adapter, from an answer without it to the answer with it."""
+
+    def answers(self, prompt: str, adapters: Sequence[Path], *, several: bool) -> list[str]:
+        """Return the answers to a prompt, with different first characters; one if not ``several``."""
+        further = self.alternatives(prompt) if several else ()
+        answers: dict[str, str] = {}
+        for answer in (self.answer(prompt), *further):
+            for adapter in adapters:
+                answer = self.adapters[adapter](answer)
+            answers.setdefault(answer[:1], answer)
+        return list(answers.values())
+
+
+def _as_script(script: Script | Answer) -> Script:
+    return script if isinstance(script, Script) else Script(script)
+
+
+@define
+class _ByteStream:
+    """One generation, sampled a byte at a time."""
+
+    answer: bytes
+    limit: int
+    """Most bytes to sample."""
     stop_ids: frozenset[int]
     probability: float
     on_token: OnToken
     reason: FinishReason = FinishReason.CANCELLED
     text: str = ""
     count: int = 0
+    """Tokens sampled, with the end token if there was one."""
     _decoder: codecs.IncrementalDecoder = field(
         factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"), init=False
     )
 
     @property
     def token(self) -> int:
-        """The last one said."""
-        return self.said[self.count - 1]
+        """The last token."""
+        return self.answer[self.count - 1]
 
-    def say(self) -> bool:
-        """Say the next token; whether the line goes on."""
-        spoken, ended, _ = self.said.partition(END.encode())
-        if self.count == len(spoken):
-            # The end token is sampled too, though it says nothing.
-            self.count += bool(ended)
+    def sample(self) -> bool:
+        """Emit the next token. Return whether the stream continues."""
+        text, end, _ = self.answer.partition(END.encode())
+        if self.count == len(text):
+            # The end token counts as sampled, though it has no text.
+            self.count += bool(end)
             self.reason = FinishReason.END
             return False
         self.count += 1
         if self.token in self.stop_ids:
             self.reason = FinishReason.END
             return False
-        self.text += (piece := self._decoder.decode(bytes([self.token])))
+        piece = self._decoder.decode(bytes([self.token]))
+        self.text += piece
         if not self.on_token(StreamedToken(piece, self.probability, float(self.count))):
             self.reason = FinishReason.STOPPED
-        elif self.count == self.room:
+        elif self.count == self.limit:
             self.reason = FinishReason.LENGTH
         return self.reason is FinishReason.CANCELLED
 
     def generation(self, timings: Timings) -> Generation:
-        """The answer, with what all lines cost."""
+        """Return the generation, with the cost of all streams together."""
         own = evolve(timings, generated_tokens=self.count)
         return Generation(self.text, self.reason, own, (self.probability,) * self.count)
 
 
-Script = Callable[[str], str]
-"""From the prompt, markers spelled out, to what the model would say; END inside it ends the generation."""
+@frozen
+class _ScriptedCache:
+    """Saves a sequence's tokens in place of what llama.cpp would write."""
+
+    mirror: Mirror
+
+    def save(self, sequence: int) -> Payload | None:
+        """See :meth:`fim_lsp.engine.kv_state_store.SaveableCache.save`."""
+        tokens = self.mirror.states[sequence].tokens
+        return repr(tokens).encode() if tokens else None
+
+    def restore(self, sequence: int, payload: Payload, tokens: Sequence[int]) -> bool:
+        """See :meth:`fim_lsp.engine.kv_state_store.SaveableCache.restore`."""
+        complete = bytes(payload) == repr(list(tokens)).encode()
+        self.mirror.states[sequence].tokens[:] = tokens if complete else ()
+        return complete
 
 
 @frozen
 class ScriptedEngine:
-    """Says what its script says, one byte a token."""
+    """Generates the answers of its script, one byte a token."""
 
-    script: Script
-    info: ModelInfo = field(factory=lambda: ModelInfo("scripted", context=4096, end_ids=_END_IDS))
+    script: Script = field(converter=_as_script)
+    """A function is converted to a script with that answer."""
+    info: ModelInfo = field(factory=lambda: ModelInfo("scripted", context=4096, end_ids=frozenset({_END_ID})))
     tokenizer: ByteTokenizer = field(factory=ByteTokenizer)
-    alternatives: Callable[[str], Sequence[str]] = field(default=lambda _: (), repr=False)
-    """From the prompt to what else the model might say, likeliest first."""
-    before_token: Callable[[], None] = field(default=lambda: None, repr=False)
-    """Called before each token is evaluated, prompt tokens too: a test blocks, counts or cancels here."""
-    probability: float = 1.0
-    adapters: Mapping[Path, Script] = field(factory=dict, repr=False)
-    """The adapters that it knows: from what it would say to what it says with one of them on."""
     mirror: Mirror = field(factory=lambda: Mirror.of(4), repr=False)
-    saver: KvStateSaver | None = field(default=None, repr=False)
+    kv_states: KvStateSaver | None = field(default=None, repr=False)
+
+    def saving_to(self, store: KvStateStore) -> ScriptedEngine:
+        """Return the same engine with its KV states saved in a store."""
+        return evolve(self, kv_states=KvStateSaver(store, _ScriptedCache(self.mirror)))
 
     def generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_tokens: Sequence[OnToken]
     ) -> tuple[Generation, ...]:
         """See :meth:`fim_lsp.engine.base.Engine.generate`."""
         slot = self._find_slot(prompt, background=False)
-        assert slot is not None  # only background work may go without
-        self._take(slot, prompt, background=False)
+        assert slot is not None  # only background work can be left without one
+        self._assign(slot, prompt, background=False)
         evaluated = self._evaluate(slot.plan.pending, cancel)
         timings = Timings(evaluated_tokens=evaluated, reused_tokens=slot.plan.keep)
         if evaluated < len(slot.plan.pending):
             return (Generation("", FinishReason.CANCELLED, timings),)
-        room = min(sampling.max_tokens, self.info.context - len(self.mirror.tokens))
-        says = self._says(prompt, sampling.excluded_prefix, len(on_tokens))
-        lines = [
-            _Line(said, room, prompt.stop_ids, self.probability, on_token)
-            for said, on_token in zip(says, on_tokens, strict=False)
+        limit = min(sampling.max_tokens, self.info.context - len(self.mirror.tokens))
+        answers = self._answers(prompt, sampling.excluded_prefix, len(on_tokens))
+        streams = [
+            _ByteStream(answer, limit, prompt.stop_ids, self.script.probability, on_token)
+            for answer, on_token in zip(answers, on_tokens, strict=False)
         ]
-        decodes = self._speak(lines, cancel)
+        decodes = self._decode(streams, cancel)
         timings = evolve(timings, decodes=decodes, decode_ms=float(decodes))
-        return tuple(line.generation(timings) for line in lines)
+        return tuple(stream.generation(timings) for stream in streams)
 
     def logits(self, prompt: Prompt, rows: int = 1) -> Logits:
-        """See :meth:`fim_lsp.engine.base.Engine.logits`; the script's next byte has its probability."""
+        """See :meth:`fim_lsp.engine.base.Engine.logits`; the next byte has the script's probability."""
         slot = self._find_slot(prompt, background=False)
-        assert slot is not None  # only background work may go without
-        self._take(slot := self.mirror.reevaluate(slot, rows), prompt, background=False)
+        assert slot is not None  # only background work can be left without one
+        slot = self.mirror.reevaluate(slot, rows)
+        self._assign(slot, prompt, background=False)
         self._evaluate(slot.plan.pending, CancelToken())
         tokens = tuple(self.mirror.tokens)
         ends = range(len(tokens) - rows + 1, len(tokens) + 1)
         return np.stack([self._logits_behind(evolve(prompt, head=tokens[:end], tail="")) for end in ends])
-
-    def _logits_behind(self, prompt: Prompt) -> Logits:
-        text = self._says(prompt, "", 1)[0]
-        end = self.tokenizer.special(END)
-        next_token = end if end is not None and (not text or text.startswith(END.encode())) else text[0]
-        size = len(self.tokenizer.pieces)
-        rest = max(1 - self.probability, 1e-9) / (size - 1)
-        logits = np.full(size, np.log(rest), np.float32)
-        logits[next_token] = np.log(self.probability)
-        return logits
 
     def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
         """See :meth:`fim_lsp.engine.base.Engine.prefill`."""
         slot = self._find_slot(prompt, background=True)
         if slot is None:
             return Timings()
-        self._take(slot, prompt, background=True)
+        self._assign(slot, prompt, background=True)
         evaluated = self._evaluate(slot.plan.pending, cancel)
         return Timings(evaluated_tokens=evaluated, reused_tokens=slot.plan.keep)
 
+    def save_one(self) -> Future[None] | None:
+        """See :meth:`fim_lsp.engine.base.Engine.save_one`."""
+        return self.kv_states.save_one() if self.kv_states is not None else None
+
+    def close(self) -> None:
+        """Save the KV states if there is a store, and forget all tokens."""
+        if self.kv_states is not None:
+            self.kv_states.close()
+        self.mirror.clear()
+
     def _find_slot(self, prompt: Prompt, *, background: bool) -> Slot | None:
         for adapter in prompt.adapters:
-            if adapter.path not in self.adapters:
+            if adapter.path not in self.script.adapters:
                 raise AdapterError(adapter, f"There is no adapter {adapter.path}.")
         pieces, encode = self.tokenizer.pieces, self.tokenizer.encode
         slot = self.mirror.find_slot(evolve(prompt, heal=False), pieces, encode, background=background)
         if slot is not None and slot.plan.prompt_tokens >= self.info.context:
             count = slot.plan.prompt_tokens
             raise PromptTooLongError(f"The prompt of {count} tokens fills the context window.")
-        if slot is not None and self.saver is not None and self.saver.fetch(prompt, slot, pieces):
+        if slot is not None and self.kv_states is not None and self.kv_states.restore(prompt, slot, pieces):
             return self.mirror.find_slot(evolve(prompt, heal=False), pieces, encode, background=background)
         return slot
 
-    def _take(self, slot: Slot, prompt: Prompt, *, background: bool) -> None:
-        if self.saver is not None:
-            self.saver.leave(slot, prompt)
-        self.mirror.take(slot, prompt, background=background)
+    def _assign(self, slot: Slot, prompt: Prompt, *, background: bool) -> None:
+        if self.kv_states is not None:
+            self.kv_states.save_evicted(slot, prompt)
+        self.mirror.assign(slot, prompt, background=background)
 
     def _evaluate(self, tokens: Sequence[int], cancel: CancelToken) -> int:
+        """Evaluate tokens until cancelled. Return how many were evaluated."""
         for count, token in enumerate(tokens):
-            self.before_token()
+            self.script.before_token()
             if cancel.cancelled:
                 return count
             self.mirror.tokens.append(token)
         return len(tokens)
 
-    def _says(self, prompt: Prompt, excluded_prefix: str, count: int) -> list[bytes]:
-        """What it says to a prompt, and up to ``count`` answers in all that begin differently."""
-        asked = self.tokenizer.decode(prompt.head) + prompt.tail
-        further = self.alternatives(asked) if count > 1 or excluded_prefix else ()
-        answers: dict[str, str] = {}
-        for said in (self.script(asked), *further):
-            for adapter in prompt.adapters:
-                said = self.adapters[adapter.path](said)
-            answers.setdefault(said[:1], said)
-        wanted = [said for said in answers.values() if said[:1] != excluded_prefix[:1] or not said]
-        return [said.encode("utf-8", "replace") for said in wanted or answers.values()]
+    def _answers(self, prompt: Prompt, excluded_prefix: str, count: int) -> list[bytes]:
+        """Return the script's answers, without those that begin like ``excluded_prefix`` if any are left."""
+        text = self.tokenizer.decode(prompt.head) + prompt.tail
+        adapters = [adapter.path for adapter in prompt.adapters]
+        answers = self.script.answers(text, adapters, several=count > 1 or bool(excluded_prefix))
+        allowed = [answer for answer in answers if answer[:1] != excluded_prefix[:1] or not answer]
+        return [answer.encode("utf-8", "replace") for answer in allowed or answers]
 
-    def _speak(self, lines: Sequence[_Line], cancel: CancelToken) -> int:
-        """Say a token of each line in turn; how many times a token of each was evaluated."""
-        running, decodes = [line for line in lines if line.say()], 0
+    def _decode(self, streams: Sequence[_ByteStream], cancel: CancelToken) -> int:
+        """Sample a token of each stream in turn until all end. Return the number of decodes."""
+        running, decodes = [stream for stream in streams if stream.sample()], 0
         while running:
-            for line in running:
-                self.before_token()
+            for stream in running:
+                self.script.before_token()
                 if cancel.cancelled:
                     return decodes
-                if line is lines[0]:
-                    self.mirror.tokens.append(line.token)
+                if stream is streams[0]:
+                    self.mirror.tokens.append(stream.token)
             decodes += 1
-            running = [line for line in running if line.say()]
+            running = [stream for stream in running if stream.sample()]
         return decodes
 
-    def saves_in(self, lot: KvStateStore) -> ScriptedEngine:
-        """The same engine with its states saved in a lot: tokens stand for what llama.cpp would save."""
-        states = self.mirror.states
-
-        def copy(sequence: int) -> bytes:
-            return repr(states[sequence].tokens).encode()
-
-        def restore(_: int, payload: Payload, tokens: int) -> bool:
-            return bytes(payload).count(b",") + 1 == tokens
-
-        return evolve(self, saver=KvStateSaver(lot, self.mirror, copy, restore))
-
-    def save_one(self) -> Future[None] | None:
-        """See :meth:`fim_lsp.engine.base.Engine.save_one`."""
-        return self.saver.save_one() if self.saver is not None else None
-
-    def close(self) -> None:
-        """Park what was evaluated, where there is a lot, and forget it."""
-        if self.saver is not None:
-            self.saver.close()
-        self.mirror.clear()
+    def _logits_behind(self, prompt: Prompt) -> Logits:
+        answer = self._answers(prompt, "", 1)[0]
+        next_token = _END_ID if not answer or answer.startswith(END.encode()) else answer[0]
+        count = len(self.tokenizer.pieces)
+        others = max(1 - self.script.probability, 1e-9) / (count - 1)
+        logits = np.full(count, np.log(others), np.float32)
+        logits[next_token] = np.log(self.script.probability)
+        return logits

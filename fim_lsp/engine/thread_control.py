@@ -1,12 +1,12 @@
-"""How many threads to compute with, from how long tokens take: pure, from one decode to the next.
+"""Adapt the number of threads to the time that tokens take. Pure: each decode leads to the next frozen value.
 
-On a machine that is busy with a build, threads that wait for each other at every node of the graph wait for
-whichever of them has no core: two of them took 31 to 160 ms a token where one took 20 to 29. So when tokens
-take much longer than they could, fewer threads are tried, and kept if they are faster; once it is quiet, more
-are tried. Each step is half or twice the threads.
+Threads wait for each other at every node of the graph. On a machine that is busy with a build they wait for
+the one that has no core: two threads took 31 to 160 ms a token where one took 20 to 29. So when tokens take
+much longer than they could, fewer threads are tried, and kept if they are faster. When tokens are fast again,
+more are tried. Each step is half or twice the threads.
 
-What keeps it from swinging: medians, a band between contended and calm in which nothing happens, trials that
-are taken back unless they pay, and a patience that doubles with each change of direction.
+Four things keep the count from swinging: medians, a band between contended and calm in which nothing changes,
+trials that are undone unless they pay, and a patience that doubles with each change of direction.
 """
 
 from __future__ import annotations
@@ -16,78 +16,84 @@ from statistics import median
 from attrs import evolve, field, frozen
 
 _WINDOW = 12
-"""Decodes whose median counts as one observation."""
+"""Decodes whose median is one observation."""
 _TRIAL = 4
-"""Decodes that a trial takes; the one before them is slow in any case, as threads are woken for it."""
+"""Decodes of a trial. The one before them is always slow, because threads are woken for it."""
 _CONTENDED = 1.8
-"""Times the best median with so many threads. A longer context and adapters take up to half more."""
+"""Times the best median with the same threads. A longer context and adapters take up to half more."""
 _CALM = 1.25
+"""Times the best median with the same threads."""
 _PAYS = 0.9
 """Part of the former median that fewer threads must not exceed."""
 _DOES_NOT_HURT = 1.1
-"""More threads may take this much longer for one token: a prefill is faster with them all the same."""
+"""More threads may take this much longer for one token: a prefill is still faster with them."""
 _PATIENCE = 8
 """Observations to wait before the direction may change."""
 _MOST_PATIENCE = 128
+"""Observations."""
 _FORGIVEN = 256
-"""Observations without a change after which patience is what it was."""
+"""Observations without a change after which patience is reset."""
 _DOWN, _UP = 1, -1
 
 
 def steps(most: int) -> tuple[int, ...]:
-    """The thread counts that are used: all, half of them, and so on to one."""
+    """Return the thread counts to use: all, half of them, and so on to one."""
     return (most,) if most <= 1 else (most, *steps(most // 2))
 
 
 @frozen
-class Pace:
-    """What is known of how fast tokens are, and the thread count that follows from it."""
+class ThreadControl:
+    """The thread count to use, and the timings that it follows from."""
 
     most: int
-    """Threads where nothing else runs."""
+    """Threads on a machine that runs nothing else."""
     _step: int = 0
+    """Index into :func:`steps`."""
     _times: tuple[float, ...] = field(default=(), repr=False)
+    """Milliseconds of the decodes since the last observation."""
     _best: tuple[float, ...] = field(default=(), repr=False)
-    """Best median, by step; for those that were reached."""
+    """Best median, by step, of the steps that were reached. Milliseconds."""
     _waited: int = 0
     """Observations since the last change."""
     _patience: int = _PATIENCE
     _direction: int = _DOWN
-    """Of the last change, 0 if it was taken back; to go on in it takes no patience."""
+    """Direction of the last change, 0 if it was undone. To continue in it takes no patience."""
     _tried_from: tuple[int, float] | None = None
-    """During a trial: the step to go back to, and the median there."""
+    """During a trial, the step to return to and the median there."""
 
     @property
     def threads(self) -> int:
-        """How many to compute the next token with."""
+        """Threads to compute the next token with."""
         return steps(self.most)[self._step]
 
-    def after(self, ms: float) -> Pace:
-        """The pace once a decode of one token, with :attr:`threads`, took so many milliseconds."""
+    def after(self, ms: float) -> ThreadControl:
+        """Return the state after a decode of one token with :attr:`threads` took so many milliseconds."""
         times = (*self._times, ms)
         if self._tried_from is not None:
             if len(times) <= _TRIAL:
                 return evolve(self, times=times)
-            return self._judge(median(times[1:]), *self._tried_from)
+            return self._end_trial(median(times[1:]), *self._tried_from)
         if len(times) < _WINDOW:
             return evolve(self, times=times)
         return self._observe(median(times))
 
-    def _observe(self, ms: float) -> Pace:
+    def _observe(self, ms: float) -> ThreadControl:
+        """Return the state after a median of ``ms``, which begins a trial if it calls for one."""
         waited = self._waited + 1
         patience = _PATIENCE if waited >= _FORGIVEN else self._patience
-        now = evolve(self._noted(ms), times=(), waited=waited, patience=patience)
-        best = now._best[now._step]
-        if ms > _CONTENDED * best and now._may(_DOWN):
-            return now._try(_DOWN, ms)
-        if ms <= _CALM * best and now._may(_UP):
-            return now._try(_UP, ms)
-        return now
+        observed = evolve(self._with_best(ms), times=(), waited=waited, patience=patience)
+        best = observed._best[observed._step]
+        if ms > _CONTENDED * best and observed._may_change(_DOWN):
+            return observed._try(_DOWN, ms)
+        if ms <= _CALM * best and observed._may_change(_UP):
+            return observed._try(_UP, ms)
+        return observed
 
-    def _noted(self, ms: float) -> Pace:
-        """With the best median at this step brought up to date; each step is reached from the one before.
+    def _with_best(self, ms: float) -> ThreadControl:
+        """Return the state with the best median of this step updated.
 
-        A step that was only seen in contention can do no worse in quiet than its share of the threads says.
+        Each step is reached from the one before. A step that was only seen in contention can do no worse on a
+        quiet machine than its part of the threads implies.
         """
         known = self._best[self._step : self._step + 1]
         if not known and self._step:
@@ -96,23 +102,24 @@ class Pace:
         best = min((ms, *known))
         return evolve(self, best=(*self._best[: self._step], best, *self._best[self._step + 1 :]))
 
-    def _may(self, direction: int) -> bool:
+    def _may_change(self, direction: int) -> bool:
         if not 0 <= self._step + direction < len(steps(self.most)):
             return False
         return self._waited >= (1 if direction == self._direction else self._patience)
 
-    def _try(self, direction: int, ms: float) -> Pace:
+    def _try(self, direction: int, ms: float) -> ThreadControl:
         return evolve(self, step=self._step + direction, tried_from=(self._step, ms), waited=0)
 
-    def _judge(self, ms: float, former: int, former_ms: float) -> Pace:
+    def _end_trial(self, ms: float, former: int, former_ms: float) -> ThreadControl:
+        """Return the state after a trial with a median of ``ms``: keep its step, or go back to the former."""
         direction = self._step - former
         limit = _PAYS if direction == _DOWN else _DOES_NOT_HURT
-        over = evolve(self, times=(), tried_from=None)
+        ended = evolve(self, times=(), tried_from=None)
         if ms <= limit * former_ms:
-            return over._noted(ms)._turned(direction)
-        return evolve(over, step=former, patience=min(_MOST_PATIENCE, 2 * self._patience), direction=0)
+            return ended._with_best(ms)._turned(direction)
+        return evolve(ended, step=former, patience=min(_MOST_PATIENCE, 2 * self._patience), direction=0)
 
-    def _turned(self, direction: int) -> Pace:
+    def _turned(self, direction: int) -> ThreadControl:
         if direction == self._direction:
             return self
         return evolve(self, direction=direction, patience=min(_MOST_PATIENCE, 2 * self._patience))

@@ -1,7 +1,7 @@
-"""One answer while it is sampled: from logits to tokens, from tokens to text, and when it is over.
+"""One generation while it is sampled: from logits to tokens, and from tokens to text, until it ends.
 
-Knows nothing of where logits come from, so that decoding token by token, from drafts and side by side is one
-and the same thing to whoever listens.
+It does not know where logits come from. Decoding token by token, with drafts, or several streams side by side
+all use the same stream.
 """
 
 from __future__ import annotations
@@ -23,25 +23,23 @@ _NOT_NUMBERS = (
     "The model computed something that is no number.",
     "Lower the scale of its adapters, or check the file: fim-lsp model verify.",
 )
-
-
-_FEW = 16
-"""Tokens looked at for another beginning: markers and parts of the healed word may be among the likeliest."""
+_SEARCHED = 16
+"""Tokens searched for another beginning: markers and parts of the healed word may be among the likeliest."""
 
 
 @define
 class TokenStream:
-    """An answer that grows. ``reason`` says why it is over, once it is."""
+    """The tokens and text of one generation. ``reason`` is set when it ends."""
 
     vocabulary: Vocabulary = field(repr=False)
     ends: frozenset[int]
-    """Tokens that end the answer."""
+    """Tokens that end the generation."""
     sampling: SamplingParams
-    room: int
+    limit: int
     """Most tokens to sample."""
     on_token: OnToken
     healing: bytes = b""
-    """What the next tokens must spell before they are free: the word that the cursor cut in half."""
+    """Bytes that the next tokens must spell: the rest of the word that the cursor cut in half."""
     reason: FinishReason | None = None
     _text: list[str] = field(factory=list, init=False)
     _probabilities: list[float] = field(factory=list, init=False)
@@ -62,92 +60,98 @@ class TokenStream:
 
     @property
     def count(self) -> int:
-        """Tokens sampled so far, one that ended the answer included."""
+        """Tokens sampled so far, with an end token if there was one."""
         return len(self._probabilities)
 
     @property
-    def left(self) -> int:
+    def remaining(self) -> int:
         """Tokens that may still be sampled."""
-        return self.room - self.count
+        return self.limit - self.count
 
     @property
-    def silent(self) -> bool:
-        """Whether what was sampled so far only spelled the healed word."""
-        return not any(self._text)
+    def has_text(self) -> bool:
+        """True once a token added text beyond the healed word."""
+        return any(self._text)
 
     def sample(self, logits: Logits) -> int:
-        """Choose the next token and say it.
+        """Sample the next token and emit it.
+
+        Args:
+            logits: One row, shape (vocabulary,).
 
         Raises:
             DecodeError: the logits are no numbers.
         """
         token, probability = sample(logits, self.sampling, self._rng, self._allowed())
-        other = self._instead_of(token, probability, logits)
-        if other is not None:
-            token, probability = other, probability_of(logits, other)
-        self._say(token, probability)
+        replacement = self._replacement(token, probability, logits)
+        if replacement is not None:
+            token, probability = replacement, probability_of(logits, replacement)
+        self._emit(token, probability)
         return token
 
     def sample_next_best(self, logits: Logits, taken: set[int]) -> int | None:
-        """Say the likeliest token that is not ``taken``, does not end the answer and says something new.
+        """Emit the likeliest token that is not ``taken``, ends nothing, and adds text.
 
-        None if there is no such token among the first few.
+        Returns:
+            The token; None if there is none among the likeliest few.
         """
         token = self._next_best(logits, taken)
         if token is not None:
-            self._say(token, probability_of(logits, token))
+            self._emit(token, probability_of(logits, token))
         return token
 
-    def _next_best(self, logits: Logits, taken: set[int]) -> int | None:
-        for token in likeliest(logits, len(taken) + _FEW, self._allowed()):
-            new = len(self.vocabulary.pieces[token]) > len(self.healing)
-            if token not in taken and new and token not in self.ends and not self._unwanted(token):
-                return token
-        return None
-
-    def _unwanted(self, token: int) -> bool:
-        """Whether a token would begin the answer like the text that it is not to begin like."""
-        piece = self.vocabulary.pieces[token][len(self.healing) :]
-        return self.silent and bool(piece) and self.sampling.excluded_prefix.encode().startswith(piece)
-
-    def _instead_of(self, token: int, probability: float, logits: Logits) -> int | None:
-        """What is taken instead of the token that sampling chose, in three places.
-
-        The first is where the answer would begin like one that is not wanted; the others are for greedy
-        sampling alone.
-
-        At the beginning what there might be to say is spread over many tokens, so that the end can be the
-        likeliest of them and yet unlikely: it is taken where it is likelier than all others together. Later
-        a small model goes on with another line too often; the end bias says by how much.
-        """
-        if self.sampling.excluded_prefix and self._unwanted(token):
-            return self._next_best(logits, {token})
-        if self.sampling.temperature > 0:
-            return None
-        if token in self.ends:
-            return self._next_best(logits, {token}) if self.silent and probability < 0.5 else None
-        if self.silent or not self._end_ids.size or b"\n" not in self.vocabulary.pieces[token]:
-            return None
-        end = int(self._end_ids[logits[self._end_ids].argmax()])
-        return end if logits[end] + self.sampling.end_bias > logits[token] else None
-
     def branch_off(self, other: TokenStream) -> None:
-        """Begin where ``other`` is: behind the tokens that it has sampled, which said nothing yet."""
-        self.healing, self.room = other.healing, other.room - other.count
+        """Continue behind the tokens that ``other`` has sampled, which have no text yet."""
+        self.healing, self.limit = other.healing, other.limit - other.count
 
     def generation(self, timings: Timings) -> Generation:
-        """The answer, with what it cost; one that nothing ended was cancelled."""
+        """Return the generation with its cost. One that nothing ended was cancelled."""
         timings = evolve(timings, decode_ms=self._elapsed_ms(), generated_tokens=self.count)
         reason = self.reason or FinishReason.CANCELLED
         return Generation("".join(self._text), reason, timings, tuple(self._probabilities))
 
+    def _replacement(self, token: int, probability: float, logits: Logits) -> int | None:
+        """Return the token to emit instead of the sampled one, in three cases; otherwise None.
+
+        1. The text would begin with ``excluded_prefix``: the next best token.
+        2. Greedy sampling ends the generation before any text, though the end is less likely than all other
+           tokens together: the next best token. Probability is spread over many first tokens, so that the end
+           can be the likeliest of them and still be unlikely.
+        3. Greedy sampling begins another line, and the best end token is within ``end_bias`` nats: that end
+           token. A small model continues with another line too often.
+        """
+        if self.sampling.excluded_prefix and self._is_excluded(token):
+            return self._next_best(logits, {token})
+        if self.sampling.temperature > 0:
+            return None
+        if token in self.ends:
+            return self._next_best(logits, {token}) if not self.has_text and probability < 0.5 else None
+        if not self.has_text or not self._end_ids.size or b"\n" not in self.vocabulary.pieces[token]:
+            return None
+        end = int(self._end_ids[logits[self._end_ids].argmax()])
+        return end if logits[end] + self.sampling.end_bias > logits[token] else None
+
+    def _next_best(self, logits: Logits, taken: set[int]) -> int | None:
+        for token in likeliest(logits, len(taken) + _SEARCHED, self._allowed()):
+            adds_text = len(self.vocabulary.pieces[token]) > len(self.healing)
+            if token not in taken and adds_text and token not in self.ends and not self._is_excluded(token):
+                return token
+        return None
+
+    def _is_excluded(self, token: int) -> bool:
+        """Return whether the text would begin like ``excluded_prefix`` with this token."""
+        piece = self.vocabulary.pieces[token][len(self.healing) :]
+        excluded = self.sampling.excluded_prefix.encode()
+        return not self.has_text and bool(piece) and excluded.startswith(piece)
+
     def _allowed(self) -> npt.NDArray[np.int64] | None:
+        """Return the ids that can spell the healed word, or None for all. Drop the word if none can."""
         allowed = self.vocabulary.beginning_with(self.healing) if self.healing else None
         if allowed is not None and not allowed.size:
             self.healing, allowed = b"", None
         return allowed
 
-    def _say(self, token: int, probability: float) -> None:
+    def _emit(self, token: int, probability: float) -> None:
         if math.isnan(probability):
             raise DecodeError(*_NOT_NUMBERS)
         self._probabilities.append(probability)
@@ -159,7 +163,7 @@ class TokenStream:
         self._text.append(self._decoder.decode(piece))
         if not self.on_token(StreamedToken(self._text[-1], probability, self._elapsed_ms())):
             self.reason = FinishReason.STOPPED
-        elif self.count == self.room:
+        elif self.count == self.limit:
             self.reason = FinishReason.LENGTH
 
     def _elapsed_ms(self) -> float:

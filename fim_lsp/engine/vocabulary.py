@@ -12,11 +12,11 @@ TokenIds = npt.NDArray[np.int64]
 
 
 class Vocabulary:
-    """A fixed table of token pieces, searchable by their first bytes.
+    """A table of token pieces, searchable by their first bytes.
 
     Args:
-        pieces: the bytes of each token, by its id; none for markers.
-        ends: ids that the model's own file counts as ends of generation.
+        pieces: The bytes of each token, by its id; empty for markers.
+        ends: Ids that the model's own file counts as ends of a generation.
     """
 
     def __init__(self, pieces: Sequence[bytes], ends: Iterable[int] = ()) -> None:
@@ -27,23 +27,23 @@ class Vocabulary:
         self._ids = np.array([token for _, token in order], dtype=np.int64)
 
     def beginning_with(self, start: bytes) -> TokenIds:
-        r"""Ids of the tokens that can spell ``start``: they begin with it, or it begins with them.
+        r"""Return the ids of all tokens that can spell ``start``: they begin with it, or it begins with them.
 
-        The latter matter because a word's spaces are split: after ``"\n    "`` a model that writes
+        The shorter ones matter because a word's spaces are split: to spell ``"\n    "``, a model that writes
         ``"\n   "`` + ``" return"`` must be allowed its shorter first token.
         """
         low = bisect.bisect_left(self._sorted, start)
         high = bisect.bisect_left(self._sorted, _successor(start)) if start else len(self._sorted)
         shorter = [
-            self._ids[at]
+            self._ids[index]
             for length in range(1, len(start))
-            if (at := bisect.bisect_left(self._sorted, start[:length])) < len(self._sorted)
-            and self._sorted[at] == start[:length]
+            if (index := bisect.bisect_left(self._sorted, start[:length])) < len(self._sorted)
+            and self._sorted[index] == start[:length]
         ]
         return np.concatenate([self._ids[low:high], np.array(shorter, dtype=np.int64)])
 
 
 def _successor(start: bytes) -> bytes:
-    """The smallest byte string greater than all that begin with ``start``."""
+    """Return the smallest byte string that is greater than all that begin with ``start``."""
     kept = start.rstrip(b"\xff")
     return kept[:-1] + bytes([kept[-1] + 1]) if kept else b"\xff" * (len(start) + 64)

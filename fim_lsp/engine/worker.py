@@ -1,8 +1,8 @@
-"""One inference thread: every native call, opening and closing included, happens on it.
+"""One inference thread on which every native call happens, opening and closing included.
 
-llama.cpp contexts are not thread-safe and its OpenMP threads belong to whoever calls, so the asyncio side
-only queues jobs and awaits futures (the shape of aiosqlite's core). A result is delivered only if somebody
-still waits for it.
+llama.cpp contexts are not thread-safe, and its OpenMP threads belong to the calling thread. So the asyncio
+side only queues jobs and awaits futures (the shape of aiosqlite's core). A result is delivered only if its
+future is still awaited.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
 from attrs import evolve
 
@@ -34,19 +35,19 @@ logger = logging.getLogger(__name__)
 
 
 class WorkerState(enum.Enum):
-    """What the inference thread has."""
+    """State of the inference thread's model."""
 
     EMPTY = "empty"
     LOADING = "loading"
     READY = "ready"
     FAILED = "failed"
     ASLEEP = "asleep"
-    """The model was unloaded because nobody needed it; a load brings it back."""
+    """The model was unloaded because it was not used; a load brings it back."""
     CLOSED = "closed"
 
 
 class InferenceWorker:
-    """Owns the engine. Lives on one asyncio loop; starts its thread with the first job."""
+    """Owns the engine. Belongs to one asyncio loop; starts its thread with the first job."""
 
     def __init__(self, factory: EngineFactory) -> None:
         self._factory = factory
@@ -67,45 +68,46 @@ class InferenceWorker:
 
     @property
     def idle(self) -> bool:
-        """Whether a job would start at once."""
+        """True if no job is queued or running."""
         return self.pending == 0
 
     async def load(self, settings: ModelSettings, on_progress: Callable[[float], None]) -> Engine:
-        """Close what is open and open the model that ``settings`` name. A running generation is aborted.
+        """Close the open engine and open the model that ``settings`` name. A running generation is aborted.
 
-        ``on_progress`` is called on the inference thread with the part done, 0 to 1. A load that is overtaken
-        gives up as soon as the library lets it.
+        ``on_progress`` is called on the inference thread with the part that is done, 0 to 1. A load that is
+        overtaken ends as soon as the library allows.
 
         Raises:
             FimLspError: the model can't be used; the state is FAILED and a later load may succeed.
-            OvertakenError: a newer load or a close came meanwhile. The engine of this one is gone or about to
-                be closed on the inference thread, so nobody may touch it.
+            OvertakenError: a newer load or a close came meanwhile. This load's engine must not be used: it is
+                closed on the inference thread.
         """
         if self.state is WorkerState.CLOSED:
             raise OvertakenError("The session has ended.")
         self.state = WorkerState.LOADING
         self._loads += 1
-        mine = self._loads
+        number = self._loads
         self._running.cancel()
 
-        def wanted(part: float = 0.0) -> bool:
+        def report(part: float) -> bool:
+            """Report progress, and return whether this is still the latest load."""
             on_progress(part)
-            return mine == self._loads and self.state is WorkerState.LOADING
+            return number == self._loads and self.state is WorkerState.LOADING
 
         def reopen() -> Engine:
             self._close_engine()
-            self._engine = self._factory(settings, wanted)
+            self._engine = self._factory(settings, report)
             return self._engine
 
         overtaken = OvertakenError(f"Loading {settings.name} was overtaken.")
         try:
             engine = await self._submit(reopen)
         except Exception as error:
-            if not wanted():
+            if not report(0.0):
                 raise overtaken from error
             self.state = WorkerState.FAILED
             raise
-        if not wanted(1.0):
+        if not report(1.0):
             raise overtaken
         self.state = WorkerState.READY
         return engine
@@ -113,7 +115,7 @@ class InferenceWorker:
     async def unload(self) -> None:
         """Free the weights and the context, if there are any; the state is ASLEEP until the next load.
 
-        Jobs that are queued still meet the engine that they are for.
+        Jobs that are queued already still run on their engine.
         """
         if self.state is not WorkerState.READY:
             return
@@ -137,13 +139,14 @@ class InferenceWorker:
             queued_ms = (time.perf_counter() - queued_at) * 1000
             generations = engine.generate(prompt, sampling, cancel, on_tokens)
             return tuple(
-                evolve(each, timings=evolve(each.timings, queued_ms=queued_ms)) for each in generations
+                evolve(generation, timings=evolve(generation.timings, queued_ms=queued_ms))
+                for generation in generations
             )
 
         return await self._on_engine(generate, cancel, (Generation("", FinishReason.CANCELLED),))
 
     async def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
-        """Evaluate a prompt in the background; the next generation, or the next of these, aborts it.
+        """Evaluate a prompt in the background. The next generation or prefill aborts it.
 
         Raises:
             EngineError: no model is loaded, or the engine refused the prompt.
@@ -153,7 +156,7 @@ class InferenceWorker:
         return await self._on_engine(lambda engine: engine.prefill(prompt, cancel), cancel, Timings())
 
     async def save_one(self) -> bool:
-        """Save one evaluated state that is not on the disk yet; False once there is none."""
+        """Save the KV state of one sequence that is not on the disk yet. Return False if there is none."""
         if self.engine is None:
             return False
         written = await self._on_engine(lambda engine: engine.save_one(), CancelToken(), None)
@@ -162,30 +165,11 @@ class InferenceWorker:
         await asyncio.wrap_future(written)
         return True
 
-    async def _on_engine(self, job: Callable[[Engine], T], cancel: CancelToken, cancelled: T) -> T:
-        """Run a job on the engine that is open now; ``cancelled`` if it was cancelled before it began."""
-        engine = self.engine
-        if engine is None:
-            raise EngineError("No model is loaded.", "Reload it with fimLsp.reload.")
-
-        def run() -> T:
-            # A prompt's ids belong to one vocabulary: never hand them to the model that replaced it.
-            if cancel.cancelled or self._engine is not engine:
-                return cancelled
-            self._running = cancel
-            return job(engine)
-
-        try:
-            return await self._submit(run)
-        except asyncio.CancelledError:
-            cancel.cancel()
-            raise
-
     async def close(self, timeout: float = 5.0) -> None:
-        """Abort what runs, close the engine on its own thread, and join it within ``timeout`` seconds.
+        """Abort the running job, close the engine on its own thread, and wait ``timeout`` seconds for that.
 
-        A load is not waited for: it gives up where the library asks whether it is still wanted, and the
-        seconds before and after, when nobody asks, would make the client kill a server that is leaving.
+        A load is not waited for. It ends at the library's next call of :data:`OnLoading`; for seconds before
+        the first and after the last one there is none, and a client would kill a server that waits so long.
         """
         loading = self.state is WorkerState.LOADING
         self.state = WorkerState.CLOSED
@@ -206,27 +190,49 @@ class InferenceWorker:
         if engine is not None:
             engine.close()
 
+    async def _on_engine(self, job: Callable[[Engine], T], cancel: CancelToken, cancelled: T) -> T:
+        """Run a job on the engine that is open now. Return ``cancelled`` if it was cancelled before."""
+        engine = self.engine
+        if engine is None:
+            raise EngineError("No model is loaded.", "Reload it with fimLsp.reload.")
+
+        def run() -> T:
+            # A prompt's ids belong to one vocabulary: they must not reach a model that replaced theirs.
+            if cancel.cancelled or self._engine is not engine:
+                return cancelled
+            self._running = cancel
+            return job(engine)
+
+        try:
+            return await self._submit(run)
+        except asyncio.CancelledError:
+            cancel.cancel()
+            raise
+
     async def _submit(self, job: Callable[[], T]) -> T:
+        """Queue a job for the inference thread, and await its result."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-
-        def deliver(set_outcome: Callable[[Any], None], outcome: object) -> None:
-            self.pending -= 1
-            if not future.done():
-                set_outcome(outcome)
-
-        def run() -> None:
-            try:
-                result = job()
-            except BaseException as error:
-                _call_soon(loop, deliver, future.set_exception, error)
-            else:
-                _call_soon(loop, deliver, future.set_result, result)
-
         self.pending += 1
         self._ensure_thread()
-        self._jobs.put(run)
+        self._jobs.put(partial(self._run, job, loop, future))
         return await future
+
+    def _run(self, job: Callable[[], T], loop: asyncio.AbstractEventLoop, future: asyncio.Future[T]) -> None:
+        """Run a job on the inference thread, and have its outcome delivered on the loop."""
+        try:
+            set_outcome = partial(future.set_result, job())
+        except BaseException as error:
+            set_outcome = partial(future.set_exception, error)
+        try:
+            loop.call_soon_threadsafe(self._deliver, future, set_outcome)
+        except RuntimeError:
+            logger.debug("The event loop closed before a result arrived.")
+
+    def _deliver(self, future: asyncio.Future[T], set_outcome: Callable[[], None]) -> None:
+        self.pending -= 1
+        if not future.done():
+            set_outcome()
 
     def _ensure_thread(self) -> None:
         if self._thread is None:
@@ -237,11 +243,3 @@ class InferenceWorker:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *args: object) -> None:
-    """Deliver to the loop, unless it is closed: then nobody waits any more."""
-    try:
-        loop.call_soon_threadsafe(callback, *args)
-    except RuntimeError:
-        logger.debug("The event loop closed before a result arrived.")

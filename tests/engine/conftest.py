@@ -1,4 +1,4 @@
-"""One fixture a kind of engine: the contract suite runs over all of them."""
+"""The engines that the contract suite runs over, and a bench to run each on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
 from fim_lsp.engine.base import CancelToken, Engine
-from fim_lsp.engine.scripted import Script, ScriptedEngine
+from fim_lsp.engine.scripted import Answer, Script, ScriptedEngine
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import AppliedAdapter, Generation, Prompt, SamplingParams, StreamedToken, Timings
 from tests.lora_file import write_lora
@@ -19,15 +19,15 @@ CONTEXT = 1024
 
 @frozen
 class Bench:
-    """An engine, and how to run it with defaults that tests do not care about."""
+    """An engine, and methods that run it with defaults."""
 
     engine: Engine
     adapters: tuple[AppliedAdapter, ...] = ()
-    """Three that each make it say something else."""
+    """Three, each of which changes what the engine generates."""
 
     @property
     def mirror(self) -> list[int]:
-        """What the sequence in use holds."""
+        """The tokens of the current sequence."""
         return self.engine.mirror.tokens
 
     def prefill(self, prompt: Prompt, cancel: CancelToken | None = None) -> Timings:
@@ -54,25 +54,25 @@ class Bench:
         max_tokens: int = 8,
         cancel: CancelToken | None = None,
     ) -> tuple[Generation, ...]:
-        """Three candidates, unless there is a listener for each of another number."""
+        """Generate one candidate for each listener, or three."""
         listeners = on_tokens or (lambda _: True,) * 3
         sampling = SamplingParams(max_tokens=max_tokens)
         return self.engine.generate(prompt, sampling, cancel or CancelToken(), listeners)
 
 
 def _scripted() -> ScriptedEngine:
-    from attrs import evolve
-
-    engine = ScriptedEngine(
+    adapters: dict[Path, Answer] = {
+        Path("a"): lambda answer: answer.replace("a", "c"),
+        Path("b"): lambda answer: answer.upper(),
+        Path("c"): lambda answer: answer[::-1],
+    }
+    script = Script(
         lambda prompt: "return a + b\n\n\ndef" if prompt else "x" * 64,
         alternatives=lambda _: ("rest of it", "yield a + b", "x = a", "print(a)"),
+        adapters=adapters,
     )
-    known: dict[Path, Script] = {
-        Path("a"): lambda said: said.replace("a", "c"),
-        Path("b"): lambda said: said.upper(),
-        Path("c"): lambda said: said[::-1],
-    }
-    return evolve(engine, info=evolve(engine.info, context=CONTEXT), adapters=known)
+    engine = ScriptedEngine(script)
+    return evolve(engine, info=evolve(engine.info, context=CONTEXT))
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +98,7 @@ def llama_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def drafting_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """The same, with drafts whatever they cost."""
+    """The same model, with drafts whatever they cost."""
     engine = _open(request.getfixturevalue("model_path"), "on")
     yield engine
     engine.close()
@@ -114,10 +114,10 @@ def drafting_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 def bench(request: pytest.FixtureRequest) -> Bench:
     if request.param == "scripted":
         engine = _scripted()
-        adapters = tuple(map(AppliedAdapter, engine.adapters))
+        adapters = tuple(map(AppliedAdapter, engine.script.adapters))
     else:
         engine = request.getfixturevalue(f"{request.param}_engine")
-        # Start every test cold, whatever ran before.
+        # Every test starts with an empty mirror.
         engine.mirror.clear()
         adapters = tuple(map(AppliedAdapter, request.getfixturevalue("lora_files")))
     return Bench(engine, adapters)

@@ -1,7 +1,7 @@
-"""Applies damaged copies of an adapter one after another, and counts those applied and those refused.
+"""Apply damaged copies of an adapter one after another, and count those applied and those refused.
 
 Run as ``python -m tests.engine.damaged_adapters BASE LORA FOLDER COUNT``. Each copy's number is printed
-before it is tried, so that the last line tells which one ended the process.
+before it is tried, so that the last line names the one that ended the process.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def _flip_bits(draw: random.Random, data: bytearray, end: int) -> bytes:
 
 
 def _write_numbers(draw: random.Random, data: bytearray, end: int) -> bytes:
-    """Small numbers and extreme ones make better lengths, types and shapes than random bits."""
-    at = draw.randrange(4, end - 8)
+    """Write a small or extreme number: random bits rarely make such lengths, types and shapes."""
+    offset = draw.randrange(4, end - 8)
     number = draw.choice([0, 1, 2, 3, 6, 8, 12, 31, 33, 64, 1 << 20, (1 << 32) - 1])
-    data[at : at + 4] = struct.pack("<I", number)
+    data[offset : offset + 4] = struct.pack("<I", number)
     return bytes(data)
 
 
@@ -46,8 +46,8 @@ def _cut(draw: random.Random, data: bytearray, end: int) -> bytes:
 
 
 def _drop(draw: random.Random, data: bytearray, end: int) -> bytes:
-    at = draw.randrange(4, end)
-    del data[at : at + draw.randint(1, 9)]
+    offset = draw.randrange(4, end)
+    del data[offset : offset + draw.randint(1, 9)]
     return bytes(data)
 
 
@@ -65,16 +65,16 @@ def _swap_tensors(draw: random.Random, data: bytearray, end: int) -> bytes:
 
 
 def _retype(draw: random.Random, data: bytearray, end: int) -> bytes:
-    """Another type of the same size, for a factor or for alpha: everything else still fits."""
+    """Change the type of a factor or of alpha to one of the same size, so that everything else still fits."""
     if draw.random() < 0.3:
-        at = data.index(b"adapter.lora.alpha") + len(b"adapter.lora.alpha")
-        data[at : at + 4] = struct.pack("<I", draw.choice([_UINT32, _INT32]))
+        offset = data.index(b"adapter.lora.alpha") + len(b"adapter.lora.alpha")
+        data[offset : offset + 4] = struct.pack("<I", draw.choice([_UINT32, _INT32]))
         return bytes(data)
     name = draw.choice([b".lora_a", b".lora_b"])
-    starts = [at for at in range(end) if data.startswith(name, at)]
+    starts = [start for start in range(end) if data.startswith(name, start)]
     # The name is followed by the number of dimensions, two lengths and the type.
-    at = draw.choice(starts) + len(name) + 4 + 2 * 8
-    data[at : at + 4] = struct.pack("<I", draw.choice([_I16, _BF16]))
+    offset = draw.choice(starts) + len(name) + 4 + 2 * 8
+    data[offset : offset + 4] = struct.pack("<I", draw.choice([_I16, _BF16]))
     return bytes(data)
 
 

@@ -1,4 +1,4 @@
-"""A damaged adapter is refused or works; it never takes the process along."""
+"""A damaged adapter is refused or works; it never ends the process."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MUTATIONS = 400
 MODULES = ("attn_q", "attn_v", "attn_output", "ffn_down")
 
 
-def test_no_damage_takes_the_process_along(tmp_path: Path) -> None:
+def test_no_damage_ends_the_process(tmp_path: Path) -> None:
     base = tiny_llama().write(tmp_path / "base.gguf")
     lora = write_lora(tmp_path / "lora.gguf", base, modules=MODULES)
-    # In a process of its own, for what it is about is that process' end.
+    # In a process of its own, which a damaged file could end.
     done = subprocess.run(
         [sys.executable, "-m", "tests.engine.damaged_adapters", base, lora, tmp_path, str(MUTATIONS)],
         capture_output=True,

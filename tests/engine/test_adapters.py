@@ -1,4 +1,4 @@
-"""What every engine promises of adapters: they change what is said, and nothing of one serves another."""
+"""The contract of adapters: they change the text, and nothing evaluated under one is used under another."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from fim_lsp.types import AppliedAdapter, FinishReason
 CODE = "import os\n\n\ndef add(a, b):\n    return a + b\n\n\ndef multiply(a, b):\n    "
 
 
-def test_each_adapter_says_something_of_its_own_and_twice_the_same(bench):
+def test_each_adapter_changes_the_text_and_repeats_it(bench):
     plain = bench.run(bench.prompt(CODE)).text
-    said = [bench.run(bench.prompt(CODE, adapters=(adapter,))).text for adapter in bench.adapters]
+    texts = [bench.run(bench.prompt(CODE, adapters=(adapter,))).text for adapter in bench.adapters]
     again = [bench.run(bench.prompt(CODE, adapters=(adapter,))).text for adapter in bench.adapters]
-    assert len({plain, *said}) == 4
-    assert again == said
+    assert len({plain, *texts}) == 4
+    assert again == texts
 
 
 def test_the_same_adapters_again_evaluate_one_token(bench):
@@ -27,10 +27,10 @@ def test_the_same_adapters_again_evaluate_one_token(bench):
     assert bench.run(prompt).timings.evaluated_tokens == 1
 
 
-def test_several_at_once_are_not_any_one_of_them(bench):
+def test_several_adapters_at_once_differ_from_each(bench):
     a, b, _ = bench.adapters
-    said = {bench.run(bench.prompt(CODE, adapters=chosen)).text for chosen in ((a,), (b,), (a, b))}
-    assert len(said) == 3
+    texts = {bench.run(bench.prompt(CODE, adapters=chosen)).text for chosen in ((a,), (b,), (a, b))}
+    assert len(texts) == 3
 
 
 @pytest.mark.parametrize("change", ["other", "none", "more", "scale", "version"])
@@ -50,7 +50,7 @@ def test_a_change_of_adapters_evaluates_everything_anew(bench, change):
     assert timings.evaluated_tokens == len(bench.engine.tokenizer.encode(CODE))
 
 
-def test_switching_back_and_forth_gives_what_a_cold_engine_gives(bench):
+def test_switching_back_and_forth_generates_what_a_cold_engine_does(bench):
     a, b, _ = bench.adapters
     sets = [(), (a,), (a, b), (evolve(a, scale=0.5),), (b,)]
     cold = {}
@@ -86,6 +86,6 @@ def test_an_unknown_adapter_is_refused_by_name_and_costs_nothing(bench):
     assert bench.run(bench.prompt(CODE)).timings.evaluated_tokens == 1
 
 
-def test_an_adapter_of_scale_0_is_none():
+def test_an_adapter_of_scale_0_is_refused():
     with pytest.raises(ValueError, match="leave it out"):
         AppliedAdapter(Path("a"), 0.0)

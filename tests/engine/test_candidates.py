@@ -1,4 +1,4 @@
-"""What every engine promises of candidates: one prefill, one batch a round, and nobody else pays."""
+"""The contract of several generations at once: one prefill, one batch a round, nothing else is evicted."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from attrs import evolve
 
 from fim_lsp.engine.base import CancelToken
 from fim_lsp.types import FinishReason, SamplingParams, StreamedToken
+from tests.engine.conftest import Bench
 
 ONE = "import os\n\n\ndef add(first, second):\n    return first + second\n\n\ndef double(value):\n    return"
 OTHERS = ["class Stack:\n    def push(self):\n" * 3, "for item in items:\n    print(" * 3, "x = 1\n" * 9]
 
 
-def test_the_first_candidate_says_what_a_single_generation_says(bench):
+def test_the_first_candidate_is_the_single_generation(bench):
     alone = bench.run(bench.prompt(ONE), max_tokens=12)
     first, *others = bench.run_candidates(bench.prompt(ONE), max_tokens=12)
     assert first.text == alone.text
@@ -22,61 +23,61 @@ def test_the_first_candidate_says_what_a_single_generation_says(bench):
 
 
 def test_candidates_begin_with_different_tokens_of_falling_probability(bench):
-    said = bench.run_candidates(bench.prompt(ONE), max_tokens=1)
-    assert len({one.text for one in said}) == 3
-    likely = [one.probabilities[0] for one in said]
-    assert likely == sorted(likely, reverse=True)
-    assert all(one.text for one in said)
+    candidates = bench.run_candidates(bench.prompt(ONE), max_tokens=1)
+    assert len({candidate.text for candidate in candidates}) == 3
+    probabilities = [candidate.probabilities[0] for candidate in candidates]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert all(candidate.text for candidate in candidates)
 
 
 def test_candidates_share_one_prefill_and_one_batch_a_round(bench):
-    said = bench.run_candidates(bench.prompt(ONE), max_tokens=6)
-    assert said[0].timings.evaluated_tokens == len(bench.engine.tokenizer.encode(ONE))
-    longest = max(one.timings.generated_tokens for one in said)
-    assert longest == 6
-    assert sum(one.timings.generated_tokens for one in said) > 12
-    assert {one.timings.decodes for one in said} == {longest - 1}
+    candidates = bench.run_candidates(bench.prompt(ONE), max_tokens=6)
+    assert candidates[0].timings.evaluated_tokens == len(bench.engine.tokenizer.encode(ONE))
+    lengths = [candidate.timings.generated_tokens for candidate in candidates]
+    assert max(lengths) == 6
+    assert sum(lengths) > 12
+    assert {candidate.timings.decodes for candidate in candidates} == {max(lengths) - 1}
 
 
-def test_a_single_generation_decodes_once_a_token_that_no_draft_foresaw(bench):
+def test_a_single_generation_decodes_once_for_each_token_that_was_not_drafted(bench):
     timings = bench.run(bench.prompt(ONE), max_tokens=6).timings
     assert (timings.generated_tokens, timings.decodes + timings.accepted_tokens) == (6, 5)
 
 
 @pytest.mark.parametrize("mosts", [(2, 5, 3), (5, 2, 4), (1, 1, 4), (3, 1, 1)])
 def test_each_candidate_ends_by_itself(bench, mosts):
-    heard: list[list[StreamedToken]] = [[], [], []]
+    received: list[list[StreamedToken]] = [[], [], []]
 
-    def listener(at: int, most: int):
-        return lambda piece: heard[at].append(piece) or len(heard[at]) < most
+    def listener(index: int, most: int):
+        return lambda token: received[index].append(token) or len(received[index]) < most
 
-    listeners = [listener(at, most) for at, most in enumerate(mosts)]
-    said = bench.run_candidates(bench.prompt(ONE), *listeners, max_tokens=20)
-    assert tuple(len(pieces) for pieces in heard) == mosts
-    assert {one.finish_reason for one in said} == {FinishReason.STOPPED}
-    for one, pieces in zip(said, heard, strict=True):
-        assert one.text == "".join(piece.text for piece in pieces)
-    assert said[0].timings.decodes == max(mosts) - 1
+    listeners = [listener(index, most) for index, most in enumerate(mosts)]
+    candidates = bench.run_candidates(bench.prompt(ONE), *listeners, max_tokens=20)
+    assert tuple(len(tokens) for tokens in received) == mosts
+    assert {candidate.finish_reason for candidate in candidates} == {FinishReason.STOPPED}
+    for candidate, tokens in zip(candidates, received, strict=True):
+        assert candidate.text == "".join(token.text for token in tokens)
+    assert candidates[0].timings.decodes == max(mosts) - 1
     assert bench.run(bench.prompt(ONE), max_tokens=1).timings.evaluated_tokens == 1
 
 
-def test_what_other_documents_evaluated_survives_candidates(bench):
+def test_other_documents_stay_evaluated(bench):
     expected = [bench.run(bench.prompt(text)).text for text in OTHERS]
     bench.run_candidates(bench.prompt(ONE))
-    for text, said in zip(OTHERS, expected, strict=True):
+    for text, generated in zip(OTHERS, expected, strict=True):
         again = bench.run(bench.prompt(text))
-        assert (again.text, again.timings.evaluated_tokens) == (said, 1)
+        assert (again.text, again.timings.evaluated_tokens) == (generated, 1)
 
 
 def test_accepting_the_first_candidate_costs_one_token_and_the_prompt_stays_evaluated(bench):
-    said = bench.run_candidates(bench.prompt(ONE))
-    for one in (said[0], said[2]):
-        accepted = bench.run(bench.prompt(ONE + one.text)).timings
+    first, _, third = bench.run_candidates(bench.prompt(ONE))
+    for candidate in (first, third):
+        accepted = bench.run(bench.prompt(ONE + candidate.text)).timings
         assert accepted.reused_tokens >= len(bench.engine.tokenizer.encode(ONE)) - 2
-        assert accepted.evaluated_tokens <= (1 if one is said[0] else 9)
+        assert accepted.evaluated_tokens <= (1 if candidate is first else 9)
 
 
-def test_the_mirror_claims_what_the_first_candidate_left(bench):
+def test_the_mirror_lists_the_tokens_of_the_first_candidate(bench):
     first = bench.run_candidates(bench.prompt(ONE), max_tokens=5)[0].timings
     known = first.evaluated_tokens + first.reused_tokens + first.generated_tokens - 1
     assert len(bench.mirror) == known
@@ -85,20 +86,21 @@ def test_the_mirror_claims_what_the_first_candidate_left(bench):
 def test_a_cancel_ends_all_and_loses_nothing(bench):
     expected = [bench.run(bench.prompt(text)).text for text in OTHERS]
     cancel = CancelToken()
-    heard: list[StreamedToken] = []
+    tokens: list[StreamedToken] = []
 
-    def stop(piece: StreamedToken) -> bool:
-        heard.append(piece)
-        if len(heard) == 3:
+    def cancel_at_third(token: StreamedToken) -> bool:
+        tokens.append(token)
+        if len(tokens) == 3:
             cancel.cancel()
         return True
 
-    def listen(_: StreamedToken) -> bool:
+    def go_on(_: StreamedToken) -> bool:
         return True
 
-    said = bench.run_candidates(bench.prompt(ONE), stop, listen, listen, max_tokens=20, cancel=cancel)
-    assert {one.finish_reason for one in said} == {FinishReason.CANCELLED}
-    assert {one.timings.generated_tokens for one in said} == {3}
+    listeners = (cancel_at_third, go_on, go_on)
+    candidates = bench.run_candidates(bench.prompt(ONE), *listeners, max_tokens=20, cancel=cancel)
+    assert {candidate.finish_reason for candidate in candidates} == {FinishReason.CANCELLED}
+    assert {candidate.timings.generated_tokens for candidate in candidates} == {3}
     for text, answer in zip(OTHERS, expected, strict=True):
         again = bench.run(bench.prompt(text))
         assert (again.text, again.timings.evaluated_tokens) == (answer, 1)
@@ -108,54 +110,51 @@ def test_a_cancel_ends_all_and_loses_nothing(bench):
 def test_a_cancel_before_the_start_leaves_one_cancelled_candidate(bench):
     cancel = CancelToken()
     cancel.cancel()
-    (said,) = bench.run_candidates(bench.prompt(ONE), cancel=cancel)
-    assert said.finish_reason is FinishReason.CANCELLED
-    assert said.timings.evaluated_tokens == 0
+    (candidate,) = bench.run_candidates(bench.prompt(ONE), cancel=cancel)
+    assert candidate.finish_reason is FinishReason.CANCELLED
+    assert candidate.timings.evaluated_tokens == 0
 
 
 def test_stop_ids_end_a_candidate_and_begin_none(bench):
     free = bench.run_candidates(bench.prompt(ONE), max_tokens=1)
     stop = bench.engine.tokenizer.encode(free[1].text)[0]
-    said = bench.run_candidates(bench.prompt(ONE, stop_ids=frozenset({stop})), max_tokens=1)
-    assert free[1].text not in [one.text for one in said]
-    assert said[0].text == free[0].text
+    stopped = bench.run_candidates(bench.prompt(ONE, stop_ids=frozenset({stop})), max_tokens=1)
+    assert free[1].text not in [candidate.text for candidate in stopped]
+    assert stopped[0].text == free[0].text
 
 
-def test_another_answer_can_be_asked_for_and_costs_what_it_says(bench):
+def test_a_prefix_can_be_excluded_without_another_prefill(bench):
     first = bench.run(bench.prompt(ONE), max_tokens=6)
     sampling = SamplingParams(max_tokens=6, excluded_prefix=first.text)
-    heard: list[StreamedToken] = []
+    tokens: list[StreamedToken] = []
     (other,) = bench.engine.generate(
-        bench.prompt(ONE), sampling, CancelToken(), [lambda piece: heard.append(piece) or True]
+        bench.prompt(ONE), sampling, CancelToken(), [lambda token: tokens.append(token) or True]
     )
-    assert not first.text.startswith(next(piece.text for piece in heard if piece.text))
+    assert not first.text.startswith(next(token.text for token in tokens if token.text))
     assert other.timings.evaluated_tokens <= 1
     assert bench.run(bench.prompt(ONE), max_tokens=6).text == first.text
 
 
 @pytest.mark.model
 def test_candidates_respect_healing(llama_engine):
-    from tests.engine.conftest import Bench
-
     llama_engine.mirror.clear()
     bench = Bench(llama_engine)
     prompt = evolve(bench.prompt("def fib(n):\n    if n < 2:\n        return n\n    retu"), heal=True)
-    said = bench.run_candidates(prompt, max_tokens=6)
-    assert said[0].text == bench.run(prompt, max_tokens=6).text
-    assert said[0].text.startswith("rn ")
-    assert len({one.text for one in said}) == len(said) == 3
+    candidates = bench.run_candidates(prompt, max_tokens=6)
+    assert candidates[0].text == bench.run(prompt, max_tokens=6).text
+    assert candidates[0].text.startswith("rn ")
+    assert len({candidate.text for candidate in candidates}) == len(candidates) == 3
 
 
 @pytest.mark.model
 @pytest.mark.parametrize("indent", ["    ", "        ", "  "])
-def test_candidates_of_a_healed_indentation_say_different_things(llama_engine, indent):
-    from tests.engine.conftest import Bench
-
+def test_candidates_of_a_healed_indentation_differ(llama_engine, indent):
     llama_engine.mirror.clear()
     bench = Bench(llama_engine)
     prompt = evolve(bench.prompt(f"def area(width, height):\n{indent}"), heal=True)
-    said = bench.run_candidates(prompt, max_tokens=7)
-    assert said[0].text == bench.run(prompt, max_tokens=7).text
-    assert len({one.text for one in said}) == 3
-    assert max(one.timings.generated_tokens for one in said) == 7
-    assert all(len(one.probabilities) == one.timings.generated_tokens for one in said)
+    candidates = bench.run_candidates(prompt, max_tokens=7)
+    assert candidates[0].text == bench.run(prompt, max_tokens=7).text
+    assert len({candidate.text for candidate in candidates}) == 3
+    assert max(candidate.timings.generated_tokens for candidate in candidates) == 7
+    for candidate in candidates:
+        assert len(candidate.probabilities) == candidate.timings.generated_tokens

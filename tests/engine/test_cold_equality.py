@@ -1,8 +1,8 @@
-"""Whatever happened before, what the cache serves is what a cold evaluation gives."""
+"""Whatever happened before, logits from the cache equal those of a cold evaluation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,11 @@ SMALL = ModelSettings(
 
 @frozen
 class Step:
-    """One request: an edit of a document, what is wanted of it, and perhaps an abort."""
+    """One request: an edit of a document, what to generate, and perhaps an abort."""
 
     document: int
     cut: int
-    """How many characters to delete at the end."""
+    """Characters to delete at the end."""
     typed: str
     suffix: str
     adapters: int
@@ -48,7 +48,7 @@ class Step:
     tokens: int
     candidates: int
     abort_after: int | None
-    """Nodes of the graph after which llama.cpp is told to abort."""
+    """Nodes of the graph after which the abort callback fires; None for never."""
 
 
 _text = st.text(ALPHABET, max_size=24)
@@ -89,13 +89,13 @@ def engines(
 
 
 def abort_after(nodes: int | None) -> Any:
-    """An abort callback that fires at the given node of the graph."""
-    left = iter(range(nodes)) if nodes is not None else None
-    return llama_cpp.ggml_abort_callback(lambda _: left is not None and next(left, None) is None)
+    """Return an abort callback that fires at the given node of the graph."""
+    remaining = iter(range(nodes)) if nodes is not None else None
+    return llama_cpp.ggml_abort_callback(lambda _: remaining is not None and next(remaining, None) is None)
 
 
 def logits_of(engine: LlamaEngine, prompt: Prompt) -> Any:
-    """The logits behind a prompt."""
+    """Return the logits behind a prompt, shape (vocabulary,)."""
     return engine.logits(prompt)[-1]
 
 
@@ -105,19 +105,14 @@ def cold_logits(engine: LlamaEngine, tokens: tuple[int, ...], adapters: tuple[Ap
 
 
 def run(engine: LlamaEngine, step: Step, prompt: Prompt) -> FinishReason | None:
-    """Run a step with its abort armed; how a generation ended."""
-    native: Callable[..., Any] = engine._strlen
-    object.__setattr__(engine, "_strlen", abort_after(step.abort_after))
-    try:
-        if step.background:
-            engine.prefill(prompt, CancelToken())
-            return None
-        sampling = SamplingParams(max_tokens=step.tokens)
-        listeners = [lambda _: True] * step.candidates
-        said = engine.generate(prompt, sampling, CancelToken(), listeners)
-        return said[0].finish_reason
-    finally:
-        object.__setattr__(engine, "_strlen", native)
+    """Run a step with its abort armed. Return why a generation ended."""
+    engine = evolve(engine, abort_callback=abort_after(step.abort_after))
+    if step.background:
+        engine.prefill(prompt, CancelToken())
+        return None
+    sampling = SamplingParams(max_tokens=step.tokens)
+    listeners = [lambda _: True] * step.candidates
+    return engine.generate(prompt, sampling, CancelToken(), listeners)[0].finish_reason
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -135,8 +130,7 @@ def test_the_cache_never_changes_what_the_model_computes(engines, files, steps: 
         prompt = Prompt(head, text, adapters=adapters, location=str(step.document))
         run(warm, step, prompt)
         for sequence, state in enumerate(warm.mirror.states):
-            in_cache = llama_cpp.llama_memory_seq_pos_max(warm._cache.memory, sequence) + 1
-            assert len(state.tokens) <= in_cache
+            assert len(state.tokens) <= warm.cache.held(sequence)
         served = logits_of(warm, prompt)
         expected = cold_logits(cold, tuple(warm.mirror.tokens), adapters)
         np.testing.assert_allclose(served, expected, atol=TOLERANCE)
@@ -166,20 +160,20 @@ def test_an_abort_at_any_node_is_followed_by_the_right_logits(engines):
     assert aborted > 10
 
 
-def likeliest_so_far(engine: LlamaEngine, before: tuple[int, ...], said: tuple[int, ...]) -> bool:
-    """Whether each token but the first is the one that a cold evaluation finds likeliest, or as good."""
-    for at in range(1, len(said)):
-        logits = cold_logits(engine, (*before, *said[:at]), ())
-        if logits[said[at]] < logits.max() - TOLERANCE:
+def likeliest_so_far(engine: LlamaEngine, prompt: tuple[int, ...], generated: tuple[int, ...]) -> bool:
+    """Return whether each token but the first is the likeliest of a cold evaluation, within tolerance."""
+    for index in range(1, len(generated)):
+        logits = cold_logits(engine, (*prompt, *generated[:index]), ())
+        if logits[generated[index]] < logits.max() - TOLERANCE:
             return False
     return True
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    texts=st.lists(st.text(ALPHABET, min_size=1, max_size=60), min_size=3, max_size=3), at=st.integers(0, 2)
+    texts=st.lists(st.text(ALPHABET, min_size=1, max_size=60), min_size=3, max_size=3), last=st.integers(0, 2)
 )
-def test_each_candidate_is_what_a_cold_model_says(engines, texts: list[str], at: int):
+def test_each_candidate_is_what_a_cold_model_generates(engines, texts: list[str], last: int):
     warm, cold = engines
     warm.mirror.clear()
     sampling = SamplingParams(max_tokens=6)
@@ -187,15 +181,15 @@ def test_each_candidate_is_what_a_cold_model_says(engines, texts: list[str], at:
     prompts = [Prompt((head,), text, location=str(head)) for head, text in enumerate(texts)]
     for prompt in prompts:
         warm.generate(prompt, sampling, CancelToken(), [lambda _: True])
-    said = warm.generate(prompts[at], sampling, CancelToken(), [lambda _: True] * 3)
-    known = (at, *warm.tokenizer.encode(texts[at]))
-    firsts = cold_logits(cold, known, ())
-    tokens = [warm.tokenizer.encode(one.text) for one in said]
-    assert len({one[:1] for one in tokens}) == len(tokens) > 1
-    ranked = [firsts[one[0]] for one in tokens if one]
+    candidates = warm.generate(prompts[last], sampling, CancelToken(), [lambda _: True] * 3)
+    known = (last, *warm.tokenizer.encode(texts[last]))
+    first_logits = cold_logits(cold, known, ())
+    tokens = [warm.tokenizer.encode(candidate.text) for candidate in candidates]
+    assert len({generated[:1] for generated in tokens}) == len(tokens) > 1
+    ranked = [first_logits[generated[0]] for generated in tokens if generated]
     assert all(after <= before + TOLERANCE for before, after in pairwise(ranked))
-    for one in tokens:
-        assert likeliest_so_far(cold, known, one)
+    for generated in tokens:
+        assert likeliest_so_far(cold, known, generated)
     for prompt in prompts:
         (again,) = warm.generate(prompt, sampling, CancelToken(), [lambda _: True])
         assert again.timings.evaluated_tokens == 1
@@ -210,8 +204,8 @@ def test_there_are_no_more_candidates_than_sequences_and_rows(files, sequences: 
     try:
         listeners = [lambda _: True] * 5
         sampling = SamplingParams(max_tokens=4)
-        said = engine.generate(Prompt((0,), "A = (B)\n" * 6), sampling, CancelToken(), listeners)
-        assert len(said) == most
-        assert all(one.timings.generated_tokens == 4 for one in said)
+        candidates = engine.generate(Prompt((0,), "A = (B)\n" * 6), sampling, CancelToken(), listeners)
+        assert len(candidates) == most
+        assert all(candidate.timings.generated_tokens == 4 for candidate in candidates)
     finally:
         engine.close()

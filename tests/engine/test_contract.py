@@ -1,4 +1,4 @@
-"""What every engine promises, in counts of tokens; runs over the scripted and the real one."""
+"""The contract of every engine, in counts of tokens. Runs over the scripted and the real one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fim_lsp.engine.base import CancelToken, PromptTooLongError
+from fim_lsp.engine.scripted import ScriptedEngine
 from fim_lsp.types import FinishReason, Prompt, StreamedToken
 
 CODE = "import os\n\n\ndef add(a, b):\n    return a + b\n\n\ndef multiply(a, b):\n    return a"
@@ -28,12 +29,12 @@ def test_the_same_prompt_again_evaluates_one_token(bench):
     assert again.text == first.text
 
 
-def test_typing_on_evaluates_little_and_accepting_what_was_said_one_token(bench):
-    said = bench.run(bench.prompt(CODE)).text
-    typed = bench.run(bench.prompt(CODE + said[:3]))
+def test_typing_on_evaluates_little_and_accepting_the_text_one_token(bench):
+    text = bench.run(bench.prompt(CODE)).text
+    typed = bench.run(bench.prompt(CODE + text[:3]))
     assert typed.timings.evaluated_tokens <= 4
-    accepted = bench.run(bench.prompt(CODE + said))
-    assert accepted.timings.evaluated_tokens <= 1 + len(bench.engine.tokenizer.encode(said[3:]))
+    accepted = bench.run(bench.prompt(CODE + text))
+    assert accepted.timings.evaluated_tokens <= 1 + len(bench.engine.tokenizer.encode(text[3:]))
 
 
 def test_backspacing_evaluates_at_most_a_word(bench):
@@ -56,17 +57,17 @@ def test_the_mirror_never_claims_more_than_was_evaluated(bench):
     assert len(bench.mirror) == known
 
 
-def test_on_piece_ends_the_generation(bench):
-    heard: list[StreamedToken] = []
+def test_on_token_ends_the_generation(bench):
+    tokens: list[StreamedToken] = []
 
-    def enough(piece: StreamedToken) -> bool:
-        heard.append(piece)
-        return len(heard) < 3
+    def first_three(token: StreamedToken) -> bool:
+        tokens.append(token)
+        return len(tokens) < 3
 
-    generation = bench.run(bench.prompt(CODE), max_tokens=20, on_token=enough)
+    generation = bench.run(bench.prompt(CODE), max_tokens=20, on_token=first_three)
     assert generation.finish_reason is FinishReason.STOPPED
     assert generation.timings.generated_tokens == 3
-    assert "".join(piece.text for piece in heard) == generation.text
+    assert "".join(token.text for token in tokens) == generation.text
 
 
 def test_the_token_limit_ends_the_generation(bench):
@@ -143,7 +144,7 @@ def test_a_cancel_inside_a_prefill_keeps_what_was_evaluated(bench):
 
 
 def _cancel_within_prefill(bench, cancel: CancelToken) -> threading.Thread:
-    """Cancel once part of the prefill is done, seen by what the engine says it holds."""
+    """Cancel once the mirror shows that part of the prefill is done."""
 
     def watch() -> None:
         while len(bench.mirror) < 100:
@@ -151,23 +152,21 @@ def _cancel_within_prefill(bench, cancel: CancelToken) -> threading.Thread:
         cancel.cancel()
 
     # The scripted engine evaluates faster than a thread can look.
-    left = iter(range(100))
-    if hasattr(bench.engine, "before_token"):
-        object.__setattr__(
-            bench.engine, "before_token", lambda: cancel.cancel() if next(left, None) is None else None
-        )
+    if isinstance(bench.engine, ScriptedEngine):
+        remaining = iter(range(100))
+        bench.engine.script.before_token = lambda: cancel.cancel() if next(remaining, None) is None else None
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     return watcher
 
 
-@pytest.mark.parametrize("draft", ["", "    return a * b\n", "nothing of the kind", "😀"])
-def test_a_draft_never_changes_the_answer_nor_what_is_kept(bench, draft):
+@pytest.mark.parametrize("draft", ["", "    return a * b\n", "nothing alike", "😀"])
+def test_a_draft_never_changes_the_text_nor_the_kept_tokens(bench, draft):
     expected = bench.run(bench.prompt(CODE), max_tokens=12)
     bench.engine.mirror.clear()
-    said = bench.run(bench.prompt(CODE, draft=draft), max_tokens=12)
-    timings = said.timings
-    assert said.text == expected.text
+    drafted = bench.run(bench.prompt(CODE, draft=draft), max_tokens=12)
+    timings = drafted.timings
+    assert drafted.text == expected.text
     assert timings.accepted_tokens <= timings.drafted_tokens
     assert timings.decodes + timings.accepted_tokens == timings.generated_tokens - 1
     assert len(bench.mirror) == timings.evaluated_tokens + timings.generated_tokens - 1
@@ -184,14 +183,14 @@ def test_logits_of_many_rows_are_those_of_each_prefix(bench):
         np.testing.assert_allclose(row, alone, atol=1.5)
 
 
-def test_logits_tell_the_first_token_of_a_generation(bench):
+def test_logits_rank_the_first_token_of_a_generation_first(bench):
     generation = bench.run(bench.prompt(CODE), max_tokens=1)
     (row,) = bench.engine.logits(bench.prompt(CODE))
     likeliest = int(row.argmax())
     assert bench.engine.tokenizer.decode((likeliest,)) == generation.text
 
 
-def test_logits_reuse_what_is_evaluated_but_their_rows(bench):
+def test_logits_leave_their_prompt_evaluated(bench):
     bench.run(bench.prompt(CODE))
     bench.engine.logits(bench.prompt(CODE), rows=3)
     count = len(bench.engine.tokenizer.encode(CODE))

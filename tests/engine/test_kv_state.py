@@ -1,4 +1,4 @@
-"""What every engine promises of states that it parks: they save evaluations, and never change an answer."""
+"""The contract of saved KV states: they spare evaluations, and never change what is generated."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from attrs import evolve
 from fim_lsp.engine.base import CancelToken, Engine
 from fim_lsp.engine.kv_state_store import KvStateStore, kv_state_files
 from fim_lsp.engine.llama import open_llama
+from fim_lsp.engine.mirror import Mirror
 from fim_lsp.engine.scripted import ScriptedEngine
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import AppliedAdapter, Generation, Prompt, SamplingParams
@@ -34,23 +35,21 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["scripted", "llama"])
 def reopen(request: pytest.FixtureRequest, tiny: Path, tmp_path: Path) -> Iterator[Open]:
-    """Opens an engine on the same saver lot, as a new process would."""
+    """Open an engine on the same store, as a new process would."""
     opened: list[Engine] = []
 
     def scripted(megabytes: int = 100) -> Engine:
-        from fim_lsp.engine.mirror import Mirror
-
-        engine = ScriptedEngine(lambda _: "A.B", mirror=Mirror.of(2), adapters={Path("a"): str.upper})
-        return engine.saves_in(KvStateStore(tmp_path / "saved", "scripted", megabytes * 1_000_000))
+        engine = ScriptedEngine(lambda _: "A.B", mirror=Mirror.of(2))
+        return engine.saving_to(KvStateStore(tmp_path / "saved", "scripted", megabytes * 1_000_000))
 
     def llama(megabytes: int = 100) -> Engine:
         return open_llama(tiny, evolve(SMALL, kv_state_mb=megabytes), kv_state_folder=tmp_path / "saved")
 
-    def open_one(megabytes: int = 100) -> Engine:
+    def open_engine(megabytes: int = 100) -> Engine:
         opened.append((scripted if request.param == "scripted" else llama)(megabytes))
         return opened[-1]
 
-    yield open_one
+    yield open_engine
     for engine in opened:
         if engine.mirror.tokens:
             engine.close()
@@ -65,8 +64,8 @@ def files(tmp_path: Path) -> list[Path]:
     return [path for path, _ in kv_state_files(tmp_path / "saved")]
 
 
-def save_one(engine: Engine) -> int:
-    """Park all that there is; how many states that was."""
+def save_all(engine: Engine) -> int:
+    """Save every sequence. Return how many files that made."""
     count = 0
     while (written := engine.save_one()) is not None:
         written.result()
@@ -76,39 +75,39 @@ def save_one(engine: Engine) -> int:
 
 def test_after_a_restart_the_same_prompt_evaluates_one_token(reopen):
     first = reopen()
-    said = run(first, ONE)
-    assert said.timings.evaluated_tokens > 64
+    expected = run(first, ONE)
+    assert expected.timings.evaluated_tokens > 64
     first.close()
     second = reopen()
     again = run(second, ONE)
     assert again.timings.evaluated_tokens == 1
-    assert again.text == said.text
+    assert again.text == expected.text
 
 
-def test_an_evicted_state_comes_back(reopen):
+def test_an_evicted_sequence_is_restored(reopen):
     engine = reopen()
     for text in (ONE, OTHER, THIRD):
         assert run(engine, text, location=text).timings.evaluated_tokens > 64
     assert run(engine, ONE, location=ONE).timings.evaluated_tokens == 1
 
 
-def test_what_is_parked_is_not_parked_again_until_there_is_news(reopen, tmp_path):
+def test_a_saved_sequence_is_not_saved_again_until_it_has_grown(reopen, tmp_path):
     engine = reopen()
     run(engine, ONE)
-    assert save_one(engine) == 1
-    assert save_one(engine) == 0
+    assert save_all(engine) == 1
+    assert save_all(engine) == 0
     run(engine, ONE + "A")
-    assert save_one(engine) == 0
+    assert save_all(engine) == 0
     run(engine, ONE + "B.C = D\n" * 6)
-    assert save_one(engine) == 1
-    # The longer one stands for both.
+    assert save_all(engine) == 1
+    # The longer state serves both prompts.
     assert len(files(tmp_path)) == 1
 
 
-def test_little_is_not_worth_a_file(reopen, tmp_path):
+def test_a_few_tokens_are_not_worth_a_file(reopen, tmp_path):
     engine = reopen()
     run(engine, "A = B\n")
-    assert save_one(engine) == 0
+    assert save_all(engine) == 0
     engine.close()
     assert files(tmp_path) == []
 
@@ -116,13 +115,13 @@ def test_little_is_not_worth_a_file(reopen, tmp_path):
 def test_a_prompt_in_memory_is_not_read_from_the_disk(reopen, tmp_path):
     engine = reopen()
     run(engine, ONE)
-    save_one(engine)
+    save_all(engine)
     (path,) = files(tmp_path)
     path.write_bytes(b"")
     assert run(engine, ONE + "A").timings.evaluated_tokens < 8
 
 
-def test_a_background_prompt_uses_what_is_parked_too(reopen):
+def test_a_background_prefill_restores_a_saved_state_too(reopen):
     first = reopen()
     run(first, ONE)
     first.close()
@@ -135,35 +134,29 @@ def test_a_background_prompt_uses_what_is_parked_too(reopen):
 def test_the_disk_is_bounded_and_the_last_used_stays(reopen, tmp_path):
     engine = reopen()
     run(engine, ONE)
-    save_one(engine)
+    save_all(engine)
     size = sum(path.stat().st_size for path in files(tmp_path))
     engine.close()
     small = reopen()
-    small_lot = _lot(small)
-    small_lot._limit_bytes = size + size // 2
+    small.kv_states.store.limit_bytes = size + size // 2
     run(small, OTHER)
-    assert save_one(small) == 1
+    assert save_all(small) == 1
     assert len(files(tmp_path)) == 1
     small.close()
     assert run(reopen(), OTHER).timings.evaluated_tokens == 1
 
 
-def _lot(engine: Engine) -> KvStateStore:
-    saver = engine.saver if isinstance(engine, ScriptedEngine) else engine._kv_states
-    return saver.lot
-
-
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "longer", "header", "empty", "garbage", "magic"])
 def test_a_damaged_file_is_ignored_and_removed(reopen, tmp_path, damage):
     first = reopen()
-    said = run(first, ONE)
+    expected = run(first, ONE)
     first.close()
     (path,) = files(tmp_path)
     path.write_bytes(_damaged(path.read_bytes(), damage))
     second = reopen()
     again = run(second, ONE)
-    assert again.text == said.text
-    assert again.timings.evaluated_tokens == said.timings.evaluated_tokens
+    assert again.text == expected.text
+    assert again.timings.evaluated_tokens == expected.timings.evaluated_tokens
     assert not path.exists()
 
 
@@ -180,7 +173,7 @@ def _damaged(data: bytes, how: str) -> bytes:
     }[how]
 
 
-def test_a_file_that_names_itself_otherwise_is_removed(reopen, tmp_path):
+def test_a_file_under_a_wrong_name_is_removed(reopen, tmp_path):
     first = reopen()
     run(first, ONE)
     first.close()
@@ -191,7 +184,7 @@ def test_a_file_that_names_itself_otherwise_is_removed(reopen, tmp_path):
     assert not foreign.exists()
 
 
-def test_nobody_else_may_read_it(reopen, tmp_path):
+def test_only_its_owner_may_read_a_file(reopen, tmp_path):
     engine = reopen()
     run(engine, ONE)
     engine.close()
@@ -200,14 +193,14 @@ def test_nobody_else_may_read_it(reopen, tmp_path):
     assert [folder.stat().st_mode & 0o777 for folder in (path.parent, path.parent.parent)] == [0o700] * 2
 
 
-def test_a_disk_that_takes_nothing_is_no_error(reopen, tmp_path):
+def test_a_disk_that_can_not_be_written_is_no_error(reopen, tmp_path):
     (tmp_path / "saved").write_text("a file where the folder should be")
     engine = reopen()
-    said = run(engine, ONE)
-    park_once = engine.save_one()
-    assert park_once is not None
-    park_once.result()
-    assert run(engine, ONE).text == said.text
+    expected = run(engine, ONE)
+    written = engine.save_one()
+    assert written is not None
+    written.result()
+    assert run(engine, ONE).text == expected.text
     engine.close()
 
 
@@ -260,14 +253,29 @@ def test_logits_after_a_restart_are_those_of_a_cold_evaluation(tiny, tmp_path):
 
 
 def test_a_state_that_llama_cpp_refuses_leaves_an_empty_sequence(tiny, tmp_path):
-    import llama_cpp
-
     engine = open_llama(tiny, SMALL, kv_state_folder=tmp_path / "saved")
     run(engine, ONE)
-    saver = engine._kv_states
-    payload = bytes(saver.copy(0))
-    for broken, tokens in ((payload[: len(payload) // 2], 160), (b"", 160), (payload, 3)):
-        assert not saver.restore(1, broken, tokens)
-        assert llama_cpp.llama_memory_seq_pos_max(engine._cache.memory, 1) == -1
-    assert saver.restore(1, payload, len(engine.mirror.tokens))
+    cache, tokens = engine.cache, tuple(engine.mirror.states[0].tokens)
+    payload = bytes(cache.save(0))
+    for broken, listed in ((payload[: len(payload) // 2], tokens), (b"", tokens), (payload, tokens[:3])):
+        assert not cache.restore(1, broken, listed)
+        assert (cache.held(1), engine.mirror.states[1].tokens) == (0, [])
+    assert cache.restore(1, payload, tokens)
+    assert (cache.held(1), tuple(engine.mirror.states[1].tokens)) == (len(tokens), tokens)
+    engine.close()
+
+
+def test_a_sequence_is_saved_with_just_the_tokens_that_the_mirror_lists(tiny):
+    engine = open_llama(tiny, SMALL)
+    run(engine, ONE)
+    cache, mirrored = engine.cache, engine.mirror.tokens
+    held = cache.held(0)
+    mirrored.append(0)
+    assert cache.save(0) is None
+    del mirrored[40:]
+    payload = cache.save(0)
+    assert cache.held(0) == 40 < held
+    assert cache.restore(1, payload, mirrored)
+    mirrored.clear()
+    assert cache.save(0) is None
     engine.close()

@@ -1,4 +1,4 @@
-"""What only the real engine can show: a warm cache changes nothing, markers stay text, files fail loudly."""
+"""The real engine alone: a warm cache changes nothing, markers stay text, broken files are errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_markers_in_code_stay_text(llama_engine):
             assert not tokenizer.is_special(token), marker
 
 
-def test_every_piece_spells_what_the_tokenizer_reads(llama_engine):
+def test_the_pieces_of_a_text_spell_it(llama_engine):
     text = "def f(x):\n\treturn {'ключ': \"日本\", 'emoji': '😀'}  # ½\r\n"
     tokenizer = llama_engine.tokenizer
     tokens = tokenizer.encode(text)
@@ -68,9 +68,9 @@ def test_a_lifted_end_comes_before_another_line(llama_engine):
 def test_temperature_draws_and_a_seed_repeats(llama_engine):
     prompt = Prompt(head=(), tail="names = [")
     params = [SamplingParams(max_tokens=8, temperature=1.5, seed=seed) for seed in (1, 1, 2, 3)]
-    said = [llama_engine.generate(prompt, one, CancelToken(), [lambda _: True])[0].text for one in params]
-    assert said[0] == said[1]
-    assert len(set(said)) > 1
+    texts = [llama_engine.generate(prompt, each, CancelToken(), [lambda _: True])[0].text for each in params]
+    assert texts[0] == texts[1]
+    assert len(set(texts)) > 1
 
 
 def test_a_file_that_is_no_model_is_a_load_error(tmp_path):

@@ -1,4 +1,4 @@
-"""What every engine promises of its sequences: one document never pays for another."""
+"""The contract of an engine's sequences: one document never evicts another."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ OTHER = "class Stack:\n    def push(self, item):\n        self.items.append(item
 
 
 def test_switching_to_another_document_and_back_evaluates_one_token(bench):
-    said = [bench.run(bench.prompt(text)).text for text in (ONE, OTHER)]
+    texts = [bench.run(bench.prompt(text)).text for text in (ONE, OTHER)]
     for _ in range(2):
-        for text, expected in zip((ONE, OTHER), said, strict=True):
+        for text, expected in zip((ONE, OTHER), texts, strict=True):
             again = bench.run(bench.prompt(text))
             assert again.timings.evaluated_tokens == 1
             assert again.text == expected
 
 
-def test_a_sequence_copied_from_another_says_what_a_cold_one_says(bench):
+def test_a_copied_sequence_generates_what_a_cold_one_does(bench):
     ends = ["\n\nprint(add(", "\n\nclass Adder:\n    def ", "\n\nassert double(2) =="]
     cold = []
     for end in ends:
@@ -53,15 +53,15 @@ def test_an_abort_in_one_sequence_leaves_the_others_alone(bench):
 def test_adapters_keep_sequences_of_their_own(bench):
     plain, adapted = bench.prompt(ONE), bench.prompt(ONE, adapters=bench.adapters[:1])
     assert bench.run(plain).text != bench.run(adapted).text
-    # A last token that is evaluated alone rounds otherwise than one in a batch, and these adapters are noise.
-    said = [bench.run(prompt).text for prompt in (plain, adapted)]
+    # A last token evaluated alone rounds differently from one in a batch, and these adapters are noise.
+    texts = [bench.run(prompt).text for prompt in (plain, adapted)]
     for _ in range(2):
-        for prompt, expected in zip((plain, adapted), said, strict=True):
+        for prompt, expected in zip((plain, adapted), texts, strict=True):
             again = bench.run(prompt)
             assert (again.text, again.timings.evaluated_tokens) == (expected, 1)
 
 
-def test_a_prefill_is_found_by_the_request_that_it_was_for(bench):
+def test_a_prefill_spares_its_request_the_evaluation(bench):
     bench.run(bench.prompt(ONE))
     timings = bench.prefill(bench.prompt(OTHER))
     assert timings.evaluated_tokens == len(bench.engine.tokenizer.encode(OTHER))
@@ -69,12 +69,12 @@ def test_a_prefill_is_found_by_the_request_that_it_was_for(bench):
     assert bench.run(bench.prompt(ONE)).timings.evaluated_tokens == 1
 
 
-def test_a_prefill_of_what_is_there_evaluates_nothing(bench):
+def test_a_prefill_of_an_evaluated_prompt_evaluates_nothing(bench):
     bench.run(bench.prompt(ONE))
     assert bench.prefill(bench.prompt(ONE)).evaluated_tokens == 0
 
 
-def test_a_prefill_for_the_same_place_does_not_touch_the_sequence_in_use(bench):
+def test_a_prefill_for_the_same_location_does_not_change_the_sequence_in_use(bench):
     prompt = bench.prompt(ONE + OTHER, location="a.py:0")
     bench.run(prompt)
     bench.prefill(evolve(prompt, tail=ONE + ONE))

@@ -1,4 +1,4 @@
-"""A model of two layers with random weights: wrong tokens show in its logits, and it evaluates in no time."""
+"""A model of two layers with random weights: wrong tokens show in its logits, and it evaluates fast."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ALPHABET = "ABCDEF()=.\n "
 
 
 def write_random_llama(path: Path, seed: int = 0) -> Path:
-    """Write the model; its logits spread over several units, so that a wrong token can't hide."""
+    """Write the model. Its logits spread over several units, so that a wrong token shows."""
     model, draw = tiny_llama(), np.random.default_rng(seed)
     model.metadata["llama.context_length"] = 512
     weights = [

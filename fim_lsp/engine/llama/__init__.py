@@ -1,12 +1,13 @@
-"""llama.cpp in process, through llama-cpp-python's low-level API; the only room that imports llama_cpp.
+"""llama.cpp in this process, through llama-cpp-python's low-level API. No other package imports llama_cpp.
 
-Why not its high-level ``Llama``: it hard-codes the FIM ids, drops long pieces, re-detokenises all text for
-each token, can't stop inside a prefill, and points file descriptor 1 at /dev/null while it loads, which
-swallows LSP messages (seen in 0.3.36). Here one batch is filled through numpy arrays, logits are asked for
-on the last row only, and a native abort callback watches the request's own cancel flag.
+The high-level ``Llama`` is not used: it hard-codes the FIM ids, drops long pieces, detokenises all text again
+for each token, can't stop inside a prefill, and points file descriptor 1 at /dev/null while it loads, which
+swallows LSP messages (seen in 0.3.36). Here one batch is filled through numpy arrays, logits are computed for
+the last row only, and a native abort callback reads the request's own cancel flag.
 
-``loading`` opens weights and context, ``tokenizer`` reads the vocabulary, ``adapters`` puts LoRAs on the
-weights, ``threads`` follows the machine's load, ``engine`` decodes, ``log`` listens to llama.cpp.
+``loading`` opens weights and context, ``tokenizer`` reads the vocabulary, ``adapters`` applies LoRAs,
+``engine`` runs requests on ``cache`` and ``decoding``, ``draft_cost`` measures whether drafts pay,
+``threads`` adapts to the machine's load, ``log`` forwards llama.cpp's log.
 """
 
 from fim_lsp.engine.llama.adapters import CheckAdapter

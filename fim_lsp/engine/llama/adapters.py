@@ -1,7 +1,7 @@
-"""LoRA adapters on a loaded model: opened when first wanted, exchanged between two requests.
+"""LoRA adapters on a loaded model: opened at the first request that needs them, exchanged between requests.
 
-llama.cpp keeps an adapter's matrices beside the model's and adds their product while it evaluates, so that
-a change costs the next request its prefill and nothing else. Everything here runs on the inference thread.
+llama.cpp keeps an adapter's matrices beside the model's and adds their product while it evaluates, so that a
+change costs the next request its prefill and nothing else. All of it runs on the inference thread.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from fim_lsp.types import AppliedAdapter
 logger = logging.getLogger(__name__)
 
 CheckAdapter = Callable[[Path], str | None]
-"""Raises FimLspError for a file that llama.cpp must not see; else something the user should know, or None."""
+"""Raises FimLspError for a file that llama.cpp must not open. Returns a notice for the user, or None."""
 
 
 class LoadedAdapters:
-    """The adapters that one model has open, and those that its context applies."""
+    """The adapters that are open on one model, and those that its context applies."""
 
     def __init__(self, model: Any, context: Any, check: CheckAdapter) -> None:
         self._model = model
@@ -34,29 +34,30 @@ class LoadedAdapters:
         self._check = check
         self._open: dict[tuple[Path, int], Any] = {}
         self.applied: tuple[AppliedAdapter, ...] = ()
-        """What the context evaluates under."""
+        """The adapters that the context evaluates under."""
 
-    def load(self, wanted: tuple[AppliedAdapter, ...]) -> None:
-        """Open the files that are not open yet; what is applied stays so.
+    def load(self, adapters: tuple[AppliedAdapter, ...]) -> None:
+        """Open the files that are not open yet, without applying them.
 
         Raises:
             AdapterError: one of them can't be applied to this model.
         """
-        for adapter in wanted:
+        for adapter in adapters:
             if adapter.file not in self._open:
                 self._open[adapter.file] = self._load(adapter)
 
-    def apply(self, wanted: tuple[AppliedAdapter, ...]) -> None:
-        """Apply these, which are loaded, and no others. What the KV cache holds stays what it was."""
-        count = len(wanted)
-        handles = (llama_cpp.llama_adapter_lora_p_ctypes * count)(*(self._open[one.file] for one in wanted))
-        scales = (ctypes.c_float * count)(*(adapter.scale for adapter in wanted))
+    def apply(self, adapters: tuple[AppliedAdapter, ...]) -> None:
+        """Apply these adapters, which are loaded, and no others. The KV cache is not changed."""
+        count = len(adapters)
+        opened = (self._open[adapter.file] for adapter in adapters)
+        handles = (llama_cpp.llama_adapter_lora_p_ctypes * count)(*opened)
+        scales = (ctypes.c_float * count)(*(adapter.scale for adapter in adapters))
         llama_cpp.llama_set_adapters_lora(self._context, handles, count, scales)
-        self.applied = wanted
+        self.applied = adapters
         self._free_former_versions()
 
     def close(self) -> None:
-        """Free all of them, before their model is."""
+        """Free all adapters. Call it before their model is freed."""
         llama_cpp.llama_set_adapters_lora(self._context, None, 0, None)
         self.applied = ()
         for handle in self._open.values():
@@ -80,8 +81,8 @@ class LoadedAdapters:
         return handle
 
     def _free_former_versions(self) -> None:
-        """A file that was written anew would otherwise leave its former weights behind each time."""
-        now = dict(adapter.file for adapter in self.applied)
-        former = [(path, version) for path, version in self._open if now.get(path, version) != version]
+        """Free the former weights of applied files that were written again."""
+        current = dict(adapter.file for adapter in self.applied)
+        former = [(path, version) for path, version in self._open if current.get(path, version) != version]
         for file in former:
             llama_cpp.llama_adapter_lora_free(self._open.pop(file))

@@ -1,4 +1,4 @@
-"""The one batch that everything is handed to llama.cpp in."""
+"""The one batch that tokens are passed to llama.cpp in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Row:
 
 
 class Batch:
-    """One persistent llama_batch behind numpy arrays: 3.7 us to fill against 428 us through ctypes."""
+    """One persistent llama_batch behind numpy arrays: 3.7 us to fill, against 428 us through ctypes."""
 
     def __init__(self, capacity: int) -> None:
         self.native = llama_cpp.llama_batch_init(capacity, 0, 1)
@@ -27,10 +27,9 @@ class Batch:
         self._positions = np.ctypeslib.as_array(self.native.pos, (capacity,))
         self._logits = np.ctypeslib.as_array(self.native.logits, (capacity,))
         np.ctypeslib.as_array(self.native.n_seq_id, (capacity,))[:] = 1
-        self.capacity = capacity
 
     def fill(self, tokens: Sequence[int], sequence: int, position: int, *, logits: int) -> None:
-        """Tokens that follow each other in one sequence; logits are wanted of the last so many."""
+        """Fill in tokens of one sequence from ``position`` on, with logits for the last ``logits`` ones."""
         count = len(tokens)
         self.native.n_tokens = count
         for row in range(count):
@@ -41,12 +40,12 @@ class Batch:
         self._logits[max(0, count - logits) : count] = 1
 
     def fill_rows(self, rows: Sequence[Row]) -> None:
-        """One token for each of several sequences; logits are wanted of all."""
+        """Fill in one token for each of several sequences, with logits for all."""
         self.native.n_tokens = len(rows)
-        for at, row in enumerate(rows):
-            self.native.seq_id[at][0] = row.sequence
-            self._tokens[at], self._positions[at], self._logits[at] = row.token, row.position, 1
+        for index, row in enumerate(rows):
+            self.native.seq_id[index][0] = row.sequence
+            self._tokens[index], self._positions[index], self._logits[index] = row.token, row.position, 1
 
     def free(self) -> None:
-        """Give the memory back."""
+        """Free the native batch."""
         llama_cpp.llama_batch_free(self.native)

@@ -1,4 +1,4 @@
-"""One context and its KV cache: tokens in, logits out, and the mirror true at every moment."""
+"""One llama.cpp context and its KV cache: evaluate tokens, read logits, and keep the mirror true."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ import numpy.typing as npt
 from attrs import field, frozen
 
 from fim_lsp.engine.base import DecodeError
+from fim_lsp.engine.kv_state_file import Payload
 from fim_lsp.engine.llama.batch import Batch, Row
-from fim_lsp.engine.mirror import Mirror
+from fim_lsp.engine.mirror import Mirror, Slot
 from fim_lsp.engine.sampling import Logits
+from fim_lsp.engine.sequence import ReusePlan
+from fim_lsp.types import Prompt
 
 _ABORTED = 2
-"""What llama_decode returns when the abort callback fired."""
-_State = npt.NDArray[np.uint8]
+"""Status of llama_decode after the abort callback fired."""
 
 
 @frozen(eq=False)
 class KvCache:
-    """What is evaluated, and how more of it gets in. Decodes go to the mirror's current sequence."""
+    """The KV cache of a context. Decodes append to the mirror's current sequence."""
 
     context: Any = field(repr=False)
     mirror: Mirror = field(repr=False)
-    """What the cache holds, as far as we know."""
+    """The tokens that each sequence holds at least."""
     batch: Batch = field(repr=False)
     vocabulary_size: int
     memory: Any = field(repr=False)
@@ -38,11 +40,11 @@ class KvCache:
         return llama_cpp.llama_get_memory(self.context)
 
     def decode(self, tokens: Sequence[int], *, logits: int) -> bool:
-        """Evaluate tokens behind those that the current sequence holds; False if aborted.
+        """Evaluate tokens behind those of the current sequence. Return False if aborted.
 
         Args:
             tokens: As many as fit into a batch.
-            logits: Of how many of the last tokens :meth:`logits` will be asked.
+            logits: Number of last tokens whose logits :meth:`logits` can return afterwards.
 
         Raises:
             DecodeError: the native library refused.
@@ -53,12 +55,12 @@ class KvCache:
         if status == 0:
             mirrored.extend(tokens)
             return True
-        # The ubatches before the failed one stay evaluated: the cache says how far it got.
-        mirrored.extend(tokens[: max(0, self._held(sequence) - len(mirrored))])
+        # The ubatches before the failed one stay evaluated: read from the cache how many tokens that is.
+        mirrored.extend(tokens[: max(0, self.held(sequence) - len(mirrored))])
         return _aborted(status, len(tokens))
 
     def decode_side_by_side(self, tokens: Sequence[tuple[int, int]]) -> bool:
-        """Evaluate one token in each of several sequences at once; False if aborted.
+        """Evaluate one token in each of several sequences at once. Return False if aborted.
 
         Args:
             tokens: Pairs of sequence and token. Rows come in this order; llama.cpp computes sequences with
@@ -67,87 +69,132 @@ class KvCache:
         Raises:
             DecodeError: the native library refused.
         """
-        held = [self.mirror.states[sequence].tokens for sequence, _ in tokens]
-        rows = [Row(token, at, len(before)) for (at, token), before in zip(tokens, held, strict=True)]
+        mirrored = [self.mirror.states[sequence].tokens for sequence, _ in tokens]
+        rows = [
+            Row(token, sequence, len(before))
+            for (sequence, token), before in zip(tokens, mirrored, strict=True)
+        ]
         self.batch.fill_rows(rows)
         status = llama_cpp.llama_decode(self.context, self.batch.native)
-        for row, before in zip(rows, held, strict=True):
-            if status == 0 or self._held(row.sequence) > row.position:
+        for row, before in zip(rows, mirrored, strict=True):
+            if status == 0 or self.held(row.sequence) > row.position:
                 before.append(row.token)
         return status == 0 or _aborted(status, len(rows))
 
     def logits(self, row: int = -1) -> Logits:
-        """Logits of the last decode; rows count from its end, or from its beginning if it wanted all."""
+        """Return a row of logits of the last decode, shape (vocabulary,), valid until the next one.
+
+        A negative row counts from the batch's end. Rows from 0 on need logits of the whole batch.
+        """
         values = llama_cpp.llama_get_logits_ith(self.context, row)
         return np.ctypeslib.as_array(values, (self.vocabulary_size,))
 
+    def held(self, sequence: int) -> int:
+        """Return how many tokens a sequence holds; the mirror may list fewer."""
+        return int(llama_cpp.llama_memory_seq_pos_max(self.memory, sequence)) + 1
+
     def drop_beyond(self, keep: int) -> bool:
-        """Forget what the current sequence holds beyond so many tokens; False where the cache can't."""
+        """Drop the current sequence's tokens from index ``keep`` on. Return False if the cache can't."""
         if len(self.mirror.tokens) <= keep:
             return True
         del self.mirror.tokens[keep:]
-        return bool(llama_cpp.llama_memory_seq_rm(self.memory, self.mirror.current, keep, -1))
+        return self._drop(self.mirror.current, keep)
 
     def clear_current(self) -> None:
-        """Forget all that the current sequence holds."""
+        """Drop all tokens of the current sequence."""
         self.mirror.tokens.clear()
-        llama_cpp.llama_memory_seq_rm(self.memory, self.mirror.current, -1, -1)
+        self._drop(self.mirror.current, 0)
 
-    @contextmanager
-    def forked(self, window: range) -> Iterator[tuple[int, ...]]:
-        """Lend the sequences of ``window`` to copies of the current one, which is among them.
+    def assign(self, slot: Slot, prompt: Prompt, *, background: bool) -> ReusePlan:
+        """Make the slot's sequence the current one, with the tokens that its plan keeps and no others.
 
-        Yields the ids of those that are copies now. What they held waits in memory, as bytes (23 kB a token
-        of SmolLM2; a few milliseconds for hundreds), and is put back at the end, whatever happens.
+        Returns:
+            The plan; one that evaluates everything if the cache can't drop a tail (recurrent models).
         """
-        current, states = self.mirror.current, self.mirror.states
-        others = [sequence for sequence in window if sequence != current]
-        lent = {other: (list(states[other].tokens), self._save(other)) for other in others}
-        copy = self._save(current)
-        try:
-            yield tuple(other for other in others if self._put(other, self.mirror.tokens, copy))
-        finally:
-            for other, (tokens, state) in lent.items():
-                self._put(other, tokens, state)
+        self.mirror.assign(slot, prompt, background=background)
+        sequence, source = slot.choice.sequence, slot.choice.source
+        if source is not None:
+            # Whole: llama.cpp can't copy a part from one stream of its cache to another (0.3.36).
+            self._drop(sequence, 0)
+            llama_cpp.llama_memory_seq_cp(self.memory, source, sequence, -1, -1)
+        if self._drop(sequence, slot.plan.keep):
+            return slot.plan
+        self._drop(sequence, 0)
+        return self.mirror.drop_current(slot.plan)
 
-    def _save(self, sequence: int) -> _State:
-        """A sequence as bytes; none if it holds nothing."""
-        if not self.mirror.states[sequence].tokens:
-            return np.empty(0, np.uint8)
-        size = llama_cpp.llama_state_seq_get_size(self.context, sequence)
-        state = np.empty(size, np.uint8)
-        written = llama_cpp.llama_state_seq_get_data(self.context, _bytes(state), size, sequence)
-        return state[:written]
+    def save(self, sequence: int) -> Payload | None:
+        """Copy a sequence into bytes (23 kB a token of SmolLM2; a few milliseconds for hundreds).
 
-    def _put(self, sequence: int, tokens: Sequence[int], state: _State) -> bool:
-        """Make a sequence what another one, or it, was; whether that came off. Else it is empty."""
-        mirrored = self.mirror.states[sequence].tokens
+        Returns:
+            The bytes. None if the mirror lists no tokens, if the sequence does not hold just those that it
+            lists, or if llama.cpp wrote fewer bytes than it announced.
+        """
+        tokens = len(self.mirror.states[sequence].tokens)
+        # The cache may hold more than the mirror lists, after an abort or a cleared mirror.
+        self._drop(sequence, tokens)
+        if not tokens or self.held(sequence) != tokens:
+            return None
+        data = np.empty(llama_cpp.llama_state_seq_get_size(self.context, sequence), np.uint8)
+        written = llama_cpp.llama_state_seq_get_data(self.context, _pointer(data), len(data), sequence)
+        return data.data if written == len(data) else None
+
+    def restore(self, sequence: int, payload: Payload, tokens: Sequence[int]) -> bool:
+        """Replace what a sequence holds by saved bytes, which hold ``tokens``.
+
+        Returns:
+            Whether llama.cpp read all bytes and holds so many tokens now. If not, the sequence is empty.
+        """
         tokens = tuple(tokens)
+        mirrored = self.mirror.states[sequence].tokens
         mirrored.clear()
-        llama_cpp.llama_memory_seq_rm(self.memory, sequence, -1, -1)
-        if not state.size:
+        self._drop(sequence, 0)
+        data = np.frombuffer(payload, np.uint8)
+        read = llama_cpp.llama_state_seq_set_data(self.context, _pointer(data), len(data), sequence)
+        if read != len(data) or self.held(sequence) != len(tokens):
+            self._drop(sequence, 0)
             return False
-        if not llama_cpp.llama_state_seq_set_data(self.context, _bytes(state), state.size, sequence):
-            llama_cpp.llama_memory_seq_rm(self.memory, sequence, -1, -1)
-            return False
-        # What is there beyond the mirror's tokens goes with the sequence's next use.
         mirrored.extend(tokens)
         return True
 
-    def _held(self, sequence: int) -> int:
-        """How many tokens a sequence holds."""
-        return int(llama_cpp.llama_memory_seq_pos_max(self.memory, sequence)) + 1
+    @contextmanager
+    def forked(self, window: range) -> Iterator[tuple[int, ...]]:
+        """Turn the sequences of ``window`` into copies of the current one, which is among them.
+
+        Yields the ids of the copies. What those sequences held is kept in memory as bytes meanwhile, and is
+        restored at the end, whatever happens.
+        """
+        current, states = self.mirror.current, self.mirror.states
+        others = [sequence for sequence in window if sequence != current]
+        saved = {other: (tuple(states[other].tokens), self.save(other)) for other in others}
+        copy = self.save(current)
+        try:
+            yield tuple(other for other in others if self._replace(other, copy, self.mirror.tokens))
+        finally:
+            for other, (tokens, payload) in saved.items():
+                self._replace(other, payload, tokens)
+
+    def _replace(self, sequence: int, payload: Payload | None, tokens: Sequence[int]) -> bool:
+        """Restore a sequence from bytes, or empty it if there are none."""
+        if payload is not None:
+            return self.restore(sequence, payload, tokens)
+        self.mirror.states[sequence].tokens.clear()
+        self._drop(sequence, 0)
+        return False
+
+    def _drop(self, sequence: int, keep: int) -> bool:
+        """Drop a sequence's tokens from index ``keep`` on. Return False if the cache can't."""
+        return bool(llama_cpp.llama_memory_seq_rm(self.memory, sequence, keep, -1))
 
 
-def _bytes(state: _State) -> Any:
-    return state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+def _pointer(data: npt.NDArray[np.uint8]) -> Any:
+    return data.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
 
 
 def _aborted(status: int, count: int) -> bool:
-    """False for an abort.
+    """Return False for an abort.
 
     Raises:
-        DecodeError: for anything else.
+        DecodeError: for any other status.
     """
     if status == _ABORTED:
         return False

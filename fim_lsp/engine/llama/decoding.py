@@ -1,11 +1,11 @@
-"""From the logits behind a prompt to answers: one token by token or draft by draft, or several side by side.
+"""From the logits behind a prompt to generations: token by token or draft by draft, or several side by side.
 
 Candidates are decoded in the neighbours of the prompt's own sequence. llama.cpp computes sequences together
-only where their ids follow each other (0.3.36), so a pool of spare ones would need one for each candidate,
-the first included: three of 47 MB (2,048 tokens of SmolLM2), held by all for the few who ask for several. A
-second context, opened when first wanted, can't take over a sequence unless it has as many streams, and so as
-much memory. The neighbours cost none: what they hold waits in memory meanwhile and is put back, as bytes of
-what is used and not of whole windows. There are then no more candidates than sequences.
+only if their ids follow each other (0.3.36), so a pool of spare ones would need one for each candidate, the
+first included: three of 47 MB (2,048 tokens of SmolLM2), allocated for all users, of whom few ask for several
+candidates. A second context, opened on demand, can't take over a sequence unless it has as many streams, and
+so as much memory. The neighbours cost no memory: what they hold is copied to bytes meanwhile and restored
+afterwards, for the tokens in use and not for whole windows. So there are no more candidates than sequences.
 """
 
 from __future__ import annotations
@@ -29,72 +29,91 @@ def decode_stream(
     drafter: Drafter | None = None,
     on_decoded: Callable[[float], None] = lambda ms: None,
 ) -> Timings:
-    """Sample token by token, or several that a draft foresaw; what that cost.
+    """Sample one stream until it ends, token by token, or several at once where a draft is right.
 
-    The last token sampled is not evaluated; the next request does if it must. Whatever of a draft was not
-    said is dropped. ``on_decoded`` is told how many milliseconds each token took that was decoded alone.
+    The last sampled token is not evaluated; the next request does so if it needs it. Rejected tokens of a
+    draft are dropped from the cache.
+
+    Args:
+        cache: Its last decode has the logits behind the prompt.
+        stream: Sampled until it has a reason to end.
+        cancel: Checked after each token.
+        drafter: Guesses tokens; None for no drafts.
+        on_decoded: Called with the milliseconds of each decode of one token.
+
+    Returns:
+        What decoding cost: decodes, drafted and accepted tokens.
     """
-    known, cost = len(cache.mirror.tokens), Timings()
+    prompt_tokens, cost = len(cache.mirror.tokens), Timings()
     draft: tuple[int, ...] = ()
     while True:
-        said = _hear(cache, stream, draft, cancel)
+        sampled = _sample_rows(cache, stream, draft, cancel)
         if drafter is not None and draft:
-            accepted = cost.accepted_tokens + drafter.judged(draft, said)
+            accepted = cost.accepted_tokens + drafter.record(draft, sampled)
             drafted = cost.drafted_tokens + len(draft)
             cost = evolve(cost, drafted_tokens=drafted, accepted_tokens=accepted)
-        cache.drop_beyond(known + stream.count - 1)
+        cache.drop_beyond(prompt_tokens + stream.count - 1)
         if stream.reason is not None or cancel.cancelled:
             return cost
-        draft = drafter.draft(said, stream.left - 1) if drafter is not None and not stream.healing else ()
+        draft = ()
+        if drafter is not None and not stream.healing:
+            draft = drafter.draft(sampled, stream.remaining - 1)
         started = time.perf_counter()
-        if not cache.decode((said[-1], *draft), logits=1 + len(draft)):
-            cache.drop_beyond(known + stream.count - 1)
+        if not cache.decode((sampled[-1], *draft), logits=1 + len(draft)):
+            cache.drop_beyond(prompt_tokens + stream.count - 1)
             return cost
         if not draft:
             on_decoded((time.perf_counter() - started) * 1000)
         cost = evolve(cost, decodes=cost.decodes + 1)
 
 
-def _hear(cache: KvCache, stream: TokenStream, draft: Sequence[int], cancel: CancelToken) -> list[int]:
-    """Sample behind a token and its draft for as long as the draft is right and the stream goes on."""
-    said: list[int] = []
-    for row, foreseen in enumerate((*draft, None), -1 - len(draft)):
-        said.append(stream.sample(cache.logits(row)))
-        if said[-1] != foreseen or stream.reason is not None or cancel.cancelled:
+def _sample_rows(cache: KvCache, stream: TokenStream, draft: Sequence[int], cancel: CancelToken) -> list[int]:
+    """Sample behind the last token and each token of its draft, as long as the draft is right."""
+    sampled: list[int] = []
+    for row, drafted in enumerate((*draft, None), -1 - len(draft)):
+        sampled.append(stream.sample(cache.logits(row)))
+        if sampled[-1] != drafted or stream.reason is not None or cancel.cancelled:
             break
-    return said
+    return sampled
 
 
 def decode_streams(cache: KvCache, streams: Sequence[TokenStream], cancel: CancelToken) -> Timings:
-    """Sample several answers, a token of each in one batch; what that cost.
+    """Sample several streams until all end, with one token of each in every batch.
 
-    The first goes on in the current sequence and begins as it would alone. The others branch off where it
-    first says something: a healed word can be spelled in several ways, which all say the same. A stream that
-    found no token of its own to begin with samples nothing, and one without a sequence ends there.
-    """
-    first, *others = streams
-    begun, alone = _begin(cache, first, others, cancel)
-    if begun is None:
-        return Timings(decodes=alone)
-    tokens = [(first, begun)]
-    for other in others:
-        token = other.sample_next_best(cache.logits(), {taken for _, taken in tokens})
-        if token is not None:
-            tokens.append((other, token))
-    with cache.forked(cache.mirror.window(len(tokens))) as copies:
-        slots = (cache.mirror.current, *copies)
-        running = [(at, *one) for at, one in zip(slots, tokens, strict=False) if one[0].reason is None]
-        running.sort(key=lambda slot: slot[0])
-        return Timings(decodes=alone + _go_on(cache, running, cancel))
-
-
-def _begin(
-    cache: KvCache, first: TokenStream, others: Sequence[TokenStream], cancel: CancelToken
-) -> tuple[int | None, int]:
-    """Sample until ``first`` says something, with ``others`` just before that.
+    The first stream continues in the current sequence and begins as it would alone. The others branch off
+    where it first adds text: a healed word can be spelled in several ways, which all give the same text. A
+    stream for which no token of its own is left samples nothing, and one without a sequence ends there.
 
     Returns:
-        The last token, None if cancelled, and how many decodes that took.
+        What decoding cost: decodes.
+    """
+    first, *others = streams
+    token, decodes = _sample_first(cache, first, others, cancel)
+    if token is None:
+        return Timings(decodes=decodes)
+    begun = [(first, token)]
+    for other in others:
+        next_best = other.sample_next_best(cache.logits(), {taken for _, taken in begun})
+        if next_best is not None:
+            begun.append((other, next_best))
+    with cache.forked(cache.mirror.window(len(begun))) as copies:
+        sequences = (cache.mirror.current, *copies)
+        running = [
+            (sequence, stream, token)
+            for sequence, (stream, token) in zip(sequences, begun, strict=False)
+            if stream.reason is None
+        ]
+        running.sort(key=lambda entry: entry[0])
+        return Timings(decodes=decodes + _decode_side_by_side(cache, running, cancel))
+
+
+def _sample_first(
+    cache: KvCache, first: TokenStream, others: Sequence[TokenStream], cancel: CancelToken
+) -> tuple[int | None, int]:
+    """Sample until ``first`` has text, with ``others`` branched off just before that.
+
+    Returns:
+        The last token, None if cancelled, and the number of decodes.
     """
     decodes = 0
     while True:
@@ -103,23 +122,34 @@ def _begin(
         token = first.sample(cache.logits())
         if cancel.cancelled:
             return None, decodes
-        if not first.silent or first.reason is not None:
+        if first.has_text or first.reason is not None:
             return token, decodes
         if not cache.decode((token,), logits=1):
             return None, decodes
         decodes += 1
 
 
-def _go_on(cache: KvCache, running: list[tuple[int, TokenStream, int]], cancel: CancelToken) -> int:
-    """Decode a token of each stream that goes on, by ascending sequence, until none does."""
+def _decode_side_by_side(
+    cache: KvCache, running: list[tuple[int, TokenStream, int]], cancel: CancelToken
+) -> int:
+    """Decode a token of each running stream at once until all end.
+
+    Args:
+        cache: Holds the text of each stream in the sequence of its entry.
+        running: Sequence, stream and last token of each, by ascending sequence.
+        cancel: Checked before each decode.
+
+    Returns:
+        The number of decodes.
+    """
     decodes = 0
     while running and not cancel.cancelled:
         if not cache.decode_side_by_side([(sequence, token) for sequence, _, token in running]):
             break
         decodes += 1
-        spoken = [
+        sampled = [
             (sequence, stream, stream.sample(cache.logits(row)))
             for row, (sequence, stream, _) in enumerate(running)
         ]
-        running = [one for one in spoken if one[1].reason is None]
+        running = [entry for entry in sampled if entry[1].reason is None]
     return decodes

@@ -1,4 +1,4 @@
-"""What a draft costs on this model and this machine, measured once when the model is loaded."""
+"""Measure once, when a model is loaded, what a draft costs on this machine, and decide whether drafts pay."""
 
 from __future__ import annotations
 
@@ -6,14 +6,32 @@ import time
 from statistics import median
 
 from fim_lsp.engine.llama.cache import KvCache
+from fim_lsp.engine.speculation import DRAFT_TOKENS, decide
+from fim_lsp.settings import ModelSettings
+from fim_lsp.types import Speculation
 
 _ROUNDS = 10
 _TOKEN = 0
-"""Any token will do: what is computed does not depend on which."""
+"""Any token will do: the computation does not depend on which."""
 
 
-def can_drop(cache: KvCache) -> bool:
-    """Whether the last tokens of a sequence can be taken back; recurrent models can only drop everything."""
+def decide_speculation(cache: KvCache, settings: ModelSettings) -> Speculation:
+    """Decide whether a model uses drafts, with a measurement if the setting asks for one.
+
+    The cache is empty afterwards.
+    """
+    setting = settings.speculation
+    if setting == "off":
+        return decide(setting, None)
+    if settings.batch_tokens <= DRAFT_TOKENS:
+        return Speculation(reason="off, as model.batchTokens has no room for a token and a draft")
+    if not _can_drop_tail(cache):
+        return decide(setting, None)
+    return decide(setting, _cost_ratio(cache) if setting == "auto" else 0.0)
+
+
+def _can_drop_tail(cache: KvCache) -> bool:
+    """Return whether a sequence's last tokens can be dropped. Recurrent models can only drop everything."""
     cache.mirror.clear()
     cache.clear_current()
     dropped = cache.decode((_TOKEN, _TOKEN), logits=1) and cache.drop_beyond(1)
@@ -22,20 +40,21 @@ def can_drop(cache: KvCache) -> bool:
     return dropped
 
 
-def draft_cost(cache: KvCache, draft_tokens: int) -> float:
-    """How many decodes of one token a decode of one and its draft costs: medians, measured in turns.
+def _cost_ratio(cache: KvCache) -> float:
+    """Measure the cost of a decode with a full draft, in decodes of one token.
 
-    Takes about half a second for a model of 135M parameters on one core.
+    Compares the medians of alternating decodes. Takes about half a second for a model of 135M parameters on
+    one core.
     """
-    spent: dict[int, list[float]] = {1: [], 1 + draft_tokens: []}
+    seconds: dict[int, list[float]] = {1: [], 1 + DRAFT_TOKENS: []}
     cache.decode((_TOKEN,), logits=1)
     for _ in range(_ROUNDS):
-        for rows, times in spent.items():
+        for rows, measured in seconds.items():
             started = time.perf_counter()
             cache.decode((_TOKEN,) * rows, logits=rows)
-            times.append(time.perf_counter() - started)
+            measured.append(time.perf_counter() - started)
             cache.drop_beyond(1)
     cache.mirror.clear()
     cache.clear_current()
-    single, drafted = map(median, spent.values())
+    single, drafted = map(median, seconds.values())
     return drafted / single

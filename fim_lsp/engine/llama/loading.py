@@ -1,9 +1,10 @@
-"""Open weights and a context with the settings as given, and say what was opened."""
+"""Open weights and a context as the settings ask, and describe what was opened."""
 
 from __future__ import annotations
 
 import ctypes
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,17 @@ import llama_cpp
 from attrs import evolve
 
 from fim_lsp.engine.base import ModelLoadError, OnLoading
-from fim_lsp.engine.kv_state_store import KvStateStore
+from fim_lsp.engine.kv_state_store import KvStateSaver, KvStateStore
 from fim_lsp.engine.llama.adapters import CheckAdapter, LoadedAdapters
+from fim_lsp.engine.llama.batch import Batch
+from fim_lsp.engine.llama.cache import KvCache
+from fim_lsp.engine.llama.draft_cost import decide_speculation
 from fim_lsp.engine.llama.engine import LlamaEngine
-from fim_lsp.engine.llama.kv_state import identity_of, make_saver
 from fim_lsp.engine.llama.log import LastErrors, follow_log
 from fim_lsp.engine.llama.threads import Threads, default_threads
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
 from fim_lsp.engine.mirror import Mirror
-from fim_lsp.engine.thread_control import Pace
+from fim_lsp.engine.thread_control import ThreadControl
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import ModelInfo
 
@@ -34,10 +37,11 @@ KV_TYPES = {
 }
 _FIM_KEYS = ("pre", "suf", "mid", "pad", "rep", "sep")
 _METADATA_LENGTH = 512
+"""Bytes of a metadata value that are read; longer ones, such as chat templates, are cut."""
 
 
 def library_features() -> str:
-    """What this build of llama.cpp can use, for ``fim-lsp doctor``."""
+    """Return what this build of llama.cpp can use, for ``fim-lsp doctor``."""
     features: bytes = llama_cpp.llama_print_system_info()
     return f"llama-cpp-python {llama_cpp.__version__}: " + features.decode("utf-8", "replace").strip()
 
@@ -55,60 +59,95 @@ def open_llama(
 ) -> LlamaEngine:
     """Load weights and open a context.
 
-    ``name``, ``template_hint`` and ``notice`` are what the catalog knows beyond the file itself;
-    ``check_adapter`` looks at each adapter before llama.cpp does. Evaluated states are saved in the folder
-    ``kv_state_folder``, where one is given.
-
     Check the file with :func:`fim_lsp.models.gguf_header.check_model` before: llama.cpp aborts the whole
     process on some broken files.
+
+    Args:
+        path: The GGUF file.
+        settings: How to run it; their model name is not used.
+        on_loading: See :data:`fim_lsp.engine.base.OnLoading`.
+        name: Name from the catalog; the file's own if None.
+        template_hint: See :attr:`fim_lsp.types.ModelInfo.template_hint`.
+        notice: See :attr:`fim_lsp.types.ModelInfo.notice`.
+        check_adapter: Called for each adapter before llama.cpp opens it.
+        kv_state_folder: Folder to save KV states in; None to save none.
 
     Raises:
         ModelLoadError: with llama.cpp's own last error line.
     """
     follow_log()
     llama_cpp.llama_backend_init()
-    identity = identity_of(path, settings)
+    identity = _kv_state_identity(path, settings)
     model, context, sequences = _open_native(path, settings, on_loading)
-    vocab = llama_cpp.llama_model_get_vocab(model)
-    tokenizer = LlamaTokenizer(vocab)
-    info = _describe(path, model, context)
+    tokenizer = LlamaTokenizer(llama_cpp.llama_model_get_vocab(model))
     vocabulary = tokenizer.vocabulary()
+    batch = Batch(settings.batch_tokens)
+    cache = KvCache(context, Mirror.of(sequences), batch, len(vocabulary.pieces))
+    _warm_up(cache)
+    speculation = decide_speculation(cache, settings)
+    logger.info("Speculative decoding is %s", speculation.reason)
+    info = _describe(path, model, context)
     info = evolve(
         info,
         name=name or info.name,
         end_ids=vocabulary.ends,
         template_hint=template_hint,
         notice=notice,
+        speculation=speculation,
     )
-    adapters = LoadedAdapters(model, context, check_adapter)
-    mirror = Mirror.of(sequences)
-    store = (
-        KvStateStore(kv_state_folder, identity(mirror), settings.kv_state_mb * 1_000_000)
-        if kv_state_folder
-        else None
-    )
-    # Given by hand they are a command; and where a GPU computes, they hardly matter.
-    steady = settings.threads is not None or settings.gpu_layers != 0
-    engine = LlamaEngine(
+    # The user's own thread count is never changed, and it hardly matters if a GPU computes.
+    fixed = settings.threads is not None or settings.gpu_layers != 0
+    kv_states = None
+    if kv_state_folder is not None:
+        limit_bytes = settings.kv_state_mb * 1_000_000
+        kv_states = KvStateSaver(KvStateStore(kv_state_folder, identity(sequences), limit_bytes), cache)
+    return LlamaEngine(
         info,
         tokenizer,
+        cache,
+        Threads(context, None if fixed else ThreadControl(default_threads())),
         model,
-        context,
         vocabulary,
         settings,
-        adapters,
-        mirror,
-        threads=Threads(context, None if steady else Pace(default_threads())),
-        kv_states=make_saver(store, context, mirror) if store is not None else None,
+        LoadedAdapters(model, context, check_adapter),
+        kv_states,
     )
-    engine.warm_up()
-    speculation = engine.decide_speculation()
-    logger.info("Speculative decoding is %s", speculation.reason)
-    return evolve(engine, info=evolve(info, speculation=speculation))
+
+
+def _warm_up(cache: KvCache) -> None:
+    """Evaluate a token, so that the first request does not wait until the weights are read from the disk."""
+    cache.decode((0,), logits=1)
+    cache.mirror.clear()
+
+
+def _kv_state_identity(path: Path, settings: ModelSettings) -> Callable[[int], str]:
+    """Identify a saved KV state's model file, library and cache. Call it before the load.
+
+    Size and modification time stand for the file's content: to read it would take longer than what a saved
+    state spares at a start.
+
+    Returns:
+        A function from the number of sequences to the identity. llama.cpp writes the number of streams into a
+        state, and refuses the state in a cache with another number.
+    """
+    file = path.stat()
+    parts = (
+        path.resolve(),
+        file.st_size,
+        file.st_mtime_ns,
+        llama_cpp.__version__,
+        sys.byteorder,
+        settings.kv_type_k,
+        settings.kv_type_v,
+        settings.flash_attention,
+        settings.gpu_layers,
+        settings.context_tokens,
+    )
+    return lambda sequences: "\n".join(map(str, (*parts, sequences)))
 
 
 def _open_native(path: Path, settings: ModelSettings, on_loading: OnLoading) -> tuple[Any, Any, int]:
-    """Weights, a context, and how many sequences it has."""
+    """Open weights and a context. Return both and the number of sequences."""
     with LastErrors() as errors:
         model = _load_weights(path, settings, on_loading)
         if not model:
@@ -143,7 +182,7 @@ def _load_weights(path: Path, settings: ModelSettings, on_loading: OnLoading) ->
 
 
 def _open_context(model: Any, settings: ModelSettings) -> tuple[Any, int]:
-    """A context, or None, with as many sequences as fit of those that the settings ask for."""
+    """Open a context with as many sequences as fit. Return it, or None, and their number."""
     sequences = settings.sequences
     while True:
         context = llama_cpp.llama_init_from_model(model, context_params(settings, sequences))
@@ -157,12 +196,12 @@ def context_params(settings: ModelSettings, sequences: int) -> Any:
     """Return llama.cpp's parameters for a context of so many sequences."""
     params = llama_cpp.llama_context_default_params()
     threads = settings.threads or default_threads()
-    # Flash attention is slower on a CPU below about 64 tokens, which is every keystroke.
+    # On a CPU flash attention is slower below about 64 tokens, and every keystroke needs fewer.
     flash = settings.flash_attention == "on" or (
         settings.flash_attention == "auto" and settings.gpu_layers != 0
     )
     params.n_ctx = settings.context_tokens * sequences
-    # With less than a token for each sequence llama.cpp aborts the process (0.3.36).
+    # llama.cpp aborts the process if a batch has less than a token for each sequence (0.3.36).
     params.n_batch = max(min(settings.batch_tokens, settings.context_tokens), sequences)
     params.n_ubatch = max(min(settings.ubatch_tokens, params.n_batch), sequences)
     params.n_threads = params.n_threads_batch = threads
@@ -189,7 +228,7 @@ def _describe(path: Path, model: Any, context: Any) -> ModelInfo:
         trained_context=llama_cpp.llama_model_n_ctx_train(model),
         context=llama_cpp.llama_n_ctx_seq(context),
         metadata=metadata,
-        # Only what the file names: llama.cpp also guesses ids from token texts (<reponame> for REP).
+        # Only ids that the file names: llama.cpp also guesses some from token texts (<reponame> for REP).
         fim_ids={key: int(value) for key, value in named.items() if value is not None},
     )
 

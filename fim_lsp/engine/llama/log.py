@@ -1,4 +1,4 @@
-"""llama.cpp's log: into Python's, and its last errors as the reason for a NULL."""
+"""llama.cpp's log: forward it to Python's, and collect errors, as functions that fail return only NULL."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _GGML_ERROR = 4
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
 def _log(level: int, text: bytes, _: object) -> None:
-    """Send llama.cpp's log to Python's; by default it would go to stderr line by line.
+    """Forward a line of llama.cpp's log to Python's; by default it goes to stderr.
 
-    All of it is DEBUG: it reports every aborted batch as an error, which is a keystroke's normal life.
+    Every level becomes DEBUG: llama.cpp reports each aborted batch as an error, and any keystroke aborts one.
     """
     logger.debug("%s", text.decode("utf-8", "replace").rstrip("\n"), extra={"ggml_level": level})
 
 
 def follow_log() -> None:
-    """Let llama.cpp write into Python's log from now on."""
+    """Forward llama.cpp's log to Python's from now on."""
     llama_cpp.llama_log_set(_log, ctypes.c_void_p(0))
 
 
 class LastErrors(logging.Handler):
-    """Collects what llama.cpp complains of while it opens something: its functions only return NULL."""
+    """Collects llama.cpp's error lines while it opens something."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -36,12 +36,12 @@ class LastErrors(logging.Handler):
         self._level_before = logger.level
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line that llama.cpp counts as an error."""
+        """Keep a line of llama.cpp's error level."""
         if getattr(record, "ggml_level", 0) >= _GGML_ERROR:
             self._lines.append(record.getMessage())
 
     def text(self) -> str:
-        """The last lines, as the rest of a sentence."""
+        """Return the last two lines, as the rest of a sentence."""
         return "; ".join(self._lines[-2:]) or "no reason given"
 
     def __enter__(self) -> LastErrors:

@@ -1,10 +1,10 @@
-"""The threads that a context computes with: as many as asked for, or as the machine's load allows.
+"""The threads that a context computes with: as many as the settings ask for, or as the machine's load allows.
 
-The priority of the inference thread is left alone. An unprivileged thread can give it up but never take it
-back, and OpenMP's threads, which wait for each other at every node of the graph, are as slow as the one that
-gets the least of its core: beside a build at ordinary priority a niced decode starves. What keeps the editor
-fluent is the core that is left to it, waiting without spinning (``OMP_WAIT_POLICY``), and fewer threads when
-it is crowded.
+The priority of the inference thread is not changed. An unprivileged thread can lower it but never raise it
+again, and OpenMP's threads, which wait for each other at every node of the graph, are as slow as the one that
+gets the least of its core: beside a build at ordinary priority a niced decode starves. Three things keep the
+editor responsive: one core is left to it, waiting threads don't spin (``OMP_WAIT_POLICY``), and fewer threads
+compute on a busy machine.
 """
 
 from __future__ import annotations
@@ -15,33 +15,38 @@ from typing import Any
 import llama_cpp
 import psutil
 
-from fim_lsp.engine.thread_control import Pace
+from fim_lsp.engine.thread_control import ThreadControl
 
 logger = logging.getLogger(__name__)
 
 
 def default_threads() -> int:
-    """Physical cores less one: two OpenMP threads on a busy two-core machine are slower than one."""
+    """Return the physical cores less one: two OpenMP threads on two busy cores are slower than one."""
     return max(1, (psutil.cpu_count(logical=False) or 1) - 1)
 
 
 class Threads:
-    """Follows the load of the machine, unless the number was given by hand. Used on the inference thread."""
+    """The thread count of a context. Used on the inference thread.
 
-    def __init__(self, context: Any, pace: Pace | None) -> None:
+    Args:
+        context: llama.cpp's.
+        control: Adapts the count to the machine's load; None to leave it as it is.
+    """
+
+    def __init__(self, context: Any, control: ThreadControl | None) -> None:
         self._context = context
-        self._pace = pace
+        self._control = control
 
     @property
     def count(self) -> int:
-        """How many compute the next token."""
+        """Threads that compute the next token."""
         return int(llama_cpp.llama_n_threads(self._context))
 
-    def decoded(self, ms: float) -> None:
-        """Take note of how long one token took; the next may be computed with another number of threads."""
-        if self._pace is None:
+    def record(self, ms: float) -> None:
+        """Record how long a decode of one token took, and change the thread count if that calls for it."""
+        if self._control is None:
             return
-        before, self._pace = self._pace.threads, self._pace.after(ms)
-        if self._pace.threads != before:
-            llama_cpp.llama_set_n_threads(self._context, self._pace.threads, self._pace.threads)
-            logger.debug("%d threads instead of %d", self._pace.threads, before)
+        before, self._control = self._control.threads, self._control.after(ms)
+        if self._control.threads != before:
+            llama_cpp.llama_set_n_threads(self._context, self._control.threads, self._control.threads)
+            logger.debug("%d threads instead of %d", self._control.threads, before)

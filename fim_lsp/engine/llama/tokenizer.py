@@ -1,4 +1,4 @@
-"""The model's own tokenizer, safe from any thread: it only reads the vocabulary."""
+"""The model's own tokenizer. Any thread may use it: it only reads the vocabulary."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class LlamaTokenizer:
     def __init__(self, vocab: Any) -> None:
         self._vocab = vocab
         self._size = llama_cpp.llama_vocab_n_tokens(vocab)
-        # SentencePiece vocabularies put a space before each text; a line break takes it instead.
+        # SentencePiece vocabularies put a space before each text: put it before a line break, and drop both.
         self._spaced = llama_cpp.llama_vocab_type(vocab) == llama_cpp.LLAMA_VOCAB_TYPE_SPM
         self._lead = self._tokenize("\n") if self._spaced else ()
-        # Suffixes and prefix windows are asked for again at every keystroke.
+        # Suffixes and prefix windows are encoded again at every keystroke.
         self.encode = lru_cache(maxsize=512)(self._encode)
         self.special = lru_cache(maxsize=256)(self._special)
 
     @property
     def bos(self) -> int | None:
-        """The id that prompts begin with, where the model wants one."""
+        """The id that prompts begin with, or None if the model wants none."""
         wants = llama_cpp.llama_vocab_get_add_bos(self._vocab)
         return int(llama_cpp.llama_vocab_bos(self._vocab)) if wants else None
 
@@ -39,21 +39,21 @@ class LlamaTokenizer:
 
     def _special(self, text: str) -> int | None:
         tokens = self._tokenize(text, parse_special=True)
-        one = len(tokens) == 1 and self.is_special(tokens[0])
-        return tokens[0] if one else None
+        is_one_marker = len(tokens) == 1 and self.is_special(tokens[0])
+        return tokens[0] if is_one_marker else None
 
     def is_special(self, token: int) -> bool:
-        """Whether a token is a marker rather than text."""
+        """Return whether a token is a marker rather than text."""
         attributes = llama_cpp.llama_vocab_get_attr(self._vocab, token)
         marker = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED
         return bool(attributes & marker)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of ``ids``, special tokens spelled out."""
+        """Return the text of ``ids``, with special tokens spelled out."""
         return b"".join(self.piece(token, special=True) for token in ids).decode("utf-8", "replace")
 
     def piece(self, token: int, *, special: bool) -> bytes:
-        """Bytes of one token; the buffer is sized from llama.cpp's own answer (pieces can be long)."""
+        """Return the bytes of one token. For long pieces llama.cpp first returns the size that it needs."""
         buffer = ctypes.create_string_buffer(32)
         length = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, special)
         if length < 0:
@@ -62,7 +62,7 @@ class LlamaTokenizer:
         return buffer.raw[:length]
 
     def vocabulary(self) -> Vocabulary:
-        """The pieces of all tokens; markers spell nothing, so that user text never matches them."""
+        """Return the pieces of all tokens. Those of markers are empty, so user text never matches them."""
         return Vocabulary(
             [
                 b"" if self.is_special(token) else self.piece(token, special=False)
@@ -72,7 +72,7 @@ class LlamaTokenizer:
         )
 
     def close(self) -> None:
-        """Forget the vocabulary, which is freed with the model: a late call raises instead of crashing."""
+        """Drop the vocabulary, which is freed with the model. A later call raises instead of crashing."""
         del self._vocab
 
     def _tokenize(self, text: str, *, parse_special: bool = False) -> tuple[int, ...]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fim_lsp.engine.base import CancelToken
-from fim_lsp.engine.scripted import END, ScriptedEngine
+from fim_lsp.engine.scripted import END, Script, ScriptedEngine
 from fim_lsp.types import FinishReason, Generation, Prompt, SamplingParams, StreamedToken
 from training.evaluate.overrun import OverrunEngine
 
@@ -57,7 +57,7 @@ def test_every_generation_pays_for_its_whole_prompt() -> None:
 
 
 def test_a_second_try_goes_on_where_the_first_left_and_is_not_what_is_seen() -> None:
-    witness = OverrunEngine(ScriptedEngine(lambda _: "a" + END, alternatives=lambda _: ("b" + END,)), 0)
+    witness = OverrunEngine(ScriptedEngine(Script(lambda _: "a" + END, lambda _: ["b" + END])), 0)
     prompt, listen = Prompt((), "same"), [lambda _: True]
     witness.generate(prompt, SamplingParams(), CancelToken(), listen)
     (other,) = witness.generate(prompt, SamplingParams(excluded_prefix="a"), CancelToken(), listen)
@@ -67,7 +67,7 @@ def test_a_second_try_goes_on_where_the_first_left_and_is_not_what_is_seen() -> 
 
 
 def test_other_answers_come_through_and_the_first_is_seen_to_its_end() -> None:
-    engine = ScriptedEngine(lambda _: "abcdef" + END, alternatives=lambda _: ["xyz" + END])
+    engine = ScriptedEngine(Script(lambda _: "abcdef" + END, lambda _: ["xyz" + END]))
     witness = OverrunEngine(engine, overrun=9)
     heard: list[str] = []
 

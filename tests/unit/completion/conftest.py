@@ -14,7 +14,7 @@ from fim_lsp.completion.completer import Completer
 from fim_lsp.completion.debounce import SupersededError
 from fim_lsp.completion.explain import Explanation
 from fim_lsp.engine.base import AdapterError, CancelToken, EngineFactory, OnToken
-from fim_lsp.engine.scripted import ScriptedEngine
+from fim_lsp.engine.scripted import Script, ScriptedEngine
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.settings import Settings, from_wire
 from fim_lsp.types import (
@@ -154,7 +154,7 @@ async def make_desk():
             for call in at_token:
                 call()
 
-        engine = ScriptedEngine(script, before_token=before_token, alternatives=lambda _: others)
+        engine = ScriptedEngine(Script(script, before_token=before_token, alternatives=lambda _: others))
         engine = evolve(engine, info=evolve(engine.info, architecture="qwen2"))
         settings = from_wire({"completion": {"debounceMaxMs": 0}, **wire})
         worker = RecordingWorker(lambda *_: engine)

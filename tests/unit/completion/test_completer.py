@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from attrs import evolve
 
 from fim_lsp.completion.debounce import SupersededError
 from fim_lsp.engine.base import DecodeError
@@ -215,9 +214,7 @@ async def test_files_that_keep_secrets_are_left_alone(make_desk, name):
 
 async def test_low_confidence_is_dropped_and_explained(make_desk):
     desk = await make_desk("return 1", completion={"minConfidence": 0.9})
-    doubting = evolve(desk.engine, probability=0.5)
-    desk.worker._factory = lambda *_: doubting
-    desk.completer.model_changed(await desk.worker.load(desk.settings.model, lambda _: None), desk.settings)
+    desk.engine.script.probability = 0.5
     assert await desk.complete(request(CODE)) is None
     assert "minConfidence" in desk.explanation.dropped_because
     assert desk.explanation.model == "scripted"
@@ -240,7 +237,7 @@ async def test_an_engine_failure_is_raised_and_the_next_request_is_answered(make
         if next(failures, False):
             raise DecodeError("llama.cpp refused a batch.")
 
-    object.__setattr__(desk.engine, "before_token", fail_once)
+    desk.engine.script.before_token = fail_once
     with pytest.raises(DecodeError):
         await desk.complete(request(CODE))
     assert await desk.complete(request(CODE)) is not None

@@ -84,7 +84,7 @@ def _with(settings: Settings, *paths: str, **entry: object) -> Settings:
 async def desk(make_desk):
     """Its engine knows two adapters, which say something else."""
     desk = await make_desk("return 1")
-    desk.engine.adapters.update(
+    desk.engine.script.adapters.update(
         {Path("/two"): lambda said: "return 2", Path("/three"): lambda said: said + "3"}
     )
     return desk
@@ -168,7 +168,7 @@ async def test_a_refused_adapter_is_tried_again_once_its_file_or_the_settings_ch
     assert len(desk.refused) == 2
     assert await _said(desk, _with(settings, str(path), scale=0.5), version=4) == "return 1"
     assert len(desk.refused) == 3
-    desk.engine.adapters[path] = lambda said: "return 2"
+    desk.engine.script.adapters[path] = lambda said: "return 2"
     os.utime(path, ns=(1, 1))
     assert await _said(desk, settings, version=5) == "return 2"
     assert len(desk.refused) == 3

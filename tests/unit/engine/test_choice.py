@@ -1,4 +1,4 @@
-"""Which sequence a prompt is given: nobody pays for another's work."""
+"""Which sequence a prompt is evaluated in: as few tokens as possible are evaluated again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FREE = SlotFit(0, 0, 0)
 
 
 @pytest.mark.parametrize(
-    ("why", "candidates", "choice"),
+    ("why", "fits", "choice"),
     [
         ("all free: any one", [FREE, FREE], SequenceChoice(0)),
         ("typing on goes on where it was", [SlotFit(500, 499, 3), FREE], SequenceChoice(0)),
@@ -33,23 +33,23 @@ FREE = SlotFit(0, 0, 0)
             SequenceChoice(1),
         ),
         (
-            "a place drops what is its own",
+            "a location drops its own tokens",
             [SlotFit(900, 200, 9, same_location=True), FREE],
             SequenceChoice(0),
         ),
-        ("one sequence has to do for everything", [SlotFit(900, 200, 9)], SequenceChoice(0)),
+        ("a single sequence serves every prompt", [SlotFit(900, 200, 9)], SequenceChoice(0)),
     ],
 )
-def test_the_user_waits_as_little_as_possible(why: str, candidates: list[SlotFit], choice: SequenceChoice):
-    assert choose_sequence(candidates) == choice, why
+def test_a_prompt_reuses_as_much_as_possible(why: str, fits: list[SlotFit], choice: SequenceChoice):
+    assert choose_sequence(fits) == choice, why
 
 
 @pytest.mark.parametrize(
-    ("why", "candidates", "choice"),
+    ("why", "fits", "choice"),
     [
         ("the user's own is copied", [SlotFit(900, 800, 9), FREE], SequenceChoice(1, source=0)),
         (
-            "even for the same place",
+            "even for the same location",
             [SlotFit(900, 800, 9, same_location=True), FREE],
             SequenceChoice(1, source=0),
         ),
@@ -65,21 +65,19 @@ def test_the_user_waits_as_little_as_possible(why: str, candidates: list[SlotFit
             SequenceChoice(1),
         ),
         (
-            "another place is not cut short",
+            "another location is not cut short",
             [SlotFit(900, 0, 9), SlotFit(700, 500, 8), FREE],
             SequenceChoice(2, source=1),
         ),
-        ("the user's own is never given away", [SlotFit(900, 800, 1)], None),
+        ("the user's own is never overwritten", [SlotFit(900, 800, 1)], None),
         ("not even where it is the oldest", [SlotFit(900, 0, 1), SlotFit(900, 0, 2)], SequenceChoice(1)),
     ],
 )
-def test_work_in_the_background_costs_the_user_nothing(
-    why: str, candidates: list[SlotFit], choice: SequenceChoice | None
-):
-    assert choose_sequence(candidates, spare=0) == choice, why
+def test_background_work_costs_the_user_nothing(why: str, fits: list[SlotFit], choice: SequenceChoice | None):
+    assert choose_sequence(fits, spare=0) == choice, why
 
 
-_candidates = st.builds(
+_fits = st.builds(
     lambda held, kept, used, same: SlotFit(held, min(held, kept), used, same),
     st.integers(0, 1000),
     st.integers(0, 1000),
@@ -88,15 +86,14 @@ _candidates = st.builds(
 )
 
 
-@given(st.lists(_candidates, min_size=1, max_size=5), st.booleans())
-def test_a_choice_never_reuses_less_than_a_copy_is_worth(candidates: list[SlotFit], background: bool):
-    choice = choose_sequence(candidates, spare=0 if background else None)
+@given(st.lists(_fits, min_size=1, max_size=5), st.booleans())
+def test_a_choice_never_reuses_less_than_a_copy_is_worth(fits: list[SlotFit], background: bool):
+    choice = choose_sequence(fits, spare=0 if background else None)
     if choice is None:
-        assert len(candidates) <= 2
+        assert len(fits) <= 2
         return
-    served_by = choice.sequence if choice.source is None else choice.source
-    most = max(candidate.kept for candidate in candidates)
-    assert most - candidates[served_by].kept < 32
+    most = max(fit.kept for fit in fits)
+    assert most - fits[choice.reused].kept < 32
     assert choice.source != choice.sequence
     if background and choice.sequence == 0:
-        assert candidates[0].held - candidates[0].kept <= 1
+        assert fits[0].held - fits[0].kept <= 1

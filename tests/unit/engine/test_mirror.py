@@ -1,4 +1,4 @@
-"""The mirror of several sequences, on an engine of bytes: what is kept where."""
+"""The mirror of several sequences, on a tokenizer of bytes: which tokens each keeps."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ ADAPTED = (AppliedAdapter(Path("style.gguf")),)
 
 
 def evaluate(mirror: Mirror, prompt: Prompt, *, background: bool = False) -> int | None:
-    """Evaluate a prompt whole; how many tokens that took, or None where there was nothing to do."""
+    """Evaluate a whole prompt. Return how many tokens that took, or None if there was nothing to do."""
     slot = mirror.find_slot(prompt, TOKENIZER.pieces, TOKENIZER.encode, background=background)
     if slot is None:
         return None
-    mirror.take(slot, prompt, background=background)
+    mirror.assign(slot, prompt, background=background)
     assert len(mirror.tokens) == slot.plan.keep
     mirror.tokens.extend(slot.plan.pending)
     assert TOKENIZER.decode(mirror.tokens) == prompt.tail
@@ -48,14 +48,14 @@ def test_the_least_recently_used_is_forgotten_first(mirror: Mirror):
     assert evaluate(mirror, Prompt((), texts[0])) == len(texts[0])
 
 
-def test_what_two_prompts_share_is_evaluated_once(mirror: Mirror):
+def test_tokens_that_two_prompts_share_are_evaluated_once(mirror: Mirror):
     shared = "shared " * 10
     evaluate(mirror, Prompt((), shared + ONE))
     assert evaluate(mirror, Prompt((), shared + OTHER)) == len(OTHER)
     assert evaluate(mirror, Prompt((), shared + ONE)) == 1
 
 
-def test_a_place_stays_in_its_sequence_however_it_changes(mirror: Mirror):
+def test_a_location_stays_in_its_sequence_however_it_changes(mirror: Mirror):
     evaluate(mirror, Prompt((), OTHER))
     for changed in (ONE, "x" + ONE, "y" + ONE, "z" + ONE, "q" + ONE):
         evaluate(mirror, Prompt((), changed, location="a.py:0"))
@@ -70,21 +70,21 @@ def test_adapters_have_sequences_of_their_own(mirror: Mirror):
     assert evaluate(mirror, adapted) == 1
 
 
-def test_work_in_the_background_leaves_the_foreground_as_it_is(mirror: Mirror):
+def test_background_work_does_not_change_the_foreground(mirror: Mirror):
     evaluate(mirror, Prompt((), ONE + OTHER, location="a"))
     for ahead in (ONE + "x" * 40, ONE + "y" * 40, ONE + "z" * 40):
         assert evaluate(mirror, Prompt((), ahead, location="a"), background=True) == 40
     assert evaluate(mirror, Prompt((), ONE + OTHER, location="a")) == 1
 
 
-def test_what_was_prepared_costs_one_token_when_it_is_asked_for(mirror: Mirror):
+def test_a_prefilled_prompt_costs_one_token(mirror: Mirror):
     evaluate(mirror, Prompt((), ONE))
     evaluate(mirror, Prompt((), OTHER), background=True)
     assert evaluate(mirror, Prompt((), OTHER), background=True) is None
     assert evaluate(mirror, Prompt((), OTHER)) == 1
 
 
-def test_one_sequence_has_no_room_for_work_in_the_background():
+def test_one_sequence_has_no_room_for_background_work():
     mirror = Mirror.of(1)
     evaluate(mirror, Prompt((), ONE))
     assert evaluate(mirror, Prompt((), OTHER), background=True) is None
@@ -92,12 +92,12 @@ def test_one_sequence_has_no_room_for_work_in_the_background():
     assert evaluate(mirror, Prompt((), ONE)) == 1
 
 
-def test_a_cache_that_can_not_drop_a_tail_evaluates_what_it_lost(mirror: Mirror):
+def test_a_cache_that_can_not_drop_a_tail_evaluates_the_whole_prompt(mirror: Mirror):
     evaluate(mirror, Prompt((), ONE))
     prompt = Prompt((), ONE[:-3])
     slot = mirror.find_slot(prompt, TOKENIZER.pieces, TOKENIZER.encode)
     assert slot is not None
-    mirror.take(slot, prompt)
+    mirror.assign(slot, prompt)
     plan = mirror.drop_current(slot.plan)
     assert mirror.tokens == []
     assert plan.keep == 0
@@ -116,6 +116,7 @@ def test_a_window_has_the_current_sequence_and_costs_least(held: list[int], curr
         state.tokens.extend(range(tokens))
     window = mirror.window(count)
     size = min(count, len(held))
-    possible = [range(at, at + size) for at in range(len(held) - size + 1) if at <= current < at + size]
+    starts = range(len(held) - size + 1)
+    possible = [range(start, start + size) for start in starts if start <= current < start + size]
     assert window in possible
-    assert sum(held[at] for at in window) == min(sum(held[at] for at in one) for one in possible)
+    assert sum(held[i] for i in window) == min(sum(held[i] for i in other) for other in possible)

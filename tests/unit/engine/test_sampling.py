@@ -12,7 +12,7 @@ LOGITS = np.array([0.0, 2.0, 1.0, -3.0], dtype=np.float32)
 RNG = np.random.default_rng(0)
 
 
-def test_greedy_takes_the_largest_and_says_how_likely_it_was():
+def test_greedy_takes_the_largest_and_returns_its_probability():
     token, probability = sample(LOGITS, SamplingParams(), RNG)
     assert token == 1
     assert probability == pytest.approx(float(np.exp(2) / np.exp(LOGITS).sum()), rel=1e-5)
@@ -46,7 +46,7 @@ def test_top_p_of_one_can_draw_every_token():
 )
 def test_the_likeliest_come_in_their_order(values: list[float], count: int):
     logits = np.array(values, np.float32)
-    ranked = sorted(range(len(values)), key=lambda at: -values[at])
+    ranked = sorted(range(len(values)), key=lambda token: -values[token])
     assert list(likeliest(logits, count)) == ranked[:count]
     some = np.arange(0, len(values), 2)
-    assert list(likeliest(logits, count, some)) == [at for at in ranked if at % 2 == 0][:count]
+    assert list(likeliest(logits, count, some)) == [token for token in ranked if token % 2 == 0][:count]

@@ -1,4 +1,4 @@
-"""The plan of reuse, on a tokenizer with merges, against what a cold tokenisation gives."""
+"""The plan of reuse, on a tokenizer with merges, compared with a cold tokenisation."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def test_a_merge_replaces_the_tokens_of_the_shorter_word():
     assert (*mirror[: plan.keep], *plan.pending) == (MARKER, *encode("x = default"))
 
 
-def test_generated_tokens_that_spell_what_was_accepted_are_kept():
-    # "return" written as single bytes is not how the tokenizer would put it, but it is what was evaluated.
-    said = tuple(b"return")
-    mirror = (MARKER, *encode("def"), *said, *encode(" value"))
+def test_generated_tokens_that_spell_the_accepted_text_are_kept():
+    # The tokenizer would not spell "return" in single bytes, but these tokens were evaluated.
+    generated = tuple(b"return")
+    mirror = (MARKER, *encode("def"), *generated, *encode(" value"))
     plan = plan_reuse(mirror, (MARKER,), "defreturn value", PIECES, encode)
     assert plan.keep == len(mirror) - 1
     assert plan.pending == mirror[-1:]
@@ -94,9 +94,9 @@ def test_healing_a_one_token_prompt_leaves_something_to_evaluate():
 texts = st.text(alphabet="de ftaulrn\n(é😀", max_size=30)
 
 
-@given(before=texts, said=texts, after=texts, heal=st.booleans())
-def test_the_plan_always_spells_the_prompt(before: str, said: str, after: str, heal: bool):
-    mirror = (MARKER, *encode(before), *said.encode())
+@given(before=texts, generated=texts, after=texts, heal=st.booleans())
+def test_the_plan_always_spells_the_prompt(before: str, generated: str, after: str, heal: bool):
+    mirror = (MARKER, *encode(before), *generated.encode())
     plan = plan_reuse(mirror, (MARKER,), after, PIECES, encode, heal=heal)
     assert plan.pending
     assert plan.keep <= len(mirror)

@@ -1,4 +1,4 @@
-"""When drafts are tried: a pure decision, from what they cost and how often they come true."""
+"""Drafts: which tokens they hold, and when they are tried, by their cost and acceptance rate."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from fim_lsp.engine.speculation import (
     ASSUMED_RATE,
     DRAFT_TOKENS,
     Acceptance,
+    Ngrams,
     Speculator,
     decide,
     expected_tokens,
     pays,
 )
 
+_tokens = st.lists(st.integers(0, 3), max_size=40)
 rates = st.floats(0, 1)
 MEASURED = decide("auto", 1.5)
 
@@ -28,9 +30,9 @@ def test_tokens_that_a_decode_yields(rate, drafted, tokens):
 
 
 @given(rate=rates, drafted=st.integers(1, DRAFT_TOKENS), ratio=st.floats(0.5, 8))
-def test_a_draft_pays_where_it_is_worth_more_than_it_costs(rate, drafted, ratio):
+def test_a_draft_pays_if_it_yields_more_than_it_costs(rate, drafted, ratio):
     cost = 1 + (ratio - 1) * drafted / DRAFT_TOKENS
-    assert pays(rate, drafted, ratio) == (sum(rate**at for at in range(drafted + 1)) > cost)
+    assert pays(rate, drafted, ratio) == (sum(rate**count for count in range(drafted + 1)) > cost)
     if pays(rate, drafted, ratio):
         assert pays(1.0, drafted, ratio)
         assert pays(rate, drafted, ratio / 2)
@@ -47,7 +49,7 @@ def test_no_draft_is_no_gain(rate, ratio):
 
 
 @pytest.mark.parametrize(
-    ("setting", "ratio", "draft", "says"),
+    ("setting", "ratio", "draft", "reason"),
     [
         ("auto", 1.8, DRAFT_TOKENS, "on, as"),
         ("auto", 2.7, 0, "2.70"),
@@ -57,17 +59,17 @@ def test_no_draft_is_no_gain(rate, ratio):
         ("off", None, 0, "off by model.speculation"),
     ],
 )
-def test_what_is_decided_at_load(setting, ratio, draft, says):
-    decided = decide(setting, ratio)
-    assert decided.draft_tokens == draft
-    assert says in decided.reason
+def test_the_decision_at_load(setting, ratio, draft, reason):
+    speculation = decide(setting, ratio)
+    assert speculation.draft_tokens == draft
+    assert reason in speculation.reason
 
 
-def test_the_rate_starts_at_the_assumption_and_follows_what_is_seen():
+def test_the_rate_starts_at_the_assumption_and_follows_the_counts():
     assert Acceptance().rate == pytest.approx(ASSUMED_RATE)
     good = bad = Acceptance()
     for _ in range(50):
-        good, bad = good.after(3, wrong=False), bad.after(0, wrong=True)
+        good, bad = good.after(3, rejected=False), bad.after(0, rejected=True)
     assert good.rate > 0.9
     assert bad.rate < 0.3
     for _ in range(200):
@@ -75,7 +77,7 @@ def test_the_rate_starts_at_the_assumption_and_follows_what_is_seen():
     assert bad.rate == pytest.approx(ASSUMED_RATE, abs=0.01)
 
 
-def test_drafts_that_never_come_true_are_given_up_and_tried_again_later():
+def test_drafts_that_are_always_rejected_stop_and_are_tried_again_later():
     speculator = Speculator(MEASURED)
     tried = []
     for _ in range(200):
@@ -83,7 +85,7 @@ def test_drafts_that_never_come_true_are_given_up_and_tried_again_later():
         tried.append(drafter is not None)
         if drafter is not None:
             for _ in range(4):
-                drafter.judged((4, 1, 2), [9])
+                drafter.record((4, 1, 2), [9])
     assert tried[0]
     assert tried.count(False) > 50
     assert any(tried[100:])
@@ -101,12 +103,45 @@ def test_a_former_suggestion_goes_before_the_document_and_needs_fewer_tokens():
     assert plain.draft([1, 2, 3], 0) == ()
 
 
-def test_only_tokens_up_to_the_first_wrong_one_are_judged():
+def test_only_tokens_up_to_the_first_rejected_one_are_checked():
     speculator = Speculator(decide("on", 0.0))
     drafter = speculator.begin([1], ())
     assert drafter is not None
-    assert drafter.judged((1, 2, 3), [1, 9]) == 1
+    assert drafter.record((1, 2, 3), [1, 9]) == 1
     assert speculator.acceptance == Acceptance(1, 2)
-    # The answer ended within the draft: nothing was wrong.
-    assert drafter.judged((1, 2, 3), [1, 2]) == 2
+    # The generation ended within the draft: nothing was rejected.
+    assert drafter.record((1, 2, 3), [1, 2]) == 2
     assert speculator.acceptance == Acceptance(3, 4)
+
+
+def latest_match(tokens: list[int], last: list[int], lengths: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """Search every index for what :class:`Ngrams` looks up."""
+    for length in lengths:
+        for start in range(len(tokens) - 1, length - 1, -1):
+            if len(last) >= length and tokens[start - length : start] == last[-length:]:
+                return tuple(tokens[start : start + count])
+    return ()
+
+
+@given(tokens=_tokens, last=_tokens, count=st.integers(0, 5), cut=st.integers(0, 40))
+def test_tokens_behind_the_latest_and_longest_run_follow(tokens, last, count, cut):
+    ngrams = Ngrams((3, 2))
+    ngrams.extend(tokens[:cut])
+    ngrams.extend(tokens[cut:])
+    assert ngrams.following(last, count) == latest_match(tokens, last, (3, 2), count)
+
+
+@given(tokens=_tokens)
+def test_a_text_does_not_follow_itself(tokens):
+    ngrams = Ngrams((2,))
+    ngrams.extend(tokens)
+    drafted = ngrams.following(tokens, 3)
+    occurred_before = any(tokens[start : start + 2] == tokens[-2:] for start in range(len(tokens) - 2))
+    assert bool(drafted) == occurred_before
+
+
+def test_a_repeated_line_is_drafted():
+    ngrams = Ngrams((4, 3))
+    ngrams.extend([1, 2, 3, 4, 5, 6, 9, 2, 3, 4])
+    assert ngrams.following([9, 2, 3, 4], 3) == (5, 6, 9)
+    assert ngrams.following([7, 7, 7], 3) == ()

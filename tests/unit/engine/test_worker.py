@@ -9,7 +9,7 @@ from attrs import frozen
 
 from fim_lsp.engine.base import CancelToken, EngineError, ModelLoadError, OnLoading, OvertakenError
 from fim_lsp.engine.kv_state_store import KvStateStore, kv_state_files
-from fim_lsp.engine.scripted import ScriptedEngine
+from fim_lsp.engine.scripted import Script, ScriptedEngine
 from fim_lsp.engine.worker import InferenceWorker, WorkerState
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import FinishReason, Prompt, SamplingParams
@@ -25,8 +25,8 @@ async def _loaded(engine: ScriptedEngine) -> InferenceWorker:
 
 async def test_every_engine_call_runs_on_one_other_thread():
     threads: set[str] = set()
-    engine = ScriptedEngine(lambda _: "1", before_token=lambda: threads.add(threading.current_thread().name))
-    worker = await _loaded(engine)
+    script = Script(lambda _: "1", before_token=lambda: threads.add(threading.current_thread().name))
+    worker = await _loaded(ScriptedEngine(script))
     for _ in range(3):
         await worker.generate(PROMPT, SamplingParams(), CancelToken(), [lambda _: True])
     await worker.close()
@@ -65,7 +65,7 @@ async def test_cancelling_the_await_cancels_the_generation():
         while not cancel.cancelled:
             threading.Event().wait(0.001)
 
-    worker = await _loaded(ScriptedEngine(lambda _: "1", before_token=wait))
+    worker = await _loaded(ScriptedEngine(Script(lambda _: "1", before_token=wait)))
     task = asyncio.create_task(worker.generate(PROMPT, SamplingParams(), cancel, [lambda _: True]))
     await asyncio.to_thread(started.wait)
     task.cancel()
@@ -82,7 +82,8 @@ async def test_a_queued_generation_never_reaches_a_model_loaded_after_it():
         blocked.set()
         release.wait(5)
 
-    engines = iter([ScriptedEngine(lambda _: "1", before_token=block), ScriptedEngine(lambda _: "2")])
+    blocking = Script(lambda _: "1", before_token=block)
+    engines = iter([ScriptedEngine(blocking), ScriptedEngine(lambda _: "2")])
     worker = InferenceWorker(lambda *_: next(engines))
     await worker.load(ModelSettings(), lambda _: None)
     running = asyncio.create_task(worker.generate(PROMPT, SamplingParams(), CancelToken(), [lambda _: True]))
@@ -94,7 +95,7 @@ async def test_a_queued_generation_never_reaches_a_model_loaded_after_it():
     release.set()
     assert (await running)[0].finish_reason is FinishReason.CANCELLED
     await loading
-    # Jobs run in order, so the queued one still met its own model, or was refused; never the new one.
+    # Jobs run in order, so the queued one still runs on its own model, or is refused; never on the new one.
     assert (await queued)[0].text != "2"
     await worker.close()
 
@@ -106,7 +107,7 @@ async def test_close_ends_the_thread():
     assert "fim-lsp-inference" not in {thread.name for thread in threading.enumerate()}
 
 
-async def test_a_load_that_is_overtaken_never_hands_out_its_engine():
+async def test_a_load_that_is_overtaken_never_returns_its_engine():
     engines = iter([ScriptedEngine(lambda _: "1"), ScriptedEngine(lambda _: "2")])
     worker = InferenceWorker(lambda *_: next(engines))
     first = asyncio.create_task(worker.load(ModelSettings(), lambda _: None))
@@ -131,14 +132,14 @@ async def test_a_close_overtakes_a_load():
         await worker.load(ModelSettings(), lambda _: None)
 
 
-async def test_a_load_in_progress_gives_up_when_the_session_ends():
+async def test_a_load_in_progress_is_aborted_when_the_session_ends():
     halfway = threading.Event()
 
     def load_for_ever(_: object, on_loading: OnLoading) -> ScriptedEngine:
         while on_loading(0.5):
             halfway.set()
             time.sleep(0.001)
-        raise ModelLoadError("llama.cpp gave up.")
+        raise ModelLoadError("llama.cpp aborted the load.")
 
     worker = InferenceWorker(load_for_ever)
     loading = asyncio.create_task(worker.load(ModelSettings(), lambda _: None))
@@ -149,57 +150,59 @@ async def test_a_load_in_progress_gives_up_when_the_session_ends():
 
 
 async def test_close_waits_for_no_load_and_its_engine_is_still_closed(caplog):
-    begun, go_on, closed = threading.Event(), threading.Event(), threading.Event()
+    begun, release, closed = threading.Event(), threading.Event(), threading.Event()
 
     @frozen
     class Closing(ScriptedEngine):
         def close(self) -> None:
             closed.set()
 
-    def deaf(*_: object) -> ScriptedEngine:
+    def never_reports(*_: object) -> ScriptedEngine:
         begun.set()
-        go_on.wait(30)
+        release.wait(30)
         return Closing(lambda _: "1")
 
-    worker = InferenceWorker(deaf)
+    worker = InferenceWorker(never_reports)
     loading = asyncio.create_task(worker.load(ModelSettings(), lambda _: None))
     await asyncio.to_thread(begun.wait)
     await worker.close()
-    assert not caplog.records, "a thread that is waited for in vain is complained of"
+    assert not caplog.records, "the log has a warning if close waited for the thread"
     assert not loading.done()
-    go_on.set()
+    release.set()
     with pytest.raises(OvertakenError):
         await loading
     assert await asyncio.to_thread(closed.wait, 30)
 
 
-async def test_a_generation_aborts_what_runs_in_the_background():
-    begun, go_on = threading.Event(), threading.Event()
+async def test_a_generation_aborts_a_prefill_in_the_background():
+    begun, release = threading.Event(), threading.Event()
 
     def wait() -> None:
         begun.set()
-        go_on.wait(5)
+        release.wait(5)
 
-    worker = await _loaded(ScriptedEngine(lambda _: "1", before_token=wait))
+    worker = await _loaded(ScriptedEngine(Script(lambda _: "1", before_token=wait)))
     background = CancelToken()
     ahead = Prompt(head=(), tail="y = " * 50)
-    prepared = asyncio.create_task(worker.prefill(ahead, background))
+    prefill = asyncio.create_task(worker.prefill(ahead, background))
     await asyncio.to_thread(begun.wait)
-    asked = asyncio.create_task(worker.generate(PROMPT, SamplingParams(), CancelToken(), [lambda _: True]))
+    generation = asyncio.create_task(
+        worker.generate(PROMPT, SamplingParams(), CancelToken(), [lambda _: True])
+    )
     await asyncio.sleep(0)
     assert background.cancelled
-    go_on.set()
-    assert (await prepared).evaluated_tokens == 0
-    assert (await asked)[0].text == "1"
+    release.set()
+    assert (await prefill).evaluated_tokens == 0
+    assert (await generation)[0].text == "1"
     await worker.close()
 
 
-async def test_a_prefill_that_waits_is_overtaken_by_the_next():
+async def test_a_queued_prefill_is_replaced_by_the_next():
     worker = await _loaded(ScriptedEngine(lambda _: "1"))
     older, newer = CancelToken(), CancelToken()
     both = [worker.prefill(Prompt((), text), token) for text, token in (("old", older), ("new", newer))]
     timings = await asyncio.gather(*both)
-    assert [one.evaluated_tokens for one in timings] == [0, 3]
+    assert [timing.evaluated_tokens for timing in timings] == [0, 3]
     assert (older.cancelled, newer.cancelled) == (True, False)
     await worker.close()
 
@@ -237,9 +240,9 @@ async def test_there_is_nothing_to_unload_without_a_model_or_while_one_loads():
     await worker.close()
 
 
-async def test_states_are_parked_one_by_one_until_all_are(tmp_path):
-    lot = KvStateStore(tmp_path, "scripted", 1_000_000)
-    worker = await _loaded(ScriptedEngine(lambda _: "1").saves_in(lot))
+async def test_kv_states_are_saved_one_by_one_until_all_are(tmp_path):
+    store = KvStateStore(tmp_path, "scripted", 1_000_000)
+    worker = await _loaded(ScriptedEngine(lambda _: "1").saving_to(store))
     for text in ("a = 1\n" * 20, "b = 2\n" * 20):
         await worker.generate(Prompt((), text), SamplingParams(), CancelToken(), [lambda _: True])
     for expected in (1, 2):
@@ -249,7 +252,7 @@ async def test_states_are_parked_one_by_one_until_all_are(tmp_path):
     await worker.close()
 
 
-async def test_there_is_nothing_to_park_without_a_model_or_a_lot():
+async def test_there_is_nothing_to_save_without_a_model_or_a_store():
     worker = InferenceWorker(lambda *_: ScriptedEngine(lambda _: "1"))
     assert not await worker.save_one()
     worker = await _loaded(ScriptedEngine(lambda _: "1"))
@@ -258,9 +261,9 @@ async def test_there_is_nothing_to_park_without_a_model_or_a_lot():
     await worker.close()
 
 
-async def test_a_close_parks_what_was_evaluated(tmp_path):
-    lot = KvStateStore(tmp_path, "scripted", 1_000_000)
-    worker = await _loaded(ScriptedEngine(lambda _: "1").saves_in(lot))
+async def test_a_close_saves_the_kv_states(tmp_path):
+    store = KvStateStore(tmp_path, "scripted", 1_000_000)
+    worker = await _loaded(ScriptedEngine(lambda _: "1").saving_to(store))
     await worker.generate(Prompt((), "a = 1\n" * 20), SamplingParams(), CancelToken(), [lambda _: True])
     await worker.close()
     assert len(kv_state_files(tmp_path)) == 1
