@@ -24,19 +24,19 @@ _VERBS = {
     "stats": stats,
 }
 _HELP = {
-    "cache": "show or delete what was evaluated and is kept for a warm start",
-    "complete": "complete at a place in a file and print what an editor would show",
-    "demo": "type into a sample project and watch the suggestions and what they cost",
-    "doctor": "check this machine, the model and the speed, and say what to change",
+    "cache": "show or delete the KV states that are saved for a fast restart",
+    "complete": "print the suggestion that an editor would show at a place in a file",
+    "demo": "type into a sample project and print the suggestions and their cost",
+    "doctor": "check this machine, the model and the speed, and advise changes",
     "model": "list, fetch, locate and verify models",
-    "stats": "show how suggestions fared on this machine: accepted, kept, characters saved, latency",
+    "stats": "show what became of suggestions here: accepted, kept, characters saved, latency",
 }
 _TRAIN = "train"
 _TRAIN_HELP = "train a model on your own code: the same as python -m training"
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """Return the parser of the whole command line."""
     parser = argparse.ArgumentParser(prog="fim-lsp", description=_ABOUT)
     parser.add_argument("--version", action="version", version=f"fim-lsp {__version__}")
     serve.add_arguments(parser)

@@ -1,12 +1,13 @@
-"""The root of every error that a user may read.
+"""The base class of all errors that users read.
 
-The tree::
+The main ones::
 
     FimLspError
-    ├── SettingsError      fim_lsp.settings    a setting of the wrong type or an unknown key
+    ├── SettingsError      fim_lsp.settings    a setting of the wrong type, out of bounds or unknown
     ├── ModelError         fim_lsp.models      a model file or name that can't be used
     ├── TemplateError      fim_lsp.prompt      a FIM template that this model can't express
-    └── EngineError        fim_lsp.engine      loading or running a model went wrong
+    ├── EngineError        fim_lsp.engine      a model that can't be loaded or run
+    └── FeedbackError      fim_lsp.feedback    a feedback file that can't be used
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from typing import ClassVar, Literal
 ErrorCode = Literal[
     "model_missing", "model_unknown", "model_failed", "template_failed", "completion_failed", "failed"
 ]
-"""Errors that editors tell apart, as they are sent and printed. A code never changes its meaning."""
+"""Codes by which editors tell errors apart. A code never changes its meaning."""
 
 
 class FimLspError(Exception):
-    """What went wrong, and what the user can do about it.
+    """A problem, and its remedy for the user.
 
-    ``str(error)`` is one or two full sentences: the problem, then the remedy. The two stay apart as
-    attributes so that a terminal can colour them and an editor can show only the first. ``code`` is for
-    programs: an editor that offers to fetch a missing model must not read that out of a sentence.
+    ``str(error)`` is one or two sentences: the problem, then the remedy. Both are attributes, too, so that a
+    terminal can colour them and an editor can show only the first. Programs read ``code``: an editor offers
+    to fetch a missing model by its code, not by words.
     """
 
     code: ClassVar[ErrorCode] = "failed"

@@ -56,7 +56,7 @@ def atomic_write(path: Path, *, mode: int | None = None, shared: bool = False) -
     try:
         partial.unlink(missing_ok=True)
         if mode is not None:
-            # Before anything is written, so that nobody else reads what is to be private.
+            # Before anything is written, so that the content is private from the beginning.
             os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
             partial.chmod(mode)
         yield partial

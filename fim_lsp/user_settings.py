@@ -1,7 +1,7 @@
-"""Settings that the user chose for every editor: one JSON file, the lowest layer above the defaults.
+"""Settings for all editors: one JSON file, the lowest layer above the defaults.
 
-``fim-lsp model use`` writes it, and running servers notice: that is how a model that was just trained
-reaches the editor without a restart.
+``fim-lsp model use`` writes it. Running servers watch it, so that a model that was just trained is loaded
+without a restart.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fim_lsp.strict import merge
 
 
 def read_user_settings(path: Path) -> dict[str, Any]:
-    """The layer in the file, camelCase as on the wire; empty where there is no file.
+    """Read the file's settings, camelCase as on the wire; empty if there is no file.
 
     Raises:
         SettingsError: the file can't be read or holds no JSON object.
@@ -35,10 +35,10 @@ def read_user_settings(path: Path) -> dict[str, Any]:
 
 
 def choose_model(path: Path, name: str) -> None:
-    """Write ``model.name``, leaving what else the file says; a reader never sees half a file.
+    """Set ``model.name`` and keep the other settings. The file is replaced as a whole.
 
     Raises:
-        SettingsError: what is there can't be read, so nothing is overwritten.
+        SettingsError: the file can't be read, so it is not overwritten.
         OSError: the file can't be written.
     """
     layer = merge(read_user_settings(path), {"model": {"name": name}})

@@ -1,1 +1,1 @@
-"""What each command line verb does, one file a verb; loaded only when that verb is used."""
+"""The verbs of the command line, one module each. Heavy imports are made when a verb runs."""

@@ -1,4 +1,4 @@
-"""``fim-lsp cache``: how much evaluated code is kept on the disk, and its end."""
+"""``fim-lsp cache``: show or delete the KV states that are saved on the disk."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of ``cache``."""
-    parser.add_argument("--clear", action="store_true", help="delete all of it")
+    """Declare the flags of ``cache``."""
+    parser.add_argument("--clear", action="store_true", help="delete all saved KV states")
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Say what is there, and delete it where asked to; models and settings stay."""
+    """Print the number and size of saved KV states, or delete them. Models and settings stay."""
     from fim_lsp.engine.kv_state_store import clear_kv_states, kv_state_files
     from fim_lsp.paths import kv_states_folder
 

@@ -1,4 +1,4 @@
-"""``fim-lsp complete FILE:LINE:COL``: what an editor would show at a place in a file, and why."""
+"""``fim-lsp complete FILE:LINE:COL``: print the suggestion that an editor would show, and its explanation."""
 
 from __future__ import annotations
 
@@ -12,55 +12,57 @@ from fim_lsp.code.languages import language_of
 from fim_lsp.commands import serve
 from fim_lsp.errors import FimLspError
 
-_PLACE = re.compile(r"(?P<file>.+):(?P<line>\d+):(?P<column>\d+)$")
+_LOCATION = re.compile(r"(?P<file>.+):(?P<line>\d+):(?P<column>\d+)$")
 
 
-class PlaceError(FimLspError):
-    """The place to complete at does not exist."""
+class LocationError(FimLspError):
+    """The location to complete at does not exist."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of ``complete``."""
-    parser.add_argument("place", metavar="FILE:LINE:COL", help="line and column count from 1")
-    parser.add_argument("--json", action="store_true", help="print everything that is known of the answer")
+    """Declare the flags of ``complete``."""
+    parser.add_argument("location", metavar="FILE:LINE:COL", help="line and column count from 1")
+    parser.add_argument("--json", action="store_true", help="print suggestion and explanation as JSON")
     parser.add_argument(
         "--automatic", action="store_true", help="as while typing, not as when invoked by a key"
     )
-    parser.add_argument("--language", help="language id, if the file's ending does not tell")
+    parser.add_argument("--language", help="language id, if the file's name does not tell")
     serve.add_setting_arguments(parser)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Complete once, against a real server process."""
+    """Complete once with a real server process."""
     serve.flags(parsed)
-    path, text, cursor = read_place(parsed.place)
+    path, text, cursor = read_location(parsed.location)
     return asyncio.run(_complete(parsed, path, text, cursor))
 
 
-def read_place(place: str) -> tuple[Path, str, int]:
-    """The path, text and cursor offset of ``FILE:LINE:COL``.
+def read_location(location: str) -> tuple[Path, str, int]:
+    """Read a file and return its path, its text and the cursor offset of ``FILE:LINE:COL``.
 
     Raises:
-        PlaceError: no such file, line or column.
+        LocationError: no such file, line or column.
     """
-    found = _PLACE.match(place)
+    found = _LOCATION.match(location)
     if not found:
-        raise PlaceError(f"{place} is no place in a file.", "Write it as FILE:LINE:COL, counted from 1.")
+        raise LocationError(
+            f"{location} is no place in a file.", "Write it as FILE:LINE:COL, counted from 1."
+        )
     path, line, column = Path(found["file"]).absolute(), int(found["line"]), int(found["column"])
     try:
         # newline="" keeps CRLF, as an editor would.
         with path.open(encoding="utf-8", newline="") as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise PlaceError(f"Can't read {path}: {error}.") from error
+        raise LocationError(f"Can't read {path}: {error}.") from error
     lines = text.splitlines(keepends=True) or [""]
     if text.endswith("\n"):
         lines.append("")
     if not 1 <= line <= len(lines):
-        raise PlaceError(f"{path} has {len(lines)} lines, so there is no line {line}.")
+        raise LocationError(f"{path} has {len(lines)} lines, so there is no line {line}.")
     content = lines[line - 1].rstrip("\r\n")
     if not 1 <= column <= len(content) + 1:
-        raise PlaceError(f"Line {line} of {path} has {len(content)} characters: no column {column}.")
+        raise LocationError(f"Line {line} of {path} has {len(content)} characters: no column {column}.")
     return path, text, sum(map(len, lines[: line - 1])) + column - 1
 
 

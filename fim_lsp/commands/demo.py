@@ -35,12 +35,12 @@ _KEYS = {" ": "space", "\n": "enter"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of the demo."""
+    """Declare the flags of the demo."""
     serve.add_setting_arguments(parser)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Play every scene; 1 if not one suggestion came."""
+    """Play all scenes. Return 1 if there was no suggestion at all."""
     from rich.console import Console
 
     serve.flags(parsed)
@@ -53,7 +53,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 @frozen
 class Scene:
-    """A sample file with the place to type at, and what to type there."""
+    """A sample file, with the text to type and the text around it."""
 
     path: Path
     before: str
@@ -62,7 +62,7 @@ class Scene:
 
 
 def scenes(folder: Path) -> Iterator[Scene]:
-    """The samples in a folder, each cut at its two marks."""
+    """Yield the samples in a folder, each cut at its two marks."""
     for path in sorted(folder.glob("*.txt")):
         before, typed, after = path.read_text(encoding="utf-8").split(_MARK)
         yield Scene(path.with_suffix(""), before, typed, after)
@@ -114,7 +114,7 @@ def _heading() -> str:
 
 
 def _row(key: str, file: OpenFile, shown: ReceivedSuggestion, width: int) -> str:
-    """One keystroke: what was typed, what it cost, and the line with its ghost text, cut to the terminal."""
+    """Format one keystroke: its cost, and the line with its ghost text, cut to the terminal's width."""
     from rich.markup import escape
 
     timings = shown.explanation["timings"]
@@ -130,7 +130,7 @@ def _row(key: str, file: OpenFile, shown: ReceivedSuggestion, width: int) -> str
 
 
 def _print_code(console: Console, file: OpenFile, ghost: str) -> None:
-    """The code around the cursor with the ghost text in place."""
+    """Print the code around the cursor with the ghost text."""
     from rich.markup import escape
 
     before = file.text[: file.cursor].split("\n")
@@ -143,15 +143,15 @@ def _print_code(console: Console, file: OpenFile, ghost: str) -> None:
 
 def _summarise(console: Console, seen: list[ReceivedSuggestion]) -> None:
     timings = [shown.explanation["timings"] for shown in seen]
-    asked = [shown for shown in seen if shown.explanation["source"] != "cache"]
+    generated = [shown for shown in seen if shown.explanation["source"] != "cache"]
     firsts = [
         shown.explanation["timings"]["queuedMs"] + shown.explanation["timings"]["prefillMs"]
-        for shown in asked
+        for shown in generated
     ]
-    evaluated = [shown.explanation["timings"]["evaluatedTokens"] for shown in asked]
+    evaluated = [shown.explanation["timings"]["evaluatedTokens"] for shown in generated]
     console.print(
         f"{len(seen)} keystrokes, {sum(bool(shown.text) for shown in seen)} with a suggestion, "
-        f"{len(seen) - len(asked)} answered without the model.\n"
+        f"{len(seen) - len(generated)} answered without the model.\n"
         f"Where the model ran: median {statistics.median(firsts):.0f} ms to the first token, "
         f"median {statistics.median(evaluated):.0f} tokens evaluated; "
         f"{sum(timing['reusedTokens'] for timing in timings)} prompt tokens reused in all."

@@ -1,4 +1,4 @@
-"""``fim-lsp doctor``: is this machine ready, which template was found, how fast is it, what to change."""
+"""``fim-lsp doctor``: check this machine, the model, its template and the speed, and advise changes."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _PROBE_AFTER = "\n\n\nprint(add(1, 2))\n"
 _PREFILL_TOKENS = 256
 _DECODE_TOKENS = 32
 _COMFORTABLE_PREFILL = 100.0
-"""Tokens a second below which a jump to another place in a file keeps the user waiting for seconds."""
+"""Tokens a second. With fewer, a jump to another place in a file makes the user wait for seconds."""
 _COMFORTABLE_DECODE = 15.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of the doctor."""
+    """Declare the flags of the doctor."""
     serve.add_setting_arguments(parser)
 
 
@@ -51,7 +51,7 @@ class Finding:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Print findings as they come; 1 if something keeps completions from working."""
+    """Print findings as they come. Return 1 if completions can't work."""
     from rich.console import Console
     from rich.markup import escape
 
@@ -68,7 +68,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Every finding, from the interpreter to the speed; ends early where nothing further can work."""
+    """Yield all findings, from the interpreter to the speed. Stop when the next ones can't be checked."""
     yield Finding("fim-lsp", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     yield _interpreter()
     yield from _storage()
@@ -108,7 +108,7 @@ def _storage() -> Iterator[Finding]:
 
 
 def describe_library(library: processor.Library) -> Finding:
-    """Say which build of llama.cpp is installed, or why it can't be loaded."""
+    """Describe the installed build of llama.cpp, or why it can't be loaded."""
     if library.features:
         return Finding("llama.cpp", library.features)
     problem = f"can't be loaded: {library.error}"
@@ -119,7 +119,7 @@ def describe_library(library: processor.Library) -> Finding:
 
 
 def compare_processor(library: processor.Library, found: processor.Processor | None) -> Finding:
-    """Compare the build with the processor; a slower build is not a failure."""
+    """Compare the build with the processor. A slower build is not a failure."""
     if found is None:
         return Finding("processor", "its instructions are unknown on this system")
     compared = processor.compare(processor.parse_library(library.features), found)
@@ -157,7 +157,9 @@ def _template(engine: Engine, settings: Settings) -> Finding:
     except TemplateError as error:
         return Finding("template", error.problem, good=False, advice=error.remedy)
     if chosen.template is None:
-        advice = "Optional: choose a model trained for fill-in-the-middle; this one sees only what is before."
+        advice = (
+            "Optional: choose a model trained for fill-in-the-middle; this one only sees the text before."
+        )
         return Finding("template", chosen.reason, good=False, advice=advice)
     return Finding("template", f"{chosen.template.name}, from the {chosen.source}; {chosen.reason}")
 
@@ -181,12 +183,12 @@ def _probe(engine: Engine, settings: Settings) -> Finding:
     text, waited_ms = asyncio.run(fill())
     result = f"def add(a, b): return a …  →  {text.strip()!r} after {waited_ms:.0f} ms"
     if not text:
-        return Finding("probe", result, good=False, advice="The model offered nothing; try another model.")
+        return Finding("probe", result, good=False, advice="The model suggested nothing; try another model.")
     return Finding("probe", result)
 
 
 def _speed(engine: Engine) -> Iterator[Finding]:
-    """Prefill and decode rates, each measured once on a cold cache."""
+    """Measure prefill and decode rates, each once on a cold cache."""
     prefill, decode = measure(engine)
     yield Finding(
         "prefill",
@@ -203,7 +205,7 @@ def _speed(engine: Engine) -> Iterator[Finding]:
 
 
 def measure(engine: Engine) -> tuple[float, float]:
-    """Tokens a second of a prefill and of decoding after it."""
+    """Return the tokens a second of a prefill and of decoding after it."""
     from fim_lsp.engine.base import CancelToken
 
     words = engine.tokenizer.encode(

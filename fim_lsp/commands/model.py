@@ -1,7 +1,7 @@
 """``fim-lsp model``: list, fetch, choose, locate and verify the models that completion can use.
 
-Results go to stdout (``path`` and ``pull`` print just the path, so that a script can use it), everything
-else goes to stderr. Editors use ``--json``, whose keys are camelCase and stay as they are:
+Results go to stdout (``path`` and ``pull`` print only the path, so that a script can use it). Everything else
+goes to stderr. Editors use ``--json``, whose keys are camelCase and stay as they are:
 
 - ``list``: an array with an object for each model of the catalog: ``name``, ``title``, ``sizeBytes``,
   ``memoryMb``, ``licence``, ``tuned``, ``here``;
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what was asked; the exit code is 1 when something is wrong with a model."""
+    """Run the verb. Return 1 if something is wrong with a model."""
     from fim_lsp.models.store import ModelStore
     from fim_lsp.paths import models_folder
 
@@ -133,8 +133,8 @@ def _print_json(value: Mapping[str, Any]) -> None:
 
 def _pull(store: ModelStore, name: str) -> int:
     model = store.find(name)
-    said = f"{model.title}: about {_mb(model.size_bytes)} from {model.source}; licence {model.licence}."
-    print(said, file=sys.stderr)
+    size, source = _mb(model.size_bytes), model.source
+    print(f"{model.title}: about {size} from {source}; licence {model.licence}.", file=sys.stderr)
     if model.notice:
         print(model.notice, file=sys.stderr)
     with _Bar() if sys.stderr.isatty() else nullcontext(_each_step(10, _print_progress)) as on_progress:
@@ -194,7 +194,7 @@ def _print_progress(progress: Progress) -> None:
 
 
 def _each_step(count: int, show: OnProgress) -> OnProgress:
-    """Pass progress on once for each of ``count`` steps of a stage, so that its reader is not flooded."""
+    """Pass progress on at most ``count`` times a stage, so that its reader is not flooded."""
     shown: set[tuple[str, int]] = set()
 
     def on_progress(progress: Progress) -> None:
@@ -211,7 +211,7 @@ def _steps_done(progress: Progress, count: int) -> int:
 
 
 class _Bar:
-    """A progress bar on stderr, there as long as the ``with`` block is; silent where nobody looks."""
+    """A progress bar on stderr for a ``with`` block. It draws nothing if stderr is no terminal."""
 
     def __init__(self) -> None:
         from rich.console import Console

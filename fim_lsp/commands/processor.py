@@ -41,7 +41,7 @@ _LINUX_FLAGS: Mapping[str, str] = MappingProxyType(
         "sve": "SVE",
     }
 )
-"""Words of /proc/cpuinfo: ``flags`` on x86, ``Features`` on Arm."""
+"""llama.cpp's names by the words of /proc/cpuinfo: ``flags`` on x86, ``Features`` on Arm."""
 _MAC_FLAGS: Mapping[str, str] = MappingProxyType(
     {
         "sse3": "SSE3",
@@ -61,7 +61,7 @@ _MAC_FLAGS: Mapping[str, str] = MappingProxyType(
         "hw.optional.arm.feat_i8mm": "MATMUL_INT8",
     }
 )
-"""Words of ``machdep.cpu.*features`` on Intel, keys that are 1 on Apple silicon."""
+"""llama.cpp's names by words of ``machdep.cpu.*features`` (Intel) and by keys that are 1 (Apple silicon)."""
 _FEATURES = frozenset(_LINUX_FLAGS.values())
 _MAC_FEATURES = frozenset(_MAC_FLAGS.values())
 _NO_GAIN = frozenset({"SSE3", "SSSE3", "BMI2", "AVX512_VBMI"})

@@ -1,4 +1,4 @@
-"""``fim-lsp --stdio`` and ``--tcp``: wire the parts together, and keep stdout for the protocol alone."""
+"""``fim-lsp --stdio`` and ``--tcp``: start the server, and keep stdout for the protocol."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOOPBACK = "127.0.0.1"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of the server, and the two that every verb understands."""
+    """Declare the flags of the server, and those for settings."""
     transport = parser.add_mutually_exclusive_group()
     transport.add_argument("--stdio", action="store_true", help="serve over stdin and stdout")
     transport.add_argument(
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_setting_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--model`` and ``--set``, which win over every other layer of settings."""
+    """Declare ``--model`` and ``--set``, which win over all other layers of settings."""
     parser.add_argument("--model", metavar="NAME|PATH", help="model to use, by name in the catalog or file")
     parser.add_argument(
         "--set",
@@ -50,7 +50,7 @@ def add_setting_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def flags(parsed: argparse.Namespace) -> dict[str, Any]:
-    """The settings given by hand, as a camelCase layer.
+    """Return the settings of the command line as a camelCase layer.
 
     Raises:
         SettingsError: a flag is not KEY=VALUE, or its value does not fit.
@@ -78,7 +78,7 @@ def _layer(text: str) -> dict[str, Any]:
 
 
 def forwarded(parsed: argparse.Namespace) -> list[str]:
-    """The same settings as arguments for a server process that this command starts.
+    """Return the same settings as arguments for a server process that this command starts.
 
     It saves no KV states unless told to: the cost of one answer must not depend on the one before.
     """
@@ -95,7 +95,7 @@ def open_engine_for_editor(settings: ModelSettings, on_loading: OnLoading) -> En
 
 
 def run(parsed: argparse.Namespace, factory: EngineFactory = open_engine_for_editor) -> NoReturn:
-    """Serve one client until it leaves, and end the process with LSP's exit code."""
+    """Serve one client until it disconnects, and end the process with LSP's exit code."""
     stdout = claim_stdout()
     log_to(parsed.log_file, parsed.verbose)
     from fim_lsp.lsp.server import create_server
@@ -109,10 +109,10 @@ def run(parsed: argparse.Namespace, factory: EngineFactory = open_engine_for_edi
 
 
 def claim_stdout() -> BinaryIO:
-    """Keep the real stdout for the protocol and let every other write go to stderr.
+    """Keep the real stdout for the protocol and send all other writes to stderr.
 
-    File descriptor 1 itself is pointed at stderr, so that a stray ``print`` in a library, or a ``printf`` in
-    native code, can't corrupt a message. The private descriptor is not inherited by child processes.
+    File descriptor 1 itself is redirected to stderr, so that a ``print`` in a library or a ``printf`` in
+    native code can't corrupt a message. Child processes do not inherit the returned descriptor.
     """
     sys.stdout.flush()
     private = os.dup(1)
@@ -122,22 +122,22 @@ def claim_stdout() -> BinaryIO:
 
 
 def log_to(path: str | None, verbose: int) -> None:
-    """Send logs to a file or stderr: warnings, with -v progress, with -vv everything, buffer text too."""
+    """Log to a file or stderr: warnings; with -v progress; with -vv everything, including buffer text."""
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     handler = logging.FileHandler(path, encoding="utf-8") if path else logging.StreamHandler(sys.stderr)
     handler.setLevel(level)
     logging.basicConfig(
         level=logging.WARNING, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    # The editor gets INFO through window/logMessage whatever goes to the file.
+    # The editor gets INFO through window/logMessage, whatever the level of the file is.
     logging.getLogger("fim_lsp").setLevel(min(level, logging.INFO))
-    # pygls logs whole messages, and so the user's code, at INFO, and warns of each cancel that comes after
-    # its answer (2.1.1).
+    # pygls logs whole messages, with the user's code, at INFO. It warns of each cancel that arrives after
+    # the answer (2.1.1).
     logging.getLogger("pygls").setLevel(logging.DEBUG if verbose >= 2 else logging.ERROR)
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """``HOST:PORT``, ``[IPV6]:PORT`` or ``PORT``.
+    """Parse ``HOST:PORT``, ``[IPV6]:PORT`` or ``PORT``.
 
     Raises:
         SettingsError: the port is not a number from 0 to 65535.
@@ -149,5 +149,5 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def command_line(extra: Sequence[str]) -> list[str]:
-    """How to start this very server as a child process."""
+    """Return the command that starts this server as a child process."""
     return [sys.executable, "-m", "fim_lsp", "--stdio", *extra]

@@ -1,6 +1,6 @@
-"""``fim-lsp stats``: how suggestions fared on this machine, as a table, a plot or JSON.
+"""``fim-lsp stats``: show what became of suggestions on this machine, as a table, a plot or JSON.
 
-Only numbers are kept, and only here: see ``fim_lsp.feedback``.
+``fim_lsp.feedback`` records only numbers, and only on this machine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SHOWN_DAYS = 30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of ``stats``."""
+    """Declare the flags of ``stats``."""
     doing = parser.add_mutually_exclusive_group()
     doing.add_argument("--json", action="store_true", help="print every figure as JSON")
     doing.add_argument("--clear", action="store_true", help="delete everything that was counted")
@@ -77,14 +77,14 @@ def _show(summary: Summary, parsed: argparse.Namespace) -> None:
 
 
 def as_json(summary: Summary) -> dict[str, Any]:
-    """The summary with camelCase keys; days as dates, rates from 0 to 1."""
+    """Return the summary with camelCase keys; days as dates, rates from 0 to 1."""
     from fim_lsp.feedback.store import date_of
 
     return {
         "total": _figures(summary.total),
-        "byLanguage": {name: _figures(one) for name, one in summary.by_language.items()},
-        "byModel": {name: _figures(one) for name, one in summary.by_model.items()},
-        "byServer": {name: _figures(one) for name, one in summary.by_server.items()},
+        "byLanguage": {name: _figures(figures) for name, figures in summary.by_language.items()},
+        "byModel": {name: _figures(figures) for name, figures in summary.by_model.items()},
+        "byServer": {name: _figures(figures) for name, figures in summary.by_server.items()},
         "savedByDay": {date_of(day).isoformat(): chars for day, chars in summary.saved_by_day.items()},
     }
 
@@ -95,8 +95,8 @@ def _figures(figures: Statistics) -> dict[str, Any]:
     from fim_lsp.settings import camel_case
 
     kept = {
-        str(after_s): {"known": one.known, "kept": one.kept, "rate": one.rate}
-        for after_s, one in figures.persistence.items()
+        str(after_s): {"known": persistence.known, "kept": persistence.kept, "rate": persistence.rate}
+        for after_s, persistence in figures.persistence.items()
     }
     return {camel_case(key): value for key, value in asdict(figures).items()} | {"persistence": kept}
 
@@ -122,23 +122,23 @@ def _print(summary: Summary) -> None:
 
 
 _FARED: Mapping[str, Any] = {
-    "offered": lambda one: f"{one.offered:,}",
-    "seen": lambda one: f"{one.seen:,}",
-    "accepted": lambda one: f"{one.accepted:,}",
-    "partly": lambda one: f"{one.partly_accepted:,}",
-    "typed": lambda one: f"{one.typed:,}",
-    "acceptance": lambda one: percent(one.acceptance),
-    "": lambda one: bar(one.acceptance),
+    "offered": lambda figures: f"{figures.offered:,}",
+    "seen": lambda figures: f"{figures.seen:,}",
+    "accepted": lambda figures: f"{figures.accepted:,}",
+    "partly": lambda figures: f"{figures.partly_accepted:,}",
+    "typed": lambda figures: f"{figures.typed:,}",
+    "acceptance": lambda figures: percent(figures.acceptance),
+    "": lambda figures: bar(figures.acceptance),
 }
 _AFTERWARDS: Mapping[str, Any] = {
-    "kept 30 s": lambda one: percent(one.persistence[30].rate),
-    "2 min": lambda one: percent(one.persistence[120].rate),
-    "5 min": lambda one: percent(one.persistence[300].rate),
-    "10 min": lambda one: percent(one.persistence[600].rate),
-    "saved": lambda one: f"{one.chars_saved:,}",
-    "of code": lambda one: percent(one.completed_ratio),
-    "ms p50": lambda one: milliseconds(one.latency_p50_ms),
-    "p95": lambda one: milliseconds(one.latency_p95_ms),
+    "kept 30 s": lambda figures: percent(figures.persistence[30].rate),
+    "2 min": lambda figures: percent(figures.persistence[120].rate),
+    "5 min": lambda figures: percent(figures.persistence[300].rate),
+    "10 min": lambda figures: percent(figures.persistence[600].rate),
+    "saved": lambda figures: f"{figures.chars_saved:,}",
+    "of code": lambda figures: percent(figures.completed_ratio),
+    "ms p50": lambda figures: milliseconds(figures.latency_p50_ms),
+    "p95": lambda figures: milliseconds(figures.latency_p95_ms),
 }
 
 
@@ -163,22 +163,22 @@ def _table(summary: Summary, columns: Mapping[str, Any]) -> Table:
 
 
 def percent(rate: float | None) -> str:
-    """``0.25`` as ``25%``; a dash where nothing was counted."""
+    """Format a rate: ``0.25`` -> ``25%``. None becomes a dash."""
     return "-" if rate is None else f"{100 * rate:.0f}%"
 
 
 def milliseconds(value: float | None) -> str:
-    """Whole milliseconds; a dash where nothing was measured."""
+    """Format whole milliseconds. None becomes a dash."""
     return "-" if value is None else f"{value:,.0f}"
 
 
 def bar(rate: float | None, width: int = 10) -> str:
-    """A bar that a rate of 1 fills."""
+    """Draw a bar that a rate of 1 fills."""
     return "" if rate is None else "█" * round(rate * width) or "▏"
 
 
 def sparkline(values: list[int]) -> str:
-    """One character a value, as tall as its part of the largest."""
+    """Draw one character for each value, as high as its share of the largest."""
     largest = max(values, default=0)
     return "".join(
         _BARS[round(value / largest * (len(_BARS) - 1))] if largest else _BARS[0] for value in values

@@ -1,4 +1,4 @@
-"""GGUF files: which there are, where they come from, whether they can be trusted."""
+"""GGUF files: the catalog and the store of models, and checks before llama.cpp loads a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fim_lsp.errors import ErrorCode, FimLspError
 
 
 class ModelError(FimLspError):
-    """A model file or name that can't be used; the problem names the file, the remedy what to do."""
+    """A model file or name that can't be used."""
 
     code: ClassVar[ErrorCode] = "model_failed"
 

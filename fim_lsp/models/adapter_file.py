@@ -1,8 +1,9 @@
-"""Adapters as files: peft's folder as training leaves it, and the one file that is shipped (a *delta*).
+"""Read and write adapters: the peft folder that training writes, and the single file to publish (a *delta*).
 
-A delta is a safetensors file with every number in float16 and one JSON value under ``fim_lsp`` in its
-metadata: the base's sha256, the FIM format, how the numbers are to be applied. Its tensors are named by the
-base's modules, so that both forms read as the same :class:`Adapter`::
+A delta is a safetensors file with all numbers in float16 and one JSON value under ``fim_lsp`` in its
+metadata: the base's sha256, the FIM format, and how to apply the numbers. Its tensors are named by the base's
+modules.
+Both forms are read as an :class:`Adapter`::
 
     model.layers.0.self_attn.q_proj.lora_A    (rank, in)
     model.layers.0.self_attn.q_proj.lora_B    (out, rank)
@@ -41,27 +42,27 @@ _TRAIN_AGAIN = "Export it again from the training run."
 
 @frozen
 class FimFormat:
-    """The format that the adapter taught or was trained with."""
+    """The fill-in-the-middle format that the adapter was trained with."""
 
     template: str | None = None
     order: str | None = None
     end_id: int | None = None
     sentinels: Mapping[str, int] = field(factory=dict)
-    """Marker texts given to ids that were spelled otherwise; empty for a base that has its own."""
+    """New texts of token ids that became markers; empty for a base that has markers."""
     marks: Mapping[str, str] = field(factory=dict)
     """Marker texts by llama.cpp's names: ``pre suf mid rep sep``."""
     sees_repository: bool = False
-    """Whether it was trained on holes that see snippets of other files."""
+    """True if it was trained on holes that see snippets of other files."""
     anchored: bool = False
-    """Whether it was trained on middles that the prompt begins."""
+    """True if it was trained on middles whose beginning is in the prompt."""
     end_bias: float | None = None
-    """Nats by which the end's logit must be lifted for middles to end too early as often as too late; None
-    where nobody has measured it."""
+    """Nats to add to the end token's logit, so that middles end too early as often as too late; None if that
+    was not measured."""
 
 
 @frozen
 class LinearUpdate:
-    """What becomes of a weight W (out, in): ``m (W + s B A) / |W + s B A|``, each part where it is there."""
+    """The change of a weight W (out, in): ``m (W + s B A) / |W + s B A|``. Absent parts are left out."""
 
     down: Floats | None = field(default=None, repr=False)
     """A, (rank, in)."""
@@ -70,13 +71,13 @@ class LinearUpdate:
     magnitude: Floats | None = field(default=None, repr=False)
     """m, (out,): DoRA."""
     gain: Floats | None = field(default=None, repr=False)
-    """IA3's factors, (out,), or (in,) where :attr:`of_input`."""
+    """IA3's factors, (out,); (in,) if :attr:`of_input`."""
     of_input: bool = False
 
 
 @frozen
 class Adapter:
-    """Everything that turns a base into the tuned model."""
+    """The difference between a base and the tuned model."""
 
     base_sha256: str
     base_name: str
@@ -86,19 +87,19 @@ class Adapter:
     alpha: float
     rslora: bool
     updates: Mapping[str, LinearUpdate] = field(repr=False)
-    """By the module's name in transformers: ``model.layers.0.self_attn.q_proj``."""
+    """Updates by the module's name in transformers: ``model.layers.0.self_attn.q_proj``."""
     token_rows: Mapping[int, Floats] = field(factory=dict, repr=False)
     """New rows of the embedding, (width,), by token id."""
     fim: FimFormat = FimFormat()
     description: Mapping[str, Any] = field(factory=dict, repr=False)
-    """What training wrote beside it: recipe, data, figures."""
+    """What training recorded: recipe, data, figures."""
 
 
 def read_adapter(path: Path) -> Adapter:
-    """Read a folder made by training, or a delta.
+    """Read a folder that training wrote, or a delta.
 
     Raises:
-        ModelError: neither, damaged, or something that can't be merged into a base.
+        ModelError: it is neither, it is damaged, or it can't be merged into a base.
     """
     try:
         return _read_folder(path) if path.is_dir() else _read_delta(path)
@@ -168,9 +169,7 @@ def _read_folder(folder: Path) -> Adapter:
 def _read_delta(path: Path) -> Adapter:
     tensors, metadata = _open(path)
     if "fim_lsp" not in metadata:
-        raise ModelError(
-            f"{path} is no delta of ours.", "Name a file that 'python -m training export' wrote."
-        )
+        raise ModelError(f"{path} is no delta.", "Name a file that 'python -m training export' wrote.")
     about = json.loads(metadata["fim_lsp"])
     if about["format"] != FORMAT:
         raise ModelError(f"The delta {path} has format {about['format']}, not {FORMAT}.", "Update fim-lsp.")

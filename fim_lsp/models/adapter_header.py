@@ -1,8 +1,8 @@
-"""Whether a LoRA-GGUF may be put on a model, decided from its own bytes before llama.cpp sees them.
+"""Check that a LoRA in a GGUF fits a model, before llama.cpp reads it.
 
-The gate for adapters, as ``gguf_header`` is for models: llama.cpp returns an error for most bad files, but a
-few values of a file end the whole process, there or at the first token (llama-cpp-python 0.3.36). And it
-compares no more than architecture and shapes, which another base of the same family has as well.
+llama.cpp returns an error for most bad files, but a few values end the whole process, at load or at the first
+token (llama-cpp-python 0.3.36). And it only compares architecture and shapes, which another base of the same
+family has as well.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BASE_NAME = "general.base_model.0.name"
 _ALPHA = "adapter.lora.alpha"
 _INVOCATION = "adapter.alora.invocation_tokens"
 _FLOAT32 = 6
-"""The type's number in GGUF metadata; llama.cpp asserts it for alpha."""
+"""Number of the type in GGUF metadata. llama.cpp asserts that alpha has it."""
 _TYPES = ("f32", "f16", "bf16", "q8_0")
 _ANOTHER_BASE = "Choose the model that it was trained on, or an adapter for this one."
 _MERGE = "Merge it into its base model and choose the result."
@@ -33,16 +33,16 @@ _MERGE = "Merge it into its base model and choose the result."
 def check_adapter(
     path: Path, base: Path, base_header: GgufHeader, base_sha256: Callable[[], str]
 ) -> str | None:
-    """Make sure that a file is a LoRA for this very model.
+    """Check that a file is a LoRA that was trained on this model.
 
     Args:
-        path: the LoRA-GGUF.
+        path: the LoRA in a GGUF.
         base: the loaded model's file.
         base_header: its header.
-        base_sha256: its digest; asked for only where the adapter names one, since that may read the file.
+        base_sha256: returns its digest. Called only if the adapter names one, since that may read the file.
 
     Returns:
-        What the user should know of an adapter that is let through, or None.
+        A notice for the user about an adapter that passed, or None.
 
     Raises:
         ModelError: no such file, no LoRA, damaged, or made for another model.
@@ -96,7 +96,7 @@ def _check_metadata(path: Path, header: GgufHeader) -> None:
 
 
 def _has_float32(path: Path, header: GgufHeader, key: str, value: float) -> bool:
-    """Whether the entry stands in the file as float32; the header's values no longer tell their width."""
+    """Look in the file for the entry as float32, because the parsed header does not keep the width."""
     with path.open("rb") as file:
         written = file.read(header.data_offset)
     entry = struct.pack("<Q", len(key)) + key.encode() + struct.pack("<If", _FLOAT32, value)
@@ -104,14 +104,14 @@ def _has_float32(path: Path, header: GgufHeader, key: str, value: float) -> bool
 
 
 def _check_tensors(path: Path, header: GgufHeader, base: Path, base_header: GgufHeader) -> None:
-    """Each weight needs both factors, in types that llama.cpp multiplies, of the base's own shape."""
+    """Check that each weight has both factors, of a type that llama.cpp multiplies and the base's shape."""
     weights = {tensor.name: tensor for tensor in base_header.tensors}
     factors = {tensor.name: tensor for tensor in header.tensors}
     if not factors:
         raise ModelError(f"{path} holds no weights.", FETCH_AGAIN)
     for name, tensor in factors.items():
         weight, dot, kind = name.rpartition(".")
-        if name.endswith("_norm.weight"):  # llama.cpp passes over these
+        if name.endswith("_norm.weight"):  # llama.cpp ignores these
             continue
         other = {"lora_a": "lora_b", "lora_b": "lora_a"}.get(kind)
         if other is None or weight + dot + other not in factors:
@@ -128,7 +128,7 @@ def _check_tensors(path: Path, header: GgufHeader, base: Path, base_header: Gguf
 
 
 def _fits(weight: TensorInfo | None, down: TensorInfo, up: TensorInfo) -> bool:
-    """Whether up x down has the weight's shape; a stack of matrices (experts) needs a stack of factors."""
+    """Tell whether up x down has the weight's shape. A stack of matrices (experts) needs stacked factors."""
     if weight is None or len(weight.shape) < 2 or 0 in (*down.shape, *up.shape):
         return False
     width, rank, *stack = _four(down)
@@ -141,7 +141,7 @@ def _four(tensor: TensorInfo) -> tuple[int, ...]:
 
 
 def _check_numbers(path: Path, header: GgufHeader) -> None:
-    """Damage in the weights themselves shows as infinities and as what is no number."""
+    """Refuse weights that are infinite or NaN, which damage causes."""
     for tensor in header.tensors:
         if header.data_offset + tensor.offset + tensor.nbytes > header.file_size:
             raise ModelError(f"{path} is cut off inside {tensor.name}.", FETCH_AGAIN)
@@ -150,7 +150,7 @@ def _check_numbers(path: Path, header: GgufHeader) -> None:
 
 
 def _floats(path: Path, header: GgufHeader, tensor: TensorInfo) -> Iterator[np.ndarray]:
-    """What decides whether a tensor's values are finite: the values, or the scales of their blocks."""
+    """Yield the values of a tensor, or the scales of its blocks; all values are finite if these are."""
     raw = np.fromfile(path, np.uint8, tensor.nbytes, offset=header.data_offset + tensor.offset)
     kind = tensor.type.name
     if kind in ("f32", "f16"):

@@ -1,9 +1,9 @@
-"""The models we know by name: where each comes from, how it is checked, what it needs.
+"""The models that are known by name: their source, digest, licence and size.
 
-A name in the setting ``model.name`` is looked up here before it is taken for a path. Base models, not
-instruct ones: they are what fill-in-the-middle was trained into. Revisions are pinned where we know them; a
-sha256 is given only where several independent sources agree on it, and the hub's own digest (the LFS ETag)
-is checked in any case.
+A name in the setting ``model.name`` is looked up here before it is taken for a path. The catalog has base
+models where there are some, because they are trained for fill-in-the-middle and instruct models mostly are
+not. Revisions are pinned where they are known. A sha256 is given only if several independent sources agree on
+it; the hub's own digest (the LFS ETag) is always checked.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from attrs import frozen
 
 DELTAS = Path(__file__).parent / "deltas"
-"""The folder of what this package brings of its own models."""
+"""The folder of the deltas that this package contains."""
 
 
 @frozen
@@ -45,20 +45,20 @@ class WheelSource:
 
 @frozen
 class DeltaSource:
-    """A model of ours: another one of the catalog, joined here with what training changed."""
+    """A model that was tuned here: made on the user's machine from a base and a delta in this package."""
 
     base: str
-    """Name of the model that was trained on."""
+    """Name of the base model in the catalog."""
     delta: str
-    """The file beside the package's code (:data:`DELTAS`) that holds what changed."""
+    """Name of the file in :data:`DELTAS` with the changed weights."""
     sha256: str
-    """Of the delta; the joined file has none that is the same on every machine, as float32 sums differ."""
+    """Digest of the delta. The joined file's digest differs between machines, because float32 sums do."""
     joined: str
-    """Name of the joined file in the store; a new delta takes a new one, lest an old join pass for it."""
+    """Name of the joined file in the store. A new delta needs a new name, or an old file would be used."""
 
     @property
     def path(self) -> Path:
-        """Where the delta is."""
+        """Path of the delta."""
         return DELTAS / self.delta
 
     def __str__(self) -> str:
@@ -73,18 +73,18 @@ class CatalogModel:
     title: str
     source: HubSource | WheelSource | DeltaSource
     template: str
-    """Name of its FIM template in ``fim_lsp.prompt.templates``, for files that don't tell."""
+    """Name of its FIM template, for files that do not name their markers."""
     licence: str
-    """SPDX identifier, or the licence's own name where it has none."""
+    """SPDX identifier, or the licence's own name if it has none."""
     size_bytes: int
-    """About; what is fetched."""
+    """Size of the file, approximate for some."""
     memory_mb: int
-    """About; weights, a context of 2048 tokens and working memory together."""
+    """Approximate memory for the weights, a context of 2048 tokens and working memory."""
     sha256: str | None = None
     tuned: bool = True
-    """Whether it was trained for fill-in-the-middle."""
+    """True if it was trained for fill-in-the-middle."""
     notice: str | None = None
-    """What the user should be told once."""
+    """A notice that the user is shown once."""
 
     @property
     def file_name(self) -> str:
@@ -97,7 +97,10 @@ class CatalogModel:
 def _qwen(
     size: str, revision: str, sha256: str, size_bytes: int, memory_mb: int, licence: str = "Apache-2.0"
 ) -> CatalogModel:
-    """Qwen publishes GGUFs of its instruct models only; ggml-org's are the ones that llama.vim uses."""
+    """Return an entry of Qwen2.5-Coder.
+
+    Qwen publishes GGUFs of its instruct models only. These are by ggml-org; llama.vim uses them, too.
+    """
     return CatalogModel(
         name=f"qwen2.5-coder-{size.lower()}",
         title=f"Qwen2.5-Coder {size} (Q8_0)",
@@ -234,4 +237,4 @@ _MODELS = (
 )
 
 CATALOG: Mapping[str, CatalogModel] = {model.name: model for model in _MODELS}
-"""Every known model by name, small ones first within a family."""
+"""All models by name; small ones first within a family."""

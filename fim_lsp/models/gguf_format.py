@@ -1,8 +1,8 @@
-"""The GGUF layout: bytes in, a :class:`GgufHeader` out; the first step of reading any model file.
+"""Parse the layout of GGUF: bytes in, a :class:`GgufHeader` out.
 
-``gguf.GGUFReader`` (0.19) makes a numpy view of every array element and takes 2.3 s for a vocabulary of
-49,152 tokens, on every start of the server; so this is our own reader. It copies nothing that it is not
-asked for, takes about 20 ms, and believes no length that it finds in the file.
+``gguf.GGUFReader`` (0.19) makes a numpy view of every array element, which takes 2.3 s for a vocabulary of
+49,152 tokens at every start of the server. This reader takes about 20 ms. It leaves long arrays in the file
+and checks every length that the file gives.
 
 Specification: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -22,7 +22,7 @@ from fim_lsp.models import ModelError
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
-"""What llama.cpp reads; version 1 counted in 32 bits and was given up in 2023."""
+"""Versions that llama.cpp reads. Version 1 counted in 32 bits and was given up in 2023."""
 FETCH_AGAIN = "Fetch the file again, or choose another model: fim-lsp model list."
 
 _U32, _I64, _U64 = struct.Struct("<I"), struct.Struct("<q"), struct.Struct("<Q")
@@ -43,8 +43,8 @@ _STRING, _ARRAY = 8, 9
 _VOCABULARY = "tokenizer.ggml.tokens"
 
 _MOST_KEPT = 64
-# Real files have tens of keys, hundreds of tensors and vocabularies of some 260,000 tokens. The limits
-# only keep a damaged count from becoming minutes of work.
+# Real files have tens of keys, hundreds of tensors and vocabularies of some 260,000 tokens. The limits keep a
+# damaged count from causing minutes of work.
 _MOST_ENTRIES = 1 << 16
 _MOST_STRINGS = 1 << 22
 _LONGEST_STRING = 1 << 26
@@ -55,12 +55,12 @@ _MOST_ELEMENTS = (1 << 63) - 1
 
 @frozen
 class ArrayInfo:
-    """A long array, not read: what it holds, how much, and where."""
+    """The type, length and place of a long array that was not read."""
 
     element_type: str
     length: int
     offset: int
-    """Of the first element, in bytes from the beginning of the file."""
+    """Offset of the first element, in bytes from the beginning of the file."""
 
 
 Scalar = bool | int | float | str
@@ -69,7 +69,7 @@ MetadataValue = Scalar | tuple[Scalar, ...] | ArrayInfo
 
 @frozen
 class GgmlType:
-    """How ggml stores numbers of one type: blocks of ``block_length`` in ``block_bytes`` bytes."""
+    """A type of numbers in ggml, which stores ``block_length`` of them in ``block_bytes`` bytes."""
 
     name: str
     block_length: int
@@ -78,34 +78,34 @@ class GgmlType:
 
 @frozen
 class TensorInfo:
-    """One tensor. ``shape`` is in ggml's order, the dimension that lies together in memory first."""
+    """One tensor. ``shape`` is in ggml's order: the dimension that is contiguous in memory comes first."""
 
     name: str
     shape: tuple[int, ...]
     type: GgmlType
     offset: int
-    """From the header's ``data_offset``, in bytes."""
+    """Offset in bytes from the header's ``data_offset``."""
     nbytes: int
 
 
 @frozen
 class GgufHeader:
-    """Everything in a GGUF but the weights and the long arrays."""
+    """A GGUF without its weights and long arrays."""
 
     version: int
     metadata: Mapping[str, MetadataValue] = field(repr=False)
     tensors: tuple[TensorInfo, ...] = field(repr=False)
     data_offset: int
-    """Where tensor data begins, in bytes from the beginning of the file."""
+    """Offset of the tensor data, in bytes from the beginning of the file."""
     file_size: int
 
     @property
     def architecture(self) -> str:
-        """llama.cpp's name of the architecture, ``qwen2`` for instance; empty where the file has none."""
+        """llama.cpp's name of the architecture, for example ``qwen2``; empty if the file has none."""
         return str(self.metadata.get("general.architecture", ""))
 
     def hyperparameter(self, name: str) -> MetadataValue | None:
-        """The value of ``<architecture>.<name>``."""
+        """Return the value of ``<architecture>.<name>``."""
         return self.metadata.get(f"{self.architecture}.{name}")
 
 
@@ -125,7 +125,7 @@ _GGML_TYPES: Mapping[int, GgmlType] = _ggml_types()
 
 
 class Cursor:
-    """A position in the file's bytes that can't leave them."""
+    """A position in the file's bytes, checked against their end."""
 
     def __init__(self, data: bytes | mmap, path: Path, position: int = 0) -> None:
         self.data = data
@@ -133,7 +133,7 @@ class Cursor:
         self.position = position
 
     def damaged(self, what: str) -> ModelError:
-        """The error for bytes that make no sense here."""
+        """Return the error for bytes that make no sense."""
         return ModelError(f"{self.path} is damaged: {what}.", FETCH_AGAIN)
 
     def skip(self, size: int, what: str) -> int:
@@ -153,12 +153,12 @@ class Cursor:
         return begin
 
     def number(self, layout: struct.Struct, what: str) -> int:
-        """One number."""
+        """Read one number."""
         value: int = layout.unpack_from(self.data, self.skip(layout.size, what))[0]
         return value
 
     def string(self, what: str) -> bytes:
-        """A length and that many bytes."""
+        """Read a length and that many bytes."""
         length = self.number(_U64, f"the length of {what}")
         if length > _LONGEST_STRING:
             raise self.damaged(f"{what} claims to be {length} bytes long")
@@ -166,7 +166,7 @@ class Cursor:
         return self.data[begin : begin + length]
 
     def text(self, what: str) -> str:
-        """A string as text; bytes that are no UTF-8 become U+FFFD."""
+        """Read a string as text. Bytes that are not UTF-8 become U+FFFD."""
         return self.string(what).decode("utf-8", "replace")
 
 
@@ -196,7 +196,7 @@ def parse_header(data: bytes | mmap, path: Path) -> GgufHeader:
 
 
 def parse_strings(data: bytes | mmap, path: Path, info: ArrayInfo) -> Iterator[bytes]:
-    """The elements of a long array of strings."""
+    """Yield the elements of a long array of strings."""
     cursor = Cursor(data, path, info.offset)
     return (data[begin:end] for begin, end in _walk_strings(cursor, info.length, "the vocabulary"))
 
@@ -243,7 +243,7 @@ def _array(cursor: Cursor, key: str) -> tuple[Scalar, ...] | ArrayInfo:
     kind = cursor.number(_U32, f"the element type of {key}")
     length = cursor.number(_U64, f"the length of {key}")
     begin = cursor.position
-    # The vocabulary is always left in the file, so that whoever wants it meets one form.
+    # The vocabulary always stays in the file, so that its readers need to handle one form only.
     if length <= _MOST_KEPT and key != _VOCABULARY:
         return tuple(_scalar(cursor, kind, key) for _ in range(length))
     if kind == _STRING:
@@ -259,7 +259,7 @@ def _array(cursor: Cursor, key: str) -> tuple[Scalar, ...] | ArrayInfo:
 
 
 def _walk_strings(cursor: Cursor, length: int, key: str) -> Iterator[tuple[int, int]]:
-    """Where each of many strings begins and ends; the loop does without methods, it runs 300,000 times."""
+    """Yield the beginning and end of each string. No calls in the loop, which runs up to 300,000 times."""
     data, position, last = cursor.data, cursor.position, len(cursor.data) - _U64.size
     unpack = _U64.unpack_from
     for _ in range(length):

@@ -1,8 +1,8 @@
-"""Whether a file is a model that can be loaded, decided from its header in milliseconds.
+"""Check from its header, in milliseconds, whether a file is a model that can be loaded.
 
-The gate before llama.cpp: what :func:`check_model` lets through may still be refused by llama.cpp with an
-error, but should not take the process down. The layout is read by ``gguf_format``, the rules for its content
-are in ``gguf_rules``; this file opens files and knows what else people take for a model.
+llama.cpp may still refuse a file that :func:`check_model` lets through, with an error. But no such file
+should end the process. ``gguf_format`` reads the layout, ``gguf_rules`` has the rules for the content. This
+module opens files, and recognises other kinds of files that are taken for models.
 """
 
 from __future__ import annotations
@@ -60,17 +60,17 @@ _PART = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
 
 
 def read_header(path: Path) -> GgufHeader:
-    """Read a GGUF's header; the weights and the long arrays stay where they are.
+    """Read a GGUF's header, without the weights and long arrays.
 
     Raises:
-        ModelError: no such file, not a GGUF, cut off or damaged; each with what to do about it.
+        ModelError: no such file, not a GGUF, cut off or damaged.
     """
     with _mapped(path) as data:
         return parse_header(data, path)
 
 
 def read_vocabulary(path: Path, header: GgufHeader) -> list[bytes]:
-    """The tokens of a model by id, as the file spells them; empty where it has none.
+    """Return the tokens of a model by id, as the file spells them; empty if it has none.
 
     Raises:
         ModelError: the file has changed since its header was read.
@@ -83,10 +83,10 @@ def read_vocabulary(path: Path, header: GgufHeader) -> list[bytes]:
 
 
 def check_model(path: Path) -> GgufHeader:
-    """Make sure that a file is a whole text model that llama.cpp can be trusted with.
+    """Check that a file is a complete text model that does not crash llama.cpp.
 
     Raises:
-        ModelError: names the file, what is wrong with it, and what to do.
+        ModelError: it is not.
     """
     header = read_header(path)
     others = _other_parts(path, header)
@@ -101,7 +101,7 @@ def check_model(path: Path) -> GgufHeader:
 
 @contextmanager
 def _mapped(path: Path) -> Iterator[mmap.mmap]:
-    """The bytes of a file that begins like a GGUF."""
+    """Map a file that begins like a GGUF into memory."""
     try:
         if path.is_dir():
             raise ModelError(f"{path} is a directory.", "Name the GGUF file inside it.")
@@ -128,7 +128,7 @@ def _check_magic(path: Path, beginning: bytes) -> None:
 
 
 def _look(beginning: bytes) -> tuple[str, str]:
-    """What a file is by its first bytes, and what to do with it."""
+    """Return what kind of file this is by its first bytes, and the remedy."""
     text = beginning.lstrip().lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml")):
         return (
@@ -170,7 +170,7 @@ def _check_kind(path: Path, header: GgufHeader) -> None:
 
 
 def _other_parts(path: Path, header: GgufHeader) -> list[Path]:
-    """The further files of a model that was split for uploading.
+    """Return the other files of a model that was split for uploading.
 
     Raises:
         ModelError: this is not the first part, it was renamed, or others are missing beside it.
@@ -200,7 +200,7 @@ def _other_parts(path: Path, header: GgufHeader) -> list[Path]:
 
 
 def _check_complete(path: Path, header: GgufHeader) -> None:
-    """Refuse a file that ends before its weights do."""
+    """Refuse a file that ends before its last weight."""
     ends = (header.data_offset + tensor.offset + tensor.nbytes for tensor in header.tensors)
     missing = max(ends, default=0) - header.file_size
     if missing > 0:

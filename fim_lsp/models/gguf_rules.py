@@ -1,10 +1,10 @@
-"""What must hold of a GGUF's header, because llama.cpp ends the whole process where it does not.
+"""Rules for a GGUF's header. llama.cpp ends the whole process for a file that breaks one.
 
-llama.cpp returns an error for most bad files, but many values reach a ``GGML_ASSERT``, a zero division or a
-null pointer, at load or at the first token, and take the server along. Each rule here stands for such an
-abort, found by loading altered models with llama-cpp-python 0.3.36 (tiny models of several architectures,
-every key and tensor altered in turn, and random bytes of the header flipped). A rule is a pure function
-that returns the problem in words, or None; :func:`find_problem` asks them in order.
+llama.cpp returns an error for most bad files. But many values reach a ``GGML_ASSERT``, a division by zero or
+a null pointer, at load or at the first token, and end the server. Each rule prevents such an abort. They were
+found by loading altered models with llama-cpp-python 0.3.36: tiny models of several architectures, with every
+key and tensor altered in turn, and with random bytes of the header flipped. A rule is a pure function that
+returns the problem in words, or None.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ Rule = Callable[[GgufHeader], str | None]
 
 
 def find_problem(header: GgufHeader) -> str | None:
-    """The first rule that the header breaks, as the rest of a sentence that begins with the file's name."""
+    """Return the first problem, as the rest of a sentence that begins with the file's name."""
     return next((problem for rule in _RULES if (problem := rule(header)) is not None), None)
 
 
 def find_duplicate(tokens: Iterable[bytes]) -> str | None:
-    """The first text that stands twice in a vocabulary; llama.cpp asserts that ids and texts pair up.
+    """Return the first text that is twice in a vocabulary. llama.cpp asserts that there is none.
 
-    It reads each text up to a NUL and gives empty ones a name of their own.
+    llama.cpp reads each text up to a NUL and replaces empty ones by distinct names.
     """
     seen: set[bytes] = set()
     for token in tokens:
@@ -59,13 +59,13 @@ def find_duplicate(tokens: Iterable[bytes]) -> str | None:
 
 
 def find_missing_byte(tokens: Iterable[bytes]) -> int | None:
-    """The first byte that a SentencePiece vocabulary can't spell; meeting it llama.cpp throws through C."""
+    """Return the first byte that a SentencePiece vocabulary lacks. llama.cpp throws through C for one."""
     known = set(tokens)
     return next((b for b in range(256) if b"<0x%02X>" % b not in known and bytes([b]) not in known), None)
 
 
 def number(header: GgufHeader, name: str) -> float | None:
-    """A hyperparameter that is one number; None where it is absent, a list, or something else."""
+    """Return a hyperparameter that is one number; None if it is absent, a list, or something else."""
     value = header.hyperparameter(name)
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
@@ -107,7 +107,7 @@ def _heads(header: GgufHeader) -> str | None:
         return f"claims {_shown(heads)} attention heads (head_count)"
     if not any(keys):
         return f"claims {_shown(shared)} key and value heads (head_count_kv)"
-    # A layer with 0 of either has no attention; hybrids say so layer by layer.
+    # A layer with 0 of either has no attention. Hybrid models have such layers.
     layers = max(len(queries), len(keys))
     for query, key in zip(_spread(queries, layers), _spread(keys, layers), strict=False):
         if key and query % key:
@@ -116,7 +116,7 @@ def _heads(header: GgufHeader) -> str | None:
 
 
 def _head_rows(header: GgufHeader) -> str | None:
-    """Heads that are counted layer by layer must be those that the layer's tensors were made for."""
+    """Compare heads that are counted layer by layer with the shapes of the layers' tensors."""
     heads, shared = (
         header.hyperparameter("attention.head_count"),
         header.hyperparameter("attention.head_count_kv"),
@@ -169,7 +169,7 @@ def _window(header: GgufHeader) -> str | None:
 
 
 def _head_numbers(header: GgufHeader) -> float | None:
-    """How many numbers a head has; None where that differs from layer to layer or can't be known."""
+    """Return the size of a head; None if it differs from layer to layer or is unknown."""
     if header.hyperparameter("attention.key_length") is not None:
         return number(header, "attention.key_length")
     width, heads = number(header, "embedding_length"), _each(header.hyperparameter("attention.head_count"))
@@ -248,7 +248,7 @@ def _vocabulary(header: GgufHeader) -> str | None:
 
 
 def number_of_parts(header: GgufHeader) -> int:
-    """How many files the model is split over; 1 for a whole model."""
+    """Return the number of files that the model is split over; 1 for a whole model."""
     count = header.metadata.get("split.count", 0)
     return max(1, count) if isinstance(count, int) else 1
 

@@ -1,9 +1,9 @@
-"""Models on the Hugging Face hub: fetched in one file that a later run can take up again.
+"""Fetch models from the Hugging Face hub, with downloads that a later call resumes.
 
-``huggingface_hub.hf_hub_download`` resumes within one call but deletes what it has when the call fails or is
-interrupted (2.4.0; its pull request 4228), which for eight gigabytes on a weak line means never. So the hub's
-client is used for what it knows (endpoint, login, errors) and the bytes are written here, to a partial file
-named after their digest. ``HF_ENDPOINT``, ``HF_TOKEN`` and ``HF_HUB_OFFLINE`` mean what they mean there.
+``huggingface_hub.hf_hub_download`` resumes within one call, but deletes its partial file when the call fails
+or is interrupted (2.4.0; its pull request 4228). On a weak line eight gigabytes would never arrive. So the
+hub's client handles endpoint, login and errors, and the bytes are written here, to a partial file named after
+their digest. ``HF_ENDPOINT``, ``HF_TOKEN`` and ``HF_HUB_OFFLINE`` have the client's meaning.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PAUSE_SECONDS = 1.0
 
 @frozen
 class HubFile:
-    """What the hub says of a file before it is fetched."""
+    """A file on the hub, as its metadata describes it."""
 
     url: str
     commit: str
@@ -43,12 +43,12 @@ class HubFile:
 
     @property
     def sha256(self) -> str | None:
-        """The file's sha256, which is the ETag of everything that is stored as LFS or Xet."""
+        """The file's sha256, which is the ETag of files that are stored as LFS or Xet; else None."""
         return self.digest if _SHA256.fullmatch(self.digest) else None
 
 
 def look_up(source: HubSource) -> HubFile:
-    """Ask the hub for a file's revision, size and digest; fetches nothing.
+    """Ask the hub for a file's revision, size and digest, without fetching it.
 
     Raises:
         ModelError: no such file, no permission, or no connection.
@@ -66,18 +66,18 @@ def look_up(source: HubSource) -> HubFile:
         raise ModelError(
             f"{url} was not answered by a Hugging Face hub.", "Check HF_ENDPOINT, the proxy and the firewall."
         )
-    # From here on the commit is named, so that a push in between can't mix two files.
+    # The URL names the commit, so that a push during the download can't mix two files.
     pinned = huggingface_hub.hf_hub_url(**name, revision=found.commit_hash, endpoint=endpoint)
     return HubFile(pinned, found.commit_hash, found.etag, found.size)
 
 
 def fetch_from_hub(source: HubSource, file: HubFile, partial: Path, on_progress: OnProgress) -> None:
-    """Fetch what ``partial`` lacks of a file; what has arrived stays there, however this ends.
+    """Fetch the rest of a file into ``partial``, which stays there if this fails.
 
-    A line that breaks is tried again as long as tries bring anything.
+    A broken connection is tried again as long as new tries bring bytes.
 
     Raises:
-        ModelError: the hub refused, the line stayed down, or the disk is full.
+        ModelError: the hub refused, the connection stayed broken, or the disk is full.
     """
     have, fruitless = _size(partial), 0
     check_room(partial.parent, file.size - have)
@@ -100,14 +100,14 @@ def fetch_from_hub(source: HubSource, file: HubFile, partial: Path, on_progress:
 
 
 def _append(file: HubFile, partial: Path, have: int, on_progress: OnProgress) -> None:
-    """One request for the rest of the file, from byte ``have`` on."""
+    """Request the file from byte ``have`` on and append it."""
     from huggingface_hub import get_session
 
     # huggingface_hub exports lazily, which mypy can't see (2.4.0).
     from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
-    wanted = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    headers = build_hf_headers(headers=wanted)
+    extra = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    headers = build_hf_headers(headers=extra)
     with get_session().stream("GET", file.url, headers=headers, timeout=_TIMEOUT_SECONDS) as response:
         if response.is_error:
             response.read()
@@ -115,7 +115,7 @@ def _append(file: HubFile, partial: Path, have: int, on_progress: OnProgress) ->
         # A server that ignores Range answers 200 with everything.
         resumed = response.status_code == 206
         with disk_errors(partial), partial.open("ab" if resumed else "wb") as output:
-            # Without a chunk size, or what had arrived of a chunk would be lost with the line.
+            # No chunk size: a broken connection would lose the bytes of an incomplete chunk.
             for chunk in response.iter_bytes():
                 output.write(chunk)
                 on_progress(Progress("fetch", output.tell(), file.size))
@@ -126,7 +126,7 @@ def _size(path: Path) -> int:
 
 
 def _transport_errors() -> tuple[type[Exception], ...]:
-    """What the hub's HTTP client raises when the line fails: httpx's errors, httpx2's since hub 2.0."""
+    """Return the errors of the hub's HTTP client for broken connections: httpx's, httpx2's since hub 2.0."""
     from huggingface_hub import get_session
 
     client: Any = importlib.import_module(type(get_session()).__module__.partition(".")[0])
@@ -134,7 +134,7 @@ def _transport_errors() -> tuple[type[Exception], ...]:
 
 
 def _in_words(source: HubSource, error: Exception) -> ModelError:
-    """The hub's errors, most special first, as a problem and a remedy."""
+    """Turn an error of the hub into a problem and a remedy; the most special classes come first."""
     from huggingface_hub import errors
 
     where = f"{source.repo_id}/{source.filename}"

@@ -1,10 +1,9 @@
-"""A base GGUF and an adapter joined into one GGUF, with numpy and the gguf package alone.
+"""Join a base GGUF and an adapter into one GGUF, with numpy and the gguf package alone.
 
-The base's file is the template: metadata, tokenizer and tensor order are copied as they are, so no conversion
-of a tokenizer can go wrong; only weights that the adapter touches become W + s B A, the markers' rows are
-replaced, and what the file says of its FIM format is written down (``tokenizer.ggml.fim_*_token_id``,
-``fim_lsp.fim_order``). One tensor is in memory at a time. This is what ``fim-lsp model pull default`` and
-``python -m training export`` do, so it must not need torch.
+Metadata, tokenizer and tensor order are copied from the base, so no tokenizer is converted. The weights that
+the adapter changes become W + s B A, the markers' rows are replaced, and the FIM format is written to the
+metadata (``tokenizer.ggml.fim_*_token_id`` and :mod:`fim_lsp.gguf_keys`). One tensor is in memory at a time.
+``fim-lsp model pull default`` and ``python -m training export`` use it, so it must not need torch.
 """
 
 from __future__ import annotations
@@ -27,16 +26,16 @@ FileType = Literal["f32", "f16", "q8_0", "q4_0"]
 FILE_TYPES: tuple[FileType, ...] = get_args(FileType)
 
 OnTensor = Callable[[int, int], None]
-"""Told how many tensors are written, and how many there are."""
+"""Called with the number of tensors written so far, and of all tensors."""
 
 _PERMUTED = frozenset({"llama", "granite", "minicpm", "olmo"})
 """Architectures whose q and k rows llama.cpp's converter reorders (its rotary embedding pairs neighbours)."""
 _AS_THEY_ARE = frozenset(
     {"qwen2", "qwen3", "starcoder2", "gemma", "gemma2", "gemma3", "stablelm", "phi3", "olmo2", "granite4"}
 )
-"""Architectures whose linear layers stand in the GGUF as in transformers."""
+"""Architectures whose linear layers are the same in a GGUF and in transformers."""
 _FULL_PRECISION_OUTPUT = ("token_embd.weight", "output.weight")
-"""In a Q4_0 file these stay Q8_0: llama.cpp's own quantiser gives them more bits too."""
+"""Q8_0 in a Q4_0 file, because llama.cpp's own quantiser gives them more bits, too."""
 _CONTROL = 3
 """``tokenizer.ggml.token_type`` of a marker."""
 _SKIPPED = ("GGUF.", "general.architecture", "general.file_type")
@@ -44,7 +43,7 @@ _SKIPPED = ("GGUF.", "general.architecture", "general.file_type")
 
 @frozen
 class _Target:
-    """How a file type is written."""
+    """The number and the tensor type of a file type."""
 
     number: int
     """``general.file_type``, as in llama.cpp's enum llama_ftype."""
@@ -68,7 +67,7 @@ def merge_files(
     name: str | None = None,
     on_tensor: OnTensor = lambda done, total: None,
 ) -> None:
-    """Join a base with an adapter from disk; see :func:`merge`."""
+    """Join a base with an adapter on disk; see :func:`merge`."""
     merge(base, read_adapter(adapter), output, file_type, name=name, on_tensor=on_tensor)
 
 
@@ -85,15 +84,15 @@ def merge(
 
     Args:
         base: the GGUF that the adapter was trained on.
-        adapter: what training changed.
-        output: the file to write; it appears when it is whole.
-        file_type: of the weights; norms and biases stay float32.
-        name: ``general.name`` of the result; the base's where None.
-        on_tensor: told how far it is.
+        adapter: the changes.
+        output: the file to write. It appears when it is complete.
+        file_type: type of the weights; norms and biases stay float32.
+        name: ``general.name`` of the result; None keeps the base's.
+        on_tensor: called after each tensor.
 
     Raises:
-        ModelError: another base than the adapter's, an architecture or a layer that can't be merged, a full
-            disk.
+        ModelError: the adapter is for another base, the architecture or a layer can't be merged, or the disk
+            is full.
     """
     check_model(base)
     check_base(base, adapter)
@@ -122,13 +121,13 @@ def check_base(base: Path, adapter: Adapter) -> None:
 def gguf_names(
     architecture: str, layers: int, modules: Sequence[str], available: frozenset[str]
 ) -> dict[str, str]:
-    """The GGUF tensor of each module's weight.
+    """Return the GGUF tensor of each module's weight.
 
     Args:
-        architecture: llama.cpp's name of it.
-        layers: how many blocks it has.
+        architecture: llama.cpp's name of the architecture.
+        layers: number of layers.
         modules: names in transformers, without ``.weight``.
-        available: the tensors that the base has.
+        available: names of the base's tensors.
 
     Raises:
         ModelError: the architecture is not known here, or a module has no tensor.
@@ -153,17 +152,17 @@ def gguf_names(
 
 
 def permute_rows(architecture: str, tensor: str, values: Any, heads: int, shared_heads: int) -> Any:
-    """Bring rows from transformers' order into the GGUF's.
+    """Change the order of rows from that of transformers to that of the GGUF.
 
-    For each head llama.cpp keeps the pairs that are rotated together beside each other, transformers the
-    halves (``LlamaModel.permute`` in convert_hf_to_gguf.py).
+    In each head llama.cpp puts the two numbers of a rotated pair beside each other. transformers puts all
+    first ones before all second ones (``LlamaModel.permute`` in convert_hf_to_gguf.py).
 
     Args:
-        architecture: llama.cpp's name of it.
+        architecture: llama.cpp's name of the architecture.
         tensor: the weight's or bias's name in the GGUF.
-        values: anything whose first axis are the output rows: W, B, a bias, a magnitude.
-        heads: query heads.
-        shared_heads: key and value heads.
+        values: an array whose first axis is the output rows: W, B, a bias or a magnitude.
+        heads: number of query heads.
+        shared_heads: number of key and value heads.
     """
     kind = tensor.split(".")[2] if tensor.startswith("blk.") else ""
     if architecture not in _PERMUTED or kind not in ("attn_q", "attn_k"):
@@ -174,12 +173,12 @@ def permute_rows(architecture: str, tensor: str, values: Any, heads: int, shared
 
 
 def merged_weight(weight: Floats, update: LinearUpdate, scale: float) -> Floats:
-    """One weight with its update applied; both in the same order of rows.
+    """Apply an update to a weight. Both have the same order of rows.
 
     Args:
-        weight: (out, in); it may be changed in place.
+        weight: (out, in). It may be changed in place.
         update: A and B, DoRA's magnitude, IA3's gain.
-        scale: of B A.
+        scale: factor of B A.
     """
     if update.down is not None and update.up is not None:
         weight += (scale * update.up) @ update.down
@@ -218,7 +217,7 @@ def _write(
 
 
 def _merged(tensor: Any, update: LinearUpdate | None, adapter: Adapter) -> Floats:
-    """A tensor of the base as float32, with whatever the adapter does to it."""
+    """Return a tensor of the base as float32, with the adapter applied."""
     import gguf
 
     values = np.array(gguf.quants.dequantize(tensor.data, tensor.tensor_type), dtype=np.float32)
@@ -228,13 +227,13 @@ def _merged(tensor: Any, update: LinearUpdate | None, adapter: Adapter) -> Float
             values[token] = row
     if update is None:
         return values
-    if values.ndim == 1:  # a bias: IA3 scales what the layer puts out, and the bias with it
+    if values.ndim == 1:  # a bias: IA3 scales the layer's output, which includes the bias
         return values if update.gain is None or update.of_input else values * update.gain
     return merged_weight(values, update, adapter.scale)
 
 
 def _updates_by_tensor(reader: Any, architecture: str, adapter: Adapter) -> dict[str, LinearUpdate]:
-    """The adapter's updates by GGUF tensor, their rows in the GGUF's order; biases beside weights."""
+    """Return the adapter's updates by GGUF tensor, for weights and biases, with rows in the GGUF's order."""
     shapes = {tensor.name: _shape(tensor) for tensor in reader.tensors}
     layers = _hyperparameter(reader, architecture, "block_count", 0)
     heads = _hyperparameter(reader, architecture, "attention.head_count", 1)
@@ -266,7 +265,7 @@ def _check_shape(module: str, update: LinearUpdate, shape: tuple[int, ...]) -> N
 
 
 def _copy_metadata(reader: Any, writer: Any, adapter: Adapter, file_type: int, name: str | None) -> None:
-    """Everything the base says of itself, but for what the merge changes."""
+    """Copy the base's metadata, except for what the merge changes."""
     import gguf
 
     tokens = list(reader.fields["tokenizer.ggml.tokens"].contents())
@@ -276,9 +275,9 @@ def _copy_metadata(reader: Any, writer: Any, adapter: Adapter, file_type: int, n
     for key, field in reader.fields.items():
         if key.startswith(_SKIPPED) or key in changed:
             continue
-        value = _spelled_anew(key, field.contents(), adapter)
+        value = _with_markers(key, field.contents(), adapter)
         if isinstance(value, list) and not value:
-            continue  # GGUFWriter can't say of what type an empty list is
+            continue  # GGUFWriter can't write the element type of an empty list
         writer.add_key_value(key, value, field.types[0], field.types[-1] if len(field.types) > 1 else None)
     writer.add_file_type(file_type)
     types = gguf.GGUFValueType
@@ -287,8 +286,8 @@ def _copy_metadata(reader: Any, writer: Any, adapter: Adapter, file_type: int, n
         writer.add_key_value(key, value, kinds[type(value)])
 
 
-def _spelled_anew(key: str, value: Any, adapter: Adapter) -> Any:
-    """Give the ids that became markers their new texts, and the type of a marker."""
+def _with_markers(key: str, value: Any, adapter: Adapter) -> Any:
+    """Give the token ids that became markers their new texts and types."""
     sentinels = adapter.fim.sentinels
     if key == "tokenizer.ggml.tokens":
         for text, token in sentinels.items():
@@ -300,7 +299,7 @@ def _spelled_anew(key: str, value: Any, adapter: Adapter) -> Any:
 
 
 def _fim_metadata(adapter: Adapter, tokens: Sequence[str]) -> dict[str, str | int | float]:
-    """What lets llama.cpp and fim-lsp know the format without guessing from token texts."""
+    """Return metadata that tells llama.cpp and fim-lsp the FIM format."""
     fim = adapter.fim
     written: dict[str, str | int | float] = {BASE_SHA256: adapter.base_sha256}
     if fim.order is not None:
@@ -321,17 +320,17 @@ def _fim_metadata(adapter: Adapter, tokens: Sequence[str]) -> dict[str, str | in
 
 
 def _stored_type(tensor: Any, file_type: FileType) -> Any:
-    """The type a tensor is written in: matrices as asked where their rows allow it, the rest as it was."""
+    """Return the type to write a tensor in: F32 for vectors, the asked one for matrices whose rows fit."""
     import gguf
 
     kinds = gguf.GGMLQuantizationType
     shape = _shape(tensor)
     if len(shape) < 2 or not tensor.name.endswith(".weight"):
         return kinds.F32
-    wanted = kinds[_TARGETS[file_type].quantised]
+    chosen = kinds[_TARGETS[file_type].quantised]
     if file_type == "q4_0" and tensor.name in _FULL_PRECISION_OUTPUT:
-        wanted = kinds.Q8_0
-    return kinds.F16 if shape[-1] % gguf.GGML_QUANT_SIZES[wanted][0] else wanted
+        chosen = kinds.Q8_0
+    return kinds.F16 if shape[-1] % gguf.GGML_QUANT_SIZES[chosen][0] else chosen
 
 
 def _stored(values: Floats, stored: Any) -> Any:
@@ -348,7 +347,7 @@ def _nbytes(shape: tuple[int, ...], stored: Any) -> int:
 
 
 def _shape(tensor: Any) -> tuple[int, ...]:
-    """In numpy's order: rows first."""
+    """Return a tensor's shape in numpy's order, rows first."""
     return tuple(int(length) for length in reversed(tensor.shape))
 
 
@@ -361,7 +360,7 @@ def _hyperparameter(reader: Any, architecture: str, name: str, default: int) -> 
 
 
 def _about_size(base: Path, file_type: FileType) -> int:
-    """Bytes of the result, from the base's header."""
+    """Estimate the size of the result in bytes from the base's header."""
     import gguf
 
     length, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[_TARGETS[file_type].quantised]]

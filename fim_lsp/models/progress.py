@@ -1,4 +1,4 @@
-"""How far a pull has come: the one value that both sources and the store report."""
+"""Progress of a pull, as the sources and the store report it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from attrs import frozen
 
 @frozen
 class Progress:
-    """Bytes fetched, checked or joined so far, out of how many."""
+    """Bytes that were fetched, checked or joined so far."""
 
     stage: Literal["fetch", "check", "join"]
     done: int
     total: int
-    """About, where the catalog's size stands in for one that is not known yet."""
+    """Bytes in all. Approximate as long as only the catalog's size is known."""
 
 
 OnProgress = Callable[[Progress], None]
-"""Called some times a second from the thread that pulls."""
+"""Called several times a second, on the thread that pulls."""
 
 
 def checking(on_progress: OnProgress) -> Callable[[int, int], None]:

@@ -1,8 +1,8 @@
-"""The model store: from a name in the settings to a file that can be loaded.
+"""The model store: a folder of model files, found by a name of the catalog.
 
-Nothing is ever fetched but by :meth:`ModelStore.pull`, which the user asks for. A file appears under its
-name only when it is whole, has the digest that was promised, and passes the header check; beside it lies a
-record of where it came from (``<file>.json``), so that :meth:`ModelStore.verify` can tell years later.
+Only :meth:`ModelStore.pull` fetches anything, at the user's command. A file gets its name only when it is
+complete, has the expected digest and passes the header check. A record of its source is kept beside it
+(``<file>.json``), so that :meth:`ModelStore.verify` can check it later.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
 
 @frozen
 class ResolvedModel:
-    """A file that exists, and the catalog's entry where it was named by that."""
+    """A file that exists, and the catalog's entry if it was found by name."""
 
     path: Path
     model: CatalogModel | None = None
@@ -45,7 +45,7 @@ class ResolvedModel:
 
 @frozen
 class InstalledModel:
-    """A model file in the store; ``model`` is None for one that the catalog doesn't know."""
+    """A model file in the store. ``model`` is None if the catalog doesn't have it."""
 
     path: Path
     model: CatalogModel | None
@@ -54,7 +54,7 @@ class InstalledModel:
 
 @frozen
 class VerifiedModel:
-    """A model file that passed. ``expected`` is the digest it was held against, None where none is known."""
+    """A model file that passed all checks. ``expected`` is the digest that it has; None if none is known."""
 
     path: Path
     header: GgufHeader
@@ -73,35 +73,37 @@ class Origin:
 
 
 def _ignore(progress: Progress) -> None:
-    """For whoever doesn't want to know."""
+    """Do nothing with the progress."""
 
 
 @frozen
 class ModelStore:
-    """A folder of models. Making one touches nothing; the folder is made by the first pull."""
+    """A folder of models. The first pull creates it."""
 
     root: Path
     catalog: Mapping[str, CatalogModel] = CATALOG
 
     def path_of(self, model: CatalogModel) -> Path:
-        """Where a model's file is, or would be."""
+        """Return the path of a model's file, whether it exists or not."""
         return self.root / model.file_name
 
     def find(self, name: str) -> CatalogModel:
-        """The catalog's model of that name.
+        """Return the catalog's model of that name.
 
         Raises:
-            ModelError: there is none; the remedy lists names that are near.
+            ModelUnknownError: there is none; the remedy lists similar names.
         """
         if name not in self.catalog:
             raise self._unknown(name)
         return self.catalog[name]
 
     def resolve(self, name_or_path: str) -> ResolvedModel:
-        """Find the file for a name of the catalog or a path (``~`` is expanded). Its content isn't looked at.
+        """Find the file of a name of the catalog, or of a path. ``~`` is expanded; the content is not read.
 
         Raises:
-            ModelError: not fetched yet, no such file, or no such name; the remedy says what to run.
+            ModelMissingError: the model is not fetched yet.
+            ModelUnknownError: no such name or file.
+            ModelError: there is no home folder for ``~``.
         """
         model = self.catalog.get(name_or_path)
         if model is not None:
@@ -127,18 +129,18 @@ class ModelStore:
         raise self._unknown(name_or_path)
 
     def pull(self, model: CatalogModel, on_progress: OnProgress = _ignore) -> Path:
-        """Fetch a model into the store unless it is there and whole; returns its path.
+        """Fetch a model into the store, unless a complete file is there, and return its path.
 
         Raises:
-            ModelError: no network, no permission, no room, or not the file that was promised. Nothing is
-                left under the model's name then; a broken download from the hub is taken up next time.
+            ModelError: no network, no permission, no room, or another file than expected. The store has no
+                file under the model's name then. The next pull resumes a broken download from the hub.
         """
         path = self.path_of(model)
         if path.is_file():
             try:
                 return self.verify(model.name, on_progress=on_progress).path
             except ModelError:
-                pass  # What is there is no use; it is replaced once the new file has passed.
+                pass  # The file is damaged. It is replaced when the new one has passed.
         with disk_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
         match model.source:
@@ -152,7 +154,7 @@ class ModelStore:
     def verify(
         self, name_or_path: str, *, deep: bool = True, on_progress: OnProgress = _ignore
     ) -> VerifiedModel:
-        """Check a model's header and, when ``deep``, its sha256 against the catalog's or the record's.
+        """Check a model's header and, if ``deep``, its sha256 against the catalog or the record.
 
         Raises:
             ModelError: it can't be used, or it isn't the file that was fetched.
@@ -170,7 +172,7 @@ class ModelStore:
         return VerifiedModel(path, header, expected)
 
     def installed(self) -> tuple[InstalledModel, ...]:
-        """Every model file in the store, those of the catalog first."""
+        """Return all model files in the store, those of the catalog first."""
         known = {self.path_of(model): model for model in self.catalog.values()}
         others = sorted(path for path in self.root.glob("*.gguf") if path not in known)
         return tuple(
@@ -196,7 +198,7 @@ class ModelStore:
         return self._accept(model, partial, digest, source.sha256, origin)
 
     def _join(self, model: CatalogModel, source: DeltaSource, on_progress: OnProgress) -> Path:
-        """Fetch the base and apply what training changed."""
+        """Fetch the base and join it with the delta."""
         from fim_lsp.models.merge import merge_files
 
         if not source.path.is_file() or sha256_of(source.path, checking(on_progress)) != source.sha256:
@@ -238,7 +240,7 @@ class ModelStore:
     def _accept(
         self, model: CatalogModel, partial: Path, digest: str, expected: str | None, origin: str
     ) -> Path:
-        """Give a fetched file its name if it is what was promised, and throw it away if not."""
+        """Give a fetched file its name if it is the expected one, else delete it."""
         path = self.path_of(model)
         try:
             if expected is not None and digest != expected:
@@ -264,7 +266,7 @@ def _record_path(path: Path) -> Path:
 
 
 def _recorded_sha256(path: Path) -> str | None:
-    """The digest in the record beside a file; a record that can't be read counts as none."""
+    """Return the digest in the record beside a file; None if there is no readable record."""
     try:
         record = json.loads(_record_path(path).read_text(encoding="utf-8"))
         return str(record["sha256"])

