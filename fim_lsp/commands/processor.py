@@ -123,8 +123,8 @@ def read_processor() -> Processor | None:
         if sys.platform.startswith("linux"):
             return parse_cpuinfo(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
         if sys.platform == "darwin":
-            asked = ["sysctl", "machdep.cpu", "hw.optional"]
-            return parse_sysctl(subprocess.run(asked, capture_output=True, text=True, check=False).stdout)
+            command = ["sysctl", "machdep.cpu", "hw.optional"]
+            return parse_sysctl(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
     except OSError:
         return None
     return None

@@ -320,7 +320,7 @@ def _fim_metadata(adapter: Adapter, tokens: Sequence[str]) -> dict[str, str | in
 
 
 def _stored_type(tensor: Any, file_type: FileType) -> Any:
-    """Return the type to write a tensor in: F32 for vectors, the asked one for matrices whose rows fit."""
+    """Return the type to write a tensor in: F32 for vectors, the chosen one for matrices whose rows fit."""
     import gguf
 
     kinds = gguf.GGMLQuantizationType

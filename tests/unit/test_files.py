@@ -14,11 +14,11 @@ from fim_lsp.files import atomic_write, lack_of_room, sha256_of, write_text_atom
 def test_the_digest_tells_how_far_it_is(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"a" * 3_000_000)
-    told: list[tuple[int, int]] = []
-    digest = sha256_of(path, lambda done, total: told.append((done, total)))
+    progress: list[tuple[int, int]] = []
+    digest = sha256_of(path, lambda done, total: progress.append((done, total)))
     assert digest == sha256_of(path) == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert told[-1] == (3_000_000, 3_000_000)
-    assert len(told) == 3
+    assert progress[-1] == (3_000_000, 3_000_000)
+    assert len(progress) == 3
 
 
 @pytest.mark.parametrize("shared", [False, True])

@@ -20,7 +20,7 @@ def test_camel_case_on_the_wire_snake_case_inside():
 
 
 @pytest.mark.parametrize(
-    ("wire", "said"),
+    ("wire", "problem"),
     [
         ({"model": {"gpuLayers": "3"}}, "expected int, not '3' @ fimLsp.model.gpuLayers"),
         ({"model": {"threads": True}}, "expected int, not True @ fimLsp.model.threads"),
@@ -44,10 +44,10 @@ def test_camel_case_on_the_wire_snake_case_inside():
         ({"adapters": [{"path": "a", "workspaces": ["src"]}]}, "workspaces must be whole paths, not 'src'"),
     ],
 )
-def test_bad_values_are_named_with_their_path(wire, said):
+def test_bad_values_are_named_with_their_path(wire, problem):
     with pytest.raises(SettingsError) as caught:
         from_wire(wire)
-    assert said in str(caught.value)
+    assert problem in str(caught.value)
 
 
 def test_every_bad_value_is_named_at_once():

@@ -109,8 +109,8 @@ def test_pull_tells_a_reader_of_lines_how_far_it_is(
     monkeypatch.setattr(ModelStore, "pull", pull)
     assert run("pull", "smollm2-135m") == 0
     lines = capsys.readouterr().err.splitlines()
-    told = [line for line in lines if line.startswith("fetching")]
-    assert told == [f"fetching: {part}% of 98 MB" for part in (0, 10, 20, 100)]
+    shown = [line for line in lines if line.startswith("fetching")]
+    assert shown == [f"fetching: {part}% of 98 MB" for part in (0, 10, 20, 100)]
 
 
 def test_pull_as_json_is_progress_and_then_the_path(

@@ -28,12 +28,12 @@ def counted(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("answer", "left"), [("", 1), ("n", 1), ("y", 0), ("YES", 0)])
 def test_at_a_terminal_clear_asks(counted, monkeypatch, answer, left):
-    asked = []
+    questions = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or answer)
+    monkeypatch.setattr("builtins.input", lambda question: questions.append(question) or answer)
     assert main(["stats", "--clear"]) == left
     assert counted() == left
-    assert "1 suggestions" in asked[0]
+    assert "1 suggestions" in questions[0]
 
 
 def test_yes_is_not_asked(counted, monkeypatch):

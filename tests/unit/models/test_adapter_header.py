@@ -1,4 +1,4 @@
-"""Which adapters are let through to llama.cpp, and what is said of the others."""
+"""Which adapters are let through to llama.cpp, and why others are refused."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_an_adapter_from_elsewhere_passes_with_a_notice(tmp_path):
     del lora.metadata[BASE_SHA256]
 
     def never() -> str:
-        raise AssertionError("hashing a model takes seconds, and nobody asked")
+        raise AssertionError("hashing a model takes seconds, and no digest is needed")
 
     notice = check_adapter(lora.write(tmp_path / "style.gguf"), base, read_header(base), never)
     assert notice is not None
@@ -68,7 +68,7 @@ def test_an_adapter_from_elsewhere_passes_with_a_notice(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "problem"),
     [
         ({"general.type": "model"}, "whole model, not an adapter"),
         ({"general.type": None}, "whole model, not an adapter"),
@@ -84,19 +84,19 @@ def test_an_adapter_from_elsewhere_passes_with_a_notice(tmp_path):
         ({"adapter.lora.alpha": Raw("float64", 8.0)}, "no float32"),
     ],
 )
-def test_metadata_that_does_not_fit_is_refused(check, change, said):
+def test_metadata_that_does_not_fit_is_refused(check, change, problem):
     lora = tiny_lora()
     for key, value in change.items():
         if value is None:
             del lora.metadata[key]
         else:
             lora.metadata[key] = value
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=problem):
         check(lora)
 
 
 @pytest.mark.parametrize(
-    ("tensors", "said"),
+    ("tensors", "problem"),
     [
         ([], "holds no weights"),
         ([Tensor(f"{Q}.lora_a", [32, 4])], "half of no pair"),
@@ -113,10 +113,10 @@ def test_metadata_that_does_not_fit_is_refused(check, change, said):
         ),
     ],
 )
-def test_tensors_that_do_not_fit_are_refused(check, tensors, said):
+def test_tensors_that_do_not_fit_are_refused(check, tensors, problem):
     lora = tiny_lora()
     lora.tensors = tensors
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=problem):
         check(lora)
 
 

