@@ -1,7 +1,7 @@
-r"""Where the lines of a document begin, kept up to date from one edit to the next.
+r"""Index the line starts of a document, and update the index with each edit.
 
-A key in a file of 5 MB would else search for its line from the top, three times, which takes 60 ms each.
-Lines end at ``\n``, ``\r\n`` and ``\r`` only, as LSP has it.
+Without it, a keystroke in a file of 5 MB would search for its line from the top three times, at 60 ms each.
+Lines end at ``\n``, ``\r\n`` and ``\r`` only, as LSP defines them.
 """
 
 from __future__ import annotations

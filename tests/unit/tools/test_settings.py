@@ -1,4 +1,4 @@
-"""What is generated from the table of settings is the table of settings."""
+"""The files that are generated from the table of settings agree with it."""
 
 from __future__ import annotations
 
