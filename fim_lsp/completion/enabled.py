@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from pathlib import PurePath
 
+from fim_lsp.code.languages import find_language
 from fim_lsp.settings import CompletionSettings, Settings
 from fim_lsp.types import CompletionRequest, DocumentSnapshot, Trigger
 
@@ -18,7 +20,18 @@ def is_enabled(request: CompletionRequest, settings: Settings) -> bool:
 
 def is_disabled(document: DocumentSnapshot, completion: CompletionSettings) -> bool:
     """Tell whether a document has no completions; then no other document's prompt may show it either."""
-    name = document.path.name
+    # A document of the language dotenv counts as one named .env, whatever its name is.
+    is_dotenv = find_language(document.language_id).id == "dotenv"
+    paths = (document.path, PurePath(".env")) if is_dotenv else (document.path,)
     return document.language_id in completion.disabled_languages or any(
-        fnmatchcase(name, pattern) for pattern in completion.disabled_files
+        matches_file(path, pattern) for path in paths for pattern in completion.disabled_files
     )
+
+
+def matches_file(path: PurePath, pattern: str) -> bool:
+    """Tell whether a glob pattern fits a file's name or, with a slash in it, the end of its path.
+
+    Case does not matter: ``.ssh/*`` fits ``/home/me/.SSH/id``.
+    """
+    parts = path.parts[-(pattern.count("/") + 1) :]
+    return fnmatchcase("/".join(parts).lower(), pattern.lower())
