@@ -64,7 +64,8 @@ def build(
         request: the document and the cursor in it.
         template: the model's FIM template, or None to continue the prefix.
         tokenizer: the model's vocabulary; user text goes through its ``encode`` alone.
-        settings: budgets in tokens, and the layout, which must not be ``auto``.
+        settings: budgets in tokens, and the layout; ``auto`` counts as ``plain``, see
+            :func:`fim_lsp.prompt.anchor.resolve_layout`.
         snippets: parts of other files, the best last.
         anchor: the anchor of the document's last prompt; one that is not usable any more is replaced.
         max_tokens: room in the context window, if that is less than ``settings.max_tokens``.

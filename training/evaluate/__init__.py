@@ -1,8 +1,8 @@
-"""Judge models through the server's own path: ``python -m training evaluate``.
+"""Evaluate models with the server's own pipeline: ``python -m training evaluate``.
 
-Holes (``infilling``, ``cuts``) are filled by arms (``arms``, ``weights``, ``witness``, ``run``), the answers
-kept as records (``records``), scored (``metrics``, ``nll``, ``sandbox``), compared (``scores``, ``report``)
-and shown (``tables``, ``plots``, ``pages``). ``command`` is the verb.
+Arms (``arms``, ``weights``) fill holes (``infilling``, ``cuts``, ``hole_file``) by ``fill`` and ``overrun``;
+the answers are stored as records (``records``), measured (``metrics``, ``nll``, ``sandbox``), compared
+(``scores``, ``report``) and shown (``tables``, ``plots``, ``pages``). ``command`` is the command line.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What is compared: a model file with settings of the server, by name.
+"""Describe the arms of an evaluation: models with settings of the server, by name.
 
-``NAME=MODEL[,key=value…]``: a model of the catalog, a GGUF file, or a folder of safetensors, which can only
-be scored. The keys are those of :data:`KEYS`, and any setting by its path (``prompt.healTokens=false``).
+``NAME=MODEL[,key=value…]``, where MODEL is a name of the catalog, a GGUF file, or a folder of safetensors,
+which can only be scored. The keys are those of :data:`KEYS`, and any setting by its path
+(``prompt.healTokens=false``).
 """
 
 from __future__ import annotations
@@ -20,22 +21,23 @@ from fim_lsp.strict import merge
 from fim_lsp.types import Trigger
 from training.evaluate import EvaluationError
 
-Text = Literal["shown", "said", "written"]
-"""Which text of an answer is judged.
+Text = Literal["shown", "stopped", "written"]
+"""The texts of an answer.
 
-``written``: all that the model wrote until its end token or a limit. ``said``: that, up to where the server's
-stop rules had enough. ``shown``: what the editor would insert, after the filters.
+``written``: all text that the model generated, until its end token or a limit. ``stopped``: its beginning, up
+to the point at which the server's stop rules ended it. ``shown``: the text that the editor would insert,
+after the filters.
 """
 TEXTS: tuple[Text, ...] = get_args(Text)
 PREFIX_ONLY = "none"
-"""As ``template``: continue the prefix, left to right, without a word on the suffix."""
+"""Value of ``template``: continue the prefix left to right, without the suffix."""
 KEYS: Mapping[str, str] = MappingProxyType(
     {
         "template": f"a FIM template by name, or {PREFIX_ONLY} for the prefix alone",
         "layout": "auto, plain or anchored",
-        "text": f"which text is judged: {', '.join(TEXTS)}",
-        "post": "on judges what is shown, off what is said",
-        "first_line": "on: where one line is missing, one line is what the server asks for",
+        "text": f"the text that is measured: {', '.join(TEXTS)}",
+        "post": "on measures the shown text, off the stopped one",
+        "first_line": "on: where one line is missing, the server asks for one line",
         "trigger": "invoked, by a key: several lines anywhere; or automatic, while typing: where the server "
         "expects a block",
     }
@@ -45,7 +47,7 @@ _TRIGGERS = tuple(trigger.value for trigger in Trigger)
 _SERVING: Mapping[str, Any] = MappingProxyType(
     {
         "sampling": {"temperature": 0.0},
-        # Nothing remembered and no clock: the answer must depend on the hole alone.
+        # Without cache and time limits, because an answer must depend on its hole alone.
         "completion": {"cacheSize": 0, "timeBudgetMs": 1e9, "debounceMaxMs": 0, "disabledFiles": ()},
     }
 )
@@ -53,50 +55,50 @@ _SERVING: Mapping[str, Any] = MappingProxyType(
 
 @frozen
 class Arm:
-    """A model and how it is served."""
+    """A model, and the settings under which it is served."""
 
     name: str
     model: str
     overrides: Mapping[str, Any] = field(factory=dict)
-    """A camelCase layer of settings."""
+    """A layer of settings, with camelCase names."""
     prefix_only: bool = False
     text: Text = "shown"
     first_line: bool = False
-    """Ask for a single line where a single line is missing: the way to cut a left-to-right model's answer."""
+    """Ask for a single line where a single line is missing, to end the answers of a left-to-right model."""
     trigger: Trigger = Trigger.INVOKED
-    """What the server is told of how a completion came to be wanted."""
+    """Trigger of the requests."""
 
     @property
     def is_folder(self) -> bool:
-        """Whether the model is a folder of safetensors, for scoring alone."""
+        """True if the model is a folder of safetensors, for scoring alone."""
         return Path(self.model).expanduser().is_dir()
 
     def settings(self, max_tokens: int, *, single_line: bool = False) -> Settings:
-        """The server's settings for a hole.
+        """Return the server's settings for a hole.
 
         Args:
-            max_tokens: how long an answer may get.
-            single_line: whether one line is missing; of use to ``first_line`` alone.
+            max_tokens: longest answer, in tokens.
+            single_line: True if one line is missing; matters with ``first_line`` alone.
 
         Raises:
-            SettingsError: an override names no setting, or a value does not fit.
+            SettingsError: an override names no setting, or its value is not valid.
         """
         limits = {"sampling": {"invokedMaxTokens": max_tokens, "maxTokens": max_tokens}}
         lines = {"completion": {"multiline": "never"}} if self.first_line and single_line else {}
         return from_wire(merge(_SERVING, limits, {"model": {"name": self.model}}, self.overrides, lines))
 
     def identity(self, model_digest: str) -> str:
-        """Names everything about the arm that an answer depends on, but for its name: 16 digits."""
-        told = [model_digest, dict(self.overrides), self.prefix_only, self.first_line, self.trigger.value]
-        return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+        """Hash everything about the arm that an answer depends on, without its name: 16 hex digits."""
+        inputs = [model_digest, dict(self.overrides), self.prefix_only, self.first_line, self.trigger.value]
+        return sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def parse_arm(text: str) -> Arm:
-    """Read ``NAME=MODEL[,key=value…]``.
+    """Parse ``NAME=MODEL[,key=value…]``.
 
     Raises:
         EvaluationError: there is no model, or an unknown key.
-        SettingsError: a setting that does not exist, or a value that does not fit.
+        SettingsError: there is no such setting, or its value is not valid.
     """
     name, _, rest = text.partition("=")
     model, *pairs = rest.split(",")
@@ -124,12 +126,12 @@ def _with(arm: Arm, key: str, value: str) -> Arm:
     if key == "text" and value in TEXTS:
         return evolve(arm, text=value)
     if key in ("post", "first_line") and value in _SWITCH:
-        chosen = {"post": {"text": "shown" if _SWITCH[value] else "said"}}
+        chosen = {"post": {"text": "shown" if _SWITCH[value] else "stopped"}}
         return evolve(arm, **chosen.get(key, {key: _SWITCH[value]}))
     if key == "trigger" and value in _TRIGGERS:
         return evolve(arm, trigger=Trigger(value))
-    known = "; ".join(f"{name}: {about}" for name, about in KEYS.items())
-    raise EvaluationError(f"An arm can't have {key}={value}.", f"Known are: {known}; and settings by path.")
+    keys = "; ".join(f"{name}: {about}" for name, about in KEYS.items())
+    raise EvaluationError(f"An arm can't have {key}={value}.", f"Known are: {keys}; and settings by path.")
 
 
 def _set(arm: Arm, path: str, value: Any) -> Arm:

@@ -1,7 +1,7 @@
-"""``python -m training evaluate``: holes and arms in, a report out.
+"""``python -m training evaluate``: let arms fill holes, and write a report.
 
-Resumable: answers, outcomes of tests and likelihoods are kept in the output folder as they come, and a rerun
-only does what is missing.
+Answers, results of tests and likelihoods are stored in the output folder one by one, so that a second run
+does only what is missing.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ _PLAIN_TEXTS = 24
 
 @frozen
 class EvaluateOptions:
-    """How arms are judged, and where the results go."""
+    """Options of an evaluation."""
 
     output: Path
     max_tokens: int = 256
-    """Longest answer."""
+    """Longest answer, in tokens."""
     overrun: int = 48
-    """Tokens to end in after the server's stop rules."""
+    """Tokens that a model may generate after the server's stop rules ended the answer."""
     nll: bool = False
     """Score true middles, and whole documents."""
     plain_texts: int = _PLAIN_TEXTS
-    """Most whole documents that are scored."""
+    """Highest number of whole documents that are scored."""
     run_tests: bool = False
     older_answers: bool = False
     cut: str = "benchmark"
-    """How the holes were cut again, for the report."""
+    """The cut of the holes (:data:`training.evaluate.infilling.Cut`), for the report."""
     seed: int = 0
-    """Of the intervals."""
+    """Seed of the intervals."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,10 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=MODEL[,key=value…]",
-        help="a model to judge, the base first; may be given several times. MODEL is a GGUF file, a name of "
-        "the catalog, or a folder of safetensors (only scored). template=none uses the prefix alone; others: "
-        "layout, text=shown|said|written, post=on|off, first_line=on|off, trigger=invoked|automatic, and "
-        "settings by path",
+        help="a model to evaluate, the base first; may be given several times. MODEL is a GGUF file, a "
+        "name of the catalog, or a folder of safetensors (only scored). template=none uses the prefix "
+        "alone; other keys: layout, text=shown|stopped|written, post=on|off, first_line=on|off, "
+        "trigger=invoked|automatic, and settings by path",
     )
     parser.add_argument(
         "--holes",
@@ -95,17 +95,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nll", action="store_true", help="score true middles, and whole documents")
     parser.add_argument("--max-tokens", type=int, default=256, metavar="N", help="longest answer")
     parser.add_argument(
-        "--overrun", type=int, default=48, metavar="N", help="tokens to end in after the server's stop rules"
+        "--overrun", type=int, default=48, metavar="N", help="tokens generated after the server's stop rules"
     )
     parser.add_argument(
-        "--older-answers", action="store_true", help="take up answers from before a change of fim-lsp's code"
+        "--older-answers", action="store_true", help="use answers from before a change of fim-lsp's code"
     )
     parser.add_argument("--seed", type=int, default=0, help="decides holes and intervals")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="results and report")
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Evaluate and print the arms' table."""
+    """Evaluate, and print the tables of the arms."""
     from rich.console import Console
 
     from training.evaluate.tables import main_tables, rich_table
@@ -119,20 +119,20 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def evaluate(parsed: argparse.Namespace, console: Console, models: Models | None = None) -> dict[str, Any]:
-    """Do what is asked, write the report and return it.
+    """Evaluate as the flags ask for, write the report and return it.
 
     Args:
         parsed: the flags.
-        console: where progress is shown.
-        models: where the arms' weights come from; the model store by default.
+        console: shows the progress.
+        models: source of the arms' weights; the model store by default.
 
     Raises:
-        FimLspError: flags that make no sense, holes or models that can't be used.
+        FimLspError: flags that contradict each other, holes or models that can't be used.
     """
-    return judge(_arms(parsed.arm), _holes(parsed), _options(parsed), console, models)
+    return compare_arms(_arms(parsed.arm), _holes(parsed), _options(parsed), console, models)
 
 
-def judge(
+def compare_arms(
     arms: Sequence[Arm],
     holes: tuple[EvaluationHole, ...],
     options: EvaluateOptions,
@@ -142,11 +142,11 @@ def judge(
     """Let every arm fill every hole, write the report and return it.
 
     Args:
-        arms: the base first.
-        holes: what to fill.
-        options: how, and where to.
-        console: where progress is shown.
-        models: where the arms' weights come from; the model store by default.
+        arms: the arms, the base first.
+        holes: the holes to fill.
+        options: of the evaluation.
+        console: shows the progress.
+        models: source of the arms' weights; the model store by default.
 
     Raises:
         FimLspError: models that can't be used, results that can't be written.
@@ -155,8 +155,8 @@ def judge(
     from training.evaluate.weights import StoredModels
 
     source = models or StoredModels()
-    with _ArmProgress(console) as bar:
-        results = _results(options, arms, holes, source, bar)
+    with _ArmProgress(console) as progress:
+        results = _results(options, arms, holes, source, progress)
     report = make_report(results, _run_facts(options, arms, holes, source), options.seed)
     write_report(options.output, report)
     return report
@@ -180,7 +180,7 @@ def _arms(texts: Sequence[str]) -> tuple[Arm, ...]:
 
     arms = tuple(map(parse_arm, texts))
     if not arms:
-        raise EvaluationError("There is nothing to judge.", "Name a model with --arm tuned=model.gguf.")
+        raise EvaluationError("There is nothing to evaluate.", "Name a model with --arm tuned=model.gguf.")
     twice = [name for name, count in Counter(arm.name for arm in arms).items() if count > 1]
     if twice:
         raise EvaluationError(f"Two arms are called {', '.join(twice)}.", "Give each its own name.")
@@ -196,8 +196,8 @@ def _holes(parsed: argparse.Namespace) -> tuple[EvaluationHole, ...]:
         found += sample(load_tasks(file), parsed.limit, parsed.seed)
     count = parsed.limit or _REPOSITORY_HOLES
     if parsed.held_out_of:
-        roots, known = tuple(parsed.repo), tuple(parsed.holes)
-        found += cut_held_out(roots, parsed.held_out_of, count, parsed.seed, known)
+        roots, evaluation = tuple(parsed.repo), tuple(parsed.holes)
+        found += cut_held_out(roots, parsed.held_out_of, count, parsed.seed, evaluation)
     else:
         for root in parsed.repo:
             found += cut_repository(root, count, parsed.seed)
@@ -214,7 +214,7 @@ def _results(
     arms: Sequence[Arm],
     holes: tuple[EvaluationHole, ...],
     models: Models,
-    bar: _ArmProgress,
+    progress: _ArmProgress,
 ) -> list[ArmResults]:
     from attrs import evolve
 
@@ -222,33 +222,33 @@ def _results(
     from training.evaluate.records import ResultJournal
     from training.evaluate.scores import ArmResults
 
-    conditions = FillOptions(options.max_tokens, options.overrun, options.nll, options.older_answers)
+    fill_options = FillOptions(options.max_tokens, options.overrun, options.nll, options.older_answers)
     texts = _plain_texts(holes, options.plain_texts) if options.nll and options.plain_texts else ()
     results = []
     output = options.output
     with ResultJournal(output / "answers.jsonl") as answers, ResultJournal(output / "plain.jsonl") as plain:
         for arm in arms:
-            done = bar.begin(arm.name, len(holes))
-            records = fill(arm, holes, conditions, answers, models, done)
+            done = progress.begin(arm.name, len(holes))
+            records = fill(arm, holes, fill_options, answers, models, done)
             scored = score_texts(arm, texts, plain, models) if texts else ()
             results.append(ArmResults(arm, holes, records, {}, scored))
     if not options.run_tests:
         return results
-    passes = _run_tests(output, results, bar)
-    return [evolve(one, passes=passes) for one in results]
+    passes = _run_tests(output, results, progress)
+    return [evolve(result, passes=passes) for result in results]
 
 
-def _run_tests(output: Path, results: Sequence[ArmResults], bar: _ArmProgress) -> dict[str, bool]:
+def _run_tests(output: Path, results: Sequence[ArmResults], progress: _ArmProgress) -> dict[str, bool]:
     from training.evaluate.records import ResultJournal
     from training.evaluate.sandbox import run_programs
 
-    programs = tuple(dict.fromkeys(program for one in results for program in one.programs()))
+    programs = tuple(dict.fromkeys(program for result in results for program in result.programs()))
     with ResultJournal(output / "tests.jsonl") as journal:
-        return run_programs(programs, journal, on_done=bar.begin("tests", len(programs)))
+        return run_programs(programs, journal, on_done=progress.begin("tests", len(programs)))
 
 
 def _plain_texts(holes: Sequence[EvaluationHole], most: int) -> tuple[str, ...]:
-    """Whole documents, the first of each path and task, evenly spread over the holes."""
+    """Return at most ``most`` different documents of the holes, evenly spread over them."""
     texts = tuple(dict.fromkeys(hole.text for hole in holes if hole.text.strip()))
     step = max(1, len(texts) // most)
     return texts[::step][:most]
@@ -257,7 +257,7 @@ def _plain_texts(holes: Sequence[EvaluationHole], most: int) -> tuple[str, ...]:
 def _run_facts(
     options: EvaluateOptions, arms: Sequence[Arm], holes: Sequence[EvaluationHole], models: Models
 ) -> dict[str, Any]:
-    """What was measured and with what; no times and no paths, so that the report can be shared."""
+    """Describe the evaluation for the report, without times and paths, so that the report can be shared."""
     from fim_lsp import __version__
 
     return {
@@ -282,7 +282,7 @@ def _run_facts(
 
 
 class _ArmProgress:
-    """One line of progress for each arm, and one for the tests."""
+    """A line of progress for each arm, and one for the tests."""
 
     def __init__(self, console: Console) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -291,7 +291,7 @@ class _ArmProgress:
         self._progress = Progress(*columns, console=console)
 
     def begin(self, name: str, total: int) -> Callable[[], None]:
-        """Show a new line; what is returned moves it on by one."""
+        """Show a new line; return a function that advances it by one."""
         task = self._progress.add_task(name, total=total)
         return lambda: self._progress.advance(task)
 

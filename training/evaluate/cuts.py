@@ -1,7 +1,7 @@
-"""Holes cut into source code: a repository's files, or only those that a data set held out.
+"""Cut holes into source code: into a repository's files, or only into those that a data set held out.
 
-Training rows are tokens and belong to one vocabulary; holes for an evaluation are texts. They are cut by the
-same code (:mod:`training.data.spans`), seeded, a hole from each file in turn.
+Training rows are tokens of one vocabulary; holes of an evaluation are texts. Both are cut by the same code
+(:mod:`training.data.spans`). Here one hole is cut into each file in turn.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from training.data.screening import SourceFile
 
 _MIX = SpanMix(empty=0.1)
-"""More empty holes than training rows have: few would say nothing about false offers."""
+"""More empty holes than in training rows, so that there are enough to measure false suggestions."""
 _MAX_ROUNDS = 200
 
 
@@ -32,7 +32,7 @@ def cut_repository(root: Path, count: int, seed: int) -> tuple[EvaluationHole, .
 
     Args:
         root: a repository, folder or file.
-        count: how many.
+        count: number of holes.
         seed: decides the files' order and every cut.
 
     Raises:
@@ -49,7 +49,7 @@ def cut_held_out(
     Args:
         roots: all repositories that the data set was prepared from.
         dataset: the data set's folder.
-        count: how many.
+        count: number of holes.
         seed: decides the files' order and every cut.
         evaluation: files that the data set may have been decontaminated against.
 
@@ -61,12 +61,14 @@ def cut_held_out(
 
 
 def cut_files(files: Sequence[SourceFile], source: str, count: int, seed: int) -> tuple[EvaluationHole, ...]:
-    """Cut ``count`` holes into files, one from each in turn; more are the same and some behind them.
+    """Cut ``count`` holes into files, one into each in turn.
+
+    A larger ``count`` gives the same holes and more behind them.
 
     Args:
-        files: where to cut.
-        source: what they are called in the report.
-        count: how many.
+        files: the files to cut.
+        source: their name in the report.
+        count: number of holes.
         seed: decides the files' order and every cut.
 
     Raises:
@@ -100,7 +102,7 @@ def _cut(files: Sequence[SourceFile], source: str, seed: int) -> Iterator[Evalua
 
 
 def _files(root: Path) -> tuple[SourceFile, ...]:
-    """Every file that reads like code somebody wrote; licences don't matter to a measurement."""
+    """Return every file of hand-written code; a measurement needs no licences."""
     from fim_lsp.code.languages import language_of
     from training.config import DataSettings
     from training.data.screening import ScreeningRules, SourceFile, read_text, text_problem
@@ -122,7 +124,7 @@ def _files(root: Path) -> tuple[SourceFile, ...]:
 
 
 def _held_out(roots: tuple[Path, ...], dataset: Path, evaluation: tuple[Path, ...]) -> tuple[SourceFile, ...]:
-    """The files on the data set's other side: its manifest says by which recipe the split was made."""
+    """Return the files that the data set held out, by splitting again with the recipe in its manifest."""
     from training.config import structure
     from training.data.corpus import build_corpus
     from training.data.sources import open_sources
@@ -156,11 +158,11 @@ def _manifest(dataset: Path) -> dict[str, Any]:
 
 
 def _digests(files: Sequence[SourceFile]) -> dict[str, str]:
-    """Of each source's files, as the manifest has them."""
+    """Return the digest of each source's files, as the manifest has it."""
     lines: dict[str, list[str]] = {}
     for file in files:
         lines.setdefault(file.source, []).append(f"{file.path} {file.digest}")
     return {
-        source: sha256("\n".join(sorted(some)).encode("utf-8", "surrogateescape")).hexdigest()
-        for source, some in lines.items()
+        source: sha256("\n".join(sorted(own_lines)).encode("utf-8", "surrogateescape")).hexdigest()
+        for source, own_lines in lines.items()
     }

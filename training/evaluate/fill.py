@@ -1,8 +1,8 @@
-"""Let an arm fill holes through the server's own pipeline: worker, completer, engine.
+"""Let an arm fill holes with the server's own pipeline: worker, completer and engine.
 
-What the server does with a keystroke it does here with a hole: greedy, with the token limit as its only hint
-of the middle's length, and with a trigger, which decides where several lines may come. Answers go to the
-journal one by one.
+A hole is treated as the server treats a keystroke: greedily, with a token limit as the only information on
+the middle's length, and with a trigger, which decides where an answer may have several lines. Each answer is
+written to the journal as soon as it is there.
 """
 
 from __future__ import annotations
@@ -33,39 +33,54 @@ if TYPE_CHECKING:
 
 OnDone = Callable[[], None]
 """Called after each hole."""
-_ANSWER_CODE = ("code", "completion", "engine", "prompt", "gguf_keys.py", "settings.py", "types.py")
-_JUDGING_CODE = ("nll.py", "fill.py", "overrun.py")
+Pending = Sequence[tuple[str, EvaluationHole]]
+"""Holes without an answer, with the keys of their records."""
+_ANSWER_CODE = ("code", "completion", "engine", "prompt", "settings.py", "types.py")
+"""Files and folders of ``fim_lsp`` that an answer depends on."""
+_SCORING_CODE = ("nll.py", "fill.py", "overrun.py")
+"""Files of this folder that a record depends on."""
 
 
 @frozen
 class FillOptions:
-    """What holds for every arm and every hole."""
+    """Options that are the same for all arms and holes."""
 
     max_tokens: int = 256
-    """Longest answer."""
+    """Longest answer, in tokens."""
     overrun: int = 48
-    """Tokens that a model may go on for, once the server has heard enough, to end by itself."""
+    """Tokens that a model may generate after the server's stop rules ended the answer, to end by itself."""
     nll: bool = False
     """Score the true middles too."""
     older_answers: bool = False
-    """Take answers from before a change of the code."""
+    """Accept answers from before a change of the code."""
 
 
-def record_key(arm: Arm, model_digest: str, hole: EvaluationHole, conditions: FillOptions) -> str:
-    """Names everything that an answer depends on, but for the code."""
-    limits = f"{conditions.max_tokens} {conditions.overrun}"
+@frozen
+class _ArmRun:
+    """The arguments of :func:`fill`, without the holes."""
+
+    arm: Arm
+    options: FillOptions
+    journal: ResultJournal
+    models: Models
+    on_done: OnDone
+
+
+def record_key(arm: Arm, model_digest: str, hole: EvaluationHole, options: FillOptions) -> str:
+    """Hash everything that an answer depends on, except the code: 24 hexadecimal digits."""
+    limits = f"{options.max_tokens} {options.overrun}"
     parts = (arm.identity(model_digest), hole.digest, limits)
     return sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
 @cache
 def _code_digest() -> str:
-    """Of the code that makes answers: results from before a change of a filter would be a trap."""
+    """Hash the code that makes answers, so that none from before a change of a filter is used."""
     import fim_lsp
 
     package = Path(fim_lsp.__file__).parent
     files = [path for name in _ANSWER_CODE for path in (package / name, *(package / name).rglob("*.py"))]
-    files += [Path(__file__).with_name(name) for name in _JUDGING_CODE]
+    files += [Path(__file__).with_name(name) for name in _SCORING_CODE]
     digest = sha256()
     for path in sorted(path for path in files if path.is_file()):
         digest.update(path.read_bytes())
@@ -75,133 +90,104 @@ def _code_digest() -> str:
 def fill(
     arm: Arm,
     holes: Sequence[EvaluationHole],
-    conditions: FillOptions,
+    options: FillOptions,
     journal: ResultJournal,
     models: Models,
     on_done: OnDone = lambda: None,
 ) -> tuple[AnswerRecord, ...]:
-    """Answer every hole that the journal does not answer yet.
+    """Let an arm fill every hole that has no answer in the journal yet.
 
     Returns:
         A record for each hole, in order.
 
     Raises:
-        FimLspError: the model can't be opened, or the journal can't be written. What goes wrong at a single
-            hole is its record's ``error``.
+        FimLspError: the model can't be opened, or the journal can't be written. An error at a single hole is
+        in
+            its record.
     """
     digest = models.digest(arm)
-    keys = [record_key(arm, digest, hole, conditions) for hole in holes]
-    known = {key: record for key in keys if (record := _usable(journal, key, conditions))}
-    pending = [(key, hole) for key, hole in zip(keys, holes, strict=True) if key not in known]
+    keys = [record_key(arm, digest, hole, options) for hole in holes]
+    records = {key: record for key in keys if (record := _usable(journal, key, options))}
+    pending = [(key, hole) for key, hole in zip(keys, holes, strict=True) if key not in records]
     for _ in range(len(holes) - len(pending)):
         on_done()
     if pending:
-        work = _score_in_folder if arm.is_folder else _serve
-        for record in work(arm, pending, conditions, journal, models, on_done):
-            known[record.key] = record
-    return tuple(known[key] for key in keys)
+        run = _ArmRun(arm, options, journal, models, on_done)
+        found = _score_in_folder(run, pending) if arm.is_folder else asyncio.run(_serve(run, pending))
+        records |= {record.key: record for record in found}
+    return tuple(records[key] for key in keys)
 
 
-def _usable(journal: ResultJournal, key: str, conditions: FillOptions) -> AnswerRecord | None:
+def _usable(journal: ResultJournal, key: str, options: FillOptions) -> AnswerRecord | None:
     record = journal.record(key)
-    if record is None or (conditions.nll and not record.scored):
+    if record is None or (options.nll and not record.scored):
         return None
-    return record if conditions.older_answers or record.code == _code_digest() else None
+    return record if options.older_answers or record.code == _code_digest() else None
 
 
-Pending = Sequence[tuple[str, EvaluationHole]]
-
-
-def _serve(
-    arm: Arm,
-    pending: Pending,
-    conditions: FillOptions,
-    journal: ResultJournal,
-    models: Models,
-    on_done: OnDone,
-) -> list[AnswerRecord]:
-    return asyncio.run(_serve_all(arm, pending, conditions, journal, models, on_done))
-
-
-async def _serve_all(
-    arm: Arm,
-    pending: Pending,
-    conditions: FillOptions,
-    journal: ResultJournal,
-    models: Models,
-    on_done: OnDone,
-) -> list[AnswerRecord]:
+async def _serve(run: _ArmRun, pending: Pending) -> list[AnswerRecord]:
+    """Load the arm's model as the server does, and fill the holes one after the other."""
     from fim_lsp.completion.completer import Completer
     from fim_lsp.engine.worker import InferenceWorker
     from training.evaluate.overrun import OverrunEngine
 
-    def open_witness(*_: object) -> OverrunEngine:
-        engine = models.open(arm)
-        # Without the suffix nothing tells where the middle ends, so there is no end to wait for.
-        overrun = 0 if arm.prefix_only else conditions.overrun
-        return OverrunEngine(engine, overrun, EngineScorer(engine) if conditions.nll else None)
+    def open_engine(*_: object) -> OverrunEngine:
+        engine = run.models.open(run.arm)
+        # Without the suffix the model can't know where the middle ends, so its end is not waited for.
+        overrun = 0 if run.arm.prefix_only else run.options.overrun
+        return OverrunEngine(engine, overrun, EngineScorer(engine) if run.options.nll else None)
 
-    worker = InferenceWorker(open_witness)
+    worker = InferenceWorker(open_engine)
     completer = Completer(worker)
     try:
-        await _load(worker, completer, arm)
+        settings = run.arm.settings(1)
+        completer.model_changed(await worker.load(settings.model, lambda _: None), settings)
         records = []
         for key, hole in pending:
-            record = await _fill_one(key, hole, arm, conditions, worker, completer)
-            journal.add(record)
+            record = await _fill_hole(key, hole, run, worker, completer)
+            run.journal.add(record)
             records.append(record)
-            on_done()
+            run.on_done()
         return records
     finally:
         await worker.close()
 
 
-async def _load(worker: InferenceWorker, completer: Completer, arm: Arm) -> None:
-    settings = arm.settings(1)
-    engine = await worker.load(settings.model, lambda _: None)
-    completer.model_changed(engine, settings)
-
-
-async def _fill_one(
-    key: str,
-    hole: EvaluationHole,
-    arm: Arm,
-    conditions: FillOptions,
-    worker: InferenceWorker,
-    completer: Completer,
+async def _fill_hole(
+    key: str, hole: EvaluationHole, run: _ArmRun, worker: InferenceWorker, completer: Completer
 ) -> AnswerRecord:
     from fim_lsp.engine.base import EngineError
 
-    witness: OverrunEngine = worker.engine  # type: ignore[assignment]
-    witness.middle, witness.seen = hole.middle, None
-    settings = arm.settings(conditions.max_tokens, single_line=hole.lines == 1)
-    request = request_for(hole, arm.trigger)
-    # An anchor from the hole before would put this one in another's prompt.
+    engine: OverrunEngine = worker.engine  # type: ignore[assignment]
+    engine.middle, engine.observed = hole.middle, None
+    settings = run.arm.settings(run.options.max_tokens, single_line=hole.lines == 1)
+    request = request_for(hole, run.arm.trigger)
+    # The anchor of the hole before must not be used for this one.
     completer.closed(request.document.uri)
     started = time.perf_counter()
     try:
         answer = await completer.complete(request, settings)
     except EngineError as error:
-        return _failed(key, str(error), conditions)
+        return _failed(key, str(error), run.options)
     elapsed_ms = (time.perf_counter() - started) * 1000
-    seen, completion, explanation = witness.seen, answer.completion, answer.explanation
-    if seen is None:
-        return _failed(key, "The server asked for nothing.", conditions)
-    score = seen.score
+    observed, completion, explanation = engine.observed, answer.completion, answer.explanation
+    if observed is None:
+        return _failed(key, "The server asked for nothing.", run.options)
+    score = observed.score
     return AnswerRecord(
         key=key,
-        written=seen.written,
-        said=explanation.generated,
+        written=observed.written,
+        stopped=explanation.generated,
         shown=completion.text if completion else "",
         replaced=completion.replace_suffix_chars if completion else 0,
-        finish=seen.finish.value,
+        finish=observed.finish.value,
         ended_by=explanation.ended_by,
         template=explanation.template,
-        first_ms=round((seen.first_piece_at - started) * 1000, 2),
-        shown_ms=round(elapsed_ms - seen.idle_ms, 2),
+        first_ms=round((observed.first_token_s - started) * 1000, 2),
+        shown_ms=round(elapsed_ms - observed.overrun_ms, 2),
         evaluated=explanation.timings.evaluated_tokens,
         generated=explanation.timings.generated_tokens,
-        scored=conditions.nll,
+        scored=run.options.nll,
         nll_text=score.text if score else None,
         nll_end=score.end if score else None,
         nll_tokens=score.tokens if score else 0,
@@ -209,12 +195,12 @@ async def _fill_one(
     )
 
 
-def _failed(key: str, error: str, conditions: FillOptions) -> AnswerRecord:
-    return AnswerRecord(key, "", "", "", error=error, scored=conditions.nll, code=_code_digest())
+def _failed(key: str, error: str, options: FillOptions) -> AnswerRecord:
+    return AnswerRecord(key, "", "", "", error=error, scored=options.nll, code=_code_digest())
 
 
 def request_for(hole: EvaluationHole, trigger: Trigger) -> CompletionRequest:
-    """The request of an editor whose cursor is in the hole."""
+    """Return the request of an editor whose cursor is in the hole."""
     uri = f"file:///{quote(hole.path)}"
     document = DocumentSnapshot(uri, hole.language, 1, hole.prefix + hole.suffix)
     return CompletionRequest(document, len(hole.prefix), trigger)
@@ -223,24 +209,24 @@ def request_for(hole: EvaluationHole, trigger: Trigger) -> CompletionRequest:
 # --- Folders of safetensors, which the server can't open
 
 
-def _score_in_folder(
-    arm: Arm, pending: Pending, conditions: FillOptions, journal: ResultJournal, _: Models, on_done: OnDone
-) -> list[AnswerRecord]:
+def _score_in_folder(run: _ArmRun, pending: Pending) -> list[AnswerRecord]:
+    """Score the true middles with transformers; such an arm gives no answers."""
     from fim_lsp.prompt.builder import build
     from training.bases import open_base
 
-    settings = arm.settings(conditions.max_tokens)
+    arm, options = run.arm, run.options
+    settings = arm.settings(options.max_tokens)
     base = open_base(Path(arm.model).expanduser(), settings.model.template)
     template = None if arm.prefix_only else base.template
-    scorer = _open_folder(arm) if conditions.nll else None
+    scorer = _open_folder(arm) if options.nll else None
     records = []
     for key, hole in pending:
         prompt = build(request_for(hole, arm.trigger), template, base.tokenizer, settings.prompt)
         score = middle_score(prompt, hole.middle, scorer) if scorer else None
-        record = _scored_only(key, prompt.template, score, conditions)
-        journal.add(record)
+        record = _scored_only(key, prompt.template, score, options)
+        run.journal.add(record)
         records.append(record)
-        on_done()
+        run.on_done()
     return records
 
 
@@ -253,9 +239,9 @@ def _open_folder(arm: Arm) -> FolderScorer:
     return FolderScorer.open(folder, base.tokenizer, base.end)
 
 
-def _scored_only(key: str, template: str, score: Score | None, conditions: FillOptions) -> AnswerRecord:
+def _scored_only(key: str, template: str, score: Score | None, options: FillOptions) -> AnswerRecord:
     if score is None:
-        return AnswerRecord(key, template=template, scored=conditions.nll, code=_code_digest())
+        return AnswerRecord(key, template=template, scored=options.nll, code=_code_digest())
     return AnswerRecord(
         key,
         template=template,
@@ -273,7 +259,7 @@ def _scored_only(key: str, template: str, score: Score | None, conditions: FillO
 def score_texts(
     arm: Arm, texts: Sequence[str], journal: ResultJournal, models: Models, on_done: OnDone = lambda: None
 ) -> tuple[tuple[float, float], ...]:
-    """Score plain texts left to right with an arm's model: each text's NLL in nats, and its tokens."""
+    """Score plain texts left to right with an arm's model; return each text's NLL in nats, and its tokens."""
     digest = models.digest(arm)
     keys = [sha256(f"{digest}\0{_code_digest()}\0{text}".encode()).hexdigest()[:24] for text in texts]
     missing = [(key, text) for key, text in zip(keys, texts, strict=True) if journal.get(key) is None]

@@ -1,4 +1,4 @@
-"""Holes kept in a file, so that a judgement later sees the code as it stood when they were cut."""
+"""Store holes in a file, so that they can be filled later, when the code has changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.evaluate.infilling import EvaluationHole, ProgramTest
 
 
 def write_holes(path: Path, holes: Sequence[EvaluationHole]) -> None:
-    """Write them as JSON lines; the file appears when it is whole.
+    """Write holes as JSON lines; the file appears when it is complete.
 
     Raises:
         EvaluationError: it can't be written.
@@ -29,7 +29,7 @@ def write_holes(path: Path, holes: Sequence[EvaluationHole]) -> None:
 
 
 def read_holes(path: Path) -> tuple[EvaluationHole, ...]:
-    """The holes that :func:`write_holes` wrote, in their order.
+    """Read the holes that :func:`write_holes` wrote, in their order.
 
     Raises:
         EvaluationError: the file can't be read.

@@ -1,7 +1,6 @@
-"""Holes to fill, and those of benchmark files in the format of HumanEval-Infilling (arXiv 2207.14255).
+"""Load the holes of an evaluation from benchmark files in HumanEval-Infilling's format (arXiv 2207.14255).
 
-The first step of an evaluation. A hole is three texts and where they stand; what a model is never told is
-the middle.
+A model gets prefix and suffix of a hole, and never its middle.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ _FIELDS = ("task_id", "prompt", "suffix", "canonical_solution")
 
 @frozen
 class ProgramTest:
-    """A test for the whole program."""
+    """A test for a program with its hole filled."""
 
     test: str = field(repr=False)
-    """Defines ``check(candidate)``."""
+    """Code that defines ``check(candidate)``."""
     entry_point: str
-    """The function that it is called with."""
+    """Name of the function that ``check`` is called with."""
 
 
 @frozen
@@ -51,7 +50,10 @@ class EvaluationHole(Hole):
         return sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
     def program(self, text: str, replaced: int = 0) -> str | None:
-        """The document with ``text`` in the hole and its test called, or None where there is no test."""
+        """Return the document with ``text`` in the hole and a call of its test; None without a test.
+
+        ``replaced`` is the number of characters of the suffix that ``text`` replaces.
+        """
         if self.check is None:
             return None
         body = self.prefix + text + self.suffix[replaced:]
@@ -59,7 +61,7 @@ class EvaluationHole(Hole):
 
 
 def load_tasks(file: Path) -> tuple[EvaluationHole, ...]:
-    """The tasks of a JSON lines file, gzipped or not, as Python documents.
+    """Load the tasks of a JSON lines file, gzipped or not, as Python documents.
 
     Raises:
         EvaluationError: the file can't be read, or a line lacks a field.
@@ -99,10 +101,11 @@ def _hole(task: dict[str, Any], source: str) -> EvaluationHole:
 
 
 def recut(hole: EvaluationHole, cut: Cut) -> EvaluationHole:
-    """The hole as the benchmark cuts it, or as an editor meets it.
+    """Return the hole as the benchmark cuts it, or cut behind the indentation, as an editor's user meets it.
 
-    ``indentation``: where the middle begins a line, its indentation is typed already and the line break
-    behind it stays where it is, as on a blank line that the editor has indented.
+    With ``indentation``, a middle at the start of a line gives its indentation to the prefix and its last
+    line break to the suffix, as on a blank line that the editor has indented: prefix ``if x:``, line break;
+    middle ``    y()``, line break -> prefix ``if x:``, line break, four spaces; middle ``y()``.
     """
     body = hole.middle.lstrip(" \t")
     at_line_start = not hole.prefix or hole.prefix.endswith("\n")
@@ -120,12 +123,12 @@ def recut(hole: EvaluationHole, cut: Cut) -> EvaluationHole:
 
 
 def sample(holes: Sequence[EvaluationHole], limit: int | None, seed: int) -> tuple[EvaluationHole, ...]:
-    """At most ``limit`` holes in their order; a larger limit takes the same and more."""
+    """Draw at most ``limit`` holes, in their order; a larger limit gives the same holes and more."""
     if limit is None or limit >= len(holes):
         return tuple(holes)
-    drawn = sorted(range(len(holes)), key=lambda index: _lot(seed, holes[index].name))[:limit]
+    drawn = sorted(range(len(holes)), key=lambda index: _rank(seed, holes[index].name))[:limit]
     return tuple(holes[index] for index in sorted(drawn))
 
 
-def _lot(seed: int, name: str) -> bytes:
+def _rank(seed: int, name: str) -> bytes:
     return sha256(f"{seed}\0{name}".encode()).digest()

@@ -1,7 +1,7 @@
-"""How good is one text for one hole, and how sure is a mean of many: pure, the last step before the report.
+"""Measure a text against its hole, and compute means over many holes with their intervals.
 
 Rates are per cent. Intervals are 95% percentile bootstrap intervals over holes (Efron and Tibshirani 1993,
-chapter 13), seeded; where every hole is judged alike the interval is a point, however few the holes.
+chapter 13), with a seed. If all holes have the same value the interval is a point, even for few holes.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 WeightedTotal = tuple[float, float]
-"""A hole's total and weight; a metric is the sum of the totals over the sum of the weights."""
+"""A hole's total and weight; a metric is the sum of the totals divided by the sum of the weights."""
 
-_DRAWS = 1000
+_SAMPLES = 1000
 _TRIVIAL = re.compile(r"[\s)\]}>\"'`;,:]+\Z")
 _TELLING = re.compile(r"\w")
 _SHORTEST_TELLING = 4
@@ -26,7 +26,7 @@ _SHORTEST_TELLING = 4
 
 @frozen
 class Interval:
-    """A value with its 95% interval; all None where nothing was measured."""
+    """A value with its 95% interval; all None if nothing was measured."""
 
     value: float | None = None
     low: float | None = None
@@ -34,7 +34,7 @@ class Interval:
 
     @property
     def decided(self) -> bool:
-        """Whether zero lies outside: for a difference, that it is beyond chance."""
+        """True if zero is outside the interval, so that a difference is not explained by chance."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
@@ -42,69 +42,74 @@ class Interval:
 
 
 def exact_match(text: str, middle: str) -> bool:
-    """Whether ``text`` is the middle, character by character."""
+    """Check if ``text`` equals the middle, character by character."""
     return text == middle
 
 
 def exact_match_closers(text: str, middle: str) -> bool:
-    """The same, trailing blanks and closers (brackets, quotes, ``;,:``) left out of both.
+    """Check if both are equal without trailing blanks and closers (brackets, quotes, ``;,:``).
 
-    Editors close brackets by themselves, so whether the model did hardly matters to the user.
+    ``"f(x)"`` and ``"f(x"`` match: editors close brackets by themselves, so a closer matters little to the
+    user.
     """
     return _TRIVIAL.sub("", text) == _TRIVIAL.sub("", middle)
 
 
 def edit_similarity(text: str, middle: str) -> float:
-    """``100 * (1 - Levenshtein / longer length)`` in characters, 0 to 100 (IntelliCode, arXiv 2005.08025)."""
+    """Return ``100 * (1 - Levenshtein / longer length)``, 0 to 100 (IntelliCode, arXiv 2005.08025)."""
     from rapidfuzz.distance import Levenshtein
 
     return 100.0 * Levenshtein.normalized_similarity(text, middle)
 
 
 def suffix_repeated(text: str, middle: str, suffix: str) -> bool | None:
-    """Whether ``text`` says again what follows the hole: the suffix's first line with a word in it.
+    """Check if ``text`` repeats the suffix's first line with a word in it.
 
-    Where that line begins on the cursor's own line, a line of the text that ends in it counts.
+    If that line is the rest of the cursor's line, a line of the text that ends with it counts too. A text
+    with the lines ``a = 1`` and ``print(a)``, before a suffix whose next line is ``print(a)`` -> True.
 
     Returns:
-        None where it can't be told: there is no such line, it is too short, or the middle itself holds it.
+        None if it can't be decided: the suffix has no such line, the line is too short, or the middle has it
+        too.
     """
     line, whole = _first_telling_line(suffix)
-    if not line or _says(middle, line, whole=whole):
+    if not line or _has_line(middle, line, whole=whole):
         return None
-    return _says(text, line, whole=whole)
+    return _has_line(text, line, whole=whole)
 
 
 def _first_telling_line(suffix: str) -> tuple[str, bool]:
-    """The line without blanks around it, and whether it is a whole line of the document."""
+    """Return the line without blanks around it, and True if it is a whole line of the document."""
     for number, line in enumerate(suffix.split("\n")):
         if len(line.strip()) >= _SHORTEST_TELLING and _TELLING.search(line):
             return line.strip(), number > 0
     return "", True
 
 
-def _says(text: str, line: str, *, whole: bool) -> bool:
-    lines = (one.strip() for one in text.split("\n"))
-    return any(one == line or (not whole and one.endswith(line)) for one in lines)
+def _has_line(text: str, line: str, *, whole: bool) -> bool:
+    own_lines = (own.strip() for own in text.split("\n"))
+    return any(own == line or (not whole and own.endswith(line)) for own in own_lines)
 
 
 # --- Many holes
 
 
-def interval(judged: Sequence[WeightedTotal], seed: int = 0) -> Interval:
-    """The metric over all holes.
+def interval(totals: Sequence[WeightedTotal], seed: int = 0) -> Interval:
+    """Return a metric over all holes, with its interval.
 
     Args:
-        judged: each hole's total and weight.
+        totals: total and weight of each hole.
         seed: of the bootstrap.
     """
-    if not judged:
+    if not totals:
         return Interval()
-    return _interval(_ratio(judged), _resampled(judged, seed))
+    return _interval(_ratio(totals), _resample(totals, seed))
 
 
 def difference(arm: Sequence[WeightedTotal], base: Sequence[WeightedTotal], seed: int = 0) -> Interval:
-    """``arm`` minus ``base`` over the same holes, in the same order: both are resampled together.
+    """Return ``arm`` minus ``base`` over the same holes in the same order, with its interval.
+
+    Both are resampled together (paired bootstrap).
 
     Raises:
         ValueError: the two differ in length.
@@ -113,35 +118,38 @@ def difference(arm: Sequence[WeightedTotal], base: Sequence[WeightedTotal], seed
         raise ValueError(f"{len(arm)} holes can't be paired with {len(base)}")
     if not arm:
         return Interval()
-    return _interval(_ratio(arm) - _ratio(base), _resampled(arm, seed) - _resampled(base, seed))
+    return _interval(_ratio(arm) - _ratio(base), _resample(arm, seed) - _resample(base, seed))
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:
-    """A percentile of the values, interpolated; None of nothing."""
+    """Return a percentile of the values, interpolated; None without values."""
     return float(np.percentile(values, percent)) if len(values) else None
 
 
-def _ratio(judged: Sequence[WeightedTotal]) -> float:
-    totals, weights = np.array(judged, dtype=np.float64).T
-    return float(totals.sum() / weights.sum())
+def _ratio(totals: Sequence[WeightedTotal]) -> float:
+    sums, weights = np.array(totals, dtype=np.float64).T
+    return float(sums.sum() / weights.sum())
 
 
-def _resampled(judged: Sequence[WeightedTotal], seed: int) -> NDArray[np.float64]:
-    """The metric in each draw; the same holes are drawn for every metric with as many holes."""
-    totals, weights = np.array(judged, dtype=np.float64).T
-    counts = _counts(len(judged), seed)
-    ratios: NDArray[np.float64] = (counts @ totals) / (counts @ weights)
+def _resample(totals: Sequence[WeightedTotal], seed: int) -> NDArray[np.float64]:
+    """Return the metric of each bootstrap sample, shape (samples,).
+
+    Metrics with the same number of holes get the same samples.
+    """
+    sums, weights = np.array(totals, dtype=np.float64).T
+    counts = _counts(len(totals), seed)
+    ratios: NDArray[np.float64] = (counts @ sums) / (counts @ weights)
     return ratios
 
 
 @lru_cache(maxsize=64)
 def _counts(holes: int, seed: int) -> NDArray[Any]:
-    """How often each hole is drawn: one row a draw."""
+    """Return how many times each hole is drawn in each bootstrap sample, shape (samples, holes)."""
     rng = np.random.default_rng(seed)
-    return rng.multinomial(holes, np.full(holes, 1 / holes), size=_DRAWS).astype(np.float32)
+    return rng.multinomial(holes, np.full(holes, 1 / holes), size=_SAMPLES).astype(np.float32)
 
 
-def _interval(value: float, draws: NDArray[np.float64]) -> Interval:
-    low, high = np.percentile(draws, (2.5, 97.5))
-    # Rounding in the draws must not put the value outside of its own interval by the last bit.
+def _interval(value: float, samples: NDArray[np.float64]) -> Interval:
+    low, high = np.percentile(samples, (2.5, 97.5))
+    # Rounding in the samples can put the value outside of its own interval by the last bit.
     return Interval(value, min(float(low), value), max(float(high), value))

@@ -1,8 +1,8 @@
-"""How likely a model finds the true middle: no sampling, no limit, no luck.
+"""Score texts by their negative log-likelihood (NLL) under a model, without sampling.
 
-The middle is scored behind the very prompt that was served, its tokens encoded by themselves as in training
-rows. The end counts as any token that would have ended the generation. Token healing has no part in this: a
-prefix that ends inside a word costs an untuned base more here than when serving.
+A middle is scored behind the prompt that was served, encoded by itself as in training rows. The end counts as
+any token that would have ended the generation. There is no token healing, so a prefix that ends inside a word
+costs an untuned base more here than when serving.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fim_lsp.engine.base import Engine
 
 _ROWS = 64
-"""Positions whose logits are kept at once: 64 rows of a 150,000-word vocabulary are 38 MB."""
+"""Rows of logits held at once: 64 rows of a vocabulary of 150,000 tokens are 38 MB."""
 
 
 @frozen
@@ -29,74 +29,75 @@ class Score:
     """Negative log-likelihoods in nats."""
 
     text: float
-    """Of the text's tokens together."""
+    """Sum over the text's tokens."""
     end: float
-    """Of ending there."""
+    """NLL of an end behind the text."""
     tokens: int
-    """Of the text, the end not counted."""
+    """Number of the text's tokens, without the end."""
 
 
 class Scorer(Protocol):
-    """A model that tells how likely tokens are."""
+    """A model that gives the likelihood of tokens."""
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """Its vocabulary."""
+        """The model's tokenizer."""
 
     @property
     def room(self) -> int:
-        """Most tokens that it can look at."""
+        """Size of the context window, in tokens."""
 
     def likelihoods(self, prompt: Prompt, answer: Sequence[int]) -> tuple[float, float]:
-        """Return the log-likelihood of ``answer`` behind a prompt, and that of an end behind both.
+        """Return the log-likelihood of ``answer`` behind a prompt, and that of an end behind both, in nats.
 
         Args:
-            prompt: At least one token, and no tail.
-            answer: Token ids, perhaps none.
+            prompt: at least one token, and no tail.
+            answer: token ids; may be empty.
         """
 
 
 def middle_score(prompt: Prompt, middle: str, scorer: Scorer) -> Score | None:
-    """Score a middle behind its prompt; None where the two don't fit the context."""
+    """Score a middle behind its prompt; return None if both don't fit into the context window."""
     tail = scorer.tokenizer.encode(prompt.tail) if prompt.tail else ()
-    given = evolve(prompt, head=(*prompt.head, *tail), tail="")
+    encoded = evolve(prompt, head=(*prompt.head, *tail), tail="")
     answer = scorer.tokenizer.encode(visible(middle)) if middle else ()
-    if not given.head or len(given.head) + len(answer) > scorer.room:
+    if not encoded.head or len(encoded.head) + len(answer) > scorer.room:
         return None
-    text, end = scorer.likelihoods(given, answer)
+    text, end = scorer.likelihoods(encoded, answer)
     return Score(-text, -end, len(answer))
 
 
 def plain_score(text: str, scorer: Scorer, max_tokens: int = 512) -> Score:
-    """Score a text left to right, without any marker: what a tuned model may have unlearnt.
+    """Score a text left to right, without markers, to see if tuning made the model worse at that.
 
-    The first token is not scored, as there is nothing that it could follow from.
+    The first token is not scored unless the model has a BOS token, because it needs one before it.
     """
     bos = scorer.tokenizer.bos
     ids = scorer.tokenizer.encode(visible(text))[: min(max_tokens, scorer.room - 1)]
-    given = ids[:1] if bos is None else (bos,)
-    answer = ids[1:] if bos is None else ids
-    likely, _ = scorer.likelihoods(Prompt(head=given, tail=""), answer)
-    return Score(-likely, 0.0, len(answer))
+    first = ids[:1] if bos is None else (bos,)
+    scored = ids[1:] if bos is None else ids
+    likelihood, _ = scorer.likelihoods(Prompt(head=first, tail=""), scored)
+    return Score(-likelihood, 0.0, len(scored))
 
 
 @frozen
 class EngineScorer:
-    """Scores with an engine, on the thread that calls; the evaluated tokens stay in its KV cache.
+    """Scores with an engine, on the calling thread; the evaluated tokens stay in its KV cache.
 
-    Logits come for many rows at once, so that a middle costs a few decodes rather than one a token.
+    Logits are computed for many rows at once, so that a middle costs a few decodes instead of one for each
+    token.
     """
 
     _engine: Engine = field(repr=False)
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The engine's."""
+        """The engine's tokenizer."""
         return self._engine.tokenizer
 
     @property
     def room(self) -> int:
-        """The open context."""
+        """Size of the open context window, in tokens."""
         return self._engine.info.context
 
     def likelihoods(self, prompt: Prompt, answer: Sequence[int]) -> tuple[float, float]:
@@ -105,8 +106,8 @@ class EngineScorer:
         text, end = 0.0, 0.0
         # The prompt's last token predicts the first of the answer.
         for begin in range(len(prompt.head) - 1, len(ids), _ROWS):
-            known = ids[: begin + _ROWS]
-            logits = self._engine.logits(evolve(prompt, head=known), rows=len(known) - begin)
+            head = ids[: begin + _ROWS]
+            logits = self._engine.logits(evolve(prompt, head=head), rows=len(head) - begin)
             targets = ids[begin + 1 : begin + 1 + _ROWS]
             text += float(_log_likelihood(logits[: len(targets)], targets).sum())
             if len(targets) < len(logits):
@@ -116,12 +117,12 @@ class EngineScorer:
 
 @frozen
 class FolderScorer:
-    """Scores with ``transformers``: a folder of safetensors, before it is exported."""
+    """Scores with ``transformers``, for a folder of safetensors that is not exported yet."""
 
     tokenizer: Tokenizer = field(repr=False)
     room: int
     _model: Any = field(repr=False)
-    _ending: frozenset[int] = field(repr=False)
+    _end_ids: frozenset[int] = field(repr=False)
 
     @classmethod
     def open(cls, folder: Path, tokenizer: Tokenizer, end: int) -> FolderScorer:
@@ -142,11 +143,19 @@ class FolderScorer:
             states = self._model.get_decoder()(torch.tensor([list(ids)])).last_hidden_state[0, start - 1 :]
             logits = self._model.get_output_embeddings()(states).numpy()
         text = float(_log_likelihood(logits[:-1], answer).sum())
-        return text, _log_likelihood_of_any(logits[-1], prompt.stop_ids | self._ending)
+        return text, _log_likelihood_of_any(logits[-1], prompt.stop_ids | self._end_ids)
 
 
 def _log_likelihood(logits: Any, targets: Sequence[int]) -> Any:
-    """Of one target a row; in float64, as sums of thousands follow."""
+    """Return the log-likelihood of one target for each row, in nats.
+
+    Args:
+        logits: shape (rows, vocabulary).
+        targets: token ids, one for each row.
+
+    Returns:
+        Float64, shape (rows,); thousands of them are summed up.
+    """
     rows = np.asarray(logits, dtype=np.float64)
     peaks = rows.max(axis=1, initial=-np.inf)
     totals = np.log(np.exp(rows - peaks[:, None]).sum(axis=1)) + peaks
@@ -154,6 +163,7 @@ def _log_likelihood(logits: Any, targets: Sequence[int]) -> Any:
 
 
 def _log_likelihood_of_any(logits: Any, targets: frozenset[int]) -> float:
+    """Return the log-likelihood of any of the targets for one row of logits, in nats; 0 without targets."""
     row = np.asarray(logits, dtype=np.float64)
     if not targets:
         return 0.0

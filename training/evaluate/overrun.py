@@ -1,8 +1,8 @@
-"""Between completer and engine: lets a model finish where the server had heard enough.
+"""Wrap an engine so that a model generates on after the server's stop rules have ended the answer.
 
-One generation then shows both what is served and what the model does by itself: whether it ends with its own
-end token, and what it would have gone on to write. The completer notices nothing. Every generation begins
-with an empty KV cache, so that an answer and its cost depend on the hole alone and not on the one before.
+One generation then gives both the text that is served and the text that the model generates by itself, until
+its own end token or a limit. The completer gets the same generation as without the wrapper. Every generation
+begins with an empty KV cache, so that an answer and its cost depend on its hole alone.
 """
 
 from __future__ import annotations
@@ -30,72 +30,72 @@ from training.evaluate.nll import Score, Scorer, middle_score
 
 @frozen
 class OverrunGeneration:
-    """One generation, seen to its end."""
+    """A generation with its overrun."""
 
     written: str = field(repr=False)
+    """All text that the model generated."""
     finish: FinishReason
-    """END only where the model ended by itself; STOPPED where it still wrote when its overrun was used up."""
-    first_piece_at: float
-    """When the first text, or the end, came: :func:`time.perf_counter`, seconds."""
-    idle_ms: float
-    """Spent after the server had heard enough; no user would wait for it."""
+    """END if the model ended by itself; STOPPED if it used up the overrun."""
+    first_token_s: float
+    """Time of the first token, or of the end: :func:`time.perf_counter`, seconds."""
+    overrun_ms: float
+    """Time spent after the server's stop rules ended the answer, scoring included; no user would wait for
+    it."""
     prompt: Prompt = field(repr=False)
     score: Score | None = None
 
 
 class OverrunEngine:
-    """An engine around another one. Asked for one hole after the other, by one thread at a time."""
+    """An engine around another one, for one hole after the other, on one thread at a time."""
 
     def __init__(self, engine: Engine, overrun: int, scorer: Scorer | None = None) -> None:
         self._engine = engine
         self._overrun = overrun
         self._scorer = scorer
         self.middle = ""
-        """The true middle of the hole that comes next; only the scorer looks at it."""
-        self.seen: OverrunGeneration | None = None
-        """The last generation that was a first try."""
+        """The true middle of the next hole, for the scorer alone."""
+        self.observed: OverrunGeneration | None = None
+        """The last generation that was no retry."""
 
     @property
     def info(self) -> ModelInfo:
-        """The engine's."""
+        """The inner engine's info."""
         return self._engine.info
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The engine's."""
+        """The inner engine's tokenizer."""
         return self._engine.tokenizer
 
     def generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken, on_tokens: Sequence[OnToken]
     ) -> tuple[Generation, ...]:
-        """Generate on a cold cache, the first generation past where its ``on_token`` would have ended it.
+        """Generate with an empty KV cache, the first generation with an overrun.
 
-        The first one is returned as if it had ended there. Only the first is observed to its end, as it is
-        what the model writes by itself, even where the server then shows another one.
+        The first generation is returned as if ``on_token`` had ended it. The others have no overrun: the
+        first is the model's own answer, even if the server then shows another one.
         """
-        if sampling.excluded_prefix:  # the server's second try, which goes on where the first left
+        if sampling.excluded_prefix:  # the server's retry, which begins with the first try's KV cache
             return self._engine.generate(prompt, sampling, cancel, on_tokens)
         mirror: Mirror | None = getattr(self._engine, "mirror", None)
         if mirror is not None:
             mirror.clear()
-        listener = _Listener(on_tokens[0], self._overrun)
-        listeners = (listener.hear, *on_tokens[1:])
-        whole, *others = self._engine.generate(prompt, sampling, cancel, listeners)
-        ended_at = time.perf_counter()
+        overrun = _Overrun(on_tokens[0], self._overrun)
+        whole, *others = self._engine.generate(prompt, sampling, cancel, (overrun.on_token, *on_tokens[1:]))
+        ended_s = time.perf_counter()
         score = middle_score(prompt, self.middle, self._scorer) if self._scorer else None
-        scored_at = time.perf_counter()
-        idle_s = scored_at - (listener.enough_at or ended_at)
-        self.seen = OverrunGeneration(
-            whole.text, whole.finish_reason, listener.first_at or ended_at, idle_s * 1000, prompt, score
+        overrun_s = time.perf_counter() - (overrun.stopped_s or ended_s)
+        self.observed = OverrunGeneration(
+            whole.text, whole.finish_reason, overrun.first_s or ended_s, overrun_s * 1000, prompt, score
         )
-        return (listener.heard(whole), *others)
+        return (overrun.cut(whole), *others)
 
     def logits(self, prompt: Prompt, rows: int = 1) -> Logits:
         """See :meth:`fim_lsp.engine.base.Engine.logits`."""
         return self._engine.logits(prompt, rows)
 
     def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
-        """Evaluate nothing ahead: every generation is to begin cold."""
+        """Evaluate nothing, because every generation must begin with an empty KV cache."""
         return Timings()
 
     def save_one(self) -> None:
@@ -106,40 +106,40 @@ class OverrunEngine:
         self._engine.close()
 
 
-class _Listener:
-    """Passes pieces on until the completer has heard enough, then counts."""
+class _Overrun:
+    """Passes tokens on until ``on_token`` ends the generation, then lets ``overrun`` more tokens come."""
 
     def __init__(self, on_token: OnToken, overrun: int) -> None:
-        self._on_piece = on_token
+        self._on_token = on_token
         self._left = overrun
-        self._pieces: list[StreamedToken] = []
-        self.first_at: float | None = None
-        self.enough_at: float | None = None
+        self._passed: list[StreamedToken] = []
+        self.first_s: float | None = None
+        self.stopped_s: float | None = None
 
-    def hear(self, piece: StreamedToken) -> bool:
-        if self.first_at is None:
-            self.first_at = time.perf_counter()
-        if self.enough_at is not None:
+    def on_token(self, token: StreamedToken) -> bool:
+        if self.first_s is None:
+            self.first_s = time.perf_counter()
+        if self.stopped_s is not None:
             self._left -= 1
             return self._left > 0
-        self._pieces.append(piece)
-        if not self._on_piece(piece):
-            self.enough_at = time.perf_counter()
+        self._passed.append(token)
+        if not self._on_token(token):
+            self.stopped_s = time.perf_counter()
             return self._left > 0
         return True
 
-    def heard(self, whole: Generation) -> Generation:
-        """The generation as it would have been without the overrun."""
-        if self.enough_at is None:
+    def cut(self, whole: Generation) -> Generation:
+        """Cut the overrun off a generation."""
+        if self.stopped_s is None:
             return whole
-        count = len(self._pieces)
+        count = len(self._passed)
         timings = Timings(
             queued_ms=whole.timings.queued_ms,
             prefill_ms=whole.timings.prefill_ms,
-            decode_ms=self._pieces[-1].elapsed_ms,
+            decode_ms=self._passed[-1].elapsed_ms,
             evaluated_tokens=whole.timings.evaluated_tokens,
             reused_tokens=whole.timings.reused_tokens,
             generated_tokens=count,
         )
-        text = "".join(piece.text for piece in self._pieces)
+        text = "".join(token.text for token in self._passed)
         return Generation(text, FinishReason.STOPPED, timings, whole.probabilities[:count])

@@ -1,4 +1,4 @@
-"""A report as a Markdown file and as one HTML file that needs nothing beside it."""
+"""Write a report as Markdown, and as one HTML file that needs no other file."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ figure { margin: 0 0 2rem; background: #fff; overflow-x: auto; }
 section { overflow-x: auto; }
 """
 _TEXTS = (
-    "An answer has three texts: what the model wrote until its end token or a limit (written), that up to "
-    "where the server's stop rules had enough (said), and what an editor would insert (shown)."
+    "An answer has three texts: all that the model generated until its end token or a limit (written), its "
+    "beginning, up to the point at which the server's stop rules ended it (stopped), and the text that an "
+    "editor would insert (shown)."
 )
 
 
 def as_markdown(report: Mapping[str, Any]) -> str:
-    """Tables under headings, in GitHub's Markdown."""
-    parts = ["# Evaluation", "", *_told(report), "", _TEXTS, ""]
+    """Return the tables under headings, in GitHub's Markdown."""
+    parts = ["# Evaluation", "", *_summary(report), "", _TEXTS, ""]
     for table in all_tables(report):
         parts += [f"## {table.title}", "", *_markdown_rows(table), ""]
     parts += ["## Metrics", ""]
-    parts += [f"- `{name}` ({one['unit']}): {one['about']}" for name, one in report["metrics"].items()]
+    parts += [
+        f"- `{name}` ({metric['unit']}): {metric['about']}" for name, metric in report["metrics"].items()
+    ]
     return "\n".join(parts) + "\n"
 
 
@@ -44,9 +47,9 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 
 def as_html(report: Mapping[str, Any], plots: Sequence[str]) -> str:
-    """Tables and plots; the plots are SVG elements and go in as they are."""
+    """Return tables and plots as HTML; the plots are SVG elements and are put in unchanged."""
     tables = all_tables(report)
-    body = [f"<p>{'<br>'.join(map(escape, _told(report)))}</p>", f"<p>{escape(_TEXTS)}</p>"]
+    body = [f"<p>{'<br>'.join(map(escape, _summary(report)))}</p>", f"<p>{escape(_TEXTS)}</p>"]
     body += [_html_table(table) for table in tables[:2]]
     body += [f"<figure>{plot}</figure>" for plot in plots]
     body += [_html_table(table) for table in tables[2:]]
@@ -66,14 +69,15 @@ def _html_table(table: Table) -> str:
 
 
 def _definitions(report: Mapping[str, Any]) -> Iterator[str]:
-    for name, one in report["metrics"].items():
-        yield f"<dt><code>{escape(name)}</code></dt><dd>{escape(one['about'])} ({escape(one['unit'])})</dd>"
+    for name, metric in report["metrics"].items():
+        about, unit = escape(metric["about"]), escape(metric["unit"])
+        yield f"<dt><code>{escape(name)}</code></dt><dd>{about} ({unit})</dd>"
 
 
-def _told(report: Mapping[str, Any]) -> list[str]:
-    """What was measured, in lines."""
+def _summary(report: Mapping[str, Any]) -> list[str]:
+    """Describe holes, limits and models, a line each."""
     run = report["run"]
     sets = ", ".join(f"{name} ({count})" for name, count in run["sets"].items())
-    models = [f"{name}: {one['model']} ({one['sha256'][:12]})" for name, one in run["arms"].items()]
+    models = [f"{name}: {arm['model']} ({arm['sha256'][:12]})" for name, arm in run["arms"].items()]
     limits = f"at most {run['max_tokens']} tokens an answer, seed {run['seed']}, cut {run['cut']}"
     return [f"Holes: {sets}; {limits}.", *models]

@@ -1,8 +1,7 @@
-"""What happened at each hole, kept as it happens: JSON lines that a rerun takes up again.
+"""Store the results of each hole as JSON lines, so that a second run does only what is missing.
 
-A line is written whole or, where a process was killed, not at all; half a line is dropped on opening. Lines
-carry a key made from everything that they depend on, so results of another model, setting or version are
-never taken for one's own.
+If a process was killed while it wrote a line, that line is dropped on opening. A line has a key that is made
+of everything it depends on, so a result of another model, setting or version is never used.
 """
 
 from __future__ import annotations
@@ -20,48 +19,54 @@ from training.evaluate.arms import Text
 
 @frozen
 class AnswerRecord:
-    """One arm's answer at one hole."""
+    """An arm's answer for a hole."""
 
     key: str
     written: str | None = field(default=None, repr=False)
-    """See :data:`training.evaluate.arms.Text`; None for an arm that was only scored."""
-    said: str | None = field(default=None, repr=False)
+    """This and the next two: see :data:`training.evaluate.arms.Text`. None for an arm that was only
+    scored."""
+    stopped: str | None = field(default=None, repr=False)
     shown: str | None = field(default=None, repr=False)
     replaced: int = 0
-    """Characters behind the cursor that the shown text replaces."""
+    """Number of characters behind the cursor that the shown text replaces."""
     finish: str = ""
-    """``end``: the model ended by itself; ``length``: the token limit; ``stopped``: the overrun's end."""
+    """``end``: the model ended by itself; ``length``: the token limit; ``stopped``: the end of the
+    overrun."""
     ended_by: str = ""
-    """What ended it for the server: a stop rule, or the model."""
+    """The stop rule that ended the answer for the server, or the model."""
     template: str = ""
     first_ms: float = 0.0
-    """From the request to the first text, or to an end without any."""
+    """Time from the request to the first token, or to an end without text."""
     shown_ms: float = 0.0
-    """From the request to the answer."""
+    """Time from the request to the answer."""
     evaluated: int = 0
-    """Prompt tokens; the cache is cold."""
+    """Prompt tokens evaluated; the KV cache was empty."""
     generated: int = 0
-    """Tokens until the server had heard enough."""
+    """Tokens generated until a stop rule or the model ended the answer."""
     scored: bool = False
     nll_text: float | None = None
-    """Of the true middle, nats; None also where it did not fit the context."""
+    """NLL of the true middle in nats; None also if it did not fit into the context window."""
     nll_end: float | None = None
     nll_tokens: int = 0
     error: str = ""
     code: str = ""
-    """Names the code that made the answer."""
+    """Hash of the code that made the answer."""
 
     def text(self, which: Text) -> str | None:
-        """One of the three texts."""
-        texts: dict[Text, str | None] = {"written": self.written, "said": self.said, "shown": self.shown}
+        """Return one of the three texts."""
+        texts: dict[Text, str | None] = {
+            "written": self.written,
+            "stopped": self.stopped,
+            "shown": self.shown,
+        }
         return texts[which]
 
 
 class ResultJournal:
-    """A JSON lines file as a mapping by key; of several lines with one key the last one counts."""
+    """A JSON lines file as a mapping by key; of several lines with the same key the last one counts."""
 
     def __init__(self, path: Path) -> None:
-        """Open or begin it.
+        """Open the file, or create it.
 
         Raises:
             EvaluationError: the file can't be read or written.
@@ -75,11 +80,11 @@ class ResultJournal:
             raise self._unusable(error) from error
 
     def get(self, key: str) -> Mapping[str, Any] | None:
-        """The entry of that key."""
+        """Return the entry of a key, or None."""
         return self._entries.get(key)
 
     def record(self, key: str) -> AnswerRecord | None:
-        """The same as a record; None too where another version wrote it."""
+        """Return the entry as a record; None also if another version of fim-lsp wrote it."""
         entry = self.get(key)
         try:
             return AnswerRecord(**entry) if entry else None
@@ -113,12 +118,12 @@ class ResultJournal:
     def _unusable(self, error: OSError) -> EvaluationError:
         return EvaluationError(
             f"ArmResults can't be kept in {self._path}: {error.strerror or error}.",
-            "Free some room, or choose another folder with --output; what was done is kept.",
+            "Free some room, or choose another folder with --output; finished results are kept.",
         )
 
 
 def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Every whole line; what a killed process left behind is cut off the file."""
+    """Yield the entry of every complete line; cut half a line off the file's end."""
     if not path.exists():
         return
     data = path.read_bytes()

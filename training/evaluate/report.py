@@ -1,8 +1,8 @@
-"""The report: ``report.json`` for machines, the same as Markdown and as one HTML file for people.
+"""Make the report: ``report.json`` for programs, the same as Markdown and as an HTML file for people.
 
 ``report.json`` has ``arms`` by name, each with ``n``, and ``exact_match``, ``edit_similarity``,
 ``middle_nll``, ``stop_accuracy``, ``suffix_repeated``, ``pass_at_1`` and the other metrics as ``{value, low,
-high}``, all None where a metric was not measured; ``paired`` has the differences of each two arms. The same
+high}``, all None if a metric was not measured; ``paired`` has the differences of each two arms. The same
 answers and seed give the same file.
 """
 
@@ -22,11 +22,11 @@ FORMAT = 1
 
 
 def make_report(results: Sequence[ArmResults], run: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """All figures as plain values.
+    """Return all figures as plain values.
 
     Args:
         results: an entry for each arm, the base first.
-        run: what was measured and how, for the manifest in the report.
+        run: description of the evaluation: holes, limits, models.
         seed: of the bootstrap.
     """
     return {
@@ -40,7 +40,7 @@ def make_report(results: Sequence[ArmResults], run: Mapping[str, Any], seed: int
             }
             for metric in (*METRICS, PLAIN)
         },
-        "arms": {one.arm.name: arm_figures(one, seed) for one in results},
+        "arms": {result.arm.name: arm_figures(result, seed) for result in results},
         "paired": {
             f"{later.arm.name} - {earlier.arm.name}": paired_figures(later, earlier, seed)
             for earlier, later in combinations(results, 2)

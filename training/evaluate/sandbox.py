@@ -1,7 +1,7 @@
-"""pass@1: does the program run to its end with the model's text in the hole?
+"""Run programs with a model's text in the hole, for pass@1: a program passes if it runs to its end.
 
-A subprocess of its own session in an empty folder runs it behind the fences of ``guarded``; this side keeps
-the time and never waits for anything that the program may hold open.
+A program runs in a subprocess with a session of its own, in an empty folder, restricted by :mod:`.guarded`.
+This side measures the time, and never waits for anything that the program may hold open.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ _ERROR = re.compile(r"^([\w.]{0,80}(?:Error|Exception|Iteration|Warning))\b", re
 
 @frozen
 class ProgramLimits:
-    """What a program may use."""
+    """Limits of the resources of a program."""
 
     wall_s: float = 10.0
-    """Longer than the processor's share, so that a busy machine fails nobody."""
+    """Longer than the CPU time, so that no program fails because the machine is busy."""
     cpu_s: int = 3
-    """The original benchmark's time."""
+    """The original benchmark's limit."""
     memory_bytes: int = 1 << 29
     file_bytes: int = 1 << 20
-    """Also the most that it may print."""
+    """Also the limit of its output."""
 
 
 @frozen
 class ProgramResult:
-    """How a program ended."""
+    """The end of a program's run."""
 
     passed: bool
     reason: str
@@ -60,7 +60,7 @@ def run_program(program: str, limits: ProgramLimits = ProgramLimits()) -> Progra
     """
     if os.name != "posix":
         raise EvaluationError(
-            "Programs of a benchmark are only run where the system can limit them.",
+            "Programs of a benchmark are only run on systems that can limit them.",
             "Leave --pass away, or run this on Linux or macOS.",
         )
     word = secrets.token_hex(16)
@@ -72,16 +72,16 @@ def run_program(program: str, limits: ProgramLimits = ProgramLimits()) -> Progra
         "file_bytes": limits.file_bytes,
     }
     started = time.perf_counter()
-    code, said = _run(json.dumps(job).encode(), limits.wall_s)
-    passed = code == 0 and said.endswith(word)
-    return ProgramResult(passed, "passed" if passed else _reason(code, said), time.perf_counter() - started)
+    code, output = _run(json.dumps(job).encode(), limits.wall_s)
+    passed = code == 0 and output.endswith(word)
+    return ProgramResult(passed, "passed" if passed else _reason(code, output), time.perf_counter() - started)
 
 
 def _run(job: bytes, wall_s: float) -> tuple[int | None, str]:
-    """The exit code, None where time ran out, and the end of what was printed."""
+    """Run a job; return its exit code, or None at the time limit, and the end of its output."""
     with (
         tempfile.TemporaryDirectory(prefix="fim-lsp-") as folder,
-        # Files, not pipes: nobody can keep this side waiting by holding one open.
+        # Files, not pipes: a pipe that a program holds open would keep this side waiting.
         tempfile.TemporaryFile() as stdin,
         tempfile.TemporaryFile() as output,
     ):
@@ -94,7 +94,7 @@ def _run(job: bytes, wall_s: float) -> tuple[int | None, str]:
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            # Sets and dicts in the same order each time.
+            # A fixed hash seed gives sets the same order in each run.
             env={"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "PATH": os.defpath},
             start_new_session=True,
         )
@@ -109,18 +109,18 @@ def _run(job: bytes, wall_s: float) -> tuple[int | None, str]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the whole session, whatever of it is left."""
+    """Kill all processes of the session that are left."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def _reason(code: int | None, said: str) -> str:
+def _reason(code: int | None, output: str) -> str:
     if code is None or code == -signal.SIGXCPU or code == -signal.SIGKILL:
         return "time limit"
     if code < 0:
         return f"signal {-code}"
-    errors = _ERROR.findall(said)
+    errors = _ERROR.findall(output)
     return errors[-1] if code and errors else f"exit {code}"
 
 
@@ -130,10 +130,10 @@ def run_programs(
     limits: ProgramLimits = ProgramLimits(),
     on_done: Callable[[], None] = lambda: None,
 ) -> dict[str, bool]:
-    """Run each different program once, several at a time; known outcomes come from the journal.
+    """Run each different program once, several at a time; results in the journal are used again.
 
     Returns:
-        Whether it passed, by program.
+        True for each program that passed, False for the others.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -142,10 +142,10 @@ def run_programs(
     }
     missing = [program for program, key in keys.items() if journal.get(key) is None]
     with ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
-        for program, outcome in zip(
-            missing, pool.map(lambda one: run_program(one, limits), missing), strict=True
+        for program, result in zip(
+            missing, pool.map(lambda program: run_program(program, limits), missing), strict=True
         ):
-            journal.add({"key": keys[program], "passed": outcome.passed, "reason": outcome.reason})
+            journal.add({"key": keys[program], "passed": result.passed, "reason": result.reason})
             on_done()
     found = {program: journal.get(key) for program, key in keys.items()}
     return {program: bool(entry and entry["passed"]) for program, entry in found.items()}

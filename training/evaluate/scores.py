@@ -1,4 +1,4 @@
-"""From answers to figures: every hole is judged once an arm and text, then summed by kind of hole."""
+"""Turn answers into figures: measure each answer against its hole, and sum up by kinds of holes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from training.evaluate.metrics import (
 from training.evaluate.records import AnswerRecord
 
 HoleMetrics = Mapping[str, WeightedTotal]
-"""What is known of one answer, by metric."""
+"""The metrics of one answer, by name; metrics that were not measured are missing."""
 
 
 @frozen
@@ -46,17 +46,17 @@ TEXT_METRICS: tuple[Metric, ...] = (
     Metric("edit_similarity", "edit similarity", "0-100", "100 * (1 - Levenshtein / longer length)"),
     Metric("pass_at_1", "pass@1", "%", "the benchmark's test passes with the text in the hole"),
     Metric("answered", "answered", "%", "holes with something missing that got any text"),
-    Metric("empty_offered", "false offers", "%", "holes with nothing missing that got a text", False),
-    Metric("suffix_repeated", "repeats suffix", "%", "the text says the suffix's first line again", False),
+    Metric("empty_offered", "false suggestions", "%", "holes with nothing missing that got a text", False),
+    Metric("suffix_repeated", "repeats suffix", "%", "the text repeats the suffix's first line", False),
 )
-"""Of each of an answer's texts."""
+"""Metrics of each of an answer's texts."""
 ANSWER_METRICS: tuple[Metric, ...] = (
     Metric("stop_accuracy", "stops by itself", "%", "the model's own end token came within the limits"),
     Metric("middle_nll", "middle NLL", "nats/token", "of the true middle and the end behind it", False),
     Metric("middle_nll_text", "NLL without end", "nats/token", "of the true middle alone", False),
     Metric("middle_bits", "bits/character", "bits", "the same, whatever the vocabulary", False),
 )
-"""Of an answer as a whole."""
+"""Metrics of an answer as a whole."""
 METRICS = (*TEXT_METRICS, *ANSWER_METRICS)
 PLAIN = Metric("left_to_right_nll", "left to right NLL", "nats/token", "of whole documents", False)
 
@@ -77,7 +77,7 @@ GROUPS: Mapping[str, Callable[[EvaluationHole], tuple[str, ...]]] = MappingProxy
         "language": lambda hole: (hole.language,),
     }
 )
-"""How holes are told apart; a hole may be in several groups of one kind."""
+"""Kinds of groups of holes; a hole may be in several groups of the same kind."""
 
 
 @frozen
@@ -88,12 +88,12 @@ class ArmResults:
     holes: tuple[EvaluationHole, ...] = field(repr=False)
     records: tuple[AnswerRecord, ...] = field(repr=False)
     passes: Mapping[str, bool] = field(factory=dict, repr=False)
-    """Whether a program passed; empty where none was run."""
+    """True for each program that passed, False for the others; empty if none was run."""
     plain: tuple[tuple[float, float], ...] = field(default=(), repr=False)
-    """Left-to-right NLL and tokens of each plain text."""
+    """Left-to-right NLL in nats, and number of tokens, of each plain text."""
 
     def metrics_by_hole(self, text: Text | None = None) -> tuple[HoleMetrics, ...]:
-        """Each hole's, judged by one of its texts; by the arm's own where none is named."""
+        """Measure the answer to each hole by one of its texts; by the arm's own text by default."""
         which = text or self.arm.text
         return tuple(
             {**measure_text(hole, record, which, self.passes), **measure_answer(hole, record)}
@@ -101,7 +101,7 @@ class ArmResults:
         )
 
     def programs(self) -> Iterator[str]:
-        """Every program that pass@1 needs run."""
+        """Yield every program that pass@1 needs to run."""
         for hole, record in zip(self.holes, self.records, strict=True):
             for which in TEXTS:
                 program = _program(hole, record, which)
@@ -117,22 +117,22 @@ def _program(hole: EvaluationHole, record: AnswerRecord, which: Text) -> str | N
 def measure_text(
     hole: EvaluationHole, record: AnswerRecord, which: Text, passes: Mapping[str, bool]
 ) -> HoleMetrics:
-    """Judge one text of an answer; nothing where the arm gave none."""
+    """Measure one text of an answer; return no metrics if the arm gave no text."""
     text = record.text(which)
     if text is None:
         return {}
     if which == "shown":
-        # What is replaced behind the cursor is not written twice.
+        # The characters that the answer replaces behind the cursor are in the suffix too.
         text = text.removesuffix(hole.suffix[: record.replaced])
     answered = _rate(bool(text.strip()))
     repeated = suffix_repeated(text, hole.middle, hole.suffix)
-    judged = {} if repeated is None else {"suffix_repeated": _rate(repeated)}
+    measured = {} if repeated is None else {"suffix_repeated": _rate(repeated)}
     if not hole.middle:
-        return judged | {"empty_offered": answered}
+        return measured | {"empty_offered": answered}
     program = _program(hole, record, which)
     if program is not None and program in passes:
-        judged["pass_at_1"] = _rate(passes[program])
-    return judged | {
+        measured["pass_at_1"] = _rate(passes[program])
+    return measured | {
         "exact_match": _rate(exact_match(text, hole.middle)),
         "exact_match_closers": _rate(exact_match_closers(text, hole.middle)),
         "edit_similarity": (edit_similarity(text, hole.middle), 1.0),
@@ -141,15 +141,15 @@ def measure_text(
 
 
 def measure_answer(hole: EvaluationHole, record: AnswerRecord) -> HoleMetrics:
-    """Judge what does not depend on a text."""
-    judged: dict[str, WeightedTotal] = {}
+    """Measure an answer as a whole."""
+    measured: dict[str, WeightedTotal] = {}
     if record.written is not None:
-        judged["stop_accuracy"] = _rate(record.finish == "end")
+        measured["stop_accuracy"] = _rate(record.finish == "end")
     if record.nll_text is not None and record.nll_end is not None and record.nll_tokens:
-        judged["middle_nll"] = (record.nll_text + record.nll_end, record.nll_tokens + 1.0)
-        judged["middle_nll_text"] = (record.nll_text, float(record.nll_tokens))
-        judged["middle_bits"] = (record.nll_text / math.log(2), float(len(hole.middle)))
-    return judged
+        measured["middle_nll"] = (record.nll_text + record.nll_end, record.nll_tokens + 1.0)
+        measured["middle_nll_text"] = (record.nll_text, float(record.nll_tokens))
+        measured["middle_bits"] = (record.nll_text / math.log(2), float(len(hole.middle)))
+    return measured
 
 
 def _rate(good: bool) -> WeightedTotal:
@@ -160,7 +160,7 @@ def _rate(good: bool) -> WeightedTotal:
 
 
 def arm_figures(results: ArmResults, seed: int) -> dict[str, Any]:
-    """Everything that the report says of one arm."""
+    """Return all figures of an arm, as they are in the report."""
     holes, metrics_by_hole = results.holes, results.metrics_by_hole()
     texts = {which: figures(results.metrics_by_hole(which), TEXT_METRICS, seed) for which in TEXTS}
     return {
@@ -180,17 +180,17 @@ def arm_figures(results: ArmResults, seed: int) -> dict[str, Any]:
 
 
 def figures(metrics_by_hole: Sequence[HoleMetrics], metrics: Sequence[Metric], seed: int) -> dict[str, Any]:
-    """Each metric over the holes that have it."""
+    """Return each metric over the holes that have it."""
     return {
         metric.name: _plain(
-            interval([one[metric.name] for one in metrics_by_hole if metric.name in one], seed)
+            interval([hole[metric.name] for hole in metrics_by_hole if metric.name in hole], seed)
         )
         for metric in metrics
     }
 
 
 def paired_figures(arm: ArmResults, base: ArmResults, seed: int) -> dict[str, Any]:
-    """Each metric's difference, ``arm`` minus ``base``, over the holes that have it in both."""
+    """Return each metric's difference, ``arm`` minus ``base``, over the holes that have it in both."""
     pairs = list(zip(arm.metrics_by_hole(), base.metrics_by_hole(), strict=True))
     found: dict[str, Any] = {"arm": arm.arm.name, "base": base.arm.name}
     for metric in METRICS:
@@ -205,16 +205,16 @@ def _by(
     name: str, holes: Sequence[EvaluationHole], metrics_by_hole: Sequence[HoleMetrics], seed: int
 ) -> dict[str, dict[str, Any]]:
     members: dict[str, list[HoleMetrics]] = {}
-    for hole, judgement in zip(holes, metrics_by_hole, strict=True):
+    for hole, metrics in zip(holes, metrics_by_hole, strict=True):
         for group in GROUPS[name](hole):
-            members.setdefault(group, []).append(judgement)
+            members.setdefault(group, []).append(metrics)
     return {
         group: {"n": len(some), **figures(some, METRICS, seed)} for group, some in sorted(members.items())
     }
 
 
 def _latency(records: Sequence[AnswerRecord]) -> dict[str, Any]:
-    """Milliseconds on a cold cache, until the first text and until the answer."""
+    """Return the milliseconds until the first token and until the answer, with an empty KV cache."""
     served = [record for record in records if record.written is not None and not record.error]
     return {
         name: {f"p{percent}": _rounded(percentile(values, percent)) for percent in (50, 95)}

@@ -1,4 +1,4 @@
-"""The report's tables as values: the terminal, Markdown and HTML show the same ones."""
+"""Make the tables of the report as values; the terminal, Markdown and HTML show the same tables."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _GROUP_METRICS = (
 )
 _GROUP_TITLES = {
     "set": "By set",
-    "kind": "By how the hole was chosen",
-    "start_kind": "By where the cursor stands",
-    "end_kind": "By where the middle ends",
+    "kind": "By the way the hole was chosen",
+    "start_kind": "By cursor position",
+    "end_kind": "By the position of the middle's end",
     "lines": "By lines of the middle",
     "language": "By language",
 }
-_NOTHING = "-"
+_MISSING = "-"
 Figures = Mapping[str, Any]
 
 
 @frozen
 class Table:
-    """A titled grid of texts; the first column is its rows' names."""
+    """A titled grid of texts; the first column has the names of the rows."""
 
     title: str
     headings: tuple[str, ...]
@@ -44,25 +44,25 @@ class Table:
 
 
 def all_tables(report: Figures) -> tuple[Table, ...]:
-    """Every table, the most telling first."""
+    """Return all tables, the most important first."""
     return (*main_tables(report), *_texts(report), *_groups(report), _latency(report))
 
 
 def main_tables(report: Figures) -> tuple[Table, ...]:
-    """Arms, and what parts them."""
+    """Return the table of the arms and the table of their differences."""
     return (_arms(report), *([_paired(report)] if report["paired"] else []))
 
 
 def as_text(figure: Mapping[str, float | None] | None, digits: int = 1, *, signed: bool = False) -> str:
-    """``31.0 (23.5, 38.5)``: a value and its interval."""
+    """Format a value with its interval: ``31.0 (23.5, 38.5)``."""
     if not figure or any(figure[part] is None for part in ("value", "low", "high")):
-        return _NOTHING
+        return _MISSING
     shape = f"{'+' if signed else ''}.{digits}f"
     return f"{figure['value']:{shape}} ({figure['low']:{shape}}, {figure['high']:{shape}})"
 
 
 def rich_table(table: Table) -> RichTable:
-    """For the terminal."""
+    """Convert a table for the terminal."""
     from rich.markup import escape
     from rich.table import Table as RichTable
 
@@ -79,7 +79,7 @@ def _digits(metric: Metric) -> int:
 
 
 def _measured(metrics: Sequence[Metric], all_figures: Sequence[Figures]) -> list[Metric]:
-    """The metrics that any of them has."""
+    """Return the metrics that any of the figures has."""
     return [
         metric
         for metric in metrics
@@ -88,12 +88,12 @@ def _measured(metrics: Sequence[Metric], all_figures: Sequence[Figures]) -> list
 
 
 def _arms(report: Figures) -> Table:
-    """Metrics as rows: arms are few, and metrics many."""
+    """Make the table of the arms, with metrics as rows, because there are more of them."""
     arms = report["arms"]
     metrics = _measured((*METRICS, PLAIN), list(arms.values()))
     rows = [("holes", *(str(figures["n"]) for figures in arms.values()))]
-    rows += [("judged text", *(figures["text"] for figures in arms.values()))]
-    rows += [("template", *(", ".join(figures["templates"]) or _NOTHING for figures in arms.values()))]
+    rows += [("measured text", *(figures["text"] for figures in arms.values()))]
+    rows += [("template", *(", ".join(figures["templates"]) or _MISSING for figures in arms.values()))]
     for metric in metrics:
         values = (as_text(figures.get(metric.name), _digits(metric)) for figures in arms.values())
         rows.append((f"{metric.title} ({metric.unit})", *values))
@@ -112,14 +112,14 @@ def _paired(report: Figures) -> Table:
 
 def _marked(figure: Mapping[str, float | None] | None, metric: Metric) -> str:
     text = as_text(figure, _digits(metric), signed=True)
-    if text == _NOTHING or figure is None:
+    if text == _MISSING or figure is None:
         return text
     low, high = figure["low"] or 0.0, figure["high"] or 0.0
     return f"{text} *" if low > 0 or high < 0 else text
 
 
 def _texts(report: Figures) -> Iterator[Table]:
-    """What the stop rules and the filters do to an arm's text."""
+    """Yield a table for each arm that compares its texts before and after stop rules and filters."""
     for name, figures in report["arms"].items():
         texts = figures["texts"]
         metrics = _measured(TEXT_METRICS, list(texts.values()))
@@ -128,15 +128,15 @@ def _texts(report: Figures) -> Iterator[Table]:
                 (f"{metric.title} ({metric.unit})", *(as_text(texts[which][metric.name]) for which in TEXTS))
                 for metric in metrics
             )
-            yield Table(f"{name}: what stop rules and filters do to its text", ("", *TEXTS), rows)
+            yield Table(f"{name}: its text before and after stop rules and filters", ("", *TEXTS), rows)
 
 
 def _groups(report: Figures) -> Iterator[Table]:
-    titles = {metric.name: metric for metric in METRICS}
+    by_name = {metric.name: metric for metric in METRICS}
     for group, title in _GROUP_TITLES.items():
         for name, figures in report["arms"].items():
             members = figures["by"][group]
-            metrics = _measured([titles[one] for one in _GROUP_METRICS], list(members.values()))
+            metrics = _measured([by_name[metric] for metric in _GROUP_METRICS], list(members.values()))
             if len(members) > 1:
                 rows = tuple(_group_row(member, entry, metrics) for member, entry in members.items())
                 headings = ("", "holes", *(f"{metric.title} ({metric.unit})" for metric in metrics))
@@ -149,11 +149,11 @@ def _group_row(member: str, figures: Figures, metrics: Sequence[Metric]) -> tupl
 
 
 def _latency(report: Figures) -> Table:
-    headings = ("", "first text p50", "p95", "answer p50", "p95", "prompt tokens", "tokens written")
+    headings = ("", "first token p50", "p95", "answer p50", "p95", "prompt tokens", "tokens generated")
     rows = []
     for name, figures in report["arms"].items():
         latency, tokens = figures["latency"], figures["tokens"]
         times = [latency[which][part] for which in ("first_ms", "shown_ms") for part in ("p50", "p95")]
-        shown = [_NOTHING if time is None else f"{time:.0f} ms" for time in times]
+        shown = [_MISSING if time is None else f"{time:.0f} ms" for time in times]
         rows.append((name, *shown, f"{tokens['evaluated']:.0f}", f"{tokens['generated']:.0f}"))
-    return Table("Latency, each hole with a cold cache", headings, tuple(rows))
+    return Table("Latency, each hole with an empty KV cache", headings, tuple(rows))

@@ -1,4 +1,4 @@
-"""Where arms get their weights: the model store, the file system, or a test's scripts."""
+"""Open the weights of arms: from the model store, from the file system, or from a test's scripts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Models(Protocol):
-    """Where arms get their weights."""
+    """A source of weights."""
 
     def digest(self, arm: Arm) -> str:
-        """Names the weights by their content, without loading them."""
+        """Return a hash of an arm's weights, without loading them."""
 
     def open(self, arm: Arm) -> Engine:
         """Load an arm's model."""
@@ -29,7 +29,7 @@ class StoredModels:
     """Models of the store and of the file system, opened as the server opens them."""
 
     def digest(self, arm: Arm) -> str:
-        """The sha256 of the file; of a folder, of its weight files."""
+        """Return the sha256 of the file; for a folder, that of its weight files' hashes."""
         from fim_lsp.files import sha256_of
 
         if not arm.is_folder:

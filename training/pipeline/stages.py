@@ -209,7 +209,7 @@ def _fill_holes(
     console: Console,
 ) -> dict[str, Any]:
     """Let each model fill the holes, and return the report; score at most ``plain_texts`` whole documents."""
-    from training.evaluate.command import EvaluateOptions, judge
+    from training.evaluate.command import EvaluateOptions, compare_arms
 
     evaluate_options = EvaluateOptions(
         options.output / "report",
@@ -219,4 +219,4 @@ def _fill_holes(
         plain_texts=plain_texts,
         seed=options.recipe.data.seed,
     )
-    return judge(arms, holes, evaluate_options, console)
+    return compare_arms(arms, holes, evaluate_options, console)

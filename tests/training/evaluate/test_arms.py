@@ -29,7 +29,7 @@ def test_keys_and_settings_change_how_it_is_served() -> None:
     assert settings.prompt.layout == "anchored"
     assert settings.prompt.heal_tokens is False
     assert settings.model.threads == 2
-    assert arm.text == "said"
+    assert arm.text == "stopped"
 
 
 def test_without_a_template_a_single_line_is_asked_for_where_one_is_missing() -> None:
@@ -63,7 +63,7 @@ def test_a_setting_that_does_not_exist_is_refused_before_anything_runs() -> None
 
 def test_answers_depend_on_the_model_and_the_settings_but_not_on_the_name() -> None:
     one = parse_arm("a=m.gguf")
-    assert one.identity("x") == parse_arm("b=m.gguf,text=said").identity("x")
+    assert one.identity("x") == parse_arm("b=m.gguf,text=stopped").identity("x")
     assert one.identity("x") != one.identity("y")
     assert one.identity("x") != parse_arm("a=m.gguf,layout=plain").identity("x")
     assert one.identity("x") != parse_arm("a=m.gguf,template=none").identity("x")

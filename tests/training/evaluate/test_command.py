@@ -124,7 +124,7 @@ def test_a_rerun_only_does_what_is_missing(models: ScriptedModels, tasks: Path, 
     )
     assert len(models.prompts) == 4
     # WeightedTotal by another text, under another name: the same answers.
-    evaluate(models, "--arm", "b=good,text=said", *flags)
+    evaluate(models, "--arm", "b=good,text=stopped", *flags)
     assert len(models.prompts) == 4
     evaluate(models, "--arm", "c=good,layout=anchored", *flags)
     assert len(models.prompts) == 7
@@ -189,7 +189,7 @@ def test_only_holes_of_so_many_lines(tasks: Path, tmp_path: Path, lines: int, na
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--holes", "missing.jsonl"), "nothing to judge"),
+        (("--holes", "missing.jsonl"), "nothing to evaluate"),
         (("--arm", "a=good"), "no holes"),
         (("--arm", "a=good", "--arm", "a=bad"), "Two arms"),
         (("--arm", "a=good", "--holes", "missing.jsonl"), "missing"),
