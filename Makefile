@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: demo help test test-unit test-engine test-e2e test-bench test-training test-editors
 .PHONY: lint lint-python lint-typescript lint-lua lint-workflows fix typecheck typecheck-training
-.PHONY: hooks pictures bench dist model clean
+.PHONY: hooks settings pictures bench dist model clean
 
 demo: model  ## set up, fetch the model, and type into a sample project
 	$(BIN)/fim-lsp demo
@@ -53,6 +53,9 @@ lint-workflows:  ## actionlint, for .github/workflows
 fix: $(VENV)/.ready-light  ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+settings: $(VENV)/.ready-light  ## write what is made from the table of settings: page, manifest, types
+	$(BIN)/python -m tools.settings
 
 typecheck: $(VENV)/.ready-light  ## mypy --strict on what needs no torch
 	$(BIN)/mypy fim_lsp tools benchmarks --exclude '^benchmarks/training_throughput\.py$$'

@@ -66,6 +66,10 @@ REPOSITORY = {
 NAMES = [family.template.name for family in FAMILIES]
 
 
+def test_the_prompts_of_every_family_are_written_here() -> None:
+    assert list(PLAIN) == list(REPOSITORY) == NAMES
+
+
 @pytest.mark.parametrize("bos", ["", "<s>"])
 @pytest.mark.parametrize("name", NAMES)
 def test_one_file(name: str, bos: str) -> None:
