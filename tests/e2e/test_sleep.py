@@ -74,7 +74,7 @@ async def shared_sleeper() -> AsyncIterator[DrivenEditor]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def sleeper(shared_sleeper: DrivenEditor) -> AsyncIterator[DrivenEditor]:
-    """A server whose scripted model sleeps."""
+    """Provide a server whose scripted model sleeps."""
     await asleep(shared_sleeper)
     async with borrow(shared_sleeper) as borrowed:
         yield borrowed

@@ -115,7 +115,7 @@ class Wire:
 
 @pytest.fixture
 def wire():
-    """A server that is not initialized."""
+    """Provide a server that is not initialized."""
     started = Wire(sys.executable, "-m", "fim_lsp", "--stdio", *NO_MODEL)
     yield started
     started.process.kill()
@@ -124,7 +124,7 @@ def wire():
 
 @pytest.fixture(scope="module")
 def shared_wire():
-    """A server that is initialized, for tests that leave it running."""
+    """Provide a server that is initialized, for tests that leave it running."""
     started = Wire(sys.executable, "-m", "fim_lsp", "--stdio", *NO_MODEL)
     started.initialize()
     yield started

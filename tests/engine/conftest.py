@@ -98,7 +98,7 @@ def llama_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def drafting_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """The same model, with drafts whatever they cost."""
+    """Provide the same model, with drafts whatever they cost."""
     engine = _open(request.getfixturevalue("model_path"), "on")
     yield engine
     engine.close()

@@ -34,7 +34,7 @@ def request_at(
     trigger: Trigger = Trigger.AUTOMATIC,
     **options: Any,
 ) -> CompletionRequest:
-    """A request with the cursor where the mark is."""
+    """Provide a request with the cursor where the mark is."""
     assert marked.count(CURSOR) == 1
     text = marked.replace("\n", "\r\n") if crlf else marked
     document = DocumentSnapshot("file:///case", language, 1, text.replace(CURSOR, ""))

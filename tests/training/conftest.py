@@ -12,7 +12,7 @@ from training.train.options import TrainOptions
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Llama-shaped random model as a folder."""
+    """Provide a Llama-shaped random model as a folder."""
     return save_folder(tiny_model(), tmp_path_factory.mktemp("tiny") / "base")
 
 
@@ -23,7 +23,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def options(tmp_path: Path, base: Path, data: Path) -> TrainOptions:
-    """A run on one thread, so that sums are always taken in the same order."""
+    """Provide a run on one thread, so that sums are always taken in the same order."""
     return TrainOptions(
         data=data,
         base=str(base),

@@ -38,7 +38,7 @@ VOCABULARY = 288
 
 
 def tiny_model(architecture: Architecture = "llama", seed: int = 0, spread: float = 0.3) -> Any:
-    """A causal model of transformers with weights large enough to make its logits differ."""
+    """Provide a causal model of transformers with weights large enough to make its logits differ."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
@@ -171,7 +171,7 @@ def save_rows(
     *,
     markers: bool = True,
 ) -> Path:
-    """A data set of 64 rows for training and 40 held out."""
+    """Provide a data set of 64 rows for training and 40 held out."""
     manifest = {
         "base": {
             "name": "tiny",

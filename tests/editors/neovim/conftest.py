@@ -43,7 +43,7 @@ def _variants() -> list[Any]:
 
 @pytest.fixture(scope="module", params=_variants())
 def variant(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """A Neovim program and the display to test in it."""
+    """Provide a Neovim program and the display to test in it."""
     nvim, display = request.param
     return nvim, display
 
@@ -61,7 +61,7 @@ def shared_editor(variant: tuple[str, str], tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def editor(shared_editor: Editor) -> Iterator[Editor]:
-    """A running editor, whose switches and settings are reset after the test."""
+    """Provide a running editor, whose switches and settings are reset after the test."""
     yield shared_editor
     shared_editor.type("<C-\\><C-n>")
     shared_editor.nvim.command("silent! only!")
@@ -71,5 +71,5 @@ def editor(shared_editor: Editor) -> Iterator[Editor]:
 
 @pytest.fixture
 def folder(variant: tuple[str, str], tmp_path: Path) -> Path:
-    """A folder for an editor that only one test uses."""
+    """Provide a folder for an editor that only one test uses."""
     return tmp_path / "nvim"

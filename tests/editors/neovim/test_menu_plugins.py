@@ -42,7 +42,7 @@ LAZILY = "vim.api.nvim_create_autocmd('InsertEnter', {{ once = true, callback = 
 def editor_with_menu(
     variant: tuple[str, str], request: pytest.FixtureRequest, folder: Path
 ) -> Iterator[tuple[Editor, str]]:
-    """An editor with a menu plugin, and the expression that is true while its menu is open.
+    """Provide an editor with a menu plugin, and the expression that is true while its menu is open.
 
     The menu plugin is loaded before this plugin, or at the first InsertEnter.
     """

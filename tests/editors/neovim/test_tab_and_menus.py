@@ -29,7 +29,7 @@ MAPPINGS = {
 def editor_with_mapping(
     variant: tuple[str, str], request: pytest.FixtureRequest, folder: Path
 ) -> Iterator[Editor]:
-    """An editor with a user's mapping for Tab."""
+    """Provide an editor with a user's mapping for Tab."""
     nvim, display = variant
     options = plugin_options(folder, display, settings={**SETTINGS, "completion": {"automatic": False}})
     with start(nvim, folder, options, init=MAPPINGS[request.param], display=display) as editor:
@@ -77,7 +77,7 @@ def test_an_open_menu_hides_ghost_text_and_gets_tab(editor: Editor) -> None:
 
 @pytest.fixture
 def editor_with_kept_ghost_text(variant: tuple[str, str], folder: Path) -> Iterator[Editor]:
-    """An editor that shows ghost text while a menu is open."""
+    """Provide an editor that shows ghost text while a menu is open."""
     nvim, display = variant
     options = plugin_options(folder, display, popup="keep")
     init = "vim.o.completeopt = 'menuone,noinsert,noselect'"

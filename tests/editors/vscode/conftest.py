@@ -45,7 +45,7 @@ def code_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CodeServer
 
 @pytest.fixture(scope="session")
 def window(browser: Browser, code_server: CodeServer) -> Workbench:
-    """A window whose model is loaded, for all tests."""
+    """Provide a window whose model is loaded, for all tests."""
     workbench = _open_window(browser, code_server)
     workbench.wait_for_status("Ready")
     workbench.type_until_requested()
@@ -72,7 +72,7 @@ def _pictured(window: Workbench, request: pytest.FixtureRequest) -> Iterator[Wor
 
 @pytest.fixture
 def workbench(window: Workbench, request: pytest.FixtureRequest) -> Iterator[Workbench]:
-    """The window, whose settings are reset after the test."""
+    """Provide the window, whose settings are reset after the test."""
     with _pictured(window, request):
         yield window
     window.close()
@@ -82,7 +82,7 @@ def workbench(window: Workbench, request: pytest.FixtureRequest) -> Iterator[Wor
 
 @pytest.fixture
 def open_editor(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Workbench]]:
-    """A function that opens an editor for one test; its arguments are those of :func:`start`."""
+    """Provide a function that opens an editor for one test; its arguments are those of :func:`start`."""
     with ExitStack() as stack:
 
         def open_window(root: Path, **options: Any) -> Workbench:

@@ -52,7 +52,7 @@ def environments(root: Path) -> list[Path]:
 
 @pytest.fixture
 def no_server(open_editor: Callable[..., Workbench], tmp_path: Path, wheels: Path) -> Workbench:
-    """A window without a server, which shows the offer to install one."""
+    """Provide a window without a server, which shows the offer to install one."""
     workbench = open_editor(tmp_path, command=[], env=environment_without_a_server(tmp_path, wheels))
     workbench.wait_for_status("not installed")
     workbench.notified(OFFER)

@@ -28,7 +28,7 @@ DEFAULT, OTHER = "fim-lsp 135M", "SmolLM2 135M"
 
 @pytest.fixture
 def own_window(open_editor: Callable[..., Workbench], tmp_path: Path) -> Workbench:
-    """A window for one test, because a pick changes the user's settings."""
+    """Provide a window for one test, because a pick changes the user's settings."""
     workbench = open_editor(tmp_path)
     workbench.wait_for_status(f"Ready: {DEFAULT}")
     workbench.type_until_requested()

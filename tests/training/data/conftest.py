@@ -18,7 +18,7 @@ def base() -> Base:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A git repository of ten modules with a history."""
+    """Provide a git repository of ten modules with a history."""
     root = tmp_path / "shop"
     root.mkdir()
     git(root, "init", "-q")

@@ -34,7 +34,7 @@ def commit(root: Path, files: Mapping[str, str], when: int) -> None:
 
 
 def module(name: str, functions: int = 6) -> str:
-    """A Python module unlike those of other names."""
+    """Provide a Python module unlike those of other names."""
     lines = [f'"""About {name}."""', "", "from __future__ import annotations", ""]
     for number in range(functions):
         lines += [

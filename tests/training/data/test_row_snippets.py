@@ -41,7 +41,7 @@ def test_other_repositories_are_out_of_sight():
 
 
 def _served(file: SourceFile, hole: Hole, most: int) -> tuple[Snippet, ...]:
-    """The choice of the server with all files of the shop open."""
+    """Provide the choice of the server with all files of the shop open."""
     documents = OpenDocuments(lambda: [PurePath("/code/shop")])
     for other in _FILES[:-1]:
         uri = f"file:///code/shop/{other.path}"

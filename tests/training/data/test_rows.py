@@ -35,7 +35,7 @@ def _hole(seed: int, rate: float = 0.5) -> Hole:
 
 
 def _served(hole: Hole, base: Base, room: int) -> tuple[int, ...]:
-    """What the server sends, made of nothing but the server's own parts."""
+    """Return the prompt that the server sends, made of nothing but the server's own parts."""
     document = DocumentSnapshot("file:///src/apple.py", "python", 1, hole.prefix + hole.suffix)
     request = CompletionRequest(document, len(hole.prefix))
     prompt = build(

@@ -38,7 +38,7 @@ HOLES = (ADD, TWICE, NOTHING)
 
 
 def says(answers: Mapping[str, str], otherwise: str = END) -> Callable[[str], str]:
-    """A script that answers by what the prompt contains."""
+    """Provide a script that answers by what the prompt contains."""
 
     def script(prompt: str) -> str:
         return next((answer for part, answer in answers.items() if part in prompt), otherwise)

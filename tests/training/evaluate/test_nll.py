@@ -36,7 +36,7 @@ def scorer(engine: LlamaEngine) -> EngineScorer:
 
 
 def _one_by_one(engine: LlamaEngine, given: tuple[int, ...], answer: tuple[int, ...]) -> float:
-    """The same, from one row of logits at a time."""
+    """Provide the same, from one row of logits at a time."""
     engine.mirror.clear()
     total = 0.0
     for end in range(len(given), len(given) + len(answer)):

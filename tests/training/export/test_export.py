@@ -20,7 +20,7 @@ from training.train.train import train
 
 @pytest.fixture(scope="module", autouse=True)
 def models(tmp_path_factory: pytest.TempPathFactory):
-    """A store of its own, so that converted bases are not kept on this machine."""
+    """Provide a store of its own, so that converted bases are not kept on this machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FIM_LSP_MODELS", str(tmp_path_factory.mktemp("models")))
         yield

@@ -59,7 +59,7 @@ NAMES = ("apple", "banana", "cherry", "damson", "elder", "fig", "grape", "hazel"
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a repository, a tiny base and a recipe; models of its own."""
+    """Provide a folder with a repository, a tiny base and a recipe; models of its own."""
     root = tmp_path_factory.mktemp("run")
     write(root / "shop", {f"{name}/core.py": module(name) for name in NAMES})
     save_gguf(tiny_model(spread=0.15), root / "tiny.gguf")
@@ -74,14 +74,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def whole(shop: Path) -> Path:
-    """A finished run's folder."""
+    """Provide a finished run's folder."""
     assert main(command(shop, shop / "out")) == 0
     return shop / "out"
 
 
 @pytest.fixture
 def finished(whole: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
+    """Provide a copy of it."""
     return shutil.copytree(whole, tmp_path / "out")
 
 

@@ -8,7 +8,7 @@ from training.pipeline.verdict import compare_with_base
 
 
 def report(nll: tuple[float, float], edit: tuple[float, float] | None) -> dict[str, Any]:
-    """A report whose paired differences have these intervals."""
+    """Provide a report whose paired differences have these intervals."""
 
     def change(interval: tuple[float, float] | None) -> dict[str, float | None]:
         low, high = interval or (None, None)

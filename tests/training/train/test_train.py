@@ -39,7 +39,7 @@ def losses(output: Path) -> list[float]:
 
 @pytest.fixture
 def whole(options: TrainOptions, recipe: Recipe) -> TrainResult:
-    """A run without interruption."""
+    """Provide a run without interruption."""
     return train(options, recipe)
 
 

@@ -10,7 +10,7 @@ from tests.unit.feedback.test_store import RECORD
 
 @pytest.fixture
 def counted(monkeypatch, tmp_path):
-    """A feedback file with one suggestion; how many are in it."""
+    """Provide a feedback file with one suggestion; how many are in it."""
     monkeypatch.setenv("FIM_LSP_STATE", str(tmp_path))
 
     def count() -> int:

@@ -39,7 +39,7 @@ def request(
     language: str = "python",
     selected: str = "",
 ) -> CompletionRequest:
-    """A request at the mark █ of a text."""
+    """Provide a request at the mark █ of a text."""
     before, after = marked.split("█")
     document = DocumentSnapshot(uri, language, version, before + after)
     return CompletionRequest(document, len(before), trigger, selected)

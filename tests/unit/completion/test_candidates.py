@@ -21,7 +21,7 @@ def invoked(marked: str = CODE, **options: object) -> CompletionRequest:
 
 
 async def choosing(make_desk, *said: str, **wire: object) -> Desk:
-    """A desk whose engine says the first, and knows the others."""
+    """Provide a desk whose engine says the first, and knows the others."""
     first, *others = said or SAID
     desk = await make_desk(lambda prompt: "\n" if any(one in prompt for one in SAID) else first, **wire)
     desk.knows(*others)

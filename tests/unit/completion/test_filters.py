@@ -203,7 +203,7 @@ WORDS = [
 
 @st.composite
 def closed_by_the_editor(draw: st.DrawFn) -> tuple[CompletionRequest, str]:
-    """A balanced document with pairs around the cursor, and a text that may repeat their closers."""
+    """Provide a balanced document with pairs around the cursor, and a text that may repeat their closers."""
     before, closers = draw(st.sampled_from(["", "x = 1\n", "f(a)\n", "if (a) {\n    b();\n}\n"])), ""
     for opener, closer in draw(st.lists(st.sampled_from([("f(", ")"), ("[", "]"), ("{", "}")]), max_size=3)):
         before, closers = before + opener, closer + closers

@@ -17,7 +17,7 @@ UNHEALED = {"healTokens": False}
 
 
 def at_line(number: int, typed: str = "", **options):
-    """A cursor at the beginning of a line, behind what was typed there."""
+    """Provide a cursor at the beginning of a line, behind what was typed there."""
     return request("".join(LINES[:number]) + typed + "█" + "".join(LINES[number:]), **options)
 
 

@@ -213,7 +213,7 @@ async def make_connection(tmp_path):
 
 @pytest.fixture
 async def connection(make_connection) -> Connection:
-    """A session whose model is loaded."""
+    """Provide a session whose model is loaded."""
     connection = make_connection()
     await connection.session.reload()
     return connection

@@ -16,7 +16,7 @@ def sent() -> list[LogMessageParams]:
 
 @pytest.fixture
 def log(sent):
-    """A logger whose records go to the client."""
+    """Provide a logger whose records go to the client."""
     logger = logging.Logger("test", logging.DEBUG)
     logger.addHandler(ClientLogHandler(sent.append))
     return logger

@@ -13,7 +13,7 @@ REPO, FILE = "someone/tiny-GGUF", "tiny-q8_0.gguf"
 
 @pytest.fixture
 def tiny_bytes() -> bytes:
-    """A whole model file."""
+    """Provide a whole model file."""
     model = tiny_llama()
     return model.header() + model.data()
 
@@ -33,5 +33,5 @@ def hub_model() -> CatalogModel:
 
 @pytest.fixture
 def store(tmp_path: Path, hub_model: CatalogModel) -> ModelStore:
-    """An empty store whose folder does not exist yet, with a catalog of one."""
+    """Provide an empty store whose folder does not exist yet, with a catalog of one."""
     return ModelStore(tmp_path / "cache" / "models", {hub_model.name: hub_model})

