@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from byte_base import ByteTokenizer
 
+from tests.training.data.byte_base import ByteTokenizer
 from training.bases import BaseError, RenamedSpecials, open_base, open_vocabulary, resolve_base
 
 _RESERVED = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<repo_name>", "<reponame>", "<file_sep>")
