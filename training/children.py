@@ -11,7 +11,7 @@ from multiprocessing.connection import wait
 def end_with_parent() -> None:
     """End this process when its parent ends, even if the parent is killed.
 
-    Without it a worker would wait for work for ever, and a trainer would go on writing to the run's folder.
+    Without it a worker would wait for work forever, and a trainer would keep on writing to the run's folder.
     """
     parent = multiprocessing.parent_process()
     if parent is None:

@@ -92,7 +92,7 @@ class DataSettings:
     history_half_life_days: float = _value(90.0, at_least=0.1)
     """Age at which a commit is chosen half as often as a new one."""
     anchored_rate: float = _value(0.5, at_least=0, at_most=1)
-    """Share of the holes of which the prompt holds the beginning; the loss is on the rest of the middle."""
+    """Share of the holes whose prompt ends with the beginning of the middle; the loss is on its rest."""
     max_middle_chars: int = _value(700, at_least=1)
     """Longest middle; a hole with a longer one is not used."""
     no_suffix_rate: float = _value(0.05, at_least=0, at_most=1)

@@ -139,19 +139,19 @@ def run_stages(options: RunOptions, console: Console) -> RunResult:
 
     check_model(options.base)
     base = open_base(options.base)
-    say = console.print
+    show = console.print
     with lock_folder(options.output):
         record = open_record(options.output / RECORD, _deciding_options(options, base))
         if not record.stages:
             check_room(options)
-        record = run_stage(record, "prepare", lambda: prepare_data(options, base, console), say)
-        record = run_stage(record, "try the base", lambda: try_base(options, console), say)
+        record = run_stage(record, "prepare", lambda: prepare_data(options, base, console), show)
+        record = run_stage(record, "try the base", lambda: try_base(options, console), show)
         plan = _plan(record, options)
         record = record.with_plan(attrs.asdict(plan))
-        say(f"Plan: {plan}; {record.seconds / 60:.1f} of {plan.minutes:g} minutes are over.")
-        record = run_stage(record, "train", lambda: train_adapter(options, plan), say)
-        record = run_stage(record, "export", lambda: export_model(options, console), say)
-        record = run_stage(record, "evaluate", lambda: evaluate_models(options, plan, console), say)
+        show(f"Plan: {plan}; {record.seconds / 60:.1f} of {plan.minutes:g} minutes are over.")
+        record = run_stage(record, "train", lambda: train_adapter(options, plan), show)
+        record = run_stage(record, "export", lambda: export_model(options, console), show)
+        record = run_stage(record, "evaluate", lambda: evaluate_models(options, plan, console), show)
     report = options.output / "report" / "report.html"
     return RunResult(model_path(options), report, Verdict(**record.result("evaluate")["verdict"]))
 

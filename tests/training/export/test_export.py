@@ -28,7 +28,7 @@ def models(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture
 def trained(tmp_path: Path, options: TrainOptions, recipe: Recipe):
-    """Trains a tiny GGUF and says how it is exported."""
+    """Return a function that trains a tiny GGUF and returns the options of its export."""
 
     def make(
         architecture: Architecture = "llama",

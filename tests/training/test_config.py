@@ -34,7 +34,7 @@ def test_a_recipe_survives_being_stored():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "problem"),
     [
         ("[data]\nfim_rat = 1\n", "unknown key fim_rat"),
         ("[data]\nfim_rate = 2\n", "fim_rate must be at most 1, not 2"),
@@ -47,7 +47,7 @@ def test_a_recipe_survives_being_stored():
         ("[data\n", "is not TOML"),
     ],
 )
-def test_bad_recipes_are_refused_by_name(tmp_path: Path, text: str, said: str):
+def test_bad_recipes_are_refused_by_name(tmp_path: Path, text: str, problem: str):
     (tmp_path / "recipe.toml").write_text(text)
-    with pytest.raises(RecipeError, match=said):
+    with pytest.raises(RecipeError, match=problem):
         make_recipe(file=tmp_path / "recipe.toml")
