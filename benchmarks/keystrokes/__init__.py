@@ -1,11 +1,11 @@
-"""A recorded typist, replayed against our server and against llama-server, side by side in one run.
+"""Replay recorded typing against fim-lsp and against llama-server, side by side in one run.
 
     python -m benchmarks.keystrokes [--short] [--memory N] [--help]
 
-``sources`` chooses real files, ``traces`` turns them into keystrokes, ``replay`` plays a trace to one of the
-``peers``: ``language_server`` is fim-lsp over LSP, ``llama_server`` is llama-server as llama.vim drives it,
-or with our own token layout. ``measures`` condenses what was seen, ``report`` writes it.
+``sources`` chooses real files, ``traces`` turns them into keystrokes, ``replay`` replays a trace to one of
+the ``peers``: ``language_server`` is fim-lsp over LSP, ``llama_server`` is llama-server as llama.vim uses it,
+or with fim-lsp's token layout. ``measures`` computes the figures, ``report`` writes them.
 
-The peers take turns trace by trace, each beginning a round in turn, not event by event: a server that uses
-the user's pauses for work of its own would do it while another one is measured.
+The peers take turns after each trace, not after each event, because a server may work in the user's pauses,
+and would do so while another one is measured. Each round begins with another peer.
 """

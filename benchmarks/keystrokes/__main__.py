@@ -17,7 +17,7 @@ from attrs import evolve
 
 from benchmarks.keystrokes.measurement import PEERS, BenchmarkPlan, measure
 from benchmarks.keystrokes.memory import measure_memory, write_memory
-from benchmarks.keystrokes.report import BenchmarkResults, markdown, write_report
+from benchmarks.keystrokes.report import BenchmarkResults, PlotsError, markdown, write_figures, write_plots
 from benchmarks.keystrokes.server import find_server
 from fim_lsp.errors import FimLspError
 from fim_lsp.paths import USER_PATHS, variables_for
@@ -55,13 +55,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _measure(plan: BenchmarkPlan) -> BenchmarkResults:
-    """Write the report after each part, so that a run that is ended early was not in vain."""
+    """Measure; write the figures after each part, so that a run that is ended early keeps them."""
     about = _about(plan)
-    async for results in measure(plan):
-        results = evolve(results, about=about)
-        written = write_report(results, plan.folder)
-    print(f"Written to {', '.join(map(str, written))}.", file=sys.stderr)
+    results = BenchmarkResults(about, (), {})
+    try:
+        async for results in measure(plan):
+            results = evolve(results, about=about)
+            written = write_figures(results, plan.folder)
+            print(f"Written to {', '.join(map(str, written))}.", file=sys.stderr)
+    finally:
+        if results.runs:
+            _draw(results, plan.folder)
     return results
+
+
+def _draw(results: BenchmarkResults, folder: Path) -> None:
+    try:
+        drawn = write_plots(results, folder)
+    except PlotsError as error:
+        print(f"No plots: {error}", file=sys.stderr)
+    else:
+        print(f"Drawn: {', '.join(map(str, drawn))}.", file=sys.stderr)
 
 
 def _about(plan: BenchmarkPlan) -> dict[str, Any]:
@@ -101,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.keystrokes",
         description="Replay a typist against fim-lsp and llama-server, and compare.",
     )
-    parser.add_argument("--short", action="store_true", help="ours alone, counts alone, no pauses: for CI")
+    parser.add_argument("--short", action="store_true", help="fim-lsp alone, counts alone, no pauses: for CI")
     parser.add_argument("--memory", type=_count, metavar="N", help="send N requests and watch the memory")
     parser.add_argument("--models", nargs="+", metavar="NAME|PATH", help=f"default: {' '.join(plan.models)}")
     parser.add_argument("--peers", nargs="+", choices=PEERS, help="default: all")
@@ -113,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--predict", type=_count, help=f"most tokens a suggestion, default {plan.predict}")
     parser.add_argument("--threads", type=_count, help=f"of each server, default {plan.threads}")
     parser.add_argument("--prompt-tokens", type=_count, dest="prompt_tokens")
-    parser.add_argument("--layout", choices=("auto", "plain", "anchored"), help="our prompt.layout")
+    parser.add_argument("--layout", choices=("auto", "plain", "anchored"), help="fim-lsp's prompt.layout")
     parser.add_argument(
         "--busy", nargs="+", type=int, metavar="N", help="other processes that spin, default 0 1"
     )

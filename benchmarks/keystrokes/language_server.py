@@ -1,4 +1,4 @@
-"""fim-lsp as an editor has it: the real server process over stdio."""
+"""Measure fim-lsp as an editor uses it: the real server process over stdio."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fim_lsp.commands.serve import command_line
 from fim_lsp.lsp.client import HeadlessEditor, OpenFile, start_editor
 
 _FOLDER = Path("/keystrokes")
-"""Never touched: the server only knows what the editor tells it."""
+"""Not on the disk: the server knows only the text that the editor sends."""
 
 
 @define
@@ -35,10 +35,10 @@ class LanguageServer:
     _rounds: Iterator[int] = field(factory=itertools.count)
 
     def open(self, files: Sequence[TypedFile]) -> None:
-        """Close what was open and open these."""
+        """Close the open files and open these."""
         for open_file in self._files:
             self._editor.close(open_file)
-        # Other names each time, so that no suggestion of a former round can be remembered for them.
+        # Other names in each round, so that no cached suggestion of a former round fits.
         folder = _FOLDER / str(next(self._rounds))
         self._files = [self._editor.open(folder / file.name, "python", file.text) for file in files]
 
@@ -48,12 +48,12 @@ class LanguageServer:
         self._editor.rewrite(self._files[file], text, cursor)
 
     async def suggest(self) -> PeerAnswer:
-        """Ask as an editor does while the user types; a cancel is sent on as ``$/cancelRequest``."""
+        """Send the request of an editor while the user types; a cancel is sent as ``$/cancelRequest``."""
         file = self._files[self._current]
         asked = time.perf_counter()
         request = self._editor.request(file)
         try:
-            # Shielded: pygls would otherwise warn of an answer to a request it no longer knows.
+            # Shielded, because pygls warns of an answer to a request that it does not know any more.
             answer = await asyncio.shield(request.answer)
         except asyncio.CancelledError:
             self._editor.cancel(request)
@@ -63,8 +63,8 @@ class LanguageServer:
         self._last = answer.items[0] if answer and answer.items else None
         explanation = await self._editor.explain()
         timings: Mapping[str, Any] = explanation["timings"]
-        # What of the wait was not decoding: transport, debounce, queue, prefill. A generation that was
-        # joined may have begun before the request.
+        # The part of the wait that was not decoding: transport, debounce, queue and prefill. A generation
+        # that the request joined may have begun before it.
         ttft_ms = max(0.0, shown_ms - timings["decodeMs"])
         return PeerAnswer(
             self._editor.ghost_text(file, self._last) if self._last is not None else "",
@@ -76,12 +76,12 @@ class LanguageServer:
         )
 
     async def idle(self, ms: float) -> int:
-        """Wait; what the server does meanwhile on its own shows in the next answer and in its CPU time."""
+        """Wait; the server's own work meanwhile shows in the next answer and in its CPU time."""
         await asyncio.sleep(ms / 1000)
         return 0
 
     def accepted(self) -> None:
-        """Run the item's command, as editors do after they inserted it."""
+        """Run the item's command, as editors do after they insert it."""
         command = self._last.command if self._last else None
         if command is not None:
             params = types.ExecuteCommandParams(command.command, command.arguments)
@@ -90,7 +90,7 @@ class LanguageServer:
 
 @asynccontextmanager
 async def open_language_server(workload: Workload) -> AsyncIterator[LanguageServer]:
-    """Start the server with its default settings, but for what all peers have in common."""
+    """Start the server with its default settings, except for the workload that all peers share."""
     options = {
         "model": {
             "name": workload.model,

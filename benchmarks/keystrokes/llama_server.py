@@ -1,4 +1,4 @@
-"""llama-server behind a plugin: as llama.vim drives it, and with our own token layout."""
+"""Measure llama-server behind a plugin: as llama.vim uses it, and with fim-lsp's own token layout."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fim_lsp.errors import FimLspError
 _LOADING_S = 300.0
 
 PromptOf = Callable[[str, str, int], dict[str, Any]]
-"""Name, text and cursor to the prompt of a request."""
+"""Turns name, text and cursor into the prompt of a request."""
 
 
 class PeerError(FimLspError):
@@ -34,7 +34,7 @@ class PeerError(FimLspError):
 
 @frozen
 class _Streamed:
-    """What came back of one request."""
+    """The answer to one request."""
 
     content: str
     first_ms: float
@@ -54,62 +54,63 @@ class LlamaServer:
     _forget: Callable[[], None]
     _hints: Hints = field(factory=Hints)
     _names: tuple[str, ...] = ()
-    _at: tuple[int, str, int] = (0, "", 0)
+    _position: tuple[int, str, int] = (0, "", 0)
+    """File, text and cursor."""
     _shown: str = ""
 
     def open(self, files: Sequence[TypedFile]) -> None:
-        """Begin anew; the server's own cache stays, as it would."""
+        """Forget all suggestions; the server's own cache stays, as it does in use."""
         self._names = tuple(file.name for file in files)
         self._hints = Hints()
         self._forget()
 
     def move(self, file: int, text: str, cursor: int) -> None:
-        """Note where the cursor is; a server that knows no documents has nothing to be told."""
-        self._at = (file, text, cursor)
+        """Store the cursor's position; the server keeps no documents."""
+        self._position = (file, text, cursor)
 
     async def suggest(self) -> PeerAnswer:
-        """Show what is remembered at once, and ask in any case unless exactly this was asked before."""
+        """Show a cached suggestion at once, and send a request unless the same one was sent before."""
         asked = time.perf_counter()
-        context = local_context(*self._at[1:])
+        context = local_context(*self._position[1:])
         self._shown = self._hints.find(context)
         found_ms = (time.perf_counter() - asked) * 1000
-        if not context.asks or self._hints.known(context):
+        if not context.asks or self._hints.was_asked(context):
             return PeerAnswer(self._shown, found_ms, found_ms, 0, remembered=True)
-        came = await self._ask(context, *self._at, ahead=False)
-        self._hints.put(context, came.content)
+        streamed = await self._ask(context, *self._position, ahead=False)
+        self._hints.put(context, streamed.content)
         if self._shown:
-            return PeerAnswer(self._shown, found_ms, found_ms, came.evaluated, remembered=True)
-        self._shown = came.content
-        return PeerAnswer(came.content, came.first_ms, came.shown_ms, came.evaluated)
+            return PeerAnswer(self._shown, found_ms, found_ms, streamed.evaluated, remembered=True)
+        self._shown = streamed.content
+        return PeerAnswer(streamed.content, streamed.first_ms, streamed.shown_ms, streamed.evaluated)
 
     async def idle(self, ms: float) -> int:
-        """Ask ahead for the text after the suggestion, as far as the user's look allows."""
+        """Request the text after the suggestion ahead, as long as the user looks at it."""
         if not self._shown:
             await asyncio.sleep(ms / 1000)
             return 0
-        file, text, cursor = self._at
+        file, text, cursor = self._position
         ahead = text[:cursor] + self._shown + text[cursor:]
         context = local_context(ahead, cursor + len(self._shown))
         began = time.perf_counter()
         evaluated = 0
-        if context.asks and not self._hints.known(context):
+        if context.asks and not self._hints.was_asked(context):
             asking = self._ask(context, file, ahead, cursor + len(self._shown), ahead=True)
             try:
-                came = await asyncio.wait_for(asking, ms / 1000)
+                streamed = await asyncio.wait_for(asking, ms / 1000)
             except asyncio.TimeoutError:
                 return 0
-            self._hints.put(context, came.content)
-            evaluated = came.evaluated
+            self._hints.put(context, streamed.content)
+            evaluated = streamed.evaluated
         await asyncio.sleep(max(0.0, ms / 1000 - (time.perf_counter() - began)))
         return evaluated
 
     def accepted(self) -> None:
-        """There is nobody to tell."""
+        """Do nothing: llama-server takes no notice of accepted suggestions."""
 
     async def _ask(
         self, context: LocalContext, file: int, text: str, cursor: int, *, ahead: bool
     ) -> _Streamed:
-        """One streamed request; leaving it early closes the connection."""
+        """Send a streamed request; a cancel closes its connection."""
         asked = time.perf_counter()
         body = {
             **limits(context, self._predict, ahead=ahead),
@@ -123,14 +124,14 @@ class LlamaServer:
                     first_ms = first_ms or (time.perf_counter() - asked) * 1000
                     events.append(event)
         except httpx.TransportError as error:
-            raise PeerError(f"llama-server fell silent: {error!r}", "See its log.") from error
+            raise PeerError(f"llama-server stopped answering: {error!r}", "See its log.") from error
         shown_ms = (time.perf_counter() - asked) * 1000
         content = "".join(event["content"] for event in events).rstrip()
         return _Streamed(content, first_ms or shown_ms, shown_ms, int(events[-1]["timings"]["prompt_n"]))
 
 
 async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
-    """The events of one answer; the last of them has the timings."""
+    """Yield the events of one answer; the last of them has the timings."""
     if response.status_code != httpx.codes.OK:
         problem = (await response.aread()).decode("utf-8", "replace")
         raise PeerError(f"llama-server refused a request: {problem}", "See its log.")
@@ -145,14 +146,14 @@ async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
 def llama_server(
     binary: Path, name: PeerName, markers: Mapping[str, int], layout: OwnLayout, logs: Path
 ) -> OpenPeer:
-    """How to open one of the three peers that llama-server can be.
+    """Return a function that opens one of the three peers that use llama-server.
 
     Args:
-        binary: llama-server itself.
+        binary: path of llama-server.
         name: ``infill``, ``infill-spm`` or ``completion``.
         markers: ids of the FIM tokens (``pre``, ``suf``, ``mid``), for files that don't name them.
         layout: builds the prompts of ``completion``.
-        logs: folder for what the server says.
+        logs: folder for the server's log.
     """
 
     @asynccontextmanager
@@ -163,7 +164,7 @@ def llama_server(
             command.append("--spm-infill")
         process = await _start(command, log)
         try:
-            # A connection a request, as llama.vim's curl makes it: the server closes those left open.
+            # A new connection for each request, as llama.vim's curl makes it.
             fresh = httpx.Limits(max_keepalive_connections=0)
             address = f"http://127.0.0.1:{port}"
             async with httpx.AsyncClient(base_url=address, timeout=None, limits=fresh) as client:
@@ -188,8 +189,8 @@ async def _start(command: Sequence[str], log: Path) -> asyncio.subprocess.Proces
         log.parent.mkdir(parents=True, exist_ok=True)
         return log.open("wb")
 
-    with await asyncio.to_thread(opened) as said:
-        return await asyncio.create_subprocess_exec(*command, stdout=said, stderr=said)
+    with await asyncio.to_thread(opened) as output:
+        return await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output)
 
 
 def _infill(_: str, text: str, cursor: int) -> dict[str, Any]:
@@ -197,7 +198,7 @@ def _infill(_: str, text: str, cursor: int) -> dict[str, Any]:
 
 
 def _arguments(workload: Workload, markers: Mapping[str, int], port: int) -> list[str]:
-    """One slot, our sizes, and otherwise what llama.vim recommends."""
+    """Return llama-server's options: one slot, the workload's sizes, and otherwise llama.vim's advice."""
     named = ",".join(f"tokenizer.ggml.fim_{key}_token_id=int:{token}" for key, token in markers.items())
     options = {
         "--model": workload.path,

@@ -1,10 +1,11 @@
-"""What llama.vim sends to llama-server, and what it remembers: pure (its sources of January 2026).
+"""Build the requests that llama.vim sends to llama-server, and cache suggestions as it does.
 
-Its settings are its defaults, with these exceptions, all in its favour or for comparison's sake: decoding is
-greedy, answers are streamed so that the first token can be seen, an outdated request is dropped by closing
-its connection where llama.vim waits for its end and looks again every 100 ms, the request ahead for the text
-after a suggestion is sent only while the user looks at it, and no chunks of other places are sent
-(``ring_n_chunks = 0``), because we send none either.
+This follows llama.vim's sources of January 2026 and its default settings, with these exceptions, all in its
+favour or needed for the comparison: decoding is greedy; answers are streamed, so that the first token is
+seen; an outdated request is dropped by closing its connection, while llama.vim waits for its end and looks
+again every 100 ms; the request ahead, for the text after a suggestion, is sent only while the user looks at
+it; no chunks of other files are sent (``ring_n_chunks = 0``), because fim-lsp sends none in this benchmark
+either.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from cachetools import LRUCache
 
 _PREFIX_LINES, _SUFFIX_LINES = 256, 64
 _MOST_LINE_SUFFIX = 8
-"""More text than this after the cursor on its line, and nothing is asked for while typing."""
+"""Characters: with more text after the cursor on its line no request is sent while typing."""
 _LOOK_BACK = 128
 _CACHE_SIZE = 250
 _SCROLLED = 3
-"""First lines that may be missing where the view scrolled since."""
+"""Number of first lines that may be missing because the view was scrolled since."""
 
 
 @frozen
@@ -35,12 +36,12 @@ class LocalContext:
 
     @property
     def asks(self) -> bool:
-        """Whether a request is sent while typing."""
+        """True if a request is sent while typing."""
         return len(self.line_suffix) <= _MOST_LINE_SUFFIX
 
 
 def local_context(text: str, cursor: int) -> LocalContext:
-    """Cut the lines around the cursor out; a blank line counts as empty."""
+    """Cut out the lines around the cursor; a blank line counts as empty."""
     before, after = text[:cursor].split("\n"), text[cursor:].split("\n")
     line_prefix, line_suffix = before[-1], after[0]
     indent = len(line_prefix) - len(line_prefix.lstrip())
@@ -59,7 +60,7 @@ def local_context(text: str, cursor: int) -> LocalContext:
 
 
 def limits(context: LocalContext, predict: int, *, ahead: bool = False) -> dict[str, Any]:
-    """How long a suggestion may get; the request ahead may take its time."""
+    """Return the limits of a request; a request ahead may take longer."""
     return {
         "n_predict": predict,
         "n_indent": context.indent,
@@ -74,7 +75,7 @@ def limits(context: LocalContext, predict: int, *, ahead: bool = False) -> dict[
 
 
 def infill_prompt(context: LocalContext) -> dict[str, Any]:
-    """The part of an ``/infill`` request that is the prompt."""
+    """Return the prompt's part of an ``/infill`` request."""
     return {
         "input_prefix": context.prefix,
         "input_suffix": context.suffix,
@@ -84,13 +85,13 @@ def infill_prompt(context: LocalContext) -> dict[str, Any]:
 
 
 class Hints:
-    """The suggestions seen so far, and the look-back for text that was typed into one."""
+    """A cache of suggestions, which also finds the rest of a suggestion whose beginning was typed."""
 
     def __init__(self) -> None:
         self._contents: LRUCache[tuple[str, str], str] = LRUCache(_CACHE_SIZE)
 
     def put(self, context: LocalContext, content: str) -> None:
-        """Remember a suggestion for this place, also with some first lines scrolled out of the window."""
+        """Store a suggestion for a context, also without the first lines, which may be scrolled away."""
         prefix = context.prefix
         for _ in range(1 + _SCROLLED):
             self._contents[prefix + context.middle, context.suffix] = content
@@ -98,12 +99,12 @@ class Hints:
             if not prefix:
                 return
 
-    def known(self, context: LocalContext) -> bool:
-        """Whether exactly this was asked before; then nothing is sent."""
+    def was_asked(self, context: LocalContext) -> bool:
+        """Check if a request with this context was sent before; then none is sent."""
         return (context.prefix + context.middle, context.suffix) in self._contents
 
     def find(self, context: LocalContext) -> str:
-        """What to show here, if this place was reached by typing what was suggested before; else empty."""
+        """Return a cached suggestion, or the rest of one whose beginning was typed; empty without one."""
         text = context.prefix + context.middle
         best = self._contents.get((text, context.suffix), "")
         for typed in range(1, min(_LOOK_BACK, len(text)) + 1):

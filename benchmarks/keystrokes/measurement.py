@@ -1,4 +1,4 @@
-"""One run of the benchmark: models, file lengths, quiet and busy, every peer in turn."""
+"""Run the benchmark: for each model, file length and load, every peer in turn."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ from fim_lsp.types import FimTemplate, Tokenizer
 
 PEERS: tuple[PeerName, ...] = ("fim-lsp", "infill", "infill-spm", "completion")
 BASE = "smollm2-135m"
-"""Whose tokenizer the random models have."""
+"""The model whose tokenizer the random models have."""
 _LINE = "def warm_up():\n    return "
 _WARM_UP = Trace((TypedFile("warm_up.py", _LINE),), (Event("open", 0, _LINE, len(_LINE), after_ms=0.0),))
 
 
 @frozen
 class BenchmarkPlan:
-    """What to measure."""
+    """The models, peers, lengths and sizes to measure."""
 
     models: tuple[str, ...] = (BASE, *SHAPES)
     peers: tuple[PeerName, ...] = PEERS
     lengths: tuple[int, ...] = (1024, 2048, 4096, 8192, 16384)
-    """Tokens in the file typed in; 4096 are about 16 kB."""
+    """Lengths of the file that is typed in, in tokens; 4096 are about 16 kB."""
     random_lengths: tuple[int, ...] = (4096,)
-    """The same for random weights, where only the size of the model is news."""
+    """The same for models with random weights, which differ from the others in their size alone."""
     keys: int = 32
     random_keys: int = 12
     rounds: int = 1
@@ -56,30 +56,30 @@ class BenchmarkPlan:
     prompt_tokens: int = 1024
     layout: str = "auto"
     busy: tuple[int, ...] = (0, 1)
-    """How many other processes keep the machine busy."""
+    """Numbers of other processes that keep the machine busy."""
     pace: float = 1.0
     binary: Path | None = field(default=None)
-    """llama-server; None where none of the peers needs it."""
+    """Path of llama-server; None if no peer needs it."""
     folder: Path = Path("build/bench")
 
     def sizes(self, model: str) -> tuple[tuple[int, ...], int]:
-        """File lengths and keys a trace, for a model."""
+        """Return a model's file lengths, and the number of keys in a trace."""
         return (self.random_lengths, self.random_keys) if model in SHAPES else (self.lengths, self.keys)
 
 
 @frozen
 class PromptedModel:
-    """A model, and what it takes to prompt it."""
+    """A model, with its template and tokenizer."""
 
     workload: Workload
     template: FimTemplate | None
     tokenizer: Tokenizer
     prompt: PromptSettings
-    """With the layout that the server decides on for it."""
+    """Prompt settings with the layout that the server chooses for the model."""
 
 
 async def measure(plan: BenchmarkPlan) -> AsyncIterator[BenchmarkResults]:
-    """Measure everything, and give the results so far after each length under each load.
+    """Measure everything; yield the results so far after each length under each load.
 
     Raises:
         FimLspError: a model, a source file or llama-server is missing, or a peer failed.
@@ -91,24 +91,24 @@ async def measure(plan: BenchmarkPlan) -> AsyncIterator[BenchmarkResults]:
         with subject(plan, model) as prompted:
             for length, spinning in itertools.product(lengths, plan.busy):
                 traces = _traces(plan, prompted.tokenizer, length, keys)
-                # Started anew each time: what a server evaluated for the same trace before would be a gift.
+                # Each time with new processes, so that no server has evaluated the same trace before.
                 async with open_peers(plan, prompted) as peers:
                     with busy(spinning):
-                        async for name, one in _rounds(peers, traces, plan.pace):
+                        async for name, replayed in _rounds(peers, traces, plan.pace):
                             conditions = RunConditions(name, label, length, spinning > 0)
-                            found.setdefault(conditions, []).append(one)
-                yield BenchmarkResults({}, [condense(*each) for each in found.items()], found)
+                            found.setdefault(conditions, []).append(replayed)
+                yield BenchmarkResults({}, [condense(*run) for run in found.items()], found)
 
 
 @contextmanager
 def subject(plan: BenchmarkPlan, name: str) -> Iterator[PromptedModel]:
-    """Find or write a model, and open its tokenizer and template as the server would."""
+    """Find or write a model, and open its tokenizer and template as the server does."""
     store = ModelStore(models_folder())
     if name in SHAPES:
         path = write_random_model(SHAPES[name], store.resolve(BASE).path, plan.folder)
         name = str(path.resolve())
     resolved = store.resolve(name)
-    # This also says OMP_WAIT_POLICY=passive in our environment, and so to every peer.
+    # This also sets OMP_WAIT_POLICY=passive in the environment, which all peers inherit.
     engine = open_engine(ModelSettings(name=name, context_tokens=256, threads=1), lambda _: True)
     try:
         workload = Workload(
@@ -129,7 +129,7 @@ def subject(plan: BenchmarkPlan, name: str) -> Iterator[PromptedModel]:
 
 @asynccontextmanager
 async def open_peers(plan: BenchmarkPlan, prompted: PromptedModel) -> AsyncIterator[dict[PeerName, Peer]]:
-    """Start every peer and let it answer once, so that all have their weights in memory."""
+    """Start every peer and let each answer once, so that its weights are in memory."""
     async with AsyncExitStack() as stack:
         peers: dict[PeerName, Peer] = {}
         for name in plan.peers:
@@ -151,7 +151,7 @@ def _opener(plan: BenchmarkPlan, name: PeerName, prompted: PromptedModel) -> Ope
 
 
 def _markers(prompted: PromptedModel) -> dict[str, int]:
-    """Ids of the FIM tokens, named by hand, because a file that needs our catalog does not tell."""
+    """Return the ids of the FIM tokens, for GGUF files that do not name them."""
     template = prompted.template or FimTemplate("none")
     texts = {"pre": template.prefix, "suf": template.suffix, "mid": template.middle}
     ids = {key: marker_id(text, prompted.tokenizer) for key, text in texts.items()}
@@ -169,11 +169,11 @@ def _traces(plan: BenchmarkPlan, tokenizer: Tokenizer, length: int, keys: int) -
 async def _rounds(
     peers: dict[PeerName, Peer], traces: Sequence[Trace], pace: float
 ) -> AsyncIterator[tuple[PeerName, Replay]]:
-    """Every trace to every peer, each round begun by another one."""
+    """Replay each trace to all peers, beginning with another one each time."""
     names = list(peers)
     for number, trace in enumerate(traces):
         first = number % len(names)
         for name in names[first:] + names[:first]:
-            one = await replay(peers[name], trace, pace=pace)
-            print(f"  {name}: {len(one.records)} answers, {one.cpu_s:.1f} CPU s", file=sys.stderr)
-            yield name, one
+            replayed = await replay(peers[name], trace, pace=pace)
+            print(f"  {name}: {len(replayed.records)} answers, {replayed.cpu_s:.1f} CPU s", file=sys.stderr)
+            yield name, replayed

@@ -1,4 +1,4 @@
-"""From what was seen to the figures that are compared: pure."""
+"""Compute the figures of the benchmark from replays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.keystrokes.replay import EventResult, Replay
 
 @frozen
 class RunConditions:
-    """Under which a trace was played, and to whom."""
+    """The peer and the conditions of a replay."""
 
     peer: PeerName
     model: str
@@ -25,14 +25,14 @@ class RunConditions:
 
 @frozen
 class Spread:
-    """A median and a tail; None where nothing was measured."""
+    """The median and the 95th percentile; None if nothing was measured."""
 
     p50: float | None
     p95: float | None
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """The median and the 95th percentile, linear between neighbours."""
+        """Return the spread of the values, interpolated linearly."""
         if not values:
             return cls(None, None)
         p50, p95 = np.percentile(values, (50, 95))
@@ -41,38 +41,38 @@ class Spread:
 
 @frozen
 class PeerRun:
-    """All traces of one peer under the same conditions."""
+    """The figures of all replays of a peer under the same conditions."""
 
     peer: PeerName
     model: str
     file_tokens: int
     busy: bool
     ttft_ms: Spread
-    """Over every answer that the model had to be asked for."""
+    """Time to the first token, over the answers that are not from memory."""
     delay_ms: Spread
     """The part of it that the peer waited on purpose, for a further keystroke."""
     shown_ms: Spread
-    """Over every answer, those from memory too."""
+    """Time to the suggestion, over all answers."""
     cancel_to_next_ms: Spread
-    """From a key that did not wait for the answer to the one before, to its first token."""
+    """Time from a key that was typed before the last answer came, to the first token of its own answer."""
     evaluated_per_keystroke: Spread
-    """Prompt tokens, over the characters typed."""
+    """Prompt tokens evaluated for each character typed."""
     prefilled_after_accept: float | None
-    """Median of the prompt tokens evaluated to be ready after an accept, ahead of it or after it."""
+    """Median of the prompt tokens evaluated for the answer after an accept, ahead of it or after it."""
     cpu_s_per_accepted_char: float | None
-    """CPU seconds of the server, over the characters of its suggestions that were taken."""
+    """CPU seconds of the server for each accepted character of its suggestions."""
     cpu_s: float
     accepted_chars: int
     answers: int
     remembered: int
-    """Answers from memory: typed into a suggestion, or back where one was made."""
+    """Number of answers from memory: the user typed as suggested, or the cursor came back."""
     rss_mb: float
 
 
 def condense(conditions: RunConditions, replays: Sequence[Replay]) -> PeerRun:
-    """One row of the results."""
-    records = [record for one in replays for record in one.records]
-    cpu_s = sum(one.cpu_s for one in replays)
+    """Compute the figures of the replays under the same conditions."""
+    records = [record for replay in replays for record in replay.records]
+    cpu_s = sum(replay.cpu_s for replay in replays)
     asked = [record.answer for record in records if not record.answer.remembered]
     accepted = sum(record.accepted_chars for record in records)
     after_accept = [record.evaluated for record in records if record.accepted_chars]
@@ -89,35 +89,35 @@ def condense(conditions: RunConditions, replays: Sequence[Replay]) -> PeerRun:
         accepted_chars=accepted,
         answers=len(records),
         remembered=len(records) - len(asked),
-        rss_mb=round(max(one.rss_mb for one in replays), 1),
+        rss_mb=round(max(replay.rss_mb for replay in replays), 1),
     )
 
 
 def keystrokes(records: Iterable[EventResult]) -> list[int]:
-    """Prompt tokens evaluated for each character typed."""
+    """Return the prompt tokens evaluated for each character typed."""
     return [record.evaluated for record in records if record.kind == "type"]
 
 
-def ratios(runs: Sequence[PeerRun], ours: PeerName = "fim-lsp") -> list[dict[str, Any]]:
-    """For every other peer's run: how many times ours it took, median by median."""
-    of_ours = {(run.model, run.file_tokens, run.busy): run for run in runs if run.peer == ours}
+def ratios(runs: Sequence[PeerRun], baseline: PeerName = "fim-lsp") -> list[dict[str, Any]]:
+    """Return the ratios of every other peer's medians to those of ``baseline``."""
+    baselines = {(run.model, run.file_tokens, run.busy): run for run in runs if run.peer == baseline}
     return [
         {
             "peer": run.peer,
             "model": run.model,
             "file_tokens": run.file_tokens,
             "busy": run.busy,
-            "ttft": _ratio(run.ttft_ms, mine.ttft_ms),
-            "shown": _ratio(run.shown_ms, mine.shown_ms),
-            "cancel_to_next": _ratio(run.cancel_to_next_ms, mine.cancel_to_next_ms),
+            "ttft": _ratio(run.ttft_ms, base.ttft_ms),
+            "shown": _ratio(run.shown_ms, base.shown_ms),
+            "cancel_to_next": _ratio(run.cancel_to_next_ms, base.cancel_to_next_ms),
         }
         for run in runs
-        if run.peer != ours and (mine := of_ours.get((run.model, run.file_tokens, run.busy)))
+        if run.peer != baseline and (base := baselines.get((run.model, run.file_tokens, run.busy)))
     ]
 
 
-def _ratio(theirs: Spread, ours: Spread) -> float | None:
-    return round(theirs.p50 / ours.p50, 2) if theirs.p50 is not None and ours.p50 else None
+def _ratio(spread: Spread, base: Spread) -> float | None:
+    return round(spread.p50 / base.p50, 2) if spread.p50 is not None and base.p50 else None
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

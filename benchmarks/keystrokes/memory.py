@@ -1,4 +1,4 @@
-"""Does memory grow? Many requests, and the resident memory of each server over time."""
+"""Measure the resident memory of each server over many requests."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from benchmarks.keystrokes.peers import Peer
 from benchmarks.keystrokes.sources import TypedFile, source_pair
 
 _SAMPLES = 50
-_PLACES = 8
+_POSITIONS = 8
 _TYPED = "value = read(path)\n"
 _SETTLED = 0.2
-"""Share of the requests after which caches that have a bound are full."""
+"""Share of the requests after which bounded caches are full."""
 
 
 async def measure_memory(plan: BenchmarkPlan, requests: int) -> dict[str, Any]:
-    """Send so many requests to each peer, and say what its memory did.
+    """Send ``requests`` requests to each peer, and return its memory over time.
 
-    The user types a line at one place of a file after another, without pauses. What grows after the first
-    fifth of the requests, when bounded caches have filled, is reported as ``growth_mb``.
+    The user types a line at one position of a file after the other, without pauses. ``growth_mb`` is the
+    growth after the first fifth of the requests, by which bounded caches are full.
     """
     with subject(plan, plan.models[0]) as prompted:
         files = source_pair(plan.lengths[0], plan.seed, lambda text: len(prompted.tokenizer.encode(text)))
@@ -47,14 +47,14 @@ def write_memory(found: dict[str, Any], folder: Path) -> Path:
 async def _drive(peer: Peer, file: TypedFile, requests: int) -> dict[str, Any]:
     peer.open((file,))
     ends = [number for number, character in enumerate(file.text) if character == "\n"]
-    places = [ends[len(ends) * number // _PLACES] for number in range(_PLACES)]
+    positions = [ends[len(ends) * number // _POSITIONS] for number in range(_POSITIONS)]
     samples: list[tuple[int, float]] = []
     for number in range(requests):
         line, typed = divmod(number, len(_TYPED))
-        # A word of its own each time, so that no remembered suggestion answers.
+        # Another word each time, so that no cached suggestion fits.
         added = f"\n{_TYPED[: typed + 1].replace('value', f'value_{line}')}"
-        place = places[line % _PLACES]
-        peer.move(0, file.text[:place] + added + file.text[place:], place + len(added))
+        position = positions[line % _POSITIONS]
+        peer.move(0, file.text[:position] + added + file.text[position:], position + len(added))
         await peer.suggest()
         if number % max(1, requests // _SAMPLES) == 0 or number == requests - 1:
             samples.append((number + 1, round(peer.processes.rss_mb(), 2)))

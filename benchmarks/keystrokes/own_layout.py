@@ -1,4 +1,4 @@
-"""Our own prompt as tokens, for llama-server's ``/completion``: what of a gain is the layout's."""
+"""Build fim-lsp's prompts for llama-server's ``/completion``, to measure the layout's effect alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fim_lsp.types import CompletionRequest, DocumentSnapshot, FimTemplate, Toke
 
 @define
 class OwnLayout:
-    """Builds prompts as the server would; one anchor for each document."""
+    """Builds prompts as the server does, with an anchor for each document."""
 
     _template: FimTemplate | None
     _tokenizer: Tokenizer
@@ -22,7 +22,7 @@ class OwnLayout:
     _anchors: dict[str, Anchor] = field(factory=dict)
 
     def prompt(self, name: str, text: str, cursor: int) -> dict[str, Any]:
-        """The part of a ``/completion`` request that is the prompt: head and tail as one list of tokens."""
+        """Return the prompt's part of a ``/completion`` request: head and tail as one list of tokens."""
         request = CompletionRequest(DocumentSnapshot(f"file:///{name}", "python", 1, text), cursor)
         anchor = next_anchor(self._anchors.get(name), request, self._template, self._settings)
         self._anchors[name] = anchor
@@ -30,5 +30,5 @@ class OwnLayout:
         return {"prompt": [*prompt.head, *self._tokenizer.encode(prompt.tail)]}
 
     def forget(self) -> None:
-        """Begin anew, as for documents never seen."""
+        """Forget the anchors of all documents."""
         self._anchors.clear()

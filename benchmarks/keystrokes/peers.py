@@ -1,4 +1,4 @@
-"""What every peer looks like to the replay."""
+"""Define the interface of a peer: a completion server with its editor plugin."""
 
 from __future__ import annotations
 
@@ -17,66 +17,66 @@ PeerName = Literal["fim-lsp", "infill", "infill-spm", "completion"]
 
 @frozen
 class PeerAnswer:
-    """What the user saw after one event. Times are milliseconds since the request."""
+    """The suggestion after an event. Times are milliseconds since the request."""
 
     text: str = field(repr=False)
     """The ghost text; empty if there was none."""
     ttft_ms: float
-    """Until the first token existed, waits and transport included; means little where it was remembered."""
+    """Time to the first token, with waits and transport; of no meaning if :attr:`remembered`."""
     shown_ms: float
-    """Until the suggestion was there."""
+    """Time to the suggestion."""
     evaluated: int
     """Prompt tokens evaluated for this answer."""
     remembered: bool = False
-    """Whether it was shown from memory, without waiting for the model."""
+    """True if the suggestion came from a cache, without waiting for the model."""
     delay_ms: float = 0.0
     """The part of :attr:`ttft_ms` that the peer waited on purpose, for a further keystroke."""
 
 
 @frozen
 class Workload:
-    """What all peers have in common."""
+    """The model and the sizes that all peers share."""
 
     model: str
-    """Name in the catalog or path of a GGUF file, as our server is told."""
+    """Name in the catalog or path of a GGUF file, as fim-lsp's setting has it."""
     path: Path
-    """The file itself."""
+    """Path of the file."""
     threads: int
     prompt_tokens: int
-    """Most tokens in a prompt: our ``prompt.maxTokens``; for ``/infill`` it is the batch that bounds them."""
+    """Most tokens of a prompt: fim-lsp's ``prompt.maxTokens``; ``/infill`` is limited by its batch size."""
     context_tokens: int
     predict: int
-    """Most tokens in a suggestion."""
+    """Most tokens of a suggestion."""
     layout: str = "auto"
-    """Our ``prompt.layout``."""
+    """fim-lsp's ``prompt.layout``."""
 
 
 class Peer(Protocol):
-    """A completion server with the editor plugin that people use it with."""
+    """A completion server with the editor plugin that it is used with."""
 
     @property
     def processes(self) -> ProcessTree:
-        """The server's processes, without the benchmark's own."""
+        """The server's processes."""
 
     def open(self, files: Sequence[TypedFile]) -> None:
-        """Begin a trace; files of former ones are closed and what they left in plugins' caches forgotten."""
+        """Begin a trace: close the files of the last one, empty the plugin's cache, and open these files."""
 
     def move(self, file: int, text: str, cursor: int) -> None:
-        """Tell that a file or the cursor in it changed."""
+        """Tell the peer that a file or the cursor in it changed."""
 
     async def suggest(self) -> PeerAnswer:
-        """Ask for a suggestion at the cursor; a cancel interrupts it the way the peer knows."""
+        """Request a suggestion at the cursor; a cancel interrupts it in the peer's own way."""
 
     async def idle(self, ms: float) -> int:
-        """Let the user look at the last suggestion for so long.
+        """Let the user look at the last suggestion for ``ms`` milliseconds.
 
         Returns:
-            The prompt tokens that the peer is known to have evaluated meanwhile.
+            The prompt tokens that the peer evaluated meanwhile, as far as that can be seen.
         """
 
     def accepted(self) -> None:
-        """Tell that the user took the last suggestion, or a part of it."""
+        """Tell the peer that the user accepted the last suggestion, or a part of it."""
 
 
 OpenPeer = Callable[[Workload], AbstractAsyncContextManager[Peer]]
-"""Starts the server and waits until its model is loaded."""
+"""Starts a server and waits until its model is loaded."""

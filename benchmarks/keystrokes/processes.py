@@ -1,4 +1,4 @@
-"""What processes cost, and one that costs."""
+"""Measure the CPU time and memory of processes, and keep the machine busy with others."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class ProcessTree:
     root: psutil.Process
 
     def cpu_s(self) -> float:
-        """CPU seconds, user and system, that those alive have spent so far."""
+        """Return the CPU seconds, user and system, of the processes that are alive."""
         return sum(times.user + times.system for times in map(psutil.Process.cpu_times, self._alive()))
 
     def rss_mb(self) -> float:
-        """Resident memory in megabytes, mapped weights included."""
+        """Return the resident memory in megabytes, with mapped weights."""
         return sum(process.memory_info().rss for process in self._alive()) / 1e6
 
     def _alive(self) -> list[psutil.Process]:
@@ -30,13 +30,13 @@ class ProcessTree:
 
 
 def children() -> set[psutil.Process]:
-    """This process's own children, to find the one that a library starts."""
+    """Return this process's own children, to find the one that a library starts."""
     return set(psutil.Process().children())
 
 
 @contextmanager
 def busy(processes: int) -> Iterator[None]:
-    """Keep so many processes spinning, as a build or a test run would."""
+    """Keep processes spinning, as a build or a test run does."""
     spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
     try:
         yield

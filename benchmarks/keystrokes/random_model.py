@@ -1,8 +1,8 @@
-"""Models of the exact shapes of Qwen2.5-Coder with random weights: speed needs no trained ones.
+"""Write models with the exact shapes of Qwen2.5-Coder and random weights, which are as fast as trained ones.
 
-The tokenizer is the base model's, padded with tokens that nothing spells to the true size of the vocabulary,
-because the embedding and the output layer are a large part of a small model. Three of the markers it never
-uses get Qwen's FIM texts and the GGUF keys that name them, so that every peer takes the file for a PSM model.
+The tokenizer is the base model's, padded to the size of Qwen's vocabulary with tokens that no text contains,
+because embedding and output layer are a large part of a small model. Unused markers get Qwen's texts and the
+GGUF keys that name them, so that every peer takes the file for a PSM model.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MARKERS = {
     "<file_sep>": ("sep", "<|file_sep|>"),
     "<repo_name>": ("rep", "<|repo_name|>"),
 }
-"""SmolLM2's markers, and what they become."""
+"""SmolLM2's markers, and the GGUF key and text that they get."""
 _COPIED = ("model", "pre", "bos_token_id", "eos_token_id", "unknown_token_id", "padding_token_id")
 _UNUSED = int(gguf.TokenType.UNUSED)
 _BLOCK, _BLOCK_BYTES = 32, 34
@@ -34,7 +34,7 @@ _BLOCK, _BLOCK_BYTES = 32, 34
 
 @frozen
 class Shape:
-    """What decides how long a token takes. From the models' config.json."""
+    """The sizes that decide how long a token takes, from the models' config.json."""
 
     name: str
     width: int
@@ -42,7 +42,7 @@ class Shape:
     layers: int
     heads: int
     shared_heads: int
-    """Key and value heads."""
+    """Number of key and value heads."""
 
 
 SHAPES = {
@@ -52,13 +52,13 @@ SHAPES = {
 
 
 def write_random_model(shape: Shape, base: Path, folder: Path, vocabulary: int = _VOCABULARY) -> Path:
-    """Write the model in Q8_0, unless it is there already: 0.5 GB or 1.6 GB.
+    """Write the model in Q8_0, 0.5 GB or 1.6 GB, unless it exists; return its path.
 
     Args:
         shape: of the model.
         base: GGUF file of SmolLM2, for its tokenizer.
-        folder: where to put the file.
-        vocabulary: tokens; at least as many as the base has.
+        folder: folder of the file.
+        vocabulary: number of tokens, at least the base's.
     """
     path = folder / f"{shape.name}.gguf"
     if path.is_file():
@@ -128,7 +128,10 @@ def _copy_tokenizer(writer: gguf.GGUFWriter, base: gguf.GGUFReader, vocabulary: 
 
 
 def _tensors(shape: Shape, vocabulary: int) -> Iterator[tuple[str, int, int | None]]:
-    """Name, rows and columns of every tensor; no columns for a vector. The output layer is the embedding."""
+    """Yield name, rows and columns of every tensor; None as columns of a vector.
+
+    The output layer is the embedding.
+    """
     width, shared = shape.width, shape.width // shape.heads * shape.shared_heads
     yield "token_embd.weight", vocabulary, width
     yield "output_norm.weight", width, None
@@ -150,7 +153,10 @@ def _vector(name: str, rows: int) -> npt.NDArray[np.float32]:
 
 
 def _matrix(rng: np.random.Generator, rows: int, columns: int) -> npt.NDArray[np.uint8]:
-    """Blocks of one scale and 32 bytes, drawn as they are stored; quantising floats would take minutes."""
+    """Draw blocks of a scale and 32 bytes as they are stored, shape (rows, bytes).
+
+    Quantising floats would take minutes.
+    """
     blocks = np.empty((rows, columns // _BLOCK, _BLOCK_BYTES), np.uint8)
     scale = np.float16(0.02 / 73)  # bytes spread evenly over -128 to 127 have a deviation of about 73
     blocks[:, :, :2] = np.frombuffer(scale.tobytes(), np.uint8)

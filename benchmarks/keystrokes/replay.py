@@ -1,4 +1,4 @@
-"""Plays a trace to a peer and notes what each act of the user cost."""
+"""Replay a trace to a peer, and measure the answer to each event."""
 
 from __future__ import annotations
 
@@ -22,71 +22,71 @@ class NoAnswerError(FimLspError):
 
 @frozen
 class EventResult:
-    """What became of one event that was answered."""
+    """The answer to an event."""
 
     kind: EventKind
     answer: PeerAnswer
     ahead: int = 0
-    """Prompt tokens evaluated before the request for its sake."""
+    """Prompt tokens evaluated for the request before it was sent."""
     cancel_to_next_ms: float | None = None
-    """From a key that did not wait for the answer to the one before, to its first token; None elsewhere.
+    """Time from a key that was typed before the last answer came, to its own first token; None for others.
 
-    The same keys of a trace for every peer, whether or not the request before was still running.
+    These are the same keys for every peer, whether or not the request before was still running.
     """
     accepted_chars: int = 0
-    """Characters taken of the suggestion before, at an accept; 0 where there was none to take."""
+    """At an accept, the number of accepted characters of the last suggestion; 0 if there was none."""
 
     @property
     def evaluated(self) -> int:
-        """Prompt tokens evaluated in all."""
+        """All prompt tokens evaluated for the answer."""
         return self.answer.evaluated + self.ahead
 
 
 @frozen
 class Replay:
-    """One trace played to one peer."""
+    """The results of a trace with a peer."""
 
     records: tuple[EventResult, ...] = field(repr=False)
     cpu_s: float
-    """CPU seconds that the server's processes spent meanwhile."""
+    """CPU seconds of the server's processes during the replay."""
     rss_mb: float
-    """Their resident memory at the end."""
+    """Their resident memory at the end, in megabytes."""
 
 
 async def replay(peer: Peer, trace: Trace, *, pace: float = 1.0) -> Replay:
-    """Play every event in its time and note every answer.
+    """Replay every event at its time, and collect every answer.
 
     Args:
         peer: a server whose model is loaded.
-        trace: what the user does.
-        pace: factor of the user's own pauses; 0 for none, where only counts matter.
+        trace: the user's events.
+        pace: factor of the user's pauses; 0 for none, if only counts matter.
 
     Raises:
-        NoAnswerError: an answer did not come in ten minutes.
+        NoAnswerError: an answer did not come within ten minutes.
     """
     cpu_s = peer.processes.cpu_s()
     peer.open(trace.files)
     records: list[EventResult] = []
-    running: _Running | None = None
+    running: _RunningRequest | None = None
     ahead, shown = 0, ""
     for event in trace.events:
         if event.kind == "pause":
             ahead = await peer.idle(event.after_ms * pace)
             continue
         await asyncio.sleep(event.after_ms * pace / 1000)
-        text, cursor, taken = _after(event, shown)
+        text, cursor, accepted = _apply(event, shown)
         peer.move(event.file, text, cursor)
-        if taken:
+        if accepted:
             peer.accepted()
-        hasty, left_at = running is not None, time.perf_counter()
-        await _leave(running, records)
-        running = _Running(
+        is_hasty, started = running is not None, time.perf_counter()
+        await _interrupt(running, records)
+        running = _RunningRequest(
             asyncio.create_task(peer.suggest()),
             event.kind,
-            (time.perf_counter() - left_at) * 1000,
-            hasty,
-            len(taken),
-            ahead if taken else 0,
+            (time.perf_counter() - started) * 1000,
+            is_hasty,
+            len(accepted),
+            ahead if accepted else 0,
         )
         ahead = 0
         if event.waits:
@@ -96,16 +96,16 @@ async def replay(peer: Peer, trace: Trace, *, pace: float = 1.0) -> Replay:
 
 
 @frozen
-class _Running:
-    """A request on its way, and what is known of it before its answer."""
+class _RunningRequest:
+    """A request without an answer yet."""
 
     task: asyncio.Task[PeerAnswer]
     kind: EventKind
-    late_ms: float
-    """What it took to leave the request before."""
-    hasty: bool
-    """Whether the user did not wait for the one before."""
-    taken_chars: int
+    interrupt_ms: float
+    """Time to interrupt the request before."""
+    is_hasty: bool
+    """True if the user did not wait for the answer before."""
+    accepted_chars: int
     ahead: int
 
     async def record(self) -> EventResult:
@@ -116,33 +116,36 @@ class _Running:
                 f"A request was not answered in {_PATIENCE_S:.0f} s.",
                 "Leave the slowest models or peers out.",
             ) from None
-        since = self.late_ms + answer.ttft_ms if self.hasty else None
-        return EventResult(self.kind, answer, self.ahead, since, self.taken_chars)
+        cancel_to_next_ms = self.interrupt_ms + answer.ttft_ms if self.is_hasty else None
+        return EventResult(self.kind, answer, self.ahead, cancel_to_next_ms, self.accepted_chars)
 
 
-def part_of(suggestion: str, part: AcceptedPart) -> str:
-    """What an editor inserts when the user takes all, the next line or the next word of a suggestion."""
+def accepted_part(suggestion: str, part: AcceptedPart) -> str:
+    """Return the text that an editor inserts for all, the next line or the next word of a suggestion.
+
+    ``" = read(path)"`` by word -> ``" ="``.
+    """
     if part == "word":
         found = _WORD.match(suggestion)
         return found.group() if found else suggestion
     if part == "line":
-        # A suggestion that begins with a line break gives that and the line after it.
+        # A line break at the beginning is accepted together with the line behind it.
         end = suggestion.find("\n", 1)
         return suggestion if end < 0 else suggestion[:end]
     return suggestion
 
 
-def _after(event: Event, shown: str) -> tuple[str, int, str]:
-    """The file and cursor after an event, and what of the suggestion was taken."""
+def _apply(event: Event, shown: str) -> tuple[str, int, str]:
+    """Return text and cursor after an event, and the accepted part of the suggestion."""
     if event.kind != "accept":
         return event.text, event.cursor, ""
-    taken = part_of(shown, event.part)
-    text = event.text[: event.cursor] + taken + event.text[event.cursor :]
-    return text, event.cursor + len(taken), taken
+    accepted = accepted_part(shown, event.part)
+    text = event.text[: event.cursor] + accepted + event.text[event.cursor :]
+    return text, event.cursor + len(accepted), accepted
 
 
-async def _leave(running: _Running | None, records: list[EventResult]) -> None:
-    """Interrupt a request that still runs; one that was answered is noted like any other."""
+async def _interrupt(running: _RunningRequest | None, records: list[EventResult]) -> None:
+    """Interrupt a request that is still running; collect the answer of one that is done."""
     if running is None:
         return
     if running.task.done():

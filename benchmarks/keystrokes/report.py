@@ -1,4 +1,4 @@
-"""Writes the figures: JSON to compare, Markdown to read, plots to see."""
+"""Write the figures as JSON and Markdown, and draw them as SVG."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from attrs import asdict, frozen
 
 from benchmarks.keystrokes.measures import PeerRun, RunConditions, Spread, ratios
 from benchmarks.keystrokes.replay import Replay
+from fim_lsp.errors import FimLspError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,32 +19,36 @@ if TYPE_CHECKING:
 
 _COLOURS = {"fim-lsp": "tab:blue", "completion": "tab:green", "infill": "tab:red", "infill-spm": "tab:orange"}
 _SHAPES = {"fim-lsp": "o", "completion": "s", "infill": "^", "infill-spm": "v"}
-"""Told apart by shape too, as equal figures lie upon each other."""
+"""Markers of different shapes, because equal figures hide each other."""
+
+
+class PlotsError(FimLspError):
+    """The plots can't be drawn."""
 
 
 @frozen
 class BenchmarkResults:
-    """Everything that one run of the benchmark found."""
+    """The results of one run of the benchmark."""
 
     about: Mapping[str, Any]
-    """The machine and the workload."""
+    """Description of the machine and the workload."""
     runs: Sequence[PeerRun]
     replays: Mapping[RunConditions, Sequence[Replay]]
 
 
-def write_report(results: BenchmarkResults, folder: Path) -> list[Path]:
-    """Write ``keystrokes.json``, ``keystrokes.md`` and the plots; what was written."""
+def write_figures(results: BenchmarkResults, folder: Path) -> list[Path]:
+    """Write ``keystrokes.json`` and ``keystrokes.md``; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     runs = [asdict(run) for run in results.runs]
     document = {"about": dict(results.about), "runs": runs, "ratios_to_fim_lsp": ratios(results.runs)}
     figures, table = folder / "keystrokes.json", folder / "keystrokes.md"
     figures.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     table.write_text(markdown(results), encoding="utf-8")
-    return [figures, table, *_plots(results, folder)]
+    return [figures, table]
 
 
 def markdown(results: BenchmarkResults) -> str:
-    """A table of every run, and the ratios to ours."""
+    """Return a table of all runs, and one of the ratios to fim-lsp."""
     facts = "; ".join(f"{key.replace('_', ' ')} {value}" for key, value in results.about.items())
     return "\n".join([*_table(results.runs), "", *_ratio_table(results.runs), "", f"({facts})", ""])
 
@@ -71,7 +76,7 @@ def _table(runs: Sequence[PeerRun]) -> list[str]:
 
 def _ratio_table(runs: Sequence[PeerRun]) -> list[str]:
     lines = [
-        "| medians, in times ours | model | file tokens | busy | first token | shown | cancel to next |",
+        "| medians, in times fim-lsp's | model | file tokens | busy | first token | shown | cancel to next |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in ratios(runs):
@@ -90,20 +95,29 @@ def _value(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
 
 
-def _plots(results: BenchmarkResults, folder: Path) -> list[Path]:
-    """One file a question, as SVG with text as text; a column for each model."""
-    from matplotlib import rc_context
+def write_plots(results: BenchmarkResults, folder: Path) -> list[Path]:
+    """Draw four plots as SVG, with a column for each model; return their paths.
 
-    drawn = {
+    Raises:
+        PlotsError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib import rc_context
+    except ImportError as error:
+        raise PlotsError(
+            "Plots need matplotlib, which is not installed.",
+            "Run: pip install matplotlib. The figures are written without it.",
+        ) from error
+    plots = {
         "keystrokes-latency.svg": _draw_latency,
         "keystrokes-first-token.svg": _draw_first_token,
         "keystrokes-tokens.svg": _draw_tokens,
         "keystrokes-cpu.svg": _draw_cpu,
     }
     paths = []
-    for name, draw in drawn.items():
+    for name, draw in plots.items():
         paths.append(folder / name)
-        # The same figures give the same file: it may be kept beside the text that shows it.
+        # The same figures give the same file. Text stays text, so that it can be searched.
         with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
             draw(results).savefig(paths[-1], metadata={"Date": None})
     return paths
@@ -122,7 +136,10 @@ def _columns(results: BenchmarkResults) -> tuple[Figure, dict[str, Axes]]:
 
 
 def _draw_latency(results: BenchmarkResults) -> Figure:
-    """How soon the first token came where the model was asked, over all file lengths."""
+    """Draw the distribution of the time to the first token, over all file lengths.
+
+    Answers from memory are left out, because the model was not asked for them.
+    """
     figure, axes = _columns(results)
     for model, axis in axes.items():
         for peer, colour in _COLOURS.items():
@@ -131,15 +148,15 @@ def _draw_latency(results: BenchmarkResults) -> Figure:
                     max(record.answer.ttft_ms, 0.1)
                     for conditions, replays in results.replays.items()
                     if (conditions.peer, conditions.model, conditions.busy) == (peer, model, busy)
-                    for one in replays
-                    for record in one.records
+                    for replay in replays
+                    for record in replay.records
                     if not record.answer.remembered
                 )
                 if waits:
-                    part = [(number + 1) / len(waits) for number in range(len(waits))]
+                    share = [(number + 1) / len(waits) for number in range(len(waits))]
                     label = f"{peer}, busy" if busy else peer
-                    axis.step(waits, part, style, color=colour, label=label, where="post")
-        axis.set(xscale="log", xlabel="ms to the first token", ylabel="part of the answers")
+                    axis.step(waits, share, style, color=colour, label=label, where="post")
+        axis.set(xscale="log", xlabel="ms to the first token", ylabel="share of the answers")
         _legend(axis)
     return figure
 
@@ -168,6 +185,7 @@ def _draw_cpu(results: BenchmarkResults) -> Figure:
 def _over_length(
     results: BenchmarkResults, y_label: str, linear_below: float, value: Callable[[PeerRun], float | None]
 ) -> Figure:
+    """Draw a value of each run over the file's length; the axis is linear below ``linear_below``."""
     figure, axes = _columns(results)
     for model, axis in axes.items():
         for peer, colour in _COLOURS.items():
@@ -187,7 +205,7 @@ def _over_length(
                     }
                     axis.plot(*zip(*points, strict=True), style, **look)
         lengths = sorted({run.file_tokens for run in results.runs if run.model == model})
-        # Linear near 0, as one of us evaluates nothing there.
+        # Linear near 0, because some values are 0.
         axis.set_yscale("symlog", linthresh=linear_below)
         axis.set(xscale="log", xlabel="tokens in the file", ylabel=y_label)
         axis.set_ylim(bottom=0)

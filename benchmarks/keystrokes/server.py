@@ -1,10 +1,10 @@
-"""Find llama-server, or build it from the llama.cpp tree that our llama-cpp-python was built from.
+"""Find llama-server, or build it from the llama.cpp sources of the installed llama-cpp-python.
 
     python -m benchmarks.keystrokes.server
 
-The same tree, so that both sides run the same kernels. The sources come from the Python package index
-(76 MB), the build needs cmake, ninja and a C++ compiler and takes 10 to 25 minutes of one core; it is kept
-in ``build/llama-server`` and goes on where it was interrupted.
+From the same sources, so that both sides run the same kernels. They come from the Python package index (76
+MB). The build needs cmake, ninja and a C++ compiler, and takes 10 to 25 minutes on one core; it is kept in
+``build/llama-server``, and continues there after an interruption.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _OPTIONS = (
 
 
 class ServerBuildError(FimLspError):
-    """llama-server is not there and can't be built."""
+    """llama-server is missing and can't be built."""
 
 
 def find_server(given: Path | None = None) -> Path:
-    """The llama-server to measure: the one given, or ours, which is built if need be.
+    """Return the path of the given llama-server, or of the one in ``build``, which is built if it is missing.
 
     Raises:
         ServerBuildError: there is no such file, or the build failed.
@@ -56,7 +56,7 @@ def find_server(given: Path | None = None) -> Path:
 
 
 def build_server(jobs: int = 1) -> Path:
-    """Fetch the sources where they are missing, and build.
+    """Fetch the sources if they are missing, build llama-server, and return its path.
 
     Raises:
         ServerBuildError: a tool is missing, or a step failed.
@@ -96,12 +96,12 @@ def _run(*command: str) -> None:
     if done.returncode:
         raise ServerBuildError(
             f"{' '.join(command[:3])} failed with exit code {done.returncode}.",
-            f"What it said is above; remove {FOLDER} to begin anew.",
+            f"Its output is above; remove {FOLDER} to begin again.",
         )
 
 
 def main() -> None:
-    """Build, and say where it is."""
+    """Build llama-server and print its path."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--jobs", type=int, default=1, help="compilers to run at once")
     print(build_server(parser.parse_args().jobs))

@@ -1,4 +1,4 @@
-"""Real files to type in: Python's standard library, as it comes with the interpreter that runs this."""
+"""Choose real files to type in, from the standard library of the running Python."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attrs import field, frozen
 from fim_lsp.errors import FimLspError
 
 _MODULES = ("tarfile", "argparse", "inspect", "typing", "subprocess", "shutil", "difflib", "datetime")
-"""Long modules of ordinary code, the one to type in before the one to look something up in."""
+"""Long modules of ordinary code."""
 
 CountTokens = Callable[[str], int]
 
@@ -22,14 +22,14 @@ class SourceError(FimLspError):
 
 @frozen
 class TypedFile:
-    """A file as it is before anybody types."""
+    """A file before the first keystroke."""
 
     name: str
     text: str = field(repr=False)
 
 
 def source_pair(tokens: int, seed: int, count: CountTokens) -> tuple[TypedFile, TypedFile]:
-    """A file of about ``tokens`` tokens to type in, and another one of that length to switch to.
+    """Return a file of about ``tokens`` tokens to type in, and another one of that length to switch to.
 
     Raises:
         SourceError: no two modules are that long.
@@ -51,12 +51,12 @@ def source_pair(tokens: int, seed: int, count: CountTokens) -> tuple[TypedFile, 
 
 
 def _beginning(text: str, tokens: int, count: CountTokens) -> str:
-    """Whole lines of about ``tokens`` tokens; empty where the text is shorter."""
+    """Return the first lines, of about ``tokens`` tokens together; empty if the text is shorter."""
     lines = text.splitlines(keepends=True)
     total = count(text)
     if total < tokens:
         return ""
-    # Tokens are spread evenly enough over characters; counting each line would take as long as a trace.
+    # Tokens are spread evenly enough over the characters; counting each line would take as long as a trace.
     chars, kept = round(len(text) * tokens / total), 0
     for number, line in enumerate(lines):
         kept += len(line)

@@ -1,10 +1,10 @@
-"""What a user does at the keyboard, as a list of events: pure, and the same for the same seed.
+"""Make traces: lists of a user's events at the keyboard, drawn by a seed.
 
-A passage is taken out of a real file and typed in again, as an editor would report it: one change a key,
-brackets closed by the editor and typed over, a line break with its indentation in one change, a Backspace
-that takes back a whole step of indentation, now and then a wrong key. In between the user takes a suggestion,
-whole or in part, and undoes it, because what is suggested differs from peer to peer and the trace must not;
-jumps to another place; and types something into another file.
+A passage is removed from a real file and typed in again, as an editor reports it: one change for each key,
+brackets that the editor closes and the user types over, a line break with its indentation in one change, a
+Backspace that removes a whole step of indentation, and some wrong keys. In between the user accepts a
+suggestion or a part of it, and undoes that, because suggestions differ from peer to peer and the trace must
+not; jumps to another position; and types into another file.
 """
 
 from __future__ import annotations
@@ -25,54 +25,55 @@ AcceptedPart = Literal["all", "line", "word"]
 _PAIRS = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'"}
 _INDENT = 4
 _KEY_MS = (4.9, 0.35)
-"""Mean and deviation of the logarithm of the time between two keys: half of them within 134 ms."""
+"""Mean and standard deviation of the logarithm of the time between two keys; the median is 134 ms."""
 _LOOK_MS = 1500.0
-"""How long a user looks at a suggestion before taking it."""
+"""Time for which the user looks at a suggestion before accepting it."""
 _TYPO, _HASTE = 0.06, 0.25
 """Share of the keys that are wrong, and of those that the next key follows before an answer."""
 _PASSAGE_LINES = 8
 _STATEMENT = re.compile(r"\s+((if|for|while|with|return|raise)\b|(self\.)?\w+ = )")
-"""Where a passage may begin: in a function, not in the middle of what it says of itself."""
+"""Lines at which a passage may begin: statements in a function, not lines of a docstring."""
 
 
 @frozen
 class Event:
-    """One act of the user, and the file that it leaves behind."""
+    """One action of the user, and the file after it."""
 
     kind: EventKind
     file: int
     """Index into :attr:`Trace.files`."""
     text: str = field(repr=False)
-    """The file after the event; before it, where a suggestion is taken: the text is then the peer's."""
+    """The file after the event; at an accept the file before it, because the accepted text is the peer's."""
     cursor: int
-    """In code points."""
+    """Offset in code points."""
     after_ms: float
-    """Since the answer to the event before was shown, or since that event where it was not waited for."""
+    """Time since the last answer was shown, or since the last event if the user did not wait for its
+    answer."""
     waits: bool = True
-    """Whether the user waits for the answer; otherwise the next event interrupts it."""
+    """True if the user waits for the answer; otherwise the next event interrupts it."""
     part: AcceptedPart = "all"
-    """How much of the suggestion is taken."""
+    """The part of the suggestion that is accepted."""
 
 
 @frozen
 class Trace:
-    """One sitting at two files."""
+    """The events of a user in two files."""
 
     files: tuple[TypedFile, ...]
-    """As they are opened: the passages to type are missing."""
+    """The files as they are opened, without the passages to type."""
     events: tuple[Event, ...] = field(repr=False)
 
     @property
     def keystrokes(self) -> int:
-        """How many events are a character typed."""
+        """Number of events that type a character."""
         return sum(event.kind == "type" for event in self.events)
 
 
 def record_trace(files: Sequence[TypedFile], keys: int, seed: int) -> Trace:
-    """Type about ``keys`` characters into ``files``, three in five of them at one place.
+    """Make a trace of about ``keys`` typed characters in ``files``, three in five of them at one position.
 
-    The order is fixed, what is typed where is drawn: open, type, accept all, type, accept a word, jump, type,
-    accept a line, switch, type, switch back.
+    The order is fixed; passages and positions are drawn: open, type, accept all, type, accept a word, jump,
+    type, accept a line, switch, type, switch back.
     """
     rng = random.Random(seed)
     sites = [_site(files[0].text, 0.6, rng), _site(files[1].text, 0.5, rng)]
@@ -98,7 +99,7 @@ def record_trace(files: Sequence[TypedFile], keys: int, seed: int) -> Trace:
 
 @define
 class _Typist:
-    """The editor while the trace is recorded."""
+    """The state of the editor while a trace is made, and the events so far."""
 
     rng: random.Random
     texts: list[str]
@@ -119,70 +120,73 @@ class _Typist:
             Event(kind, self.file, self.texts[self.file], self.cursors[self.file], pause, waits, part)
         )
 
-    def type(self, wanted: str, keys: int) -> int:
-        """Type the beginning of ``wanted`` with at most ``keys`` keys; how much of it now stands there."""
-        at = 0
+    def type(self, passage: str, keys: int) -> int:
+        """Type the beginning of ``passage`` with at most ``keys`` keys; return its length in characters."""
+        typed = 0
         for _ in range(keys):
-            if at >= len(wanted):
+            if typed >= len(passage):
                 break
-            if wanted[at].isalpha() and self.rng.random() < _TYPO:
+            if passage[typed].isalpha() and self.rng.random() < _TYPO:
                 self.replace(0, self.rng.choice("aeinorst"))
                 self.note("type", waits=False)
                 self.replace(1, "")
                 self.note("backspace")
-            at += self.key(wanted, at)
-        # The last key of a run is one that is waited for.
+            typed += self.key(passage, typed)
+        # The user waits for the answer to the last key.
         last = self.events[-1]
         if not last.waits:
             self.events[-1] = Event(
                 last.kind, last.file, last.text, last.cursor, last.after_ms, part=last.part
             )
-        return at
+        return typed
 
-    def key(self, wanted: str, at: int) -> int:
-        """One key, and what the editor does of its own accord; how many characters of ``wanted`` it gave."""
-        haste = self.rng.random() < _HASTE
-        if wanted[at] == "\n":
-            return self.enter(wanted, at)
+    def key(self, passage: str, index: int) -> int:
+        """Type a key, with the editor's own changes; return the number of characters typed of the passage."""
+        is_hasty = self.rng.random() < _HASTE
+        if passage[index] == "\n":
+            return self.enter(passage, index)
         text, cursor = self.texts[self.file], self.cursors[self.file]
-        character = wanted[at]
+        character = passage[index]
         if character in _PAIRS.values() and text[cursor : cursor + 1] == character:
             self.cursors[self.file] += 1
-        elif character in _PAIRS and _PAIRS[character] in wanted[at + 1 :].partition("\n")[0]:
+        elif character in _PAIRS and _PAIRS[character] in passage[index + 1 :].partition("\n")[0]:
             self.replace(0, character + _PAIRS[character])
             self.cursors[self.file] -= 1
         else:
             self.replace(0, character)
-        self.note("type", waits=not haste)
+        self.note("type", waits=not is_hasty)
         return 1
 
-    def enter(self, wanted: str, at: int) -> int:
-        """A line break, indented as the line before it, one step deeper after a colon or an open bracket."""
-        rest = wanted[at:]
-        blank = len(rest) - len(rest.lstrip("\n"))
-        wished = len(rest[blank:]) - len(rest[blank:].lstrip(" "))
+    def enter(self, passage: str, index: int) -> int:
+        """Type a line break, and correct the indentation; return the characters typed of the passage.
+
+        The editor indents the new line as the last one, one step deeper behind a colon or an open bracket.
+        """
+        rest = passage[index:]
+        breaks = len(rest) - len(rest.lstrip("\n"))
+        target = len(rest[breaks:]) - len(rest[breaks:].lstrip(" "))
         line = self.texts[self.file][: self.cursors[self.file]].rsplit("\n", 1)[-1]
-        given = len(line) - len(line.lstrip(" ")) + _INDENT * line.rstrip().endswith((":", "(", "[", "{"))
-        self.replace(0, "\n" * blank + " " * given)
+        indent = len(line) - len(line.lstrip(" ")) + _INDENT * line.rstrip().endswith((":", "(", "[", "{"))
+        self.replace(0, "\n" * breaks + " " * indent)
         self.note("type")
-        while given > wished:
-            step = min(_INDENT, given - wished)
+        while indent > target:
+            step = min(_INDENT, indent - target)
             self.replace(step, "")
             self.note("backspace")
-            given -= step
-        if given < wished:
-            self.replace(0, " " * (wished - given))
+            indent -= step
+        if indent < target:
+            self.replace(0, " " * (target - indent))
             self.note("type")
-        return blank + wished
+        return breaks + target
 
     def replace(self, back: int, text: str) -> None:
-        """Take ``back`` characters before the cursor away and put ``text`` there."""
+        """Replace ``back`` characters before the cursor by ``text``."""
         before, cursor = self.texts[self.file], self.cursors[self.file]
         self.texts[self.file] = before[: cursor - back] + text + before[cursor:]
         self.cursors[self.file] = cursor - back + len(text)
 
     def accept(self, part: AcceptedPart) -> None:
-        """Look at the suggestion, take it, look at what comes next, and undo it."""
+        """Look at the suggestion, accept it, look at the next one, and undo."""
         self.note("pause", after_ms=_LOOK_MS)
         self.note("accept", part=part)
         self.note("undo", after_ms=_LOOK_MS)
@@ -197,7 +201,7 @@ class _Typist:
 
 
 def _site(text: str, where: float, rng: random.Random) -> tuple[str, int, str]:
-    """Take some lines of a function out of a text: what is left, the place, and the passage."""
+    """Remove some lines of a function from a text; return the rest, the offset, and the passage."""
     lines = text.splitlines(keepends=True)
     middle = int(len(lines) * where)
     inside = [number for number in range(1, len(lines) - 1) if _STATEMENT.match(lines[number])]
@@ -206,14 +210,14 @@ def _site(text: str, where: float, rng: random.Random) -> tuple[str, int, str]:
     end = min(start + _PASSAGE_LINES, len(lines))
     before, passage, after = ("".join(part) for part in (lines[:start], lines[start:end], lines[end:]))
     indent = len(passage) - len(passage.lstrip(" "))
-    # The cursor waits behind the indentation of an empty line, where an editor would have left it.
+    # The cursor stands behind the indentation of an otherwise empty line, as an editor leaves it.
     return before + passage[:indent] + "\n" + after, len(before) + indent, passage[indent:].rstrip("\n")
 
 
 def _far_line(text: str, cursor: int) -> int:
-    """The end of a line of code in the other half of the file."""
-    wanted = len(text) // 5 if cursor > len(text) // 2 else len(text) * 4 // 5
-    end = text.find("\n", wanted)
+    """Return the end of a line of code in the other half of the file."""
+    middle = len(text) // 5 if cursor > len(text) // 2 else len(text) * 4 // 5
+    end = text.find("\n", middle)
     while end > 0 and not text[:end].rsplit("\n", 1)[-1].strip():
         end = text.find("\n", end + 1)
     return end if end > 0 else len(text)

@@ -1,18 +1,19 @@
-"""What staleness costs: the same holes filled behind a prompt made for them, and behind one that was kept.
+"""Measure the cost of kept prompts: fill the same holes behind a new prompt, and behind one made earlier.
 
     python -m benchmarks.staleness --model default --holes 300 --prefix-share 0.5
     python -m benchmarks.staleness --model psm.gguf --holes 300 --reach 400
 
-A prompt that is kept costs a token a keystroke, one that is made anew costs all of it; so how long may it be
-kept? Which question that is depends on the order of the model's template:
+A kept prompt costs one token for each keystroke, a new one is evaluated as a whole; the benchmark shows for
+how many characters a prompt can be kept without worse answers. The order of the model's template decides
+which setting is measured:
 
-- **suffix first**: the cursor goes down into the evaluated suffix, which stays as it was
+- **suffix first**: the cursor moves down into the evaluated suffix, which stays as it was
   (``prompt.maxStaleChars``);
-- **PSM**: the middle begins at an anchor and grows, instead of moving the suffix (``prompt.layout`` anchored,
+- **PSM**: the middle begins at an anchor and grows, and the suffix does not move (``prompt.layout`` anchored,
   ``prompt.maxMiddleChars``).
 
-Each hole is answered three times through the server's own pipeline: exact, and kept over a short and over a
-long distance, drawn by seed. Answers are kept one by one; a run that was ended goes on. To ask the second
-question, make a PSM model with ``python -m training``: ``prepare --stage a --template qwen``, ``train`` and
-``export``.
+The server's own pipeline answers each hole three times: behind a new prompt, and behind prompts kept over a
+short and over a long distance, drawn by the seed. Answers are stored one by one, so that a second run does
+only what is missing. For the second setting, make a PSM model with ``python -m training``: ``prepare --stage
+a --template qwen``, ``train`` and ``export``.
 """

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.staleness``: cut holes, answer them, and print what staleness cost."""
+"""``python -m benchmarks.staleness``: cut holes, answer them, and print the cost of kept prompts."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def _run(chosen: argparse.Namespace) -> str:
     drawn = [each for hole in _holes(chosen) if (each := cases(hole, order, chosen.seed, chosen.reach))][
         : chosen.holes
     ]
-    budget = PromptLimits(chosen.prompt_tokens, chosen.prefix_share, chosen.reach)
-    model = settings(chosen.model, budget, "auto", 1).model
+    limits = PromptLimits(chosen.prompt_tokens, chosen.prefix_share, chosen.reach)
+    model = settings(chosen.model, limits, "auto", 1).model
     done = 0
 
     def show() -> None:
@@ -60,14 +60,14 @@ def _run(chosen: argparse.Namespace) -> str:
             sha256_of(path),
             flat,
             journal,
-            budget,
+            limits,
             show,
         )
     by_arm = {arm: [a for a, case in zip(answers, flat, strict=True) if case.arm == arm] for arm in ARMS}
     found = {
         "model": path.stem,
         "order": order,
-        **asdict(budget),
+        **asdict(limits),
         "seed": chosen.seed,
         **figures([each[0].hole for each in drawn], by_arm),
     }
@@ -76,14 +76,14 @@ def _run(chosen: argparse.Namespace) -> str:
 
 
 def _holes(chosen: argparse.Namespace) -> tuple[EvaluationHole, ...]:
-    # Some have too little before them; more are cut than needed, so that enough are left.
+    # More than needed, because holes with too little text before them are dropped.
     return cut_repository(chosen.repo, 3 * chosen.holes, chosen.seed)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.staleness",
-        description="What does a prompt that is kept cost in quality? Paired, with intervals.",
+        description="Compare answers behind kept prompts with answers behind new ones, with intervals.",
     )
     parser.add_argument("--model", default="default", metavar="NAME|PATH", help="default: default")
     parser.add_argument("--holes", type=int, default=300, help="default: 300")

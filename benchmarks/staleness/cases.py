@@ -1,4 +1,4 @@
-"""Where a prompt was made before the cursor came to the hole: pure, seeded."""
+"""Choose the position at which a kept prompt was made, before the cursor came to the hole."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ _NEAR_CHARS = 200
 
 @frozen
 class Case:
-    """A hole, and how the prompt that answers it came about."""
+    """A hole, and the requests that lead to the prompt for it."""
 
     hole: EvaluationHole
     arm: str
     """One of :data:`ARMS`."""
     request: CompletionRequest = field(repr=False)
     before: CompletionRequest | None = field(default=None, repr=False)
-    """What was asked before; None for a prompt made for the hole."""
+    """The request for which the prompt was made; None for a prompt made for the hole."""
     distance: int = 0
-    """Characters from there to the hole."""
+    """Characters from its cursor to the hole."""
 
 
 def cases(hole: EvaluationHole, order: Order, seed: int, reach: int = 700) -> tuple[Case, ...]:
-    """The exact case, one within 200 characters and one beyond; none where the hole has too little before it.
+    """Return three cases: exact, kept over at most 200 characters, and over more.
+
+    Return none if there is too little text before the hole.
 
     Args:
-        hole: what is to be filled.
+        hole: the hole to fill.
         order: of the model's template; decides what is kept.
         seed: draws the distances.
-        reach: the longest of them, in characters.
+        reach: longest distance, in characters.
     """
     rng = Random(f"{seed}\0{hole.name}")
     found = [Case(hole, EXACT, _request(hole, hole.prefix, hole.suffix))]
@@ -56,4 +58,4 @@ def _request(hole: EvaluationHole, prefix: str, suffix: str) -> CompletionReques
 
 
 def _line_starts(text: str) -> list[int]:
-    return [0, *(at + 1 for at, character in enumerate(text) if character == "\n")]
+    return [0, *(index + 1 for index, character in enumerate(text) if character == "\n")]

@@ -1,4 +1,4 @@
-"""Answers cases through the server's own pipeline, one after the other, and keeps what came out."""
+"""Answer cases with the server's own pipeline, one after the other, and store the answers."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ from fim_lsp.types import PromptPart
 from training.evaluate.records import ResultJournal
 
 _NEVER_S = 1e9
-"""Nothing may be evaluated in the background: it would replace what is to be kept."""
+"""Seconds: no idle prefill may run, because it would replace the kept prompt."""
 
 
 @frozen
 class CaseAnswer:
-    """What one case came to."""
+    """The answer to a case."""
 
     key: str
     shown: str
-    """What the editor would insert, without what it replaces behind the cursor."""
+    """The text that the editor would insert, without the characters that it replaces behind the cursor."""
     evaluated: int
-    """Prompt tokens evaluated once the cursor was at the hole."""
+    """Prompt tokens evaluated with the cursor at the hole."""
     reused: int
     distance: int
     held: bool
-    """Whether the prompt was kept, and not made anew because it reached no farther."""
+    """True if the prompt was kept; False if a new one was needed."""
 
 
 @frozen
 class PromptLimits:
-    """How much the model sees, and for how long it may be kept."""
+    """The size of the prompts, and the distance over which they may be kept."""
 
     prompt_tokens: int
     prefix_share: float
     reach: int = 700
-    """Characters, of both settings that bound it."""
+    """Characters: the value of both settings that limit the distance."""
 
 
-def settings(model: str, budget: PromptLimits, layout: str, max_tokens: int) -> Settings:
-    """Greedy, with nothing remembered and no clock: an answer must depend on its case alone."""
+def settings(model: str, limits: PromptLimits, layout: str, max_tokens: int) -> Settings:
+    """Return settings with which an answer depends on its case alone: greedy, no cache, no time limits."""
     return from_wire(
         {
             "model": {"name": model, "threads": 1, "sequences": 1},
             "prompt": {
-                "maxTokens": budget.prompt_tokens,
-                "prefixShare": budget.prefix_share,
+                "maxTokens": limits.prompt_tokens,
+                "prefixShare": limits.prefix_share,
                 "layout": layout,
-                "maxMiddleChars": budget.reach,
-                "maxStaleChars": budget.reach,
+                "maxMiddleChars": limits.reach,
+                "maxStaleChars": limits.reach,
             },
             "sampling": {"temperature": 0.0, "invokedMaxTokens": max_tokens},
             "completion": {
@@ -70,9 +70,9 @@ def settings(model: str, budget: PromptLimits, layout: str, max_tokens: int) -> 
     )
 
 
-def key(digest: str, case: Case, budget: PromptLimits) -> str:
-    """Names everything that an answer depends on, but for the code."""
-    parts = (digest, case.hole.digest, case.arm, str(case.distance), str(budget))
+def key(digest: str, case: Case, limits: PromptLimits) -> str:
+    """Hash everything that an answer depends on, except the code: 24 hexadecimal digits."""
+    parts = (digest, case.hole.digest, case.arm, str(case.distance), str(limits))
     return sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
@@ -82,15 +82,15 @@ def fill(
     digest: str,
     cases: Sequence[Case],
     journal: ResultJournal,
-    budget: PromptLimits,
+    limits: PromptLimits,
     on_done: Callable[[], None] = lambda: None,
 ) -> list[CaseAnswer]:
-    """Answer every case that the journal does not answer yet; an answer for each, in order."""
-    keys = [key(digest, case, budget) for case in cases]
-    pending = [(one, case) for one, case in zip(keys, cases, strict=True) if journal.get(one) is None]
+    """Answer every case that has no answer in the journal yet; return an answer for each, in order."""
+    keys = [key(digest, case, limits) for case in cases]
+    pending = [(name, case) for name, case in zip(keys, cases, strict=True) if journal.get(name) is None]
     if pending:
-        asyncio.run(_fill(open_engine, model, pending, journal, budget, on_done))
-    return [CaseAnswer(**(journal.get(one) or {})) for one in keys]
+        asyncio.run(_fill(open_engine, model, pending, journal, limits, on_done))
+    return [CaseAnswer(**(journal.get(name) or {})) for name in keys]
 
 
 async def _fill(
@@ -98,16 +98,16 @@ async def _fill(
     model: str,
     pending: Sequence[tuple[str, Case]],
     journal: ResultJournal,
-    budget: PromptLimits,
+    limits: PromptLimits,
     on_done: Callable[[], None],
 ) -> None:
     worker = InferenceWorker(lambda *_: open_engine())
     completer = Completer(worker, pause_s=_NEVER_S)
-    opening = settings(model, budget, "anchored", 1)
+    opening = settings(model, limits, "anchored", 1)
     try:
         completer.model_changed(await worker.load(opening.model, lambda _: None), opening)
         for name, case in pending:
-            answering = settings(model, budget, "plain" if case.arm == EXACT else "anchored", 96)
+            answering = settings(model, limits, "plain" if case.arm == EXACT else "anchored", 96)
             journal.add(await _answer(name, case, completer, opening, answering))
             on_done()
     finally:

@@ -1,4 +1,4 @@
-"""From answers to figures: paired differences to the exact prompt, with intervals."""
+"""Turn answers into figures: paired differences between kept and new prompts, with intervals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _EDGES = (1, 30, 60, 100, 200, 400, 700)
 
 @frozen
 class Pair:
-    """One hole, answered behind a prompt that was kept and behind one made for it."""
+    """The answers to a hole behind a kept prompt and behind a new one."""
 
     hole: EvaluationHole
     kept: CaseAnswer
@@ -36,11 +36,11 @@ class Pair:
 
 
 def figures(holes: Sequence[EvaluationHole], answers: Mapping[str, Sequence[CaseAnswer]]) -> dict[str, Any]:
-    """All figures as plain values.
+    """Return all figures as plain values.
 
     Args:
-        holes: those answered.
-        answers: by arm, an answer for each hole in their order.
+        holes: the holes that were answered.
+        answers: by arm, an answer for each hole, in their order.
     """
     exact = answers[EXACT]
     pairs = [
@@ -49,7 +49,7 @@ def figures(holes: Sequence[EvaluationHole], answers: Mapping[str, Sequence[Case
         if arm != EXACT
         for each in zip(holes, answered, exact, strict=True)
     ]
-    # A prompt that had to be made anew says nothing of one that was kept.
+    # Cases in which a new prompt was needed are left out.
     held = [pair for pair in pairs if pair.kept.held]
     bands = {
         f"{low} to {high}": [pair for pair in held if low <= pair.kept.distance < high]
@@ -93,7 +93,7 @@ def _plain(value: Interval) -> dict[str, float | None]:
 
 
 def markdown(found: Mapping[str, Any]) -> str:
-    """A table: what a prompt that is kept over a distance differs by from one made for the hole."""
+    """Return a table of the differences between kept and new prompts, by distance."""
     exact = found["exact"]
     lines = [
         f"{found['model']} ({found['order']}), {found['holes']} holes, prompts of {found['prompt_tokens']} "
@@ -123,7 +123,7 @@ def _spread(value: Mapping[str, float | None], *, signed: bool = False) -> str:
 
 
 def write_report(found: Mapping[str, Any], folder: Path, name: str) -> tuple[Path, Path]:
-    """Write ``NAME.json`` and ``NAME.md``."""
+    """Write ``NAME.json`` and ``NAME.md``; return their paths."""
     data, table = folder / f"{name}.json", folder / f"{name}.md"
     data.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     table.write_text(markdown(found), encoding="utf-8")

@@ -40,8 +40,8 @@ def test_typing_into_a_suggestion_shows_its_rest():
     hints.put(local_context(CODE, AT), "os.listdir(folder):")
     typed = CODE[:AT] + "os.l" + CODE[AT:]
     assert hints.find(local_context(typed, AT + 4)) == "istdir(folder):"
-    assert not hints.known(local_context(typed, AT + 4))
-    assert hints.known(local_context(CODE, AT))
+    assert not hints.was_asked(local_context(typed, AT + 4))
+    assert hints.was_asked(local_context(CODE, AT))
     other = CODE[:AT] + "sys" + CODE[AT:]
     assert hints.find(local_context(other, AT + 3)) == ""
 

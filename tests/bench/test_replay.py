@@ -10,7 +10,7 @@ from attrs import define, field
 
 from benchmarks.keystrokes.peers import PeerAnswer
 from benchmarks.keystrokes.processes import ProcessTree
-from benchmarks.keystrokes.replay import part_of, replay
+from benchmarks.keystrokes.replay import accepted_part, replay
 from benchmarks.keystrokes.sources import TypedFile
 from benchmarks.keystrokes.traces import Event, Trace
 
@@ -122,4 +122,4 @@ async def test_an_answer_that_came_in_time_counts_though_nobody_waited():
     ],
 )
 def test_parts_of_a_suggestion(part, suggestion, taken):
-    assert part_of(suggestion, part) == taken
+    assert accepted_part(suggestion, part) == taken

@@ -1,13 +1,16 @@
-"""What is written down."""
+"""Figures as JSON and Markdown, and plots."""
 
 from __future__ import annotations
 
 import json
+import sys
+
+import pytest
 
 from benchmarks.keystrokes.measures import RunConditions, condense
 from benchmarks.keystrokes.peers import PeerAnswer
 from benchmarks.keystrokes.replay import EventResult, Replay
-from benchmarks.keystrokes.report import BenchmarkResults, write_report
+from benchmarks.keystrokes.report import BenchmarkResults, PlotsError, write_figures, write_plots
 
 
 def results() -> BenchmarkResults:
@@ -19,11 +22,11 @@ def results() -> BenchmarkResults:
         for length in (1024, 4096)
         for busy in (False, True)
     }
-    return BenchmarkResults({"threads": 1}, [condense(*one) for one in found.items()], found)
+    return BenchmarkResults({"threads": 1}, [condense(*run) for run in found.items()], found)
 
 
 def test_the_json_has_every_run_with_medians_and_tails(tmp_path):
-    write_report(results(), tmp_path)
+    write_figures(results(), tmp_path)
     document = json.loads((tmp_path / "keystrokes.json").read_text())
     assert len(document["runs"]) == 8
     first = document["runs"][0]
@@ -40,7 +43,7 @@ def test_the_json_has_every_run_with_medians_and_tails(tmp_path):
 
 
 def test_the_table_has_a_row_for_every_run_and_the_ratios(tmp_path):
-    write_report(results(), tmp_path)
+    write_figures(results(), tmp_path)
     lines = (tmp_path / "keystrokes.md").read_text().splitlines()
     assert sum(line.startswith("| fim-lsp |") for line in lines) == 4
     assert sum(line.startswith("| infill |") for line in lines) == 4 + 4
@@ -49,8 +52,8 @@ def test_the_table_has_a_row_for_every_run_and_the_ratios(tmp_path):
 
 def test_the_plots_show_every_peer_and_are_the_same_each_time(tmp_path):
     def drawn(name: str) -> dict[str, str]:
-        written = write_report(results(), tmp_path / name)
-        return {path.stem: path.read_text() for path in written if path.suffix == ".svg"}
+        (tmp_path / name).mkdir()
+        return {path.stem: path.read_text() for path in write_plots(results(), tmp_path / name)}
 
     first = drawn("first")
     assert first == drawn("again")
@@ -60,3 +63,10 @@ def test_the_plots_show_every_peer_and_are_the_same_each_time(tmp_path):
     for drawing in first.values():
         assert ">fim-lsp<" in drawing
         assert ">infill<" in drawing
+
+
+def test_without_matplotlib_the_figures_are_written_and_the_remedy_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert [path.name for path in write_figures(results(), tmp_path)] == ["keystrokes.json", "keystrokes.md"]
+    with pytest.raises(PlotsError, match="pip install matplotlib"):
+        write_plots(results(), tmp_path)

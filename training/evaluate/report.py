@@ -9,7 +9,7 @@ answers and seed give the same file.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -57,15 +57,16 @@ def write_report(folder: Path, report: Mapping[str, Any]) -> tuple[Path, ...]:
     from training.evaluate.pages import as_html, as_markdown
     from training.evaluate.plots import draw_plots
 
-    contents = {
-        "report.json": json.dumps(report, indent=2, ensure_ascii=False) + "\n",
-        "report.md": as_markdown(report),
-        "report.html": as_html(report, draw_plots(report)),
+    # The figures are written before the plots are drawn.
+    contents: dict[str, Callable[[], str]] = {
+        "report.json": lambda: json.dumps(report, indent=2, ensure_ascii=False) + "\n",
+        "report.md": lambda: as_markdown(report),
+        "report.html": lambda: as_html(report, draw_plots(report)),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
-            write_text_atomically(folder / name, content)
+            write_text_atomically(folder / name, content())
     except OSError as error:
         raise EvaluationError(
             f"The report can't be written to {folder}: {error.strerror or error}.",
