@@ -21,6 +21,7 @@ CHARS_PER_TOKEN = 3.2
 _CHARS_PER_TOKEN_DENSE = 2.0
 """Characters to a token in dense code, an estimate of how many tokens a short prefix needs at most."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_LINE_END = re.compile(r"\r+\n")
 
 Encode = Callable[[str], tuple[int, ...]]
 
@@ -36,9 +37,11 @@ class Window:
 def visible(text: str) -> str:
     """Return text as the model sees it: with LF line ends, and U+FFFD for lone surrogates.
 
-    Surrogates have no UTF-8. ``a``, CR, LF, U+D800 -> ``a``, LF, U+FFFD.
+    Surrogates have no UTF-8. ``a``, CR, LF, U+D800 -> ``a``, LF, U+FFFD. Applied twice it changes nothing more:
+    CR, CR, LF is one line end, too.
     """
-    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
+    lines = _LINE_END.sub("\n", text) if "\r" in text else text
+    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", lines)
 
 
 def typed_text(request: CompletionRequest) -> tuple[str, int]:

@@ -82,3 +82,8 @@ def test_the_suffix_gets_its_share_and_what_the_prefix_leaves(tokens: int, share
     assert own <= suffix_budget(tokens, share, chars) <= tokens
     assert suffix_budget(tokens, share, 10 * tokens) == own
     assert suffix_budget(tokens, share, 0) == tokens
+
+
+@given(st.lists(st.sampled_from(["a", "\r", "\n", "\ud800"]), max_size=8).map("".join))
+def test_text_as_the_model_sees_it_is_seen_so_again(text: str) -> None:
+    assert visible(visible(text)) == visible(text)
