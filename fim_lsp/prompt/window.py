@@ -37,8 +37,8 @@ class Window:
 def visible(text: str) -> str:
     """Return text as the model sees it: with LF line ends, and U+FFFD for lone surrogates.
 
-    Surrogates have no UTF-8. ``a``, CR, LF, U+D800 -> ``a``, LF, U+FFFD. Applied twice it changes nothing more:
-    CR, CR, LF is one line end, too.
+    Surrogates have no UTF-8. ``a``, CR, LF, U+D800 -> ``a``, LF, U+FFFD. CR, CR, LF is one line end, too, so
+    that a second pass changes nothing.
     """
     lines = _LINE_END.sub("\n", text) if "\r" in text else text
     return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", lines)
