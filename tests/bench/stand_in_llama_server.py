@@ -1,4 +1,4 @@
-"""Speaks llama-server's part of HTTP, and writes to stdout what it was asked and when it was left alone."""
+"""A stand-in for llama-server: answers over HTTP, and writes requests and interruptions to stdout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How llama-server is started, asked, and left."""
+"""llama-server is started, answers requests, and is interrupted."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from benchmarks.keystrokes.server import ServerBuildError, find_server
 from benchmarks.keystrokes.sources import TypedFile
 from fim_lsp.prompt.templates import find_template
 from fim_lsp.settings import PromptSettings
-from tests.unit.prompt.byte_tokenizer import ByteTokenizer
+from tests.unit.prompt.merging_tokenizer import MergingTokenizer
 
 STAND_IN = Path(__file__).with_name("stand_in_llama_server.py")
 TEMPLATE = find_template("fim-lsp")
-TOKENIZER = ByteTokenizer(TEMPLATE.markers)
+TOKENIZER = MergingTokenizer(TEMPLATE.markers)
 WORKLOAD = Workload("name", Path("model.gguf"), 1, 1024, 2048, 16)
 CODE = "def f():\n    return \n"
 AT = len(CODE) - 1
@@ -37,7 +37,7 @@ def peer(tmp_path):
         markers = {"pre": 11, "suf": 12, "mid": 13}
         return llama_server(binary, name, markers, layout, tmp_path)(WORKLOAD)
 
-    opened.said = lambda name: [
+    opened.received = lambda name: [
         json.loads(line)
         for line in (tmp_path / f"llama-server-{name}.log").read_text().splitlines()
         if line.startswith("{")
@@ -53,14 +53,14 @@ async def until(true):
     await asyncio.wait_for(poll(), 60)
 
 
-def posts(said):
-    return [(one["path"], one["body"]) for one in said if "path" in one]
+def posts(received):
+    return [(message["path"], message["body"]) for message in received if "path" in message]
 
 
 async def test_it_is_started_with_what_all_peers_have_in_common(peer):
     async with peer("infill-spm"):
         pass
-    arguments = peer.said("infill-spm")[0]["arguments"]
+    arguments = peer.received("infill-spm")[0]["arguments"]
     options = dict(zip(arguments[::2], arguments[1::2], strict=False))
     assert "--spm-infill" in arguments
     assert (options["--threads"], options["--ctx-size"], options["--batch-size"]) == ("1", "2048", "1024")
@@ -72,7 +72,7 @@ async def test_infill_sends_lines_and_reads_the_counts_of_the_last_event(peer):
         server.open([TypedFile("a.py", CODE)])
         server.move(0, CODE, AT)
         answer = await server.suggest()
-    ((path, body),) = posts(peer.said("infill"))
+    ((path, body),) = posts(peer.received("infill"))
     assert path == "/infill"
     assert (body["input_prefix"], body["prompt"]) == ("def f():\n", "    return ")
     assert (body["n_predict"], body["top_k"], body["cache_prompt"]) == (16, 1, True)
@@ -85,7 +85,7 @@ async def test_completion_sends_the_tokens_of_our_own_layout(peer):
         server.open([TypedFile("a.py", CODE)])
         server.move(0, CODE, AT)
         await server.suggest()
-    ((path, body),) = posts(peer.said("completion"))
+    ((path, body),) = posts(peer.received("completion"))
     assert path == "/completion"
     tail = TOKENIZER.encode(CODE[:AT])
     assert tuple(body["prompt"][-len(tail) :]) == tail
@@ -101,7 +101,7 @@ async def test_while_the_user_looks_it_asks_ahead_and_then_need_not_ask(peer):
         text = CODE[:AT] + shown.text + CODE[AT:]
         server.move(0, text, AT + len(shown.text))
         ready = await server.suggest()
-    assert [body["prompt"] for _, body in posts(peer.said("infill"))] == [
+    assert [body["prompt"] for _, body in posts(peer.received("infill"))] == [
         "    return ",
         "    return alpha beta",
     ]
@@ -113,9 +113,9 @@ async def test_a_cancel_closes_the_connection(peer):
         server.open([TypedFile("a.py", "hang")])
         server.move(0, "hang", 4)
         asking = asyncio.create_task(server.suggest())
-        await until(lambda: posts(peer.said("infill")))
+        await until(lambda: posts(peer.received("infill")))
         asking.cancel()
-        await until(lambda: {"left": True} in peer.said("infill"))
+        await until(lambda: {"left": True} in peer.received("infill"))
     assert asking.cancelled()
 
 

@@ -1,4 +1,4 @@
-"""What llama.vim would send and show."""
+"""Requests and suggestions are those of llama.vim."""
 
 from __future__ import annotations
 

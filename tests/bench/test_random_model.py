@@ -50,9 +50,9 @@ def test_the_server_takes_it_for_a_psm_model_and_it_says_something(model):
         assert (chosen.template.name, chosen.template.order, chosen.source) == ("qwen", "psm", "gguf keys")
         assert engine.tokenizer.special("<|fim_suffix|>") == SPECIALS.index("<jupyter_text>")
         prompt = Prompt(engine.tokenizer.encode("def f(x):"), "")
-        (said,) = engine.generate(prompt, SamplingParams(max_tokens=4), CancelToken(), [lambda _: True])
-        assert said.timings.evaluated_tokens == len(prompt.head)
-        assert any(probability < 0.99 for probability in said.probabilities)
+        (generation,) = engine.generate(prompt, SamplingParams(max_tokens=4), CancelToken(), [lambda _: True])
+        assert generation.timings.evaluated_tokens == len(prompt.head)
+        assert any(probability < 0.99 for probability in generation.probabilities)
     finally:
         engine.close()
 

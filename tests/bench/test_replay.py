@@ -1,4 +1,4 @@
-"""What the replay asks of a peer, and what it notes."""
+"""A replay sends the events of a trace to a peer, and records its answers."""
 
 from __future__ import annotations
 

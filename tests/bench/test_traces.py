@@ -51,12 +51,12 @@ def test_every_act_is_one_change_at_the_cursor(files, seed):
 def test_what_is_typed_is_the_passage_that_was_there(files, seed):
     trace = record_trace(files, 60, seed)
     first = [event for event in trace.events if event.file == 0]
-    at = first[0].cursor
+    start = first[0].cursor
     jumped = next(number for number, event in enumerate(first) if event.kind == "jump")
     last = first[jumped - 1]
     original = source_pair(2048, 1, count)[0].text
     assert original.startswith(last.text[: last.cursor])
-    assert last.cursor > at
+    assert last.cursor > start
 
 
 def test_every_kind_of_act_is_there_and_the_number_of_keys_is_about_the_one_asked_for(files):

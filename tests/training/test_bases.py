@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.data.byte_base import ByteTokenizer
+from tests.training.data.byte_base import MarkerTokenizer
 from training.bases import BaseError, RenamedSpecials, open_base, open_vocabulary, resolve_base
 
 _RESERVED = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<repo_name>", "<reponame>", "<file_sep>")
@@ -102,7 +102,7 @@ def test_what_is_no_base_is_refused(tmp_path: Path):
 
 
 def test_renamed_specials_are_spelled_anew():
-    inner = ByteTokenizer("<a>", "<b>")
+    inner = MarkerTokenizer("<a>", "<b>")
     renamed = RenamedSpecials(inner, {"<|fim_prefix|>": 256})
     assert renamed.special("<|fim_prefix|>") == 256
     assert renamed.special("<a>") is None

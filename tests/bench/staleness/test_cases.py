@@ -1,4 +1,4 @@
-"""Where a prompt is made before the cursor comes to the hole."""
+"""The positions at which prompts are made before the cursor comes to the hole."""
 
 from __future__ import annotations
 

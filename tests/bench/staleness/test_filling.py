@@ -1,4 +1,4 @@
-"""Cases go through the server's own pipeline, and what was kept is told from what was made anew."""
+"""Cases are answered by the server's own pipeline; kept and new prompts are distinguished."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from training.bases import Base
 _FIRST_SPECIAL = 256
 
 
-class ByteTokenizer:
+class MarkerTokenizer:
     """UTF-8 bytes as ids, markers behind them."""
 
     def __init__(self, *specials: str) -> None:
@@ -30,6 +30,6 @@ class ByteTokenizer:
 
 def make_base(template: str = "fim-lsp") -> Base:
     found = find_template(template)
-    tokenizer = ByteTokenizer(*found.markers)
+    tokenizer = MarkerTokenizer(*found.markers)
     end = tokenizer.specials[found.stops[0]]
     return Base("bytes", Path("bytes.gguf"), tokenizer, found, end, 300, "0" * 64)

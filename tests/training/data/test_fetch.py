@@ -124,6 +124,6 @@ def test_without_the_client_it_is_said(
 ):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main(["corpus", "--output", str(tmp_path / "out"), "--only", "npm", "--limit", "1"]) == 1
-    said = capsys.readouterr().err
-    assert "needs npm, which is not installed" in said
-    assert "No package could be fetched" in said
+    output = capsys.readouterr().err
+    assert "needs npm, which is not installed" in output
+    assert "No package could be fetched" in output

@@ -18,7 +18,7 @@ def test_inserted_hunks_are_holes_in_the_file_as_it_then_stood(repository: Path)
     commit(repository, {"apple/core.py": _with_function("price", "41")}, _START + _DAY)
     commit(repository, {"apple/core.py": _with_function("price", "41") + "\nLAST = 1\n"}, _START + 2 * _DAY)
     found = list(insertions(repository, 10, frozenset({"apple/core.py"})))
-    assert [one.time for one in found] == [_START + 2 * _DAY, _START + _DAY]
+    assert [insertion.time for insertion in found] == [_START + 2 * _DAY, _START + _DAY]
     newest, older = past_holes(repository, found, 700, half_life_days=1)
     assert older.hole.text == _with_function("price", "41")
     assert older.hole.middle.startswith("def price() -> int:\n    return 41")

@@ -98,15 +98,15 @@ def test_the_command_prints_what_came_out(
     output = tmp_path / "data"
     flags = ["--base", "b.gguf", "--output", str(output), "--rows", "20", "--seed", "5"]
     assert main(["prepare", "--repo", str(repository), "--own", *flags]) == 0
-    said = capsys.readouterr().err
-    assert "supervised tokens" in said
-    assert "10 files seen" in said
+    printed = capsys.readouterr().err
+    assert "supervised tokens" in printed
+    assert "10 files seen" in printed
     assert (output / "manifest.json").is_file()
 
 
 @pytest.mark.usefixtures("any_base")
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         ([], "Give a repository with --repo"),
         (["--repo", "{tmp}/gone"], "There is no repository at"),
@@ -117,11 +117,11 @@ def test_the_command_prints_what_came_out(
     ],
 )
 def test_bad_input_is_said_in_a_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], message: str
 ):
     arguments = [flag.format(tmp=tmp_path) for flag in flags]
     assert main(["prepare", "--base", "b.gguf", "--output", str(tmp_path / "out"), *arguments]) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_help_is_instant_and_loads_nothing_heavy():

@@ -35,7 +35,7 @@ def _hole(seed: int, rate: float = 0.5) -> Hole:
 
 
 def _served(hole: Hole, base: Base, room: int) -> tuple[int, ...]:
-    """Return the prompt that the server sends, made of nothing but the server's own parts."""
+    """Return the prompt that the server sends, built from the server's own parts alone."""
     document = DocumentSnapshot("file:///src/apple.py", "python", 1, hole.prefix + hole.suffix)
     request = CompletionRequest(document, len(hole.prefix))
     prompt = build(
@@ -161,7 +161,7 @@ _SNIPPETS = (
 def test_a_row_with_snippets_begins_with_the_prompt_that_is_served(
     template: str, anchored: bool, seed: int, count: int, budget: int
 ):
-    """Served by the very class that the completer asks, with a choice of snippets as it adopts one."""
+    """Compare with the prompt of the class that the completer uses, with the same choice of snippets."""
     base, snippets = make_base(template), _SNIPPETS[:count]
     hole = _hole(seed, rate=float(anchored))
     row = fim_row(hole, _FILE, base, _SETTINGS, budget, snippets)
@@ -177,8 +177,10 @@ def test_a_row_with_snippets_begins_with_the_prompt_that_is_served(
         "prefixShare": _SETTINGS.prefix_share,
     }
     served_under = from_wire({"prompt": wire, "sampling": {"maxTokens": 1, "invokedMaxTokens": 1}})
-    neighbours = OpenDocuments(lambda: [PurePath("/code/shop")])
-    prompts = Prompts(_Engine(ModelInfo("x", context=room + 2), base.tokenizer), _chosen(base), neighbours)
+    documents = OpenDocuments(lambda: [PurePath("/code/shop")])
+    prompts = Prompts(
+        _PromptEngine(ModelInfo("x", context=room + 2), base.tokenizer), _chosen(base), documents
+    )
     document = DocumentSnapshot("file:///code/shop/src/apple.py", "python", 1, hole.prefix + hole.suffix)
     before = CompletionRequest(document, len(hole.prefix))
     prompts.current(before, served_under)
@@ -197,8 +199,8 @@ def test_snippets_are_served_to_every_row_that_is_given_some(base: Base):
 
 
 @frozen
-class _Engine:
-    """Of an engine, what a prompt is built with."""
+class _PromptEngine:
+    """The part of an engine that prompts are built with."""
 
     info: ModelInfo
     tokenizer: Tokenizer

@@ -84,7 +84,7 @@ def test_headers_are_c_or_cpp_by_their_text(tmp_path: Path):
 
 
 def test_likeness_estimates_jaccard():
-    one = likeness(_GOOD)
-    assert one.jaccard(likeness(_GOOD)) == 1.0
-    assert one.jaccard(likeness(_GOOD + "\n\nx = 1\n")) > 0.85
-    assert one.jaccard(likeness(module("banana"))) < 0.3
+    apple = likeness(_GOOD)
+    assert apple.jaccard(likeness(_GOOD)) == 1.0
+    assert apple.jaccard(likeness(_GOOD + "\n\nx = 1\n")) > 0.85
+    assert apple.jaccard(likeness(module("banana"))) < 0.3

@@ -20,14 +20,14 @@ def test_code_without_a_licence_is_only_taken_as_ones_own(tmp_path: Path):
     assert not kept
     assert dropped == {"no licence found": 1, "not code": 1}
     (mine,) = open_sources((tmp_path,), own=True)
-    assert [one.path for one in candidates(mine)[0]] == ["a.py"]
+    assert [file.path for file in candidates(mine)[0]] == ["a.py"]
 
 
 def test_folders_with_another_licence_are_left_out(tmp_path: Path):
     write(tmp_path, {"LICENSE": _MIT, "a.py": "", "gpl/LICENSE": _GPL, "gpl/b.py": ""})
     (source,) = open_sources((tmp_path,))
     kept, dropped = candidates(source)
-    assert [(one.path, one.licence) for one in kept] == [("a.py", "MIT")]
+    assert [(file.path, file.licence) for file in kept] == [("a.py", "MIT")]
     assert dropped["licence"] == 1
 
 
@@ -56,24 +56,24 @@ def test_fetched_packages_are_sources_of_their_own(tmp_path: Path):
     ]
     write(tmp_path, {"packages.json": json.dumps({"packages": packages})})
     found = open_sources((tmp_path,))
-    assert [(one.name, one.version, one.licence) for one in found] == [
+    assert [(source.name, source.version, source.licence) for source in found] == [
         ("pypi:fig", "1.0", "MIT"),
         ("npm:@a/b", "2.1", "ISC"),
     ]
-    assert [one.path for one in candidates(found[0])[0]] == ["fig/a.py"]
+    assert [file.path for file in candidates(found[0])[0]] == ["fig/a.py"]
 
 
 def test_installed_distributions_are_found_by_name():
     (source,) = open_sources(installed=("attrs",))
     kept, _ = candidates(source)
     assert source.licence == "MIT"
-    assert "attr/__init__.py" in {one.path for one in kept}
+    assert "attr/__init__.py" in {file.path for file in kept}
 
 
 def test_sources_of_one_name_are_told_apart(tmp_path: Path):
     write(tmp_path, {"a/shop/x.py": "", "b/shop/x.py": "", "fig/x.py": ""})
     found = open_sources((tmp_path / "a/shop", tmp_path / "b/shop", tmp_path / "fig"), own=True)
-    assert [one.name for one in found] == ["shop-1", "shop-2", "fig"]
+    assert [source.name for source in found] == ["shop-1", "shop-2", "fig"]
 
 
 def test_what_does_not_exist_is_refused(tmp_path: Path):

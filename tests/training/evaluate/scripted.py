@@ -1,4 +1,4 @@
-"""Arms without weights: a model that looks up in the prompt what it is to say."""
+"""Arms without weights: models that choose their answer by the text of the prompt."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ class ScriptedModels:
         self.opened.append(arm.name)
         script = self.scripts[arm.model]
 
-        def noted(prompt: str) -> str:
+        def recorded(prompt: str) -> str:
             self.prompts.append(prompt)
             return script(prompt)
 
-        return ScriptedEngine(noted)
+        return ScriptedEngine(recorded)
 
 
 def write_tasks(file: Path, holes: tuple[EvaluationHole, ...] = HOLES) -> Path:

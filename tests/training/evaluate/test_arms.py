@@ -37,8 +37,8 @@ def test_without_a_template_a_single_line_is_asked_for_where_one_is_missing() ->
     assert arm.prefix_only
     assert arm.settings(64, single_line=True).completion.multiline == "never"
     assert arm.settings(64).completion.multiline == "auto"
-    told = parse_arm("l2r=m.gguf,template=none,first_line=off")
-    assert told.settings(64, single_line=True).completion.multiline == "auto"
+    off = parse_arm("l2r=m.gguf,template=none,first_line=off")
+    assert off.settings(64, single_line=True).completion.multiline == "auto"
 
 
 def test_an_arm_may_be_served_as_while_typing() -> None:
@@ -62,12 +62,12 @@ def test_a_setting_that_does_not_exist_is_refused_before_anything_runs() -> None
 
 
 def test_answers_depend_on_the_model_and_the_settings_but_not_on_the_name() -> None:
-    one = parse_arm("a=m.gguf")
-    assert one.identity("x") == parse_arm("b=m.gguf,text=stopped").identity("x")
-    assert one.identity("x") != one.identity("y")
-    assert one.identity("x") != parse_arm("a=m.gguf,layout=plain").identity("x")
-    assert one.identity("x") != parse_arm("a=m.gguf,template=none").identity("x")
-    assert one.identity("x") != parse_arm("a=m.gguf,trigger=automatic").identity("x")
+    arm = parse_arm("a=m.gguf")
+    assert arm.identity("x") == parse_arm("b=m.gguf,text=stopped").identity("x")
+    assert arm.identity("x") != arm.identity("y")
+    assert arm.identity("x") != parse_arm("a=m.gguf,layout=plain").identity("x")
+    assert arm.identity("x") != parse_arm("a=m.gguf,template=none").identity("x")
+    assert arm.identity("x") != parse_arm("a=m.gguf,trigger=automatic").identity("x")
 
 
 def test_a_folder_is_only_scored(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_report_has_every_arm_with_values_and_intervals(
     assert base["empty_offered"]["value"] == 100
     assert base["pass_at_1"]["value"] == base["exact_match"]["value"] == 0
     assert 0 < base["edit_similarity"]["value"] < 100
-    # There are no logits, so nothing is said of likelihoods.
+    # There are no logits, so there are no likelihoods.
     assert tuned["middle_nll"] == {"value": None, "low": None, "high": None}
 
 
@@ -187,7 +187,7 @@ def test_only_holes_of_so_many_lines(tasks: Path, tmp_path: Path, lines: int, na
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--holes", "missing.jsonl"), "nothing to evaluate"),
         (("--arm", "a=good"), "no holes"),
@@ -196,9 +196,9 @@ def test_only_holes_of_so_many_lines(tasks: Path, tmp_path: Path, lines: int, na
     ],
 )
 def test_what_makes_no_sense_is_said(
-    models: ScriptedModels, tmp_path: Path, arguments: tuple[str, ...], said: str
+    models: ScriptedModels, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    with pytest.raises(EvaluationError, match=said):
+    with pytest.raises(EvaluationError, match=message):
         evaluate(models, *arguments, "--output", tmp_path)
 
 

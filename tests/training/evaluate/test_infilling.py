@@ -39,9 +39,9 @@ def test_a_file_of_something_else_is_refused_by_name(tmp_path: Path, line: str) 
 def test_a_broken_archive_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "tasks.jsonl.gz"
     file.write_bytes(b"\x1f\x8b\x08 broken")
-    for one in (file, tmp_path / "missing.jsonl"):
+    for path in (file, tmp_path / "missing.jsonl"):
         with pytest.raises(EvaluationError):
-            load_tasks(one)
+            load_tasks(path)
 
 
 def test_after_the_indentation_the_line_break_stays_in_the_suffix() -> None:

@@ -61,12 +61,12 @@ def test_scoring_does_not_disturb_and_is_not_disturbed(scorer: EngineScorer, eng
         return engine.generate(_PROMPT, sampling, CancelToken(), [lambda _: True])[0].text
 
     before = middle_score(_PROMPT, " a + b", scorer)
-    said = generate()
+    generated = generate()
     again = middle_score(_PROMPT, " a + b", scorer)
     assert before is not None
     assert again is not None
     assert again.text == pytest.approx(before.text, rel=0.05)
-    assert generate() == said
+    assert generate() == generated
 
 
 def test_the_likely_is_likelier_and_any_end_counts(scorer: EngineScorer) -> None:

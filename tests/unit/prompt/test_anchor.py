@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 from attrs import evolve
-from byte_tokenizer import request, request_at
 from hypothesis import given
 from hypothesis import strategies as st
+from merging_tokenizer import request, request_at
 
 from fim_lsp.gguf_keys import ANCHORED_MIDDLES
 from fim_lsp.prompt.anchor import Anchor, is_same_suffix, next_anchor, resolve_layout, should_renew

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 from attrs import evolve
-from byte_tokenizer import ByteTokenizer, request, request_at, tokenizer_for
 from hypothesis import given
 from hypothesis import strategies as st
+from merging_tokenizer import MergingTokenizer, request, request_at, tokenizer_for
 
 from fim_lsp.prompt.anchor import Anchor, next_anchor
 from fim_lsp.prompt.builder import build
@@ -23,7 +23,7 @@ _typed = st.text(st.sampled_from("abcdef_ .,=é🙂<|>"), max_size=40)
 _CODE = "def f():\n    return 1\n\n\n" * 400
 
 
-def _spelled(prompt: Prompt, tokenizer: ByteTokenizer) -> str:
+def _spelled(prompt: Prompt, tokenizer: MergingTokenizer) -> str:
     return tokenizer.decode(prompt.head) + prompt.tail
 
 
@@ -95,7 +95,7 @@ def test_parts_add_up_and_stay_within_the_budget(
 ) -> None:
     offset = data.draw(st.integers(0, len(document)))
     selected = data.draw(st.text("ab🙂", max_size=100))
-    tokenizer = ByteTokenizer(["<s>"], "<s>") if template is None else tokenizer_for(template, "<s>")
+    tokenizer = MergingTokenizer(["<s>"], "<s>") if template is None else tokenizer_for(template, "<s>")
     prompt = build(
         request(document, offset, selected=selected),
         template,
@@ -125,11 +125,11 @@ def test_the_head_stays_across_brackets_that_the_editor_closed(template: FimTemp
 def test_the_head_stays_while_a_function_is_typed_in_a_large_file() -> None:
     tokenizer = tokenizer_for(_OURS)
     settings = PromptSettings(max_tokens=1024)
-    at = len(_CODE) // 48 * 24
+    offset = len(_CODE) // 48 * 24
     anchor, prompts = None, []
     body = "def g():\n    return 2\n" * 20
     for count in range(len(body)):
-        here = request(_CODE[:at] + body[:count] + _CODE[at:], at + count)
+        here = request(_CODE[:offset] + body[:count] + _CODE[offset:], offset + count)
         anchor = next_anchor(anchor, here, _OURS, settings)
         prompts.append(build(here, _OURS, tokenizer, settings, anchor=anchor))
     assert len({prompt.head for prompt in prompts}) == 1
@@ -176,7 +176,7 @@ def test_the_share_that_one_side_does_not_need_goes_to_the_other(offset: int, ki
 
 @pytest.mark.parametrize("template", [_QWEN, _OURS, None], ids=["psm", "suffix first", "none"])
 def test_snippets_are_dropped_from_the_front_when_over_budget(template: FimTemplate | None) -> None:
-    tokenizer = ByteTokenizer() if template is None else tokenizer_for(template)
+    tokenizer = MergingTokenizer() if template is None else tokenizer_for(template)
     snippets = [Snippet(f"{name}.py", f"{name} = {name * 60}\n") for name in "abc"]
     settings = PromptSettings(max_tokens=280, snippet_share=0.75)
     prompt = build(request_at("x█"), template, tokenizer, settings, snippets=snippets)
@@ -245,7 +245,7 @@ def test_crlf_surrogates_and_nul() -> None:
 def test_a_huge_document_is_never_tokenised_whole(
     template: FimTemplate | None, layout: str, text: str
 ) -> None:
-    tokenizer = ByteTokenizer() if template is None else tokenizer_for(template)
+    tokenizer = MergingTokenizer() if template is None else tokenizer_for(template)
     here = request(text, len(text) // 2)
     build(here, template, tokenizer, PromptSettings(layout=layout))
     assert tokenizer.encoded_chars < 20_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from byte_tokenizer import EVERY_MARKER, ByteTokenizer, request, request_at, tokenizer_for
+from merging_tokenizer import EVERY_MARKER, MergingTokenizer, request, request_at, tokenizer_for
 
 from fim_lsp.prompt.builder import build
 from fim_lsp.prompt.families import FAMILIES
@@ -98,7 +98,7 @@ def test_a_repository(name: str) -> None:
 
 
 def test_a_model_without_fim_continues_the_prefix() -> None:
-    tokenizer = ByteTokenizer(["<file_sep>"], bos="<s>")
+    tokenizer = MergingTokenizer(["<file_sep>"], bos="<s>")
     prompt = build(request_at(f"{_P}█{_S}"), None, tokenizer, _SETTINGS, snippets=_SNIPPETS)
     assert tokenizer.decode(prompt.head) == "<s>" + _COMMENTS.replace("src/", "")
     assert prompt.tail == _P
@@ -109,7 +109,7 @@ def test_a_model_without_fim_continues_the_prefix() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_code_that_spells_markers_stays_text(name: str) -> None:
     template = find_template(name)
-    tokenizer = ByteTokenizer(EVERY_MARKER)
+    tokenizer = MergingTokenizer(EVERY_MARKER)
     hostile = "\n".join((*EVERY_MARKER, "{path}", "{language}", "{}", "{0}", "\0", ""))
     calm = build(request_at("x = 1\n█y = 2\n"), template, tokenizer, _SETTINGS, snippets=_SNIPPETS)
     prompt = build(
@@ -137,7 +137,7 @@ def test_every_marker_of_the_family_ends_a_generation(name: str) -> None:
 
 
 def test_spaces_inside_of_code_llamas_tokens_are_not_doubled() -> None:
-    tokenizer = ByteTokenizer([" <PRE>", " <SUF>", " <MID>", "<EOT>"])
+    tokenizer = MergingTokenizer([" <PRE>", " <SUF>", " <MID>", "<EOT>"])
     prompt = build(request_at(f"{_P}█{_S}"), find_template("codellama"), tokenizer, _SETTINGS)
     assert tokenizer.decode(prompt.head) == f" <PRE> {_P} <SUF>{_S} <MID>"
 
@@ -151,7 +151,7 @@ def test_code_llamas_space_is_tokenised_with_the_prefix() -> None:
 
 def test_starcoder_1_has_no_file_separator_and_gets_comments() -> None:
     template = find_template("starcoder")
-    tokenizer = ByteTokenizer(["<fim_prefix>", "<fim_suffix>", "<fim_middle>"])
+    tokenizer = MergingTokenizer(["<fim_prefix>", "<fim_suffix>", "<fim_middle>"])
     prompt = build(request_at("x█", language="go"), template, tokenizer, _SETTINGS, snippets=_SNIPPETS[:1])
     assert tokenizer.decode(prompt.head).startswith(
         "<fim_prefix>// Path: lib/a.py\n// a = 1\n// Path: shop.py\nx"
@@ -159,6 +159,6 @@ def test_starcoder_1_has_no_file_separator_and_gets_comments() -> None:
 
 
 def test_comments_close_where_the_language_closes_them() -> None:
-    tokenizer = ByteTokenizer()
+    tokenizer = MergingTokenizer()
     prompt = build(request_at("x█", language="css"), None, tokenizer, _SETTINGS, snippets=_SNIPPETS[:1])
     assert tokenizer.decode(prompt.head) == "/* Path: lib/a.py */\n/* a = 1 */\n/* Path: shop.py */\n"

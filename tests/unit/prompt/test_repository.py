@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from byte_tokenizer import ByteTokenizer, request_at, tokenizer_for
+from merging_tokenizer import MergingTokenizer, request_at, tokenizer_for
 
 from fim_lsp.prompt.builder import build
 from fim_lsp.prompt.repository import CurrentFile, knows_repositories, render_snippets
@@ -36,8 +36,8 @@ def test_who_was_trained_to_read_other_files(template: str, in_file: str | None,
 def test_a_vocabulary_without_the_separator_cannot_be_asked():
     template = find_template("starcoder")
     markers = (marker for marker in template.markers if marker != "<file_sep>")
-    assert not knows_repositories(template, ByteTokenizer(markers), ModelInfo("x"))
-    assert not knows_repositories(None, ByteTokenizer(), ModelInfo("x"))
+    assert not knows_repositories(template, MergingTokenizer(markers), ModelInfo("x"))
+    assert not knows_repositories(None, MergingTokenizer(), ModelInfo("x"))
 
 
 def test_a_snippet_that_is_too_long_does_not_keep_out_the_others():

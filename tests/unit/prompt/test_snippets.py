@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from byte_tokenizer import request_at
 from hypothesis import given
 from hypothesis import strategies as st
+from merging_tokenizer import request_at
 
 from fim_lsp.prompt.snippets import (
     CHUNK_LINES,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from attrs import evolve
-from byte_tokenizer import ByteTokenizer, tokenizer_for
+from merging_tokenizer import MergingTokenizer, tokenizer_for
 
 from fim_lsp.prompt.families import FAMILIES
 from fim_lsp.prompt.templates import TemplateError, choose_template, find_template, template_names
@@ -11,11 +11,11 @@ from fim_lsp.types import ModelInfo
 _QWEN_IDS = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
 
 
-def _fim_ids(tokenizer: ByteTokenizer, **texts: str) -> dict[str, int]:
+def _fim_ids(tokenizer: MergingTokenizer, **texts: str) -> dict[str, int]:
     return {key: tokenizer.specials[text] for key, text in texts.items()}
 
 
-def _named_qwen_ids(tokenizer: ByteTokenizer) -> dict[str, int]:
+def _named_qwen_ids(tokenizer: MergingTokenizer) -> dict[str, int]:
     return _fim_ids(tokenizer, pre=_QWEN_IDS[0], suf=_QWEN_IDS[1], mid=_QWEN_IDS[2])
 
 
@@ -45,7 +45,7 @@ def test_families_that_share_their_strings_are_told_apart_by_their_other_markers
 
 
 def test_a_family_whose_end_of_middle_is_missing_gives_way_to_one_whose_end_is_there() -> None:
-    tokenizer = ByteTokenizer([*_QWEN_IDS, "<|endoftext|>"])
+    tokenizer = MergingTokenizer([*_QWEN_IDS, "<|endoftext|>"])
     chosen = choose_template(ModelInfo(name="my-finetune"), tokenizer, None)
     assert chosen.template == find_template("qwen")
 
@@ -55,18 +55,18 @@ def test_a_family_whose_end_of_middle_is_missing_gives_way_to_one_whose_end_is_t
 )
 def test_the_architecture_decides_where_the_name_says_nothing(architecture: str, name: str) -> None:
     info = ModelInfo(name="mine", architecture=architecture)
-    chosen = choose_template(info, ByteTokenizer(_QWEN_IDS), None)
+    chosen = choose_template(info, MergingTokenizer(_QWEN_IDS), None)
     assert chosen.template == find_template(name)
 
 
 def test_code_llama_is_found_by_sentencepiece_spellings() -> None:
-    tokenizer = ByteTokenizer(["▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>"])
+    tokenizer = MergingTokenizer(["▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>"])
     chosen = choose_template(ModelInfo(name="x"), tokenizer, None)
     assert chosen.template == find_template("codellama")
 
 
 def test_mistral_tokens_alone_do_not_make_a_codestral() -> None:
-    tokenizer = ByteTokenizer(["[PREFIX]", "[MIDDLE]", "[SUFFIX]"])
+    tokenizer = MergingTokenizer(["[PREFIX]", "[MIDDLE]", "[SUFFIX]"])
     chosen = choose_template(ModelInfo(name="Mistral-Nemo-Instruct"), tokenizer, None)
     assert chosen.template is None
     assert "'codestral'" in chosen.reason
@@ -74,7 +74,7 @@ def test_mistral_tokens_alone_do_not_make_a_codestral() -> None:
 
 
 def test_the_setting_overrides_what_the_file_says() -> None:
-    tokenizer = ByteTokenizer([*_QWEN_IDS, "<fim_prefix>", "<fim_suffix>", "<fim_middle>"])
+    tokenizer = MergingTokenizer([*_QWEN_IDS, "<fim_prefix>", "<fim_suffix>", "<fim_middle>"])
     info = ModelInfo(name="qwen", fim_ids=_named_qwen_ids(tokenizer))
     chosen = choose_template(info, tokenizer, "starcoder")
     assert chosen.template is not None
@@ -83,11 +83,11 @@ def test_the_setting_overrides_what_the_file_says() -> None:
 
 def test_a_setting_that_the_vocabulary_cannot_express_names_the_missing_markers() -> None:
     with pytest.raises(TemplateError, match=r"lacks <fim_suffix>, <fim_middle>"):
-        choose_template(ModelInfo(name="x"), ByteTokenizer(["<fim_prefix>"]), "starcoder")
+        choose_template(ModelInfo(name="x"), MergingTokenizer(["<fim_prefix>"]), "starcoder")
 
 
 def test_the_preamble_of_codegeex_is_needed_too() -> None:
-    tokenizer = ByteTokenizer(["<|code_prefix|>", "<|code_suffix|>", "<|code_middle|>", "<|user|>"])
+    tokenizer = MergingTokenizer(["<|code_prefix|>", "<|code_suffix|>", "<|code_middle|>", "<|user|>"])
     with pytest.raises(TemplateError, match=r"lacks <\|assistant\|>"):
         choose_template(ModelInfo(name="x"), tokenizer, "codegeex4")
 
@@ -109,7 +109,7 @@ def test_gguf_keys_with_an_order_choose_our_own_family_whatever_the_file_is_call
 
 def test_gguf_keys_win_over_the_vocabulary() -> None:
     strings = ["<fim_prefix>", "<fim_suffix>", "<fim_middle>"]
-    tokenizer = ByteTokenizer([*strings, "<P>", "<S>", "<M>", "<PAD>", "<SEP>"])
+    tokenizer = MergingTokenizer([*strings, "<P>", "<S>", "<M>", "<PAD>", "<SEP>"])
     ids = _fim_ids(tokenizer, pre="<P>", suf="<S>", mid="<M>", pad="<PAD>", sep="<SEP>")
     chosen = choose_template(ModelInfo(name="starcoder", fim_ids=ids), tokenizer, None)
     template = chosen.template
@@ -165,14 +165,14 @@ def test_a_hint_tells_families_with_the_same_strings_apart() -> None:
 @pytest.mark.parametrize(("hint", "because"), [("smollm2", "lacks <jupyter_start>"), ("nope", "'nope'")])
 def test_a_hint_never_produces_a_wrong_template(hint: str, because: str) -> None:
     info = ModelInfo(name="llama", template_hint=hint)
-    chosen = choose_template(info, ByteTokenizer(["<|endoftext|>"]), None)
+    chosen = choose_template(info, MergingTokenizer(["<|endoftext|>"]), None)
     assert chosen.template is None
     assert chosen.source == "none"
     assert because in chosen.reason
 
 
 def test_text_that_merely_tokenises_is_no_marker() -> None:
-    chosen = choose_template(ModelInfo(name="qwen2.5-coder"), ByteTokenizer(), None)
+    chosen = choose_template(ModelInfo(name="qwen2.5-coder"), MergingTokenizer(), None)
     assert chosen.template is None
 
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from byte_tokenizer import ByteTokenizer
 from hypothesis import given
 from hypothesis import strategies as st
+from merging_tokenizer import MergingTokenizer
 
 from fim_lsp.prompt.window import (
     fit_prefix,
@@ -47,13 +47,13 @@ def test_the_start_stays_put_while_typing() -> None:
 
 
 def test_a_window_too_dense_for_its_tokens_starts_where_the_next_one_will() -> None:
-    tokenizer = ByteTokenizer()
+    tokenizer = MergingTokenizer()
     windows = {fit_prefix(_LINES, end, 1000, 900, tokenizer.encode).text[:16] for end in range(2000, 3000)}
     assert len(windows) <= 5
 
 
 def test_very_dense_text_still_fits() -> None:
-    tokenizer = ByteTokenizer()
+    tokenizer = MergingTokenizer()
     text = "🙂" * 5000
     prefix = fit_prefix(text, 5000, 320, 100, tokenizer.encode)
     suffix = fit_suffix(text, 320, 100, tokenizer.encode)
@@ -64,7 +64,7 @@ def test_very_dense_text_still_fits() -> None:
 @given(_texts, st.integers(0, 400), st.integers(0, 200), st.integers(0, 100))
 def test_windows_are_the_nearest_text_and_within_budget(text: str, end: int, chars: int, tokens: int) -> None:
     end = min(end, len(text))
-    tokenizer = ByteTokenizer()
+    tokenizer = MergingTokenizer()
     prefix = fit_prefix(text, end, chars, tokens, tokenizer.encode)
     suffix = fit_suffix(text[end:], chars, tokens, tokenizer.encode)
     for window in (prefix, suffix):

@@ -20,7 +20,7 @@ EVERY_MARKER = tuple(
 )
 
 
-class ByteTokenizer:
+class MergingTokenizer:
     """UTF-8 bytes as ids, longest merge first; special tokens only by :meth:`special`."""
 
     def __init__(self, specials: Iterable[str] = (), bos: str = "") -> None:
@@ -31,11 +31,11 @@ class ByteTokenizer:
 
     def encode(self, text: str) -> tuple[int, ...]:
         self.encoded_chars += len(text)
-        data, at, ids = text.encode("utf-8"), 0, []
-        while at < len(data):
-            merge = next((i for i, m in enumerate(_MERGES) if data.startswith(m, at)), None)
-            ids.append(data[at] if merge is None else 256 + merge)
-            at += 1 if merge is None else len(_MERGES[merge])
+        data, offset, ids = text.encode("utf-8"), 0, []
+        while offset < len(data):
+            merge = next((i for i, m in enumerate(_MERGES) if data.startswith(m, offset)), None)
+            ids.append(data[offset] if merge is None else 256 + merge)
+            offset += 1 if merge is None else len(_MERGES[merge])
         return tuple(ids)
 
     def special(self, text: str) -> int | None:
@@ -50,8 +50,8 @@ class ByteTokenizer:
         return sum(token >= _FIRST_SPECIAL for token in ids)
 
 
-def tokenizer_for(template: FimTemplate, bos: str = "") -> ByteTokenizer:
-    return ByteTokenizer((strip_marker(marker) for marker in template.markers), bos)
+def tokenizer_for(template: FimTemplate, bos: str = "") -> MergingTokenizer:
+    return MergingTokenizer((strip_marker(marker) for marker in template.markers), bos)
 
 
 def request_at(
