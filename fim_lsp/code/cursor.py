@@ -16,7 +16,7 @@ from fim_lsp.code.brackets import EnclosingBrackets, find_enclosing
 from fim_lsp.code.languages import find_language
 from fim_lsp.code.lexical import Inside, Scan, scan
 from fim_lsp.code.lines import CursorWindow, indent_width, window_around
-from fim_lsp.code.nesting import Kind, Nesting, OpenPair, is_markup, read_nesting
+from fim_lsp.code.nesting import Kind, Nesting, OpenPair, has_elements, is_markup, read_nesting
 from fim_lsp.types import CompletionRequest
 
 _HEADER = re.compile(r"(?:[:({\[]|=>|->|\b(?:then|do|else|begin|of))\s*$")
@@ -119,15 +119,17 @@ class CursorContext:
     @cached_property
     def in_markup(self) -> bool:
         """True within a tag, an attribute or an element, and anywhere in a document of markup."""
+        if not has_elements(self.language_id):
+            return False
         kinds = {pair.kind for pair in self.nesting}
         return is_markup(self.language_id) or not kinds.isdisjoint((Kind.TAG, Kind.ELEMENT))
 
     @cached_property
     def in_prose(self) -> bool:
         """True where brackets are plain characters: in prose, and in the text of a markup element."""
+        if find_language(self.language_id).prose or not has_elements(self.language_id):
+            return find_language(self.language_id).prose
         innermost = self.nesting[-1].kind if self.nesting else None
-        if find_language(self.language_id).prose:
-            return True
         return innermost is Kind.ELEMENT or (innermost is None and is_markup(self.language_id))
 
     @property

@@ -92,6 +92,11 @@ def is_markup(language_id: str) -> bool:
     return find_language(language_id).id in _MARKUP
 
 
+def has_elements(language_id: str) -> bool:
+    """Tell whether tags and elements stand in documents of a language, or in its code as in JSX."""
+    return find_language(language_id).id in (*_MARKUP, *_JSX)
+
+
 @frozen
 class _Strings:
     """The delimiters of one language, compiled."""
@@ -116,6 +121,15 @@ def _strings_of(language: Language) -> _Strings:
     chars = [r"'(?:\\[^'\n]+|[^'\\\n])'"] if delimiters.chars else []
     pattern = re.compile("|".join([*chars, *marks, r"[()\[\]{}<]"]), re.MULTILINE)
     return _Strings(pattern, MappingProxyType(closes), MappingProxyType(comments))
+
+
+@lru_cache(maxsize=64)
+def _stops_in_string(string: OpenPair | None) -> re.Pattern[str]:
+    """Compile what a reader has to look at within a string, or within prose."""
+    marks = [r"[\\\n()\[\]{}`]"]
+    if string is not None:
+        marks += [re.escape(string.close), *(re.escape(opening) for opening, _ in string.interpolations)]
+    return re.compile("|".join(sorted(marks, key=len, reverse=True)))
 
 
 class _Reader:
@@ -267,15 +281,15 @@ class _Reader:
 
     def _read_string(self, top: OpenPair | None) -> None:
         string = next((pair for pair in reversed(self._stack) if pair.kind is Kind.STRING), None)
-        text, position = self._text, self._position
-        char = text[position]
-        for opening, close in string.interpolations if string is not None else ():
-            if text.startswith(opening, position):
-                if text.startswith(opening * 2, position) and opening == "{":
-                    break
-                self._push(OpenPair(Kind.INTERPOLATION, close), len(opening))
-                return
-        if string is not None and text.startswith(string.close, position):
+        found = _stops_in_string(string).search(self._text, self._position)
+        if found is None:
+            self._position = len(self._text)
+            return
+        self._position = found.start()
+        char = self._text[self._position]
+        if string is not None and self._open_interpolation(string):
+            return
+        if string is not None and self._text.startswith(string.close, self._position):
             self._pop_to(self._index_of_string(), string.close)
         elif char == "\\" and not self._language.prose:
             self._position += 2
@@ -283,7 +297,21 @@ class _Reader:
             self._leave_line(string)
         elif string is None and char == "`":
             self._push(OpenPair(Kind.STRING, "`", one_line=True), 1)
-        elif char in _CLOSER_OF and not (string is not None and string.close == "`" and self._language.prose):
+        else:
+            self._read_bracket_in_string(top, char, string)
+
+    def _open_interpolation(self, string: OpenPair) -> bool:
+        """Open the expression that begins at the position; False if there is none."""
+        for opening, close in string.interpolations:
+            doubled = opening == "{" and self._text.startswith("{{", self._position)
+            if self._text.startswith(opening, self._position) and not doubled:
+                self._push(OpenPair(Kind.INTERPOLATION, close), len(opening))
+                return True
+        return False
+
+    def _read_bracket_in_string(self, top: OpenPair | None, char: str, string: OpenPair | None) -> None:
+        in_code_of_prose = self._language.prose and string is not None
+        if char in _CLOSER_OF and not in_code_of_prose:
             self._push(OpenPair(Kind.BRACKET_IN_STRING, _CLOSER_OF[char]), 1)
         elif top is not None and top.kind is Kind.BRACKET_IN_STRING and char == top.close:
             self._pop_to(len(self._stack) - 1, char)
