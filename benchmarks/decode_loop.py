@@ -1,13 +1,13 @@
-"""What our loop adds to llama.cpp: a token of ours, of ``Llama.generate``, and of bare ``llama_decode``.
+"""Measure what the engine's decode loop adds to llama.cpp: its time a token, beside two others.
 
     python -m benchmarks.decode_loop [--rounds 12] [--tokens 48]
 
-All three run the same weights, threads, context, batch sizes and prompt, alternating within one process,
-because machines are noisy: compare the ratios, not the milliseconds. "Bare" evaluates tokens that are
-known beforehand, in a context of its own with the same parameters, without sampling, text or stop rules: the
-floor. Our loop samples greedily, decodes text
-and computes each token's probability; ``Llama.generate`` samples greedily and does neither of the latter.
-Writes ``build/bench/decode_loop.json``.
+Bare ``llama_decode`` evaluates tokens that are known beforehand, in a context of its own with the same
+parameters, and neither samples nor decodes text: that is the floor. The engine samples greedily, decodes text
+and computes each token's probability. llama-cpp-python's ``Llama.generate`` only samples greedily.
+
+All three run the same weights, threads, context, batch sizes and prompt. They alternate within one process,
+because machines are noisy: compare the ratios, not the milliseconds. Writes ``build/bench/decode_loop.json``.
 """
 
 from __future__ import annotations
@@ -45,25 +45,25 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--tokens", type=int, default=48)
-    chosen = parser.parse_args()
-    path = ModelStore(models_folder()).resolve(chosen.model).path
+    options = parser.parse_args()
+    path = ModelStore(models_folder()).resolve(options.model).path
     engine = open_llama(path, _SETTINGS)
     prompt = engine.tokenizer.encode(_PROMPT)
-    contenders: dict[str, Round] = {
-        "bare llama_decode": _bare(path, engine, prompt, chosen.tokens),
-        "fim-lsp": _ours(engine, prompt, chosen.tokens),
-        "Llama.generate": _theirs(path, prompt, chosen.tokens),
+    loops: dict[str, Round] = {
+        "bare llama_decode": _measure_bare(path, engine, prompt, options.tokens),
+        "fim-lsp": _measure_engine(engine, prompt, options.tokens),
+        "Llama.generate": _measure_llama_cpp_python(path, prompt, options.tokens),
     }
-    for measure in contenders.values():
+    for measure in loops.values():
         measure()
-    rounds: dict[str, list[list[float]]] = {name: [] for name in contenders}
-    for _ in range(chosen.rounds):
-        for name, measure in contenders.items():
+    rounds: dict[str, list[list[float]]] = {name: [] for name in loops}
+    for _ in range(options.rounds):
+        for name, measure in loops.items():
             rounds[name].append(measure())
-    _report({name: _figures(name, rounds) for name in contenders})
+    _report({name: _figures(name, rounds) for name in loops})
 
 
-def _bare(path: Path, engine: LlamaEngine, prompt: tuple[int, ...], tokens: int) -> Round:
+def _measure_bare(path: Path, engine: LlamaEngine, prompt: tuple[int, ...], tokens: int) -> Round:
     continuation = engine.tokenizer.encode("value = value + 1\n" * tokens)[:tokens]
     model = llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())
     context = llama_cpp.llama_init_from_model(model, context_params(_SETTINGS, _SETTINGS.sequences))
@@ -90,7 +90,7 @@ def _decode(context: Any, tokens: tuple[int, ...]) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def _ours(engine: LlamaEngine, prompt: tuple[int, ...], tokens: int) -> Round:
+def _measure_engine(engine: LlamaEngine, prompt: tuple[int, ...], tokens: int) -> Round:
     def measure() -> list[float]:
         _prefill(engine, prompt)
         arrived_ms: list[float] = []
@@ -106,7 +106,7 @@ def _ours(engine: LlamaEngine, prompt: tuple[int, ...], tokens: int) -> Round:
     return measure
 
 
-def _theirs(path: Path, prompt: tuple[int, ...], tokens: int) -> Round:
+def _measure_llama_cpp_python(path: Path, prompt: tuple[int, ...], tokens: int) -> Round:
     llama = llama_cpp.Llama(
         str(path),
         n_ctx=_SETTINGS.context_tokens,
@@ -135,10 +135,10 @@ def _prefill(engine: LlamaEngine, prompt: tuple[int, ...]) -> None:
 
 
 def _figures(name: str, rounds: dict[str, list[list[float]]]) -> dict[str, float]:
-    every = sorted(ms for one in rounds[name] for ms in one)
+    every = sorted(ms for measured in rounds[name] for ms in measured)
     ratios = [
-        statistics.median(one) / statistics.median(bare)
-        for one, bare in zip(rounds[name], rounds["bare llama_decode"], strict=True)
+        statistics.median(measured) / statistics.median(bare)
+        for measured, bare in zip(rounds[name], rounds["bare llama_decode"], strict=True)
     ]
     return {
         "median_ms": statistics.median(every),
