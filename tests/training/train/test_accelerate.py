@@ -40,7 +40,8 @@ def test_two_processes_train_like_one_with_twice_the_rows(
     two = evolve(options, output=tmp_path / "two")
     command = [sys.executable, *LAUNCH, str(free_port()), str(script), as_json(two, recipe)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "PYTHONPATH": os.getcwd()}
-    subprocess.run(command, check=True, env=environment, timeout=200, capture_output=True)
+    done = subprocess.run(command, env=environment, timeout=200, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
     train(options, recipe)
     curves = [read_metrics(output / METRICS_FILE) for output in (options.output, two.output)]
