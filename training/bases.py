@@ -1,4 +1,4 @@
-"""The base: the model that is trained, as a path, as a vocabulary with a FIM format, and as weights.
+"""Find and open the base, the model that is trained: its path, its vocabulary with a FIM format, its weights.
 
 1. :func:`resolve_base` turns ``--base`` into a path: a GGUF file or a Hugging Face folder.
 2. :func:`open_base` reads the vocabulary without the weights and finds the FIM format. Where the vocabulary

@@ -33,12 +33,13 @@ _BEFORE, _AFTER = 1500, 500
 
 _NAME = re.compile(r"[^\W\d]\w{2,}")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+")
-_EVERYWHERE = re.compile(
-    "and|any|async|await|bool|break|case|catch|char|class|const|continue|def|default|else|enum|export|false|"
-    "final|for|from|func|function|get|impl|implements|import|include|int|interface|let|match|mod|mut|new|nil|"
-    "none|not|null|package|pass|private|protected|pub|public|raise|return|self|set|static|str|string|struct|"
-    "super|switch|this|throw|true|try|type|undefined|unsigned|use|using|var|void|while|with|yield"
+_COMMON_WORDS = (
+    "and any async await bool break case catch char class const continue def default else enum export false "
+    "final for from func function get impl implements import include int interface let match mod mut new nil "
+    "none not null package pass private protected pub public raise return self set static str string struct "
+    "super switch this throw true try type undefined unsigned use using var void while with yield"
 )
+_EVERYWHERE = frozenset(_COMMON_WORDS.split())
 """Words that occur in most files."""
 _FEWEST_SHARED = 2
 """Fewest words that a chunk and the text around the cursor must share; one may be chance."""
@@ -68,11 +69,6 @@ class Chunk:
     defines: str = ""
     """The name whose definition it was cut for; empty for other chunks."""
     words: Mapping[str, int] = field(factory=dict, repr=False)
-
-    @classmethod
-    def of(cls, text: str, lines: tuple[int, int], defines: str = "") -> Chunk:
-        """Make a chunk and count its words."""
-        return cls(text, lines, defines, words_of(text))
 
 
 @frozen
@@ -133,26 +129,36 @@ def cut(text: str, definitions: Iterable[Definition] = ()) -> tuple[Chunk, ...]:
         for definition in definitions
     )
     tens = (("", first, first + CHUNK_LINES) for first in range(0, len(lines), CHUNK_LINES))
+    # A document repeats its identifiers, and splitting them takes most of the time.
+    known_names: dict[str, tuple[str, ...]] = {}
     chunks = []
     for name, first, end in chain(named, tens):
         text = "\n".join(lines[first:end]).strip("\n")
         if text.strip():
-            chunks.append(Chunk.of(text, (first, min(end, len(lines))), name))
+            chunks.append(Chunk(text, (first, min(end, len(lines))), name, words_of(text, known_names)))
     return tuple(chunks)
 
 
-def words_of(text: str) -> Mapping[str, int]:
+def words_of(text: str, known_names: dict[str, tuple[str, ...]] | None = None) -> Mapping[str, int]:
     """Count the identifiers of a text and the words in them, split by case and underscore, in lower case.
 
     ``"total_price = getPrice()"`` -> ``{"total_price": 1, "total": 1, "price": 2, "getprice": 1}``; short and
-    common words (``get``) are left out.
+    common words (``get``) are left out. ``known_names`` holds the words of names that were split before; the
+    others are added to it.
     """
-    counts: Counter[str] = Counter()
-    for name, times in Counter(_NAME.findall(text)).items():
-        for word in {name.lower(), *(part.lower() for part in _WORD.findall(name))}:
-            if len(word) > 2 and not _EVERYWHERE.fullmatch(word):
-                counts[word] += times
-    return dict(counts)
+    known_names = {} if known_names is None else known_names
+    counts: dict[str, int] = {}
+    for name in _NAME.findall(text):
+        if (words := known_names.get(name)) is None:
+            words = known_names[name] = _split_name(name)
+        for word in words:
+            counts[word] = counts.get(word, 0) + 1
+    return counts
+
+
+def _split_name(name: str) -> tuple[str, ...]:
+    words = {name.lower(), *(part.lower() for part in _WORD.findall(name))}
+    return tuple(word for word in sorted(words) if len(word) > 2 and word not in _EVERYWHERE)
 
 
 def similarities(query: Iterable[str], chunks: Sequence[Chunk]) -> list[float]:
@@ -245,7 +251,8 @@ def _moved_chunks(document: OtherDocument, current: Iterable[Snippet]) -> Iterab
             offset = document.text.find(snippet.text)
             if offset >= 0:
                 first = document.text.count("\n", 0, offset)
-                yield Chunk.of(snippet.text, (first, first + snippet.text.count("\n") + 1))
+                lines = (first, first + snippet.text.count("\n") + 1)
+                yield Chunk(snippet.text, lines, words=words_of(snippet.text))
 
 
 def _defines_imported(
