@@ -185,9 +185,12 @@ class Observation:
     def accepted_partly(self, chars: int) -> Observation:
         """Return this observation with its first ``chars`` characters accepted.
 
-        Characters that the edit itself has shown to be accepted are not counted twice.
+        Characters that the edit itself has shown to be accepted are not counted twice. Without any character
+        nothing was accepted, and the observation stays.
         """
-        chars = max(0, min(chars, len(self.suggestion.text)))
+        if chars <= 0:
+            return self
+        chars = min(chars, len(self.suggestion.text))
         inserted = max(self.inserted_chars, chars)
         accepted = max(self.accepted_chars, chars)
         return evolve(self, inserted_chars=inserted, accepted_chars=accepted, last_typed_chars=0)
