@@ -42,14 +42,14 @@ from fim_lsp.engine.base import ModelLoadError
 def report(word):
     print(word, file=sys.stderr, flush=True)
 
-def obeying(settings, on_loading, parking):
+def obeying(settings, on_loading, kv_state_folder):
     report("loading")
     while on_loading(0.5):
         threading.Event().wait(0.001)
     report("given up")
     raise ModelLoadError("llama.cpp gave up.")
 
-def ignoring(settings, on_loading, parking):
+def ignoring(settings, on_loading, kv_state_folder):
     report("loading")
     threading.Event().wait()
 

@@ -41,7 +41,7 @@ _GPL = "                    GNU GENERAL PUBLIC LICENSE\n                       V
         ("UNLICENSED", False),
     ],
 )
-def test_an_expression_is_judged_by_its_best_choice_and_its_worst_part(expression: str, allowed: bool):
+def test_an_expression_is_decided_by_its_best_choice_and_its_worst_part(expression: str, allowed: bool):
     assert is_permissive(expression) is allowed
 
 

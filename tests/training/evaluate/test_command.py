@@ -89,7 +89,7 @@ def test_differences_are_paired_and_figures_given_by_kind(
     assert by["set"]["toy"]["exact_match"]["value"] == 100
 
 
-def test_the_three_texts_of_an_answer_are_judged_apart(tmp_path: Path) -> None:
+def test_the_three_texts_of_an_answer_are_measured_apart(tmp_path: Path) -> None:
     # The model goes on past the block; the stop rule cuts that off.
     script = {"rambling": lambda _: "return a + b\n\n\ndef add2(a):\n    return 3\n" + "x = 1\n" * 99}
     tasks = write_tasks(tmp_path / "toy.jsonl", (ADD,))

@@ -16,7 +16,7 @@ from training.evaluate.metrics import (
 )
 
 texts = st.text(alphabet="ab(): \n", max_size=30)
-judged = st.lists(
+scored = st.lists(
     st.tuples(st.floats(0, 100), st.floats(1, 10).map(round).map(float)), min_size=1, max_size=40
 )
 
@@ -73,7 +73,7 @@ def test_the_suffix_said_again(text: str, middle: str, suffix: str, repeated: bo
     assert suffix_repeated(text, middle, suffix) is repeated
 
 
-@given(judged, st.integers(0, 5))
+@given(scored, st.integers(0, 5))
 def test_the_interval_holds_the_value_and_depends_on_the_seed_alone(
     some: list[tuple[float, float]], seed: int
 ) -> None:
@@ -90,7 +90,7 @@ def test_more_holes_narrow_the_interval() -> None:
     assert many.high - 50 == pytest.approx(3.1, abs=0.6)
 
 
-@given(judged)
+@given(scored)
 def test_nothing_parts_an_arm_from_itself(some: list[tuple[float, float]]) -> None:
     found = difference(some, some)
     assert (found.value, found.low, found.high) == (0, 0, 0)

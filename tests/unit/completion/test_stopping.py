@@ -65,7 +65,7 @@ def test_golden(case: dict[str, Any], chunk: int) -> None:
         assert arrived[: stop.keep] == case["kept"]
 
 
-def test_doubt_is_judged_by_the_last_tokens_alone() -> None:
+def test_doubt_is_measured_by_the_last_tokens_alone() -> None:
     rules = make_stop_rules(
         CursorContext.of(request_at(f"{CURSOR}\n")), CompletionSettings(stop_below=0.5), multiline=True
     )
