@@ -4,7 +4,7 @@ Defaults < the user's file (``user_settings``) < ``initializationOptions`` < ``w
 (section ``fimLsp``) < flags given by hand. camelCase on the wire, snake_case inside. Types are strict: see
 :mod:`fim_lsp.strict`.
 
-To add a setting, add a field here, then run ``python -m tools.settings``. It writes docs/settings.md, the VS
+To add a setting, add a field here, then run ``make settings``. It writes docs/settings.md, the VS
 Code extension's manifest and the Neovim plugin's types from :func:`table`.
 """
 

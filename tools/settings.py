@@ -1,4 +1,4 @@
-"""Write everything that is generated from the table of settings: ``python -m tools.settings``.
+"""Write everything that is generated from the table of settings: ``make settings``.
 
 These are the tables of docs/settings.md, the settings in the VS Code extension's manifest, and the types of
 the Neovim plugin. Tests compare each of them with :func:`fim_lsp.settings.table`.
@@ -21,7 +21,7 @@ PAGE = ROOT / "docs" / "settings.md"
 VSCODE = ROOT / "editors" / "vscode" / "scripts" / "settings.py"
 NEOVIM = ROOT / "editors" / "neovim" / "scripts" / "settings_types.py"
 LUA = ROOT / "editors" / "neovim" / "lua" / "fim_lsp" / "settings.lua"
-_BLOCK = "<!-- {name}: begin (written by python -m tools.settings) -->\n"
+_BLOCK = "<!-- {name}: begin (written by make settings) -->\n"
 _END = "<!-- {name}: end -->"
 
 

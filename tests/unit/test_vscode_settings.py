@@ -22,7 +22,7 @@ def script() -> ModuleType:
 
 def test_the_extension_contributes_every_setting(script):
     text = script.MANIFEST.read_text(encoding="utf-8")
-    assert text == script.updated(text), "mend it with: python -m tools.settings"
+    assert text == script.updated(text), "mend it with: make settings"
 
 
 def test_nothing_else_is_contributed(script):

@@ -33,7 +33,7 @@ _COMMENTS = {
     ("// ", ""): (
         "javascript javascriptreact typescript typescriptreact go rust java c cpp csharp kotlin swift scala "
         "php dart zig objective-c objective-cpp cuda-cpp json jsonc scss less plaintext restructuredtext "
-        "gleam"
+        "no-such-language"
     ),
 }
 _NAMES = {
@@ -57,7 +57,7 @@ _NAMES = {
     "xml": "XML",
     "python": "Python",
     "git-commit": "Git-commit",
-    "gleam": "Gleam",
+    "no-such-language": "No-such-language",
 }
 _TRAINED = {
     "python": ".py",
@@ -98,7 +98,7 @@ def test_every_grammar_loads(language: Language) -> None:
 
 def test_a_language_without_a_grammar_has_no_parser() -> None:
     assert parser_for("lua") is None
-    assert parser_for("gleam") is None
+    assert parser_for("no-such-language") is None
 
 
 @pytest.mark.parametrize(
@@ -166,11 +166,11 @@ def test_language_of_a_file(path: str, text: str, language_id: str) -> None:
 
 def test_an_unknown_name_tells_nothing() -> None:
     assert language_of("a.unheard-of") is None
-    assert find_language("gleam") is UNKNOWN
+    assert find_language("no-such-language") is UNKNOWN
 
 
 def test_the_guess_is_like_c() -> None:
-    assert set(lexis("gleam").openings) == {"//", "#", "/*", '"'}
+    assert set(lexis("no-such-language").openings) == {"//", "#", "/*", '"'}
 
 
 def test_delimiters_of_prose_are_not_looked_for() -> None:

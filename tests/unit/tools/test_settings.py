@@ -10,7 +10,7 @@ from tools.settings import LUA, NEOVIM, PAGE, load, markdown, updated
 
 def test_the_page_lists_every_setting() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert text == updated(text), "mend it with: python -m tools.settings"
+    assert text == updated(text), "mend it with: make settings"
     assert all(text.count(f"| `{row.path}` |") == 1 for row in table())
 
 
@@ -23,7 +23,7 @@ def test_common_settings_come_first() -> None:
 
 
 def test_the_types_of_neovim_are_up_to_date() -> None:
-    assert LUA.read_text(encoding="utf-8") == load(NEOVIM).types(), "mend it with: python -m tools.settings"
+    assert LUA.read_text(encoding="utf-8") == load(NEOVIM).types(), "mend it with: make settings"
 
 
 def test_the_keys_of_objects_are_listed_below_their_list() -> None:
