@@ -98,6 +98,8 @@ def find_period(line: str) -> tuple[int, int] | None:
         Position and length of the phrase's first copy, in characters; None if there is none.
     """
     for period in range(1, min(_LONGEST_PHRASE, len(line) // _FEWEST_COPIES) + 1):
+        if line[-1] != line[-1 - period]:
+            continue
         copies = max(_FEWEST_COPIES, -(-_SHORTEST_RUN // period))
         phrase = line[-period:]
         if not line.endswith(phrase * copies) or not any(map(str.isalnum, phrase)):
