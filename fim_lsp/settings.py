@@ -136,7 +136,7 @@ class ModelSettings:
 
 @frozen
 class PromptSettings:
-    """How much of the file the model sees, and in which layout. Lengths are tokens."""
+    """The part of the file that the model sees, and its layout. Lengths are tokens."""
 
     max_tokens: int = _setting(1024, "Maximum number of tokens in a prompt.", at_least=64)
     prefix_share: float = _setting(
@@ -177,7 +177,7 @@ class PromptSettings:
 
 @frozen
 class SamplingSettings:
-    """How tokens are drawn, and how many."""
+    """The way tokens are drawn, and their number."""
 
     max_tokens: int = _setting(
         64, "Maximum number of tokens of a suggestion while typing.", at_least=1, at_most=4096
@@ -280,7 +280,7 @@ class CompletionSettings:
 
 @frozen
 class FeedbackSettings:
-    """Whether the outcome of suggestions is recorded."""
+    """The recording of the outcome of suggestions."""
 
     enabled: bool = _setting(
         True,

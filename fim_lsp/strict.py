@@ -27,7 +27,7 @@ class StrictError(ValueError):
 
 @frozen
 class Wording:
-    """How keys are spelt, and the words for errors in a kind of file."""
+    """The spelling of keys, and the words for errors in a kind of file."""
 
     root: str
     """First part of each path: ``fimLsp``."""

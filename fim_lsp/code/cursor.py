@@ -112,7 +112,7 @@ class CursorContext:
 
     @cached_property
     def nesting(self) -> tuple[OpenPair, ...]:
-        """What is open at the cursor, outermost first: brackets, strings, interpolations, tags."""
+        """The pairs open at the cursor, outermost first: brackets, strings, interpolations, tags."""
         pairs = read_nesting(self.near.before, self.language_id).open
         return (*pairs, OpenPair(Kind.STRING, "'", one_line=True)) if self._in_character else pairs
 

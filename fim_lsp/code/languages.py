@@ -21,7 +21,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 @frozen
 class Delimiters:
-    """What opens and closes comments and strings. Languages of one family share it."""
+    """The marks that open and close comments and strings. Languages of one family share it."""
 
     line_comments: tuple[str, ...] = field(default="", converter=_words)
     """Marks of comments that end with their line. Comments are written with the first one."""
@@ -72,7 +72,7 @@ class Language:
 
     @property
     def comment(self) -> tuple[str, str]:
-        """What opens and closes a comment on a line of its own, with its blanks; ``//`` if it has none."""
+        """The marks of a comment on a line of its own, with its blanks; ``//`` if it has none."""
         if self.delimiters.line_comments:
             return f"{self.delimiters.line_comments[0]} ", ""
         if self.delimiters.block_comments:

@@ -31,7 +31,7 @@ _DEEPEST = 256
 
 
 class Kind(enum.Enum):
-    """What is open."""
+    """The kinds of things that are open."""
 
     BRACKET = "bracket"
     STRING = "string"
@@ -70,11 +70,11 @@ class Nesting:
     """The result of reading a text."""
 
     open: tuple[OpenPair, ...]
-    """What is open at the end, outermost first."""
+    """The pairs open at the end, outermost first."""
     closers: tuple[Closer, ...]
     """In order."""
     own: int
-    """How many of the open pairs the text opened itself, innermost last."""
+    """The number of open pairs that the text opened itself; they are the innermost."""
 
 
 def read_nesting(text: str, language_id: str, open_before: Sequence[OpenPair] = ()) -> Nesting:

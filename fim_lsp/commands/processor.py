@@ -73,7 +73,7 @@ _PRINT_FEATURES = "from fim_lsp.engine.llama import library_features; print(libr
 
 @frozen
 class Library:
-    """What importing llama.cpp in another process showed."""
+    """The result of importing llama.cpp in another process."""
 
     features: str = ""
     """The line that describes the build; empty if it can't be loaded."""
@@ -84,7 +84,7 @@ class Library:
 
 @frozen
 class Processor:
-    """What the system tells of its processor."""
+    """The system's description of its processor."""
 
     features: frozenset[str]
     tellable: frozenset[str] = _FEATURES

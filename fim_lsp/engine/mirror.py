@@ -37,7 +37,7 @@ class SequenceState:
 
 @frozen
 class Slot:
-    """Where a prompt is evaluated, and which of its tokens need evaluation there."""
+    """The sequence where a prompt is evaluated, and which of its tokens need evaluation there."""
 
     choice: SequenceChoice
     plan: ReusePlan

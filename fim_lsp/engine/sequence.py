@@ -45,7 +45,7 @@ class ReusePlan:
 
 @frozen
 class SlotFit:
-    """How well one sequence of the cache fits a prompt."""
+    """The fit of one sequence of the cache to a prompt."""
 
     held: int
     """Tokens that the sequence holds."""

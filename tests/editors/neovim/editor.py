@@ -134,7 +134,7 @@ class Editor:
 
     @property
     def acceptable(self) -> bool:
-        """Whether there is a suggestion to accept at the cursor."""
+        """True if there is a suggestion to accept at the cursor."""
         return bool(self.lua("require('fim_lsp.display').at_cursor() ~= nil"))
 
     def wait_ghost(self) -> str:
@@ -195,7 +195,7 @@ class Editor:
 
     @property
     def waits_for_enter(self) -> bool:
-        """Whether a message stopped the editor. It answers no other request until a key is pressed."""
+        """True if a message stopped the editor. It answers no other request until a key is pressed."""
         return bool(self.nvim.api.get_mode()["blocking"])
 
     @property

@@ -72,7 +72,7 @@ class Desk:
     evaluated: list[int] = field(factory=list)
     """Grows by one for each token evaluated."""
     prepares: bool = False
-    """Whether prompts are evaluated while idle."""
+    """True if prompts are evaluated while idle."""
     explanation: Explanation = field(factory=Explanation)
     """Of the last answer."""
     others: list[str] = field(factory=list)

@@ -63,7 +63,7 @@ def test_steps_tell_how_the_text_came_about() -> None:
 
 @pytest.mark.parametrize("case", cases("fit.toml"))
 def test_a_suggestion_fits_the_code_around_it(case: dict[str, Any]) -> None:
-    """What the model wrote at a cursor, and the document once the suggestion is accepted."""
+    """Accept what the model wrote at a cursor, and compare the document."""
     options = {name: case[name] for name in ("tab_size", "insert_spaces") if name in case}
     request = request_at(case["document"], case["language"], trigger=Trigger.INVOKED, **options)
     context = CursorContext.of(request)

@@ -70,7 +70,7 @@ async def test_the_user_never_pays_for_a_window_that_moves(make_desk):
 
 
 async def test_without_the_background_the_user_does(make_desk):
-    """What the test above would show if it did nothing."""
+    """Show the outcome of the test above if idle prefill did nothing."""
     desk = await make_desk(model=SUFFIX_FIRST, prompt={**UNHEALED, "maxTokens": 256})
     costs = [
         await desk.cost(at_line(20, ("name = 1\n" * 14)[:count], version=count)) for count in range(1, 120)

@@ -35,7 +35,7 @@ class StandInHub:
     digest: str | None = None
     """Announced instead of the real one."""
     redirect_to: str | None = None
-    """Where the bytes are, as the real hub keeps them on another host."""
+    """The address of the bytes, as the real hub keeps them on another host."""
     bytes_sent: int = 0
     requests: list[Request] = field(factory=list)
     url: str = ""
