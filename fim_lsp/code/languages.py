@@ -37,6 +37,8 @@ class Delimiters:
     """True if ``#`` opens a comment only after a blank; the shell has ``$#`` and ``${x#y}``."""
     interpolations: tuple[tuple[str, str], ...] = ()
     """Opening and closing marks of expressions within strings."""
+    plain_strings: str = ""
+    """Characters of ``strings`` that open strings without such expressions."""
 
 
 @frozen
@@ -60,6 +62,12 @@ class Language:
     """False if brackets need not pair up, as in prose and in ``case`` of the shell."""
     indentation: str | None = None
     """Character that the language prescribes for indentation, a tab or a space; None if it does not."""
+    markup: bool = False
+    """True if its documents consist of elements, as HTML's do."""
+    jsx: bool = False
+    """True if elements stand in its code."""
+    text_expressions: tuple[str, str] | None = None
+    """Opening and closing marks of expressions in the text of its elements."""
     prose: bool = False
     """True for text in a natural language. Comments and strings are not looked for in it."""
     trained: bool = False
@@ -92,7 +100,10 @@ _DOLLAR_PARENTHESES = (("$(", ")"),)
 _C = Delimiters("//", _C_BLOCK, '"', chars=True)
 _GO = Delimiters("//", _C_BLOCK, '"', (("`", "`"),), chars=True)
 _RUST = Delimiters("//", _C_BLOCK, '"', (('r#"', '"#'),), chars=True, interpolations=_BRACES)
-_JAVASCRIPT = Delimiters("//", _C_BLOCK, _QUOTES, (("`", "`"),), interpolations=_DOLLAR_BRACES)
+_JAVASCRIPT = Delimiters(
+    "//", _C_BLOCK, _QUOTES, (("`", "`"),), interpolations=_DOLLAR_BRACES, plain_strings=_QUOTES
+)
+_DART = Delimiters("//", _C_BLOCK, _QUOTES, (("`", "`"),), interpolations=_DOLLAR_BRACES)
 _TRIPLE_QUOTED = Delimiters("//", _C_BLOCK, '"', _TRIPLE, chars=True)
 _DOLLAR_QUOTED = Delimiters("//", _C_BLOCK, '"', _TRIPLE, chars=True, interpolations=_DOLLAR_BRACES)
 _CSHARP = Delimiters("//", _C_BLOCK, '"', _TRIPLE, chars=True, interpolations=_BRACES)
@@ -102,13 +113,20 @@ _STYLES = Delimiters("//", _C_BLOCK, _QUOTES)
 _TERRAFORM = Delimiters("# //", _C_BLOCK, '"', interpolations=_DOLLAR_BRACES)
 _PYTHON = Delimiters("#", (), _QUOTES, (*_TRIPLE, ("'''", "'''")), interpolations=_BRACES)
 _HASH = Delimiters("#", (), _QUOTES, spaced_hash=True)
-_RUBY = Delimiters("#", (), _QUOTES, spaced_hash=True, interpolations=_HASH_BRACES)
-_DOLLAR = Delimiters("#", (), _QUOTES, spaced_hash=True, interpolations=_DOLLAR_BRACES)
+_RUBY = Delimiters("#", (), _QUOTES, spaced_hash=True, interpolations=_HASH_BRACES, plain_strings="'")
+_DOLLAR = Delimiters("#", (), _QUOTES, spaced_hash=True, interpolations=_DOLLAR_BRACES, plain_strings="'")
 _SHELL = Delimiters(
-    "#", (), _QUOTES, spaced_hash=True, interpolations=(*_DOLLAR_PARENTHESES, *_DOLLAR_BRACES)
+    "#",
+    (),
+    _QUOTES,
+    spaced_hash=True,
+    interpolations=(*_DOLLAR_PARENTHESES, *_DOLLAR_BRACES),
+    plain_strings="'",
 )
-_COFFEESCRIPT = Delimiters("#", (), _QUOTES, _TRIPLE, spaced_hash=True, interpolations=_HASH_BRACES)
-_JULIA = Delimiters("#", (), _QUOTES, spaced_hash=True, interpolations=_DOLLAR_PARENTHESES)
+_COFFEESCRIPT = Delimiters(
+    "#", (), _QUOTES, _TRIPLE, spaced_hash=True, interpolations=_HASH_BRACES, plain_strings="'"
+)
+_JULIA = Delimiters("#", (), _QUOTES, spaced_hash=True, interpolations=_DOLLAR_PARENTHESES, plain_strings="'")
 _NIM = Delimiters("#", (("#[", "]#"),), '"', _TRIPLE, chars=True)
 _DASHES = Delimiters("--", (), '"', chars=True)
 _SQL = Delimiters("--", _C_BLOCK, _QUOTES)
@@ -146,6 +164,8 @@ LANGUAGES: Final[tuple[Language, ...]] = (
         _JAVASCRIPT,
         ".jsx",
         grammar="tree_sitter_javascript.language",
+        jsx=True,
+        text_expressions=("{", "}"),
         trained=True,
     ),
     Language(
@@ -162,6 +182,8 @@ LANGUAGES: Final[tuple[Language, ...]] = (
         _JAVASCRIPT,
         ".tsx",
         grammar="tree_sitter_typescript.language_tsx",
+        jsx=True,
+        text_expressions=("{", "}"),
         trained=True,
     ),
     Language("go", "Go", _GO, ".go", grammar="tree_sitter_go.language", indentation="\t", trained=True),
@@ -216,7 +238,7 @@ LANGUAGES: Final[tuple[Language, ...]] = (
     ),
     Language("gdscript", "Gdscript", _PYTHON, ".gd", indented_blocks=True),
     Language("nim", "Nim", _NIM, ".nim .nims", indented_blocks=True),
-    Language("dart", "Dart", _JAVASCRIPT, ".dart"),
+    Language("dart", "Dart", _DART, ".dart"),
     Language("zig", "Zig", _C, ".zig"),
     Language("objective-c objc", "Objective-C", _C, ".m"),
     Language("objective-cpp objcpp", "Objective-C++", _C, ".mm"),
@@ -254,13 +276,13 @@ LANGUAGES: Final[tuple[Language, ...]] = (
     Language("css", "CSS", Delimiters("", _C_BLOCK, _QUOTES), ".css"),
     Language("scss", "Scss", _STYLES, ".scss"),
     Language("less", "Less", _STYLES, ".less"),
-    Language("html mhtml", "HTML", _MARKUP, ".html .htm"),
-    Language("xhtml", "Xhtml", _MARKUP, ".xhtml"),
-    Language("xml nxml", "XML", _MARKUP, ".xml .xsd"),
-    Language("xsl", "Xsl", _MARKUP, ".xsl .xslt"),
-    Language("svg", "Svg", _MARKUP, ".svg"),
-    Language("vue", "Vue", _MARKUP, ".vue"),
-    Language("svelte", "Svelte", _MARKUP, ".svelte"),
+    Language("html mhtml", "HTML", _MARKUP, ".html .htm", markup=True),
+    Language("xhtml", "Xhtml", _MARKUP, ".xhtml", markup=True),
+    Language("xml nxml", "XML", _MARKUP, ".xml .xsd", markup=True),
+    Language("xsl", "Xsl", _MARKUP, ".xsl .xslt", markup=True),
+    Language("svg", "Svg", _MARKUP, ".svg", markup=True),
+    Language("vue", "Vue", _MARKUP, ".vue", markup=True, text_expressions=("{{", "}}")),
+    Language("svelte", "Svelte", _MARKUP, ".svelte", markup=True, text_expressions=("{", "}")),
     Language(
         "haml",
         "Haml",

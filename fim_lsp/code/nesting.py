@@ -18,13 +18,12 @@ from attrs import field, frozen
 from fim_lsp.code.languages import Language, find_language
 
 _CLOSER_OF: Mapping[str, str] = MappingProxyType({"(": ")", "[": "]", "{": "}"})
-_JSX = frozenset({"javascriptreact", "typescriptreact"})
-_MARKUP = frozenset({"html", "xhtml", "xml", "xsl", "svg", "vue", "svelte"})
 _VOID = frozenset(
-    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track"]
+    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"]
 )
 """HTML elements without a closing tag."""
 _TAG = re.compile(r"<([A-Za-z][\w.:-]*)?(?=[\s>/]|$)")
+_MARKUP_SIGN = re.compile(r"[<{]")
 _CLOSING_TAG = re.compile(r"</([\w.:-]*)\s*>")
 _DEEPEST = 256
 """Pairs kept, innermost last: a bound for text that is all brackets."""
@@ -89,12 +88,13 @@ def read_nesting(text: str, language_id: str, open_before: Sequence[OpenPair] = 
 
 def is_markup(language_id: str) -> bool:
     """Tell whether documents of a language consist of elements, as HTML's do."""
-    return find_language(language_id).id in _MARKUP
+    return find_language(language_id).markup
 
 
 def has_elements(language_id: str) -> bool:
     """Tell whether tags and elements stand in documents of a language, or in its code as in JSX."""
-    return find_language(language_id).id in (*_MARKUP, *_JSX)
+    language = find_language(language_id)
+    return language.markup or language.jsx
 
 
 @frozen
@@ -154,8 +154,8 @@ class _Reader:
     def _step(self) -> None:
         top = self._stack[-1] if self._stack else None
         if top is None:
-            if self._language.id in _MARKUP:
-                self._read_markup(None)
+            if self._language.markup:
+                self._read_markup()
             elif self._language.prose:
                 self._read_string(None)
             else:
@@ -163,7 +163,7 @@ class _Reader:
         elif top.kind is Kind.TAG:
             self._read_tag(top)
         elif top.kind is Kind.ELEMENT:
-            self._read_markup(top)
+            self._read_markup()
         elif top.kind in (Kind.STRING, Kind.BRACKET_IN_STRING):
             self._read_string(top)
         else:
@@ -190,13 +190,13 @@ class _Reader:
     def _in_string(self, index: int) -> bool:
         return any(pair.kind is Kind.STRING for pair in self._stack[:index])
 
-    def _innermost(self, kinds: Sequence[Kind], close: str, name: str | None = None) -> int:
+    def _innermost(self, kinds: Sequence[Kind], close: str) -> int:
         """Return the index of the innermost pair of these kinds that ``close`` closes, or -1."""
         for index in range(len(self._stack) - 1, -1, -1):
             pair = self._stack[index]
             if pair.kind not in kinds:
                 return -1
-            if pair.close == close and (name is None or pair.name == name):
+            if pair.close == close:
                 return index
         return -1
 
@@ -249,7 +249,7 @@ class _Reader:
         """Read a ``<`` of code: a tag in JSX, else an operator or a type argument."""
         before = self._text[: self._position].rstrip()[-1:]
         tag = _TAG.match(self._text, self._position)
-        if self._language.id in _JSX and tag and not (before.isalnum() or before in (")", "]", "_")):
+        if self._language.jsx and tag and not (before.isalnum() or before in (")", "]", "_")):
             self._push(OpenPair(Kind.TAG, ">", name=tag[1] or ""), len(tag[0]))
         else:
             self._position += 1
@@ -260,22 +260,15 @@ class _Reader:
         Bare braces are marks in strings with a prefix alone (``f"{x}"``, ``$"{x}"``); JavaScript's ``${}`` in
         template strings alone.
         """
-        marks = self._language.delimiters.interpolations
+        delimiters = self._language.delimiters
+        if opening in delimiters.plain_strings:
+            return ()
         start = self._position
         while start and (self._text[start - 1].isalpha() or self._text[start - 1] in "$@"):
             start -= 1
         prefix = self._text[start : self._position].lower()
         formatted = "f" in prefix or "$" in prefix
-        long_only = bool(self._language.delimiters.long_strings) and self._language.id in (
-            "javascript",
-            "typescript",
-            *_JSX,
-        )
-        if long_only and opening != "`":
-            return ()
-        if self._language.delimiters.spaced_hash and opening == "'":
-            return ()
-        return tuple(mark for mark in marks if mark[0] != "{" or formatted)
+        return tuple(mark for mark in delimiters.interpolations if mark[0] != "{" or formatted)
 
     # --- Strings and prose
 
@@ -341,19 +334,19 @@ class _Reader:
         elif char == ">" and text[position - 1 : position] != "=":
             opened_before = len(self._stack) <= self._base
             self._pop_to(len(self._stack) - 1, ">")
-            if top.name not in _VOID or self._language.id in _JSX:
+            if top.name not in _VOID or self._language.jsx:
                 self._stack.append(OpenPair(Kind.ELEMENT, f"</{top.name}>", name=top.name))
                 # The element of a tag that was open before the text began was opened there, too.
                 self._base = len(self._stack) if opened_before else self._base
         elif char in "\"'":
             self._push(OpenPair(Kind.STRING, char), 1)
-        elif char == "{" and self._language.id in (*_JSX, "svelte"):
+        elif char == "{" and self._language.text_expressions == ("{", "}"):
             self._push(OpenPair(Kind.BRACKET, "}"), 1)
         else:
             self._position += 1
 
-    def _read_markup(self, top: OpenPair | None) -> None:
-        text, position = self._text, self._position
+    def _read_markup(self) -> None:
+        text, position, expression = self._text, self._position, self._language.text_expressions
         if text.startswith("<!--", position):
             end = text.find("-->", position)
             self._position = len(text) if end < 0 else end + 3
@@ -361,13 +354,12 @@ class _Reader:
             self._close_element(closing)
         elif tag := _TAG.match(text, position):
             self._push(OpenPair(Kind.TAG, ">", name=tag[1] or ""), len(tag[0]))
-        elif text[position] == "{" and (self._language.id in _JSX or self._language.id == "svelte"):
-            self._push(OpenPair(Kind.BRACKET, "}"), 1)
-        elif text.startswith("{{", position) and self._language.id == "vue":
-            self._push(OpenPair(Kind.INTERPOLATION, "}}"), 2)
+        elif expression and text.startswith(expression[0], position):
+            kind = Kind.BRACKET if expression[1] == "}" else Kind.INTERPOLATION
+            self._push(OpenPair(kind, expression[1]), len(expression[0]))
         else:
-            match = re.compile(r"[<{]").search(text, position + 1)
-            self._position = match.start() if match else len(text)
+            found = _MARKUP_SIGN.search(text, position + 1)
+            self._position = found.start() if found else len(text)
 
     def _close_element(self, closing: re.Match[str]) -> None:
         name = closing[1]

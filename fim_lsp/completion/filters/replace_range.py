@@ -29,16 +29,17 @@ def compute_replace_range(text: str, context: CursorContext) -> int:
     line_suffix = context.line_suffix
     if not line_suffix or not text:
         return 0
-    pairing = pair(context.scan_inserted(text).marks)
+    marks = context.scan_inserted(text).marks
+    pairing = pair(marks)
     if not only_closers(line_suffix) and _holds(text, line_suffix, pairing, context):
         return len(line_suffix)
     nesting = context.read_inserted(text)
     closers: Sequence[Closer] = nesting.closers
     has_angles = ">" in line_suffix and not context.in_markup
-    angles = _surplus_angles(context, context.scan_inserted(text).marks) if has_angles else 0
+    angles = _surplus_angles(context, marks) if has_angles else 0
     if angles > 0:
-        marks = pair(context.scan_inserted(text).marks, angles=True).closers
-        closers = [Closer(mark.char, mark.position, mark.char in OPENER_OF) for mark in marks]
+        with_angles = pair(marks, angles=True).closers
+        closers = [Closer(mark.char, mark.position, mark.char in OPENER_OF) for mark in with_angles]
     if nesting.own and nesting.open[-1].kind is Kind.STRING:
         # The text ends in a string of its own, and a quote behind the cursor closes that.
         closers = [closer for closer in closers if closer.text in OPENER_OF]
