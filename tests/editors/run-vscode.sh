@@ -14,15 +14,19 @@ if ! command -v chromium >/dev/null; then
         chromium fonts-dejavu-core fonts-noto-cjk fonts-noto-color-emoji
 fi
 
-# code-server 4.100.3 is VS Code 1.100.3, the last that runs on Node 20.
-if [ ! -e "$tools/.ready-code-server" ]; then
+# code-server 4.139.1 is VS Code 1.139.1. It runs on Node 24, which comes from npm too.
+if [ ! -e "$tools/.ready-code-server-4.139.1" ]; then
     echo '{"private":true}' >"$tools/package.json"
-    npm install --prefix "$tools" --ignore-scripts --omit=dev --no-audit --no-fund code-server@4.100.3
+    case $(uname -m) in aarch64 | arm64) cpu=arm64 ;; *) cpu=x64 ;; esac
+    npm install --prefix "$tools" --ignore-scripts --omit=dev --no-audit --no-fund \
+        "node-linux-$cpu@24" code-server@4.139.1
+    ln -sf "node_modules/node-linux-$cpu/bin/node" "$tools/node"
+    PATH=$tools/node_modules/node-linux-$cpu/bin:$PATH
     vscode=$tools/node_modules/code-server/lib/vscode
     (cd "$vscode" && npm install --omit=dev --ignore-scripts --no-audit --no-fund)
     (cd "$vscode/extensions" && npm install --omit=dev --ignore-scripts --no-audit --no-fund)
     (cd "$tools" && npm rebuild argon2 --foreground-scripts)
-    touch "$tools/.ready-code-server"
+    touch "$tools/.ready-code-server-4.139.1"
 fi
 
 # Outside the virtual environment: only these tests need a browser driver.

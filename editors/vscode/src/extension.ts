@@ -6,6 +6,7 @@ import { Pages } from "./pages";
 import { Server } from "./server";
 import { contributedKeys } from "./settings";
 import { StatusBar } from "./statusBar";
+import { tellOfSuggestList } from "./suggestList";
 
 /** Start the extension. VS Code calls this once for each window. */
 export async function activate(context: ExtensionContext): Promise<void> {
@@ -19,4 +20,5 @@ export async function activate(context: ExtensionContext): Promise<void> {
   context.subscriptions.push(server, pages, gate, status, log);
   context.subscriptions.push(...registerCommands(server, status, gate, pages, log));
   await server.restart();
+  if (status.facts.server === "running") void tellOfSuggestList(context.globalState);
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -66,7 +65,7 @@ class CodeServer:
     def settings(self, settings: Mapping[str, Any]) -> None:
         """Replace the workspace's settings on disk, where an open window notices the change.
 
-        code-server 4.100.3 does not notice a change of the user's settings on disk.
+        code-server does not notice a change of the user's settings on disk.
         """
         _write_json(self.workspace / ".vscode/settings.json", settings)
 
@@ -86,7 +85,8 @@ def start(
     Args:
         root: An empty folder.
         command: ``fimLsp.server.command``; None for the recorded server.
-        settings: The user's settings, in addition to those that keep the editor quiet.
+        settings: The user's settings, in addition to those that keep the editor quiet. None removes one of
+            those, so that VS Code's default is in force.
         machine: Settings that VS Code reads from the machine only, such as ``fimLsp.server.package``.
         files: The workspace's files: texts by their relative paths.
         env: Variables in addition to this process's environment.
@@ -103,7 +103,9 @@ def start(
     _write_json(data / "Machine" / "settings.json", {"fimLsp.server.command": command, **(machine or {})})
     _write_json(data / "User" / "keybindings.json", _KEYS)
     (root / "config.yaml").write_text("auth: none\n", encoding="utf-8")
-    _write_json(data / "User" / "settings.json", {**_QUIET, **(settings or {})})
+    chosen = {**_QUIET, **(settings or {})}
+    kept = {key: value for key, value in chosen.items() if value is not None}
+    _write_json(data / "User" / "settings.json", kept)
     home = root / "home"
     home.mkdir()
     environment = {
@@ -133,7 +135,7 @@ def profile(root: Path) -> list[str | Path]:
         "--config",
         root / "config.yaml",
     ]
-    return [shutil.which("node") or "node", entry, *folders]
+    return [Path(os.environ["FIM_LSP_CODE_SERVER"]) / "node", entry, *folders]
 
 
 def outside(environment: Mapping[str, str]) -> dict[str, str]:
