@@ -8,7 +8,7 @@ import llama_cpp
 import pytest
 
 from fim_lsp.engine.base import CancelToken
-from fim_lsp.engine.llama import LlamaEngine, loading, open_llama
+from fim_lsp.engine.llama import LlamaEngine, loading, open_llama, threads
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import Generation, Prompt, SamplingParams
 from tests.engine.tiny_model import write_random_llama
@@ -27,6 +27,7 @@ def open_model(model: Path, threads: int | None, gpu_layers: int = 0) -> LlamaEn
 @pytest.fixture
 def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "default_threads", lambda: 4)
+    monkeypatch.setattr(threads, "processors", lambda: 4)
 
 
 def crowd(engine: LlamaEngine) -> None:
@@ -59,6 +60,14 @@ def test_a_thread_count_from_the_settings_is_never_changed(model):
     engine = open_model(model, 3)
     crowd(engine)
     assert generate(engine).timings.threads == 3
+    engine.close()
+
+
+@pytest.mark.usefixtures("four_cores")
+def test_more_threads_than_processors_are_not_used_and_the_user_is_told(model):
+    engine = open_model(model, 64)
+    assert generate(engine).timings.threads == 4
+    assert "model.threads is 64, but this machine has 4 processors" in (engine.info.notice or "")
     engine.close()
 
 

@@ -20,7 +20,7 @@ from fim_lsp.engine.llama.cache import KvCache
 from fim_lsp.engine.llama.draft_cost import decide_speculation
 from fim_lsp.engine.llama.engine import LlamaEngine
 from fim_lsp.engine.llama.log import LastErrors, follow_log
-from fim_lsp.engine.llama.threads import Threads, default_threads
+from fim_lsp.engine.llama.threads import Threads, default_threads, limited_threads
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
 from fim_lsp.engine.mirror import Mirror
 from fim_lsp.engine.thread_control import ThreadControl
@@ -86,13 +86,14 @@ def open_llama(
     _warm_up(cache)
     speculation = decide_speculation(cache, settings)
     logger.info("Speculative decoding is %s", speculation.reason)
+    _, too_many = limited_threads(settings.threads or default_threads())
     info = _describe(path, model, context)
     info = evolve(
         info,
         name=name or info.name,
         end_ids=vocabulary.ends,
         template_hint=template_hint,
-        notice=notice,
+        notice=" ".join(filter(None, (notice, too_many))) or None,
         speculation=speculation,
     )
     # The user's own thread count is never changed, and it hardly matters if a GPU computes.
@@ -195,7 +196,7 @@ def _open_context(model: Any, settings: ModelSettings) -> tuple[Any, int]:
 def context_params(settings: ModelSettings, sequences: int) -> Any:
     """Return llama.cpp's parameters for a context of so many sequences."""
     params = llama_cpp.llama_context_default_params()
-    threads = settings.threads or default_threads()
+    threads, _ = limited_threads(settings.threads or default_threads())
     # On a CPU flash attention is slower below about 64 tokens, and every keystroke needs fewer.
     flash = settings.flash_attention == "on" or (
         settings.flash_attention == "auto" and settings.gpu_layers != 0

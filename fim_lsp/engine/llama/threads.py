@@ -10,6 +10,7 @@ compute on a busy machine.
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 import llama_cpp
@@ -23,6 +24,27 @@ logger = logging.getLogger(__name__)
 def default_threads() -> int:
     """Return the physical cores less one: two OpenMP threads on two busy cores are slower than one."""
     return max(1, (psutil.cpu_count(logical=False) or 1) - 1)
+
+
+def processors() -> int:
+    """Return the logical processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def limited_threads(wanted: int) -> tuple[int, str | None]:
+    """Return the thread count to use, and a remark if more are wanted than there are processors.
+
+    More threads than processors wait for each other at every node of the graph: a token then takes many times
+    as long.
+    """
+    if wanted <= (most := processors()):
+        return wanted, None
+    return (
+        most,
+        f"model.threads is {wanted}, but this machine has {most} processors: {most} are used.",
+    )
 
 
 class Threads:
