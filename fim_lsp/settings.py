@@ -164,6 +164,13 @@ class PromptSettings:
         "built anew, for templates that put the suffix first.",
         at_least=0,
     )
+    cursor_cpu_seconds: float = _setting(
+        10.0,
+        "CPU seconds a minute that may be spent on the prompt where the cursor rests, before anything is "
+        "typed there; 0 for none. Nothing is spent while the machine runs on battery.",
+        at_least=0,
+        at_most=60,
+    )
     snippets: Literal["auto", "on", "off"] = _setting(
         "auto",
         "Show the model snippets of other open files. auto does so for models trained to read them.",

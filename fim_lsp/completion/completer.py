@@ -102,7 +102,7 @@ class Completer:
         self._shown = ShownSuggestions()
         self._prompts: Prompts | None = None
         self._documents = OpenDocuments(folders)
-        self._idle_prefill = IdlePrefill(worker, pause_s)
+        self._idle_prefill = IdlePrefill(worker, pause_s, clock)
         self._planner = PrefillPlanner(self._idle_prefill, self._applicable)
 
     @property
@@ -173,6 +173,12 @@ class Completer:
         generation = self._generations.get(uri)
         if generation is not None and generation.running and not generation.waiting:
             self._abandon(generation, _GRACE_S)
+
+    def cursor_rested(self, request: CompletionRequest, settings: Settings) -> None:
+        """Evaluate the prompt where the cursor rests, before a key is typed there."""
+        if self.ready and is_enabled(request, settings):
+            self._documents.used(request.document.uri)
+            self._planner.plan_at_rest(self._prompts, request, settings)
 
     def accepted(self, uri: str | None, candidate: int = 0) -> None:
         """Generate what follows: the document's last suggestion, or the last of all, was accepted."""

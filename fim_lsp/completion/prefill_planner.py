@@ -1,4 +1,4 @@
-"""Plan idle prefill: the first prompt of a document, and the next prompts at a cursor."""
+"""Plan idle prefill: the first prompt of a document, the prompt where the cursor rests, and the next ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from attrs import evolve
 
 from fim_lsp.completion.enabled import is_enabled
-from fim_lsp.completion.idle_prefill import IdlePrefill
+from fim_lsp.completion.idle_prefill import IdlePrefill, PrefillOrder
 from fim_lsp.completion.prompts import PlannedPrefill, Prompts
 from fim_lsp.settings import Settings
 from fim_lsp.types import AppliedAdapter, CompletionRequest, DocumentSnapshot, Trigger
@@ -27,6 +27,8 @@ class PrefillPlanner:
         self._idle_prefill = idle_prefill
         self._adapters_for = adapters_for
         self._opened: DocumentSnapshot | None = None
+        self._planned: tuple[str, int, int] | None = None
+        """Document, version and offset of the cursor that was planned for last."""
 
     def opened(self, document: DocumentSnapshot) -> None:
         """Note the document opened last."""
@@ -49,7 +51,18 @@ class PrefillPlanner:
     def plan(self, prompts: Prompts | None, request: CompletionRequest, settings: Settings) -> None:
         """Evaluate the prompts that the next keystrokes will need."""
         if prompts is not None:
+            self._planned = _place(request)
             self._start(prompts, request, settings, lambda: prompts.plan_next(request, settings))
+
+    def plan_at_rest(self, prompts: Prompts | None, request: CompletionRequest, settings: Settings) -> None:
+        """Evaluate the prompt of the first key where the cursor rests, within the CPU time for that.
+
+        Nothing is done where the last request was: its own plan goes further.
+        """
+        limit = settings.prompt.cursor_cpu_seconds
+        if prompts is not None and limit and self._planned != _place(request):
+            self._planned = _place(request)
+            self._start(prompts, request, settings, lambda: prompts.plan_at_rest(request, settings), limit)
 
     def _start(
         self,
@@ -57,6 +70,7 @@ class PrefillPlanner:
         request: CompletionRequest,
         settings: Settings,
         find: Callable[[], Iterable[PlannedPrefill]],
+        cpu_s_a_minute: float | None = None,
     ) -> None:
         def find_adapted() -> Iterator[PlannedPrefill]:
             adapters = self._adapters_for(request, settings)
@@ -67,4 +81,8 @@ class PrefillPlanner:
             if planned.base is not None:
                 prompts.adopt(planned.base)
 
-        self._idle_prefill.start(find_adapted, adopt)
+        self._idle_prefill.start(PrefillOrder(find_adapted, adopt, cpu_s_a_minute))
+
+
+def _place(request: CompletionRequest) -> tuple[str, int, int]:
+    return request.document.uri, request.document.version, request.offset

@@ -107,6 +107,17 @@ class Prompts:
         if then.tail.endswith(_TYPED_NEXT) and (moved.head != now.head or moved.tail != now.tail):
             yield PlannedPrefill(moved)
 
+    def plan_at_rest(self, request: CompletionRequest, settings: Settings) -> Iterator[PlannedPrefill]:
+        """Plan the prompt of the first key where the cursor rests, and then the next ones."""
+        decided = self._decided(settings)
+        former = self.bases.get(request.document.uri)
+        last = former.anchor if former else None
+        anchor = next_anchor(last, request, self.chosen.template, decided.prompt)
+        snippets = former.snippets_under(decided) if former else ()
+        base = PromptBase(anchor, settings.completion, () if self._without_snippets(decided) else snippets)
+        yield PlannedPrefill(self._build(request, decided, base), base)
+        yield from self.plan_next(request, settings)
+
     def plan_opening(self, document: DocumentSnapshot, settings: Settings) -> Iterator[PlannedPrefill]:
         """Plan the beginning that all prompts near the top of a document share.
 

@@ -155,6 +155,11 @@ class InferenceWorker:
         self._background = cancel
         return await self._on_engine(lambda engine: engine.prefill(prompt, cancel), cancel, Timings())
 
+    async def settle(self) -> None:
+        """Return once the jobs that are queued or running now have ended."""
+        if not self.idle:
+            await self._submit(lambda: None)
+
     async def save_one(self) -> bool:
         """Save the KV state of one sequence that is not on the disk yet. Return False if there is none."""
         if self.engine is None:

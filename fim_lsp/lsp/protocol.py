@@ -13,6 +13,7 @@ covers the
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from lsprotocol import types
 
@@ -51,6 +52,16 @@ def to_completion_request(params: types.CompletionParams, document: LspDocument)
     Editors call the first letter of a word "invoked" too, and they show a menu of short entries.
     """
     return CompletionRequest(to_snapshot(document), document.offset_at_position(params.position))
+
+
+def read_place(params: Any) -> tuple[str, types.Position] | None:
+    """Read ``textDocument.uri`` and ``position`` of a notification of our own; None if one is malformed."""
+    position = getattr(params, "position", None)
+    uri = getattr(getattr(params, "textDocument", None), "uri", None)
+    line, character = getattr(position, "line", None), getattr(position, "character", None)
+    if not isinstance(uri, str) or not isinstance(line, int) or not isinstance(character, int):
+        return None
+    return (uri, types.Position(line, character)) if line >= 0 and character >= 0 else None
 
 
 def to_inline_items(

@@ -35,7 +35,7 @@ from fim_lsp.lsp.rpc import InlineParams, Protocol, make_converter
 from fim_lsp.lsp.session import ReadLayer, Session
 from fim_lsp.lsp.settings_layers import SECTION
 from fim_lsp.settings import camel_case
-from fim_lsp.types import path_of
+from fim_lsp.types import CompletionRequest, path_of
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +91,7 @@ def create_server(
     server.feature("textDocument/didShowCompletion")(_shown)
     server.feature("textDocument/didPartiallyAcceptCompletion")(_partly_accepted)
     server.feature("fimLsp/ignored")(_ignored)
+    server.feature("fimLsp/cursor")(_cursor_rested)
     server.command(protocol.ACCEPTED)(_accepted)
     server.command("fimLsp.toggle")(_toggle)
     server.command("fimLsp.reload")(_reload)
@@ -216,6 +217,15 @@ def _ignored(server: Server, params: Any) -> None:
     uris = getattr(params, "uris", None)
     if isinstance(uris, (list, tuple)):
         server.session.completer.keep_out(uri for uri in uris if isinstance(uri, str))
+
+
+def _cursor_rested(server: Server, params: Any) -> None:
+    """Evaluate the prompt where the cursor rests (``textDocument.uri``, ``position``), if that is a place."""
+    place = protocol.read_place(params)
+    document = server.document(place[0]) if place is not None else None
+    if place is not None and document is not None:
+        offset = document.offset_at_position(place[1])
+        server.session.cursor_rested(CompletionRequest(protocol.to_snapshot(document), offset))
 
 
 def _toggle(server: Server, *arguments: Any) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from fim_lsp.feedback.events import SuggestionOrigin
 from fim_lsp.feedback.recorder import FeedbackRecorder
 from fim_lsp.feedback.writer import FeedbackWriter
 from fim_lsp.lsp.idle_timer import IdleTimer
+from fim_lsp.lsp.power import on_battery
 from fim_lsp.lsp.publisher import Publisher
 from fim_lsp.lsp.settings_layers import SettingsLayers, unwrap_section
 from fim_lsp.lsp.status import ServerStatus, StatusLine
@@ -59,6 +60,7 @@ class Session:
         feedback: Records what becomes of suggestions.
         run_later: Starts a timer.
         clock: Seconds of a clock that never goes back.
+        on_battery: Tells whether the machine runs on battery now.
     """
 
     def __init__(
@@ -72,12 +74,14 @@ class Session:
         feedback: FeedbackRecorder | None = None,
         run_later: RunLater = run_later,
         clock: Callable[[], float] = time.perf_counter,
+        on_battery: Callable[[], bool] = on_battery,
     ) -> None:
         self._publisher = publisher
         self._layers = SettingsLayers(flags=flags or {})
         self._read_user = read_user
         self._run_later = run_later
         self._clock = clock
+        self._on_battery = on_battery
         self._versions: dict[str, int] = {}
         self._cancel_watch: CancelTimer | None = None
         self._loading: asyncio.Task[None] | None = None
@@ -249,6 +253,14 @@ class Session:
         if text is not None:
             self._versions[uri] = version
             self.feedback.document_edited(uri, text)
+
+    def cursor_rested(self, request: CompletionRequest) -> None:
+        """Evaluate the prompt where the client's cursor rests, unless that would drain a battery.
+
+        A model that sleeps stays asleep: reading code needs none.
+        """
+        if self.settings.prompt.cursor_cpu_seconds and not self._on_battery():
+            self.completer.cursor_rested(request, self.settings)
 
     def document_closed(self, uri: str) -> None:
         """Forget a document."""

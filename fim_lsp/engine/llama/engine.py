@@ -125,7 +125,12 @@ class LlamaEngine:
             before = len(self.mirror.tokens)
             self._evaluate(plan.pending, cancel)
             evaluated = len(self.mirror.tokens) - before
-            return Timings(prefill_ms=_ms_since(started), evaluated_tokens=evaluated, reused_tokens=plan.keep)
+            return Timings(
+                prefill_ms=_ms_since(started),
+                evaluated_tokens=evaluated,
+                reused_tokens=plan.keep,
+                threads=self.threads.count,
+            )
 
     def save_one(self) -> Future[None] | None:
         """See :meth:`fim_lsp.engine.base.Engine.save_one`."""

@@ -139,6 +139,8 @@ class Connection:
     """The user's settings file."""
     unreadable: list[Exception] = field(factory=list)
     """Raised instead, if there is one, when the file is read."""
+    battery: list[str] = field(factory=list)
+    """Names of the batteries that the machine runs on."""
 
     @property
     def state(self) -> WorkerState:
@@ -180,6 +182,7 @@ async def make_connection(tmp_path):
         publisher, models, timers = RecordingPublisher(), ScriptedFactory(), ManualTimers()
         user: dict[str, Any] = {}
         unreadable: list[Exception] = []
+        battery: list[str] = []
 
         def read_user() -> dict[str, Any]:
             for error in unreadable:
@@ -194,12 +197,13 @@ async def make_connection(tmp_path):
             read_user=read_user,
             feedback=FeedbackRecorder(writer, run_later=timers.run_later),
             run_later=timers.run_later,
+            on_battery=lambda: bool(battery),
         )
         session.take_layer("initialization", {**SETTINGS, **settings})
         session.apply_settings()
         for uri in (URI, OTHER_URI):
             session.document_opened(a_request(uri=uri).document)
-        connection = Connection(session, publisher, models, timers, user, unreadable)
+        connection = Connection(session, publisher, models, timers, user, unreadable, battery)
         connections.append(connection)
         return connection
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from lsprotocol import types
 from pygls.workspace import PositionCodec
@@ -128,3 +130,30 @@ def test_each_of_several_suggestions_is_an_item_whose_command_names_it():
     assert arguments[0] == [{"uri": "file:///a.py", "length": 4}]
     assert [suggestion_of_command(each).candidate for each in arguments] == [0, 1, 2]
     assert [suggestion_of_command(each).chars for each in arguments] == [4, 4, 3]
+
+
+@pytest.mark.parametrize(
+    ("params", "place"),
+    [
+        (
+            {"textDocument": {"uri": "file:///a.py"}, "position": {"line": 1, "character": 2}},
+            ("file:///a.py", types.Position(1, 2)),
+        ),
+        ({"textDocument": {"uri": "file:///a.py"}}, None),
+        ({"position": {"line": 1, "character": 2}}, None),
+        ({"textDocument": {"uri": 1}, "position": {"line": 1, "character": 2}}, None),
+        ({"textDocument": {"uri": "file:///a.py"}, "position": {"line": "1", "character": 2}}, None),
+        ({"textDocument": {"uri": "file:///a.py"}, "position": {"line": -1, "character": 2}}, None),
+        ({}, None),
+        ([], None),
+    ],
+)
+def test_a_place_is_read_and_a_malformed_one_is_none(params: object, place: object) -> None:
+    assert protocol.read_place(as_object(params)) == place
+
+
+def as_object(value: object) -> object:
+    """Return what pygls makes of the parameters of a notification that it does not know."""
+    if isinstance(value, dict):
+        return SimpleNamespace(**{key: as_object(item) for key, item in value.items()})
+    return value

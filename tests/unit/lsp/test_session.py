@@ -396,3 +396,16 @@ async def test_nothing_is_left_to_do_after_the_end(connection):
     assert connection.timers.delays_s == []
     await connection.session.reload()
     assert connection.state is WorkerState.CLOSED
+
+
+@pytest.mark.parametrize(("batteries", "evaluates"), [([], True), (["BAT0"], False)])
+async def test_a_resting_cursor_costs_nothing_on_battery(
+    make_connection, batteries: list[str], evaluates: bool
+):
+    connection = make_connection()
+    await connection.session.reload()
+    connection.session.completer.stop()
+    await until(lambda: not connection.session.completer.preparing)
+    connection.battery[:] = batteries
+    connection.session.cursor_rested(a_request())
+    assert connection.session.completer.preparing is evaluates

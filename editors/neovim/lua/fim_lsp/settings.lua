@@ -28,6 +28,7 @@
 ---@field healTokens? boolean (expert) Let the model rewrite the token that the cursor may have cut in half.
 ---@field maxMiddleChars? integer (expert) Maximum number of typed characters behind the suffix of an anchored prompt. After that, it is built anew.
 ---@field maxStaleChars? integer (expert) Number of characters that the cursor may move down into the evaluated suffix before the prompt is built anew, for templates that put the suffix first.
+---@field cursorCpuSeconds? number (expert) CPU seconds a minute that may be spent on the prompt where the cursor rests, before anything is typed there; 0 for none. Nothing is spent while the machine runs on battery.
 ---@field snippets? 'auto'|'on'|'off' Show the model snippets of other open files. auto does so for models trained to read them.
 ---@field snippetShare? number (expert) Maximum share of the prompt for snippets; 0 for none.
 ---@field maxSnippets? integer (expert) Maximum number of snippets in a prompt.
