@@ -26,11 +26,14 @@ class Trigger(enum.Enum):
 
 
 def path_of(uri: str) -> PurePath:
-    """Return the path part of a URI.
+    """Return the path part of a URI; all of a text that is none.
 
     Example: for ``file:///a%20b.py`` it is ``/a b.py``.
     """
-    return PurePath(unquote(urlsplit(uri).path))
+    try:
+        return PurePath(unquote(urlsplit(uri).path))
+    except ValueError:  # for example "file://["
+        return PurePath(uri)
 
 
 @frozen

@@ -25,6 +25,7 @@ class CursorSnapshot:
     offset: int
     before: str = field(repr=False)
     after: str = field(repr=False)
+    language_id: str = ""
 
     @classmethod
     def of(cls, request: CompletionRequest) -> CursorSnapshot:
@@ -35,6 +36,7 @@ class CursorSnapshot:
             offset + len(request.selected_text),
             text[max(0, offset - _WINDOW) : offset] + request.selected_text,
             text[offset : offset + _WINDOW],
+            request.document.language_id,
         )
 
 
@@ -46,7 +48,7 @@ def typed_since(then: CursorSnapshot, now: CursorSnapshot) -> str | None:
     Example: from ``x = |`` to ``x = fo|`` it is ``fo``.
     """
     count = now.offset - then.offset
-    if then.uri != now.uri or not 0 <= count < len(now.before) + 1:
+    if (then.uri, then.language_id) != (now.uri, now.language_id) or not 0 <= count < len(now.before) + 1:
         return None
     kept, typed = now.before[: len(now.before) - count], now.before[len(now.before) - count :]
     # The windows slide with the cursor: compare what both of them hold.

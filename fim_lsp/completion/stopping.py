@@ -23,6 +23,9 @@ from fim_lsp.completion.stop_rules import (
 
 _VARIETY_TOKENS, _FEWEST_DISTINCT = 24, 3
 """Tokens whose variety is watched, and the distinct texts among them below which the model is in a loop."""
+_INTERRUPTION_MS, _INTERRUPTION_FACTOR = 1000.0, 10.0
+"""A token counts as this time at most, or as so many times the mean of those before: beyond both, the machine
+slept, or the process was stopped."""
 TAIL_TOKENS = 6
 """Tokens whose mean probability is watched: about one short name and the signs around it."""
 
@@ -50,6 +53,10 @@ class StopCheck:
     )
     """The last tokens with a letter or digit, and the positions behind them."""
     _tail: deque[float] = field(factory=lambda: deque(maxlen=TAIL_TOKENS), init=False, repr=False)
+    _tokens: int = field(default=0, init=False)
+    _worked_ms: float = field(default=0.0, init=False)
+    """Milliseconds of all tokens, without interruptions."""
+    _elapsed_ms: float = field(default=0.0, init=False)
 
     def add(self, text: str, probability: float, elapsed_ms: float) -> Stop | None:
         """Take the text of one more token.
@@ -64,6 +71,7 @@ class StopCheck:
         """
         self.text += text
         self._tail.append(probability)
+        self._take_time(elapsed_ms)
         if text:
             self._split()
             stop = self._check_lines()
@@ -74,9 +82,16 @@ class StopCheck:
                 return Stop(end, "low_variety")
         if len(self._tail) == TAIL_TOKENS and sum(self._tail) < self.rules.stop_below * TAIL_TOKENS:
             return Stop(end_of_whole_lines(self.text), "low_probability")
-        if elapsed_ms >= self.rules.time_budget_ms:
+        if self._worked_ms >= self.rules.time_budget_ms:
             return Stop(end_of_whole_lines(self.text), "time_budget")
         return None
+
+    def _take_time(self, elapsed_ms: float) -> None:
+        """Add the time of a token, without an interruption that was in it."""
+        took_ms, self._elapsed_ms = elapsed_ms - self._elapsed_ms, elapsed_ms
+        mean_ms = self._worked_ms / self._tokens if self._tokens else 0.0
+        self._worked_ms += min(took_ms, max(_INTERRUPTION_MS, _INTERRUPTION_FACTOR * mean_ms))
+        self._tokens += 1
 
     def _end_of_loop(self, text: str) -> int | None:
         """Return the end of the words that the last tokens are over and over, if they are so few."""

@@ -9,14 +9,30 @@ itself.
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Sequence
+from urllib.parse import unquote
 
+from attrs import evolve
 from lsprotocol import types
 from pygls.workspace import TextDocument, Workspace
 
 from fim_lsp.lsp.line_index import LINE_BREAK, LineIndex
 
+logger = logging.getLogger(__name__)
+
 Encoding = types.PositionEncodingKind | str | None
+_DRIVE = re.compile(r"([a-z][\w+.-]*:/{1,3})([A-Za-z])(?::|%3[Aa])(?=/|$)")
+
+
+def canonical_uri(uri: str) -> str:
+    """Spell a drive of Windows in one way, because clients mix several for one document.
+
+    Example: ``file:///C%3A/a.py`` -> ``file:///c:/a.py``.
+    """
+    found = _DRIVE.match(uri)
+    return f"{found[1]}{found[2].lower()}:{uri[found.end() :]}" if found else uri
 
 
 def offset_at(text: str, position: types.Position, encoding: Encoding, index: LineIndex | None = None) -> int:
@@ -91,7 +107,7 @@ class LspDocument(TextDocument):
 
 
 class LspWorkspace(Workspace):
-    """A pygls workspace that opens :class:`LspDocument`."""
+    """A pygls workspace that opens :class:`LspDocument`, one for all spellings of its URI."""
 
     @classmethod
     def taking_over(cls, workspace: Workspace) -> LspWorkspace:
@@ -100,6 +116,33 @@ class LspWorkspace(Workspace):
         return cls(
             workspace.root_uri, types.TextDocumentSyncKind.Incremental, folders, workspace.position_encoding
         )
+
+    def find(self, uri: str) -> LspDocument | None:
+        """Return an open document; None for one that is not open. pygls would read that from disk."""
+        document = self._text_documents.get(unquote(canonical_uri(uri)))
+        return document if isinstance(document, LspDocument) else None
+
+    def put_text_document(
+        self, text_document: types.TextDocumentItem, notebook_uri: str | None = None
+    ) -> None:
+        """Open a document. A URI that can't be parsed is no document's."""
+        uri = canonical_uri(text_document.uri)
+        try:
+            super().put_text_document(evolve(text_document, uri=uri), notebook_uri)
+        except ValueError as error:  # of urllib, for example for "file://["
+            logger.warning("Ignored a document whose URI is none: %s", error)
+
+    def remove_text_document(self, doc_uri: str) -> None:
+        """Close a document."""
+        super().remove_text_document(canonical_uri(doc_uri))
+
+    def update_text_document(
+        self, text_doc: types.VersionedTextDocumentIdentifier, change: types.TextDocumentContentChangeEvent
+    ) -> None:
+        """Apply an edit to an open document."""
+        if (document := self.find(text_doc.uri)) is not None:
+            document.apply_change(change)
+            document.version = text_doc.version
 
     def _create_text_document(
         self,

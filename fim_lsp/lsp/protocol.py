@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from attrs import evolve
 from lsprotocol import types
 
 from fim_lsp.lsp.documents import LspDocument, units
@@ -34,13 +35,25 @@ def to_snapshot(document: LspDocument) -> DocumentSnapshot:
 
 
 def to_request(params: InlineParams, document: LspDocument) -> CompletionRequest:
-    """Translate an inline completion request."""
+    """Translate an inline completion request.
+
+    Where an entry of the completion menu is selected, the request is for the document with the entry in it.
+    """
     offset = document.offset_at_position(params.position)
+    snapshot, untyped = to_snapshot(document), ""
+    if (selected := selected_entry(params)) is not None:
+        start = document.offset_at_position(selected.range.start)
+        typed = snapshot.text[start:offset]
+        if selected.text.startswith(typed):
+            untyped = selected.text[len(typed) :]
+        else:
+            text = snapshot.text[:start] + selected.text + snapshot.text[offset:]
+            snapshot, offset = evolve(snapshot, text=text), start + len(selected.text)
     return CompletionRequest(
-        to_snapshot(document),
+        snapshot,
         offset,
         Trigger.INVOKED if params.trigger_kind == INVOKED else Trigger.AUTOMATIC,
-        selected_text=_untyped_rest(params, document, offset),
+        selected_text=untyped,
         tab_size=params.tab_size or 4,
         insert_spaces=params.insert_spaces is not False,
     )
@@ -86,10 +99,15 @@ def _inline_item(
     """Return the item of one suggestion. Its command names which of several it is, unless it is the first."""
     start, end = params.position, params.position
     text = completion.text
-    if request.selected_text and params.selected is not None:
+    if (selected := selected_entry(params)) is not None:
         # VS Code previews a suggestion over its menu only with the range of the menu's entry.
-        typed = params.selected.text[: len(params.selected.text) - len(request.selected_text)]
-        start, text = params.selected.range.start, typed + text
+        typed = selected.text[: len(selected.text) - len(request.selected_text)]
+        start, text = selected.range.start, typed + text
+        repeated = request.line_suffix[: completion.replace_suffix_chars]
+        if repeated and text.endswith(repeated):
+            text = text[: -len(repeated)]  # The menu's range ends at the cursor.
+        else:
+            end = _moved(end, request, completion.replace_suffix_chars, encoding)
     elif completion.replace_suffix_chars:
         end = _moved(end, request, completion.replace_suffix_chars, encoding)
     elif not request.line_suffix:
@@ -109,10 +127,12 @@ def to_completion_list(
     position: types.Position,
     request: CompletionRequest,
     encoding: str | None,
+    mode: types.InsertTextMode | None = None,
 ) -> types.CompletionList:
     """Translate the answer for a client without inline completion: one entry, the first in the menu.
 
-    The entry begins with the word that is being typed, because clients filter entries by it.
+    The entry begins with the word that is being typed, because clients filter entries by it. ``mode`` says
+    how the client is to indent it; None where the client does not know modes.
     """
     if completion is None:
         return types.CompletionList(is_incomplete=True, items=[])
@@ -133,6 +153,7 @@ def to_completion_list(
                 detail="fim-lsp",
                 documentation=text,
                 insert_text_format=types.InsertTextFormat.PlainText,
+                insert_text_mode=mode,
                 text_edit=types.TextEdit(types.Range(start, end), text),
                 command=types.Command(title="Accept completion", command=ACCEPTED, arguments=[]),
             )
@@ -148,19 +169,13 @@ def _moved(
     return types.Position(position.line, position.character + units(passed, encoding))
 
 
-def _untyped_rest(params: InlineParams, document: LspDocument, offset: int) -> str:
-    """Return what the selected entry of the completion menu would add at the cursor.
+def selected_entry(params: InlineParams) -> types.SelectedCompletionInfo | None:
+    """Return the selected entry of the completion menu, which accepting a suggestion also accepts.
 
     Neovim sends the visual selection in the same field. So the range must be on the cursor's line and end at
-    the cursor, and the typed text must begin the entry.
-
-    Example: ``pri`` is typed and ``print`` selected: ``nt``.
+    the cursor.
     """
     selected = params.selected
     if selected is None or selected.range.end != params.position:
-        return ""
-    if selected.range.start.line != params.position.line:
-        return ""
-    start = document.offset_at_position(selected.range.start)
-    typed = document.source[start:offset]
-    return selected.text[len(typed) :] if selected.text.startswith(typed) else ""
+        return None
+    return selected if selected.range.start.line == params.position.line else None

@@ -2,17 +2,17 @@
 
 pygls itself has these faults:
 
-- It logs a request whose parameters do not parse, and never answers it: the client waits for ever.
+- It logs a request whose parameters do not parse, and never answers it: the client waits for ever. So it does
+  with a notification that is sent with an id, and a request without ``jsonrpc``.
+- It takes every object inside of a message that has a ``jsonrpc`` for a message.
+- A second ``initialize`` takes the open documents away.
 - After ``shutdown`` and before ``initialize`` it drops requests, or crashes.
 - It answers a ``shutdown`` with an error while a command waits: cancelling the command changes the table that
-it is
-  iterating over.
+  it is iterating over.
 - It keeps something of each notification whose handler is a coroutine or a generator, ``didChange`` among
-them, for
-  ever: 2 kB a keystroke.
+  them, for ever: 2 kB a keystroke.
 - It drops Copilot's additions to inline completion (document version, formatting), and refuses a trigger kind
-of 0
-  (vscode-languageclient 9).
+  of 0 (vscode-languageclient 9).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import fields_dict, frozen
 from cattrs import Converter
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
-from pygls.protocol import JsonRPCNotification, LanguageServerProtocol, default_converter
+from pygls.exceptions import JsonRpcException
+from pygls.protocol import LanguageServerProtocol, default_converter
 
 from fim_lsp.lsp.documents import LspWorkspace
 
@@ -34,7 +34,10 @@ logger = logging.getLogger(__name__)
 
 NOT_INITIALIZED = -32002
 INVALID_REQUEST = -32600
-_ANSWERED = "$/answered"
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+_OWN_NOTIFICATIONS = ("fimLsp/", "textDocument/did")
+"""Beginnings of methods that are notifications though the specification does not have them."""
 
 
 @frozen
@@ -108,23 +111,20 @@ class Protocol(LanguageServerProtocol):
         message_type: type[Any] | None = super().get_message_type(method)
         return message_type
 
-    def structure_message(self, data: dict[str, Any]) -> Any:
-        """Structure a message. Answer one with malformed parameters here, because its id is lost later."""
-        try:
-            return super().structure_message(data)
-        except JsonRpcException as error:
-            if "id" not in data or "method" not in data:
-                raise
-            logger.warning("Malformed parameters for %s: %s", data["method"], error.__cause__)
-            refusal = JsonRpcInvalidParams(f"Malformed parameters for {data['method']}.")
-            self._send_response(data["id"], error=refusal.to_response_error())
-            return JsonRPCNotification(method=_ANSWERED, jsonrpc="2.0", params=None)
+    def structure_message(self, data: Any) -> Any:
+        """Return an object as it was read: pygls calls this for every object inside of a message, too."""
+        return data
 
     def handle_message(self, message: Any) -> None:
-        """Pass a message on, unless the server is not initialized yet or shuts down."""
-        method = getattr(message, "method", None)
-        if method == _ANSWERED:
+        """Structure a message and pass it on, unless the server is not initialized yet or shuts down."""
+        if isinstance(message, dict):
+            message = self._structured(message)
+        elif not hasattr(message, "jsonrpc"):
+            self._refuse(None, INVALID_REQUEST, "A message is a JSON object.")
             return
+        if message is None:
+            return
+        method = getattr(message, "method", None)
         if method is not None and hasattr(message, "id"):
             if self._shutdown:
                 self._refuse(message.id, INVALID_REQUEST, "The server is shutting down.")
@@ -132,12 +132,84 @@ class Protocol(LanguageServerProtocol):
             if self._workspace is None and method != types.INITIALIZE:
                 self._refuse(message.id, NOT_INITIALIZED, "The server is not initialized.")
                 return
+            if self._workspace is not None and method == types.INITIALIZE:
+                self._refuse(message.id, INVALID_REQUEST, "The server is initialized already.")
+                return
         elif self._workspace is None and method not in (None, types.EXIT):
             return  # LSP: notifications before initialize are dropped
         super().handle_message(message)
 
-    def _refuse(self, msg_id: int | str, code: int, message: str) -> None:
-        self._send_response(msg_id, error=types.ResponseError(code=code, message=message))
+    def _structured(self, data: dict[str, Any]) -> Any:
+        """Return the typed message; None if it is none, which a request is told here."""
+        if "method" not in data:
+            return self._structured_response(data)
+        method, is_request, msg_id = data["method"], "id" in data, data.get("id")
+        if (problem := _envelope_problem(data)) is not None:
+            if is_request:
+                self._refuse(msg_id, INVALID_REQUEST, problem)
+            else:
+                logger.warning("%s", problem)
+            return None
+        if not self._has_handler(method):
+            if is_request:
+                self._refuse(msg_id, METHOD_NOT_FOUND, f"There is no method {method}.")
+            return None
+        known: dict[str, Any] = {key: data[key] for key in ("jsonrpc", "id", "method") if key in data}
+        try:
+            return super().structure_message({**known, "params": data.get("params")})
+        except JsonRpcException as error:
+            logger.warning("Malformed parameters for %s: %s", method, error.__cause__)
+            if is_request:
+                self._refuse(msg_id, INVALID_PARAMS, f"Malformed parameters for {method}.")
+            return None
+
+    def _structured_response(self, data: dict[str, Any]) -> Any:
+        """Return the typed response of the client; None for an object that is none."""
+        if data.get("jsonrpc") != self.VERSION or not _is_id(data.get("id")):
+            logger.warning("Dropped a message that is neither a request nor a response.")
+            return None
+        return super().structure_message(data)
+
+    def _has_handler(self, method: str) -> bool:
+        return method == types.CANCEL_REQUEST or any(
+            method in table for table in (self.fm.builtin_features, self.fm.features)
+        )
+
+    def _refuse(self, msg_id: object, code: int, message: str) -> None:
+        """Answer with an error."""
+        error = {"code": code, "message": message}
+        answered = None if isinstance(msg_id, (dict, list)) else msg_id
+        self._send_data({"jsonrpc": self.VERSION, "id": answered, "error": error})
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, (int, str)) and not isinstance(value, bool)
+
+
+def _envelope_problem(data: dict[str, Any]) -> str | None:
+    """Return what is wrong with a request or notification apart from its parameters; None if nothing is.
+
+    Example: for ``{"jsonrpc": "2.0", "id": 1, "method": "exit"}``: ``exit is a notification …``.
+    """
+    method = data["method"]
+    if data.get("jsonrpc") != LanguageServerProtocol.VERSION or not isinstance(method, str):
+        return 'A message has "jsonrpc": "2.0", and its method is a string.'
+    if "id" in data and not _is_id(data["id"]):
+        return "The id of a request is a number or a string."
+    is_request = _is_request(method)
+    if "id" in data and is_request is False:
+        return f"{method} is a notification: send it without an id."
+    if "id" not in data and is_request:
+        return f"{method} is a request: send it with an id."
+    return None
+
+
+def _is_request(method: str) -> bool | None:
+    """Tell whether a method is a request or a notification; None for one that is not known."""
+    known = types.METHOD_TO_TYPES.get(method)
+    if known is not None:
+        return "id" in fields_dict(known[0])
+    return False if method.startswith(_OWN_NOTIFICATIONS) else None
 
 
 def make_converter() -> Converter:

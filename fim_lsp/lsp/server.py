@@ -14,6 +14,7 @@ a real error                a list without items, and a status
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
@@ -29,7 +30,8 @@ from fim_lsp.engine.base import EngineFactory
 from fim_lsp.lsp import protocol
 from fim_lsp.lsp.acceptance_messages import accepted_chars, suggestion_of_command, suggestion_of_item
 from fim_lsp.lsp.client_log import ClientLogHandler
-from fim_lsp.lsp.documents import LspDocument
+from fim_lsp.lsp.client_process import is_process_id, wait_until_gone
+from fim_lsp.lsp.documents import LspDocument, LspWorkspace, canonical_uri
 from fim_lsp.lsp.publisher import ClientPublisher
 from fim_lsp.lsp.rpc import InlineParams, Protocol, make_converter
 from fim_lsp.lsp.session import ReadLayer, Session
@@ -38,6 +40,9 @@ from fim_lsp.settings import camel_case
 from fim_lsp.types import CompletionRequest, path_of
 
 logger = logging.getLogger(__name__)
+
+_CLOSE_TIMEOUT_S = 2.0
+"""Seconds to write what is not written yet when the client is gone."""
 
 
 class Server(LanguageServer):
@@ -51,16 +56,28 @@ class Server(LanguageServer):
             ClientPublisher(self), factory, flags=flags, read_user=read_user, folders=self._folders
         )
         self.log_handler = ClientLogHandler(self.window_log_message)
+        self.is_initialized = False
+        """True once the client has sent ``initialized``."""
+        self._client_watch: asyncio.Task[None] | None = None
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Log an error. pygls' default opens a message box for every malformed notification."""
         logger.warning("%s: %r", getattr(source, "__name__", source), error)
 
     def document(self, uri: str) -> LspDocument | None:
-        """Return an open document; None for one that is not open. pygls would read that from disk."""
-        document = self.workspace.get_text_document(uri)
-        opened = self.workspace.text_documents.values()
-        return cast(LspDocument, document) if any(document is other for other in opened) else None
+        """Return an open document; None for one that is not open."""
+        return cast(LspWorkspace, self.workspace).find(uri)
+
+    def leave_with_client(self, process_id: int) -> None:
+        """End the server when the client's process has ended."""
+        self._client_watch = asyncio.create_task(self._leave_when_gone(process_id))
+
+    async def _leave_when_gone(self, process_id: int) -> None:
+        await wait_until_gone(process_id)
+        logger.warning("The client's process %d is gone, so the server ends.", process_id)
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self.session.close(), _CLOSE_TIMEOUT_S)
+        self.protocol.handle_message(types.ExitNotification())
 
     def _folders(self) -> Sequence[PurePath]:
         """Return the folders that the client names, as they are now."""
@@ -107,9 +124,15 @@ def _initialize(server: Server, params: types.InitializeParams) -> None:
         options = types.CompletionOptions(trigger_characters=list(" .([{:=,"))
         server.feature(types.TEXT_DOCUMENT_COMPLETION, options)(_completion)
     server.session.take_layer("initialization", params.initialization_options)
+    # Clients in containers, whose ids mean nothing here, send null.
+    if params.process_id is not None and is_process_id(params.process_id):
+        server.leave_with_client(params.process_id)
 
 
 async def _initialized(server: Server, _: types.InitializedParams) -> None:
+    if server.is_initialized:
+        return
+    server.is_initialized = True
     server.log_handler.client_ready()
     server.session.take_user_layer()
     await _pull_configuration(server)
@@ -161,12 +184,12 @@ def _opened(server: Server, params: types.DidOpenTextDocumentParams) -> None:
 
 def _changed(server: Server, params: types.DidChangeTextDocumentParams) -> None:
     document = server.document(params.text_document.uri)
-    text = document.source if document is not None else None
-    server.session.document_edited(params.text_document.uri, params.text_document.version, text)
+    if document is not None:
+        server.session.document_edited(document.uri, params.text_document.version, document.source)
 
 
 def _closed(server: Server, params: types.DidCloseTextDocumentParams) -> None:
-    server.session.document_closed(params.text_document.uri)
+    server.session.document_closed(canonical_uri(params.text_document.uri))
 
 
 async def _inline_completion(server: Server, params: InlineParams) -> types.InlineCompletionList | None:
@@ -190,7 +213,18 @@ async def _completion(server: Server, params: types.CompletionParams) -> types.C
         completion = await server.session.complete(request)
     except SupersededError:
         return None
-    return protocol.to_completion_list(completion, params.position, request, _encoding(server))
+    return protocol.to_completion_list(
+        completion, params.position, request, _encoding(server), mode=_insert_text_mode(server)
+    )
+
+
+def _insert_text_mode(server: Server) -> types.InsertTextMode | None:
+    """Return the mode that keeps an editor from indenting an entry again, where the client knows it."""
+    document = server.client_capabilities.text_document
+    completion = document.completion if document else None
+    item = completion.completion_item if completion else None
+    known = item.insert_text_mode_support.value_set if item and item.insert_text_mode_support else ()
+    return types.InsertTextMode.AsIs if types.InsertTextMode.AsIs in known else None
 
 
 def _encoding(server: Server) -> str | None:
@@ -216,7 +250,7 @@ def _ignored(server: Server, params: Any) -> None:
     """Keep the open documents out of prompts that the client reports as ignored (``uris``)."""
     uris = getattr(params, "uris", None)
     if isinstance(uris, (list, tuple)):
-        server.session.completer.keep_out(uri for uri in uris if isinstance(uri, str))
+        server.session.completer.keep_out(canonical_uri(uri) for uri in uris if isinstance(uri, str))
 
 
 def _cursor_rested(server: Server, params: Any) -> None:

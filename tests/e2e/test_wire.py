@@ -88,6 +88,10 @@ class Wire:
         """Send a request and return its answer, skipping what comes between."""
         msg_id = next(self._ids)
         self.send({"id": msg_id, "method": method, "params": params})
+        return self.read_answer(msg_id)
+
+    def read_answer(self, msg_id: int | str) -> dict[str, Any]:
+        """Return the answer to a request, skipping what comes before it."""
         while True:
             message = self.read()
             if message.get("id") == msg_id and "method" not in message:
@@ -186,6 +190,68 @@ def test_unknown_methods_are_answered_and_unknown_notifications_ignored(shared_w
     assert shared_wire.request("some/method", {})["error"]["code"] == -32601
     assert shared_wire.request("workspace/executeCommand", {"command": "no.such"})["error"]["code"] == -32602
     assert "result" in shared_wire.request("textDocument/inlineCompletion", _inline())
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "$/cancelRequest",
+        "workspace/didChangeConfiguration",
+        "exit",
+        "initialized",
+        "fimLsp/ignored",
+        "$/setTrace",
+    ],
+)
+def test_a_notification_with_an_id_is_answered_with_an_error(shared_wire, method):
+    assert shared_wire.request(method, {})["error"]["code"] == -32600
+    assert "result" in shared_wire.request("textDocument/inlineCompletion", _inline())
+
+
+def test_a_request_without_an_id_does_nothing(shared_wire):
+    for method in ("shutdown", "initialize", "textDocument/inlineCompletion", "workspace/executeCommand"):
+        shared_wire.send({"method": method, "params": None})
+    assert "result" in shared_wire.request("textDocument/inlineCompletion", _inline())
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"id": "a", "jsonrpc": "1.0", "method": "textDocument/inlineCompletion"},
+        {"id": "a", "method": 7},
+        {"id": "a", "method": "no/such", "extra": 1},
+        {"id": "a", "method": "initialize", "params": INITIALIZE},
+    ],
+)
+def test_a_request_that_is_none_is_answered_with_an_error(shared_wire, message):
+    shared_wire.send(message)
+    assert "error" in shared_wire.read_answer("a")
+
+
+@pytest.mark.parametrize("uri", ["file://[", "", "nowhere", "file:///%00", "http://[::1"])
+def test_a_uri_that_is_none_gets_an_empty_list(shared_wire, uri):
+    item = {"uri": uri, "languageId": "python", "version": 1, "text": "x = "}
+    shared_wire.send({"method": "textDocument/didOpen", "params": {"textDocument": item}})
+    answer = shared_wire.request("textDocument/inlineCompletion", _inline(textDocument={"uri": uri}))
+    assert answer["result"] == {"items": []}
+
+
+def test_an_object_inside_of_a_message_is_no_message(shared_wire):
+    inner = {"jsonrpc": "2.0", "id": "inner", "method": "exit"}
+    settings = {"settings": {"fimLsp": inner}}
+    shared_wire.send({"method": "workspace/didChangeConfiguration", "params": settings})
+    assert "result" in shared_wire.request("textDocument/inlineCompletion", _inline())
+
+
+def test_the_server_ends_when_its_clients_process_does(wire):
+    """Its pipe may be held open by another process, here by this one."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as client:
+        assert "result" in wire.request("initialize", {**INITIALIZE, "processId": client.pid})
+        wire.send({"method": "initialized", "params": {}})
+        assert "result" in wire.request("textDocument/inlineCompletion", _inline())
+        client.kill()
+        client.wait()
+        assert wire.process.wait(10) == 1
 
 
 def test_a_message_that_is_no_json_is_skipped(shared_wire):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +42,14 @@ def test_typing_through(now: str, rest: str):
 )
 def test_what_does_not_fit(now: str):
     assert _cache("x = █\nend", "value + 1").find(request(now)) is None
+
+
+def test_a_change_of_language_forgets():
+    now = request("x = █\nend")
+    other = evolve(now, document=evolve(now.document, language_id="ruby"))
+    cache = _cache("x = █\nend", "value + 1")
+    assert cache.find(other) is None
+    assert cache.find(now) is not None
 
 
 def test_brackets_that_the_editor_closes_do_not_matter():

@@ -135,3 +135,20 @@ def test_a_loop_of_few_words_ends():
     stops = (check.add(word, 1.0, 0) for word in ["x", " = ", "foo", "(", "bar", ",", *words])
     stop = next((stop for stop in stops if stop), None)
     assert stop == Stop(len("x = foo(bar, na no"), "low_variety")
+
+
+def test_the_time_of_a_suspend_is_not_spent():
+    """Nothing is cut because the machine slept between two tokens."""
+    check = StopCheck(rules_at(f"{CURSOR}\n", time_budget_ms=4000))
+    assert check.add("a = ", 1.0, 20) is None
+    assert check.add("b + ", 1.0, 3_600_020) is None
+    assert check.add("c", 1.0, 3_600_040) is None
+    stops = [check.add(" + d", 1.0, 3_600_040 + 900 * step) for step in range(1, 5)]
+    assert [stop is None for stop in stops] == [True, True, True, False]
+
+
+def test_a_slow_machine_still_ends_in_time():
+    check = StopCheck(rules_at(f"{CURSOR}\n", time_budget_ms=4000))
+    stops = [check.add(f"a{step} ", 1.0, 1500.0 * step) for step in range(1, 6)]
+    assert stops[-1] is not None
+    assert stops[-1].rule == "time_budget"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from lsprotocol import types
 from pygls.workspace import PositionCodec
 
-from fim_lsp.lsp.documents import LspDocument, offset_at, units
+from fim_lsp.lsp.documents import LspDocument, LspWorkspace, canonical_uri, offset_at, units
 
 ENCODINGS = list(types.PositionEncodingKind)
 UTF8, UTF16, UTF32 = (
@@ -104,3 +104,42 @@ def test_an_incremental_edit_is_a_splice(text: str, inserted: str, data: st.Data
         corners.append((len(lines) - 1, units(lines[-1][:-1], UTF8)))
     document.apply_change(_change(corners[0], corners[1], inserted))
     assert document.source == text[:start] + inserted + text[end:]
+
+
+@pytest.mark.parametrize(
+    ("uri", "canonical"),
+    [
+        ("file:///C:/a.py", "file:///c:/a.py"),
+        ("file:///c%3A/A%20b.py", "file:///c:/A%20b.py"),
+        ("file:///C%3a/a.py", "file:///c:/a.py"),
+        ("vscode-notebook-cell:/C%3A/a.ipynb#W0s", "vscode-notebook-cell:/c:/a.ipynb#W0s"),
+        ("file:///home/C:/a.py", "file:///home/C:/a.py"),
+        ("untitled:Untitled-1", "untitled:Untitled-1"),
+        ("not a uri", "not a uri"),
+        ("", ""),
+    ],
+)
+def test_a_drive_has_one_spelling(uri, canonical):
+    assert canonical_uri(uri) == canonical
+
+
+def _workspace() -> LspWorkspace:
+    return LspWorkspace(None, types.TextDocumentSyncKind.Incremental, [], UTF16)
+
+
+def test_all_spellings_of_a_drive_are_one_document():
+    workspace = _workspace()
+    workspace.put_text_document(types.TextDocumentItem("file:///C:/a.py", "python", 1, "x"))
+    edited = types.VersionedTextDocumentIdentifier(2, "file:///c%3A/a.py")
+    workspace.update_text_document(edited, _change((0, 1), (0, 1), "y"))
+    found = workspace.find("file:///c:/a.py")
+    assert found is not None
+    assert (found.uri, found.source, found.version) == ("file:///c:/a.py", "xy", 2)
+    workspace.remove_text_document("file:///C%3A/a.py")
+    assert workspace.find("file:///C:/a.py") is None
+
+
+def test_a_uri_that_is_none_opens_no_document():
+    workspace = _workspace()
+    workspace.put_text_document(types.TextDocumentItem("file://[", "python", 1, "x"))
+    assert workspace.find("file://[") is None

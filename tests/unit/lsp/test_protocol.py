@@ -87,12 +87,52 @@ def test_a_selected_entry_keeps_the_popups_range():
     [
         types.SelectedCompletionInfo(types.Range(types.Position(0, 0), types.Position(0, 2)), "print"),
         types.SelectedCompletionInfo(types.Range(types.Position(0, 0), types.Position(1, 3)), "print"),
-        types.SelectedCompletionInfo(types.Range(types.Position(1, 0), types.Position(1, 3)), "other"),
     ],
 )
 def test_a_visual_selection_is_no_selected_entry(selected):
     params, document = _place("x\npri█", selected=selected)
     assert protocol.to_request(params, document).selected_text == ""
+
+
+def _selected(start: int, end: int, text: str) -> types.SelectedCompletionInfo:
+    return types.SelectedCompletionInfo(types.Range(types.Position(0, start), types.Position(0, end)), text)
+
+
+@pytest.mark.parametrize("entry", ["getcwd", "GCD", "gc"])
+def test_an_entry_that_does_not_begin_with_what_is_typed_replaces_it(entry):
+    selected = _selected(3, 6, entry)
+    params, document = _place("os.gcd█ + 1", selected=selected)
+    request = protocol.to_request(params, document)
+    assert request.prefix == f"os.{entry}"
+    assert request.suffix == " + 1"
+    item = protocol.to_inline_items(Completion("()"), params, request, UTF16).items[0]
+    assert item.insert_text == f"{entry}()"
+    assert item.range == selected.range
+
+
+def test_an_entry_that_is_typed_already_keeps_the_menus_range():
+    selected = _selected(3, 8, "print")
+    params, document = _place("x; print█", selected=selected)
+    request = protocol.to_request(params, document)
+    item = protocol.to_inline_items(Completion("(x)"), params, request, UTF16).items[0]
+    assert (item.insert_text, item.range) == ("print(x)", selected.range)
+
+
+def test_a_closer_that_the_text_repeats_is_left_to_the_document_under_a_menu():
+    params, document = _place("f(pri█)", selected=_selected(2, 5, "print"))
+    request = protocol.to_request(params, document)
+    item = protocol.to_inline_items(
+        Completion("nt(x))", replace_suffix_chars=1), params, request, UTF16
+    ).items[0]
+    assert (item.insert_text, item.range) == ("print(x)", _selected(2, 5, "print").range)
+
+
+@pytest.mark.parametrize("mode", [None, types.InsertTextMode.AsIs])
+def test_a_menu_entry_is_not_indented_again_where_the_client_knows_of_it(mode):
+    params, document = _place("    re█")
+    request = protocol.to_request(params, document)
+    answer = protocol.to_completion_list(Completion("turn 1"), params.position, request, UTF16, mode=mode)
+    assert answer.items[0].insert_text_mode is mode
 
 
 def test_nothing_to_offer_is_an_empty_list():
