@@ -1,16 +1,19 @@
-"""Digests, writes that appear whole or not at all, and the disk's free room."""
+"""Digests, writes that appear whole or not at all, the disk's free room, and one spelling of a path."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 
 _CHUNK = 1 << 20
+_DRIVE = re.compile(r"[/\\][A-Za-z]:")
+"""The beginning of a drive in the path part of a URI."""
 
 
 def sha256_of(path: Path, on_read: Callable[[int, int], None] | None = None) -> str:
@@ -88,3 +91,19 @@ def lack_of_room(folder: Path, needed: int, purpose: str = "") -> str | None:
 
 def _mb(size: int) -> str:
     return f"{size / 1e6:,.0f}"
+
+
+def real_path(path: PurePath) -> str:
+    """Return the one spelling of a file's path: links resolved, with slashes, in one case where none counts.
+
+    Two paths of one file give the same. It asks the file system, and takes what it can't resolve as written.
+
+    Args:
+        path: as the system writes it, or the path part of a ``file`` URI (``/c:/a.py`` on Windows).
+    """
+    text = str(path)
+    if os.name == "nt" and _DRIVE.match(text):
+        text = text[1:]
+    with suppress(OSError, ValueError):
+        text = os.path.realpath(text)
+    return PurePath(os.path.normcase(text)).as_posix()

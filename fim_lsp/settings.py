@@ -286,6 +286,17 @@ class CompletionSettings:
 
 
 @frozen
+class MemorySettings:
+    """The repository memory: the code that is there votes on each token, beside the model."""
+
+    enabled: bool = _setting(
+        True,
+        "Let the open documents and the files of the workspace vote on each token, beside the model.",
+        common=True,
+    )
+
+
+@frozen
 class FeedbackSettings:
     """The recording of the outcome of suggestions."""
 
@@ -333,6 +344,7 @@ class Settings:
     adapters: tuple[AdapterSettings, ...] = _setting(
         (), "LoRA adapters, as a list of objects. All that are for a document are applied to it.", common=True
     )
+    memory: MemorySettings = MemorySettings()
     feedback: FeedbackSettings = FeedbackSettings()
     status: bool = _setting(False, "Send fimLsp/status notifications, for clients that show them.")
 

@@ -10,10 +10,13 @@ import enum
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePath
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
 from attrs import evolve, field, frozen
+
+if TYPE_CHECKING:
+    from fim_lsp.engine.memory import RepositoryMemory
 
 _LINE_BREAK = re.compile(r"[\r\n]")
 
@@ -248,6 +251,9 @@ class Prompt:
     next to nothing and never changes the generation."""
     location: str = ""
     """Document and anchor: prompts of one location follow each other in one sequence of the KV cache."""
+    memory: RepositoryMemory | None = field(default=None, repr=False, eq=False)
+    """What may vote on the tokens besides the model; None for the model alone. It is no part of what is
+    evaluated, so prompts are equal with any. An engine without logits ignores it."""
 
 
 @frozen
@@ -329,6 +335,20 @@ class Timings:
 
 
 @frozen
+class MemoryUse:
+    """What the repository memory did for one generation."""
+
+    decided: tuple[str, ...] = field(default=(), repr=False)
+    """The text of each token that the model alone would not have chosen, in order."""
+    path: str = ""
+    """The file of the longest match behind those tokens, as its index names it; empty for none."""
+    line: int = 0
+    """The line there, counted from 0, from which the generation was followed."""
+    matched_tokens: int = 0
+    """Length of that match, in tokens of the context and the generation."""
+
+
+@frozen
 class Generation:
     """The output of the model for one prompt."""
 
@@ -336,6 +356,8 @@ class Generation:
     finish_reason: FinishReason
     timings: Timings = Timings()
     probabilities: tuple[float, ...] = field(default=(), repr=False)
+    memory: MemoryUse = MemoryUse()
+    """What the repository memory did; empty where there was none."""
 
 
 @frozen

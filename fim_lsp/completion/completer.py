@@ -30,8 +30,10 @@ from fim_lsp.completion.open_documents import Folders, OpenDocuments
 from fim_lsp.completion.prefill_planner import PrefillPlanner
 from fim_lsp.completion.prompts import Prompts, candidates_for
 from fim_lsp.completion.ranking import filter_suggestion, rank
+from fim_lsp.completion.request_memories import RequestMemories
 from fim_lsp.completion.stop_rules import make_stop_rules
 from fim_lsp.engine.base import AdapterError, Engine
+from fim_lsp.engine.memory import CorpusSource, no_corpora
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.prompt.templates import ChosenTemplate, choose_template
 from fim_lsp.settings import AdapterSettings, Settings
@@ -79,6 +81,7 @@ class Completer:
         on_refused: called once with each adapter that can't be applied; completion goes on without it.
         pause_s: seconds without a keystroke after which idle prefill begins.
         folders: returns the workspace's folders; files outside of them are shown to no other file's prompt.
+        corpora: returns what an index of the workspace has ready for the repository memory.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Completer:
         on_refused: OnRefused = _log,
         pause_s: float = PAUSE_S,
         folders: Folders = tuple,
+        corpora: CorpusSource = no_corpora,
     ) -> None:
         self._worker = worker
         self._clock = clock
@@ -102,6 +106,7 @@ class Completer:
         self._shown = ShownSuggestions()
         self._prompts: Prompts | None = None
         self._documents = OpenDocuments(folders)
+        self._memories = RequestMemories(self._documents, corpora)
         self._idle_prefill = IdlePrefill(worker, pause_s, clock)
         self._planner = PrefillPlanner(self._idle_prefill, self._applicable)
 
@@ -133,6 +138,7 @@ class Completer:
         prompts = Prompts(engine, chosen, self._documents)
         self._prompts = evolve(prompts, bases=former.bases) if former is not None else prompts
         self._refused.clear()
+        self._memories.model_changed(engine.tokenizer.encode)
         self.settings_changed(settings)
         self._planner.warm_up(self._prompts, settings)
         return chosen
@@ -142,6 +148,7 @@ class Completer:
         if self._prompts is None or not self._prompts.engine.info.same_model(engine.info):
             return False
         self._prompts = evolve(self._prompts, engine=engine)
+        self._memories.model_changed(engine.tokenizer.encode)
         self._planner.warm_up(self._prompts, settings)
         return True
 
@@ -292,6 +299,7 @@ class Completer:
             self._prompts.current(request, query.settings),
             adapters=query.adapters,
             draft=former.draft if former is not None else "",
+            memory=self._memories.of(request, query.settings),
         )
         multiline = wants_multiline(query.context, request.trigger, completion)
         task = GenerationTask(

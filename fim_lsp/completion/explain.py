@@ -7,7 +7,7 @@ from typing import Literal
 from attrs import field, frozen
 
 from fim_lsp.completion.filters import FilterStep
-from fim_lsp.types import AppliedAdapter, Completion, PromptPart, Timings
+from fim_lsp.types import AppliedAdapter, Completion, MemoryUse, PromptPart, Timings
 
 Source = Literal["cache", "joined", "generated"]
 
@@ -35,6 +35,8 @@ class Explanation:
     parts: tuple[PromptPart, ...] = field(default=(), repr=False)
     snippets: str = ""
     """Which snippets of other files the prompt held and why, or why none."""
+    memory: MemoryUse = field(factory=MemoryUse)
+    """The tokens that the repository memory decided, and where from."""
     echo: str = field(default="", repr=False)
     """The first text, if it only repeated what stands around the cursor and the model was asked again."""
     generated: str = field(default="", repr=False)

@@ -207,6 +207,7 @@ class InFlightGeneration:
             speculation=engine.info.speculation.reason if engine is not None else "",
             parts=self.prompt.parts,
             snippets=self.prompt.snippet_reason,
+            memory=generation.memory,
             ended_by=ended_by,
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import PurePath
 from urllib.parse import urlsplit
 
@@ -107,6 +108,27 @@ class OpenDocuments:
             if chunks := self._chunks(uri, known):
                 found.append(_as_other(location, known, chunks))
         return tuple(found)
+
+    def voting(
+        self, document: DocumentSnapshot, completion: CompletionSettings
+    ) -> tuple[DocumentSnapshot, ...]:
+        """Return the other documents whose code may vote on this one's, the one used last first.
+
+        They are those that a prompt may show; whether a text is readable is not checked here.
+        """
+        folders = _normal(self._folders())
+        others = (
+            known.document
+            for uri, known in reversed(self._known.items())
+            if uri != document.uri and uri not in self._kept_out
+            if not is_disabled(known.document, completion) and _locate(known.document, folders) is not None
+        )
+        return tuple(islice(others, _CONSIDERED))
+
+    @property
+    def uris(self) -> tuple[str, ...]:
+        """The documents that are known, whether or not they may be shown."""
+        return tuple(self._known)
 
     def locate(self, document: DocumentSnapshot) -> WorkspaceLocation:
         """Locate a document; one outside of the workspace has its name alone."""

@@ -64,6 +64,9 @@
 ---@field languages? string[] Language ids of the documents it is for; empty for all.
 ---@field workspaces? string[] Absolute paths of the folders it is for; empty for all.
 
+---@class fim_lsp.ServerSettings.Memory
+---@field enabled? boolean Let the open documents and the files of the workspace vote on each token, beside the model.
+
 ---@class fim_lsp.ServerSettings.Feedback
 ---@field enabled? boolean Record on this machine what became of suggestions, for fim-lsp stats. No code is recorded, and nothing is sent.
 
@@ -73,5 +76,6 @@
 ---@field sampling? fim_lsp.ServerSettings.Sampling
 ---@field completion? fim_lsp.ServerSettings.Completion
 ---@field adapters? fim_lsp.ServerSettings.Adapters[] LoRA adapters, as a list of objects. All that are for a document are applied to it.
+---@field memory? fim_lsp.ServerSettings.Memory
 ---@field feedback? fim_lsp.ServerSettings.Feedback
 ---@field status? boolean (expert) Send fimLsp/status notifications, for clients that show them.

@@ -1,0 +1,136 @@
+"""The repository memory of each request: the document around the cursor, the other documents, the workspace.
+
+The other documents of the session have a small corpus of their own, built in a thread when one of them
+changed. A request takes what is there and never waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from fim_lsp.completion.open_documents import OpenDocuments
+from fim_lsp.engine.memory import (
+    ChunkEncoder,
+    CorpusSource,
+    MemoryPart,
+    RepositoryMemory,
+    TokenCorpus,
+    TokenizedFile,
+)
+from fim_lsp.engine.memory.chunks import Encode
+from fim_lsp.files import real_path
+from fim_lsp.prompt.snippets import is_readable
+from fim_lsp.prompt.window import visible
+from fim_lsp.settings import Settings
+from fim_lsp.types import CompletionRequest, DocumentSnapshot, path_of
+
+logger = logging.getLogger(__name__)
+
+_BEFORE_CHARS, _AFTER_CHARS = 200_000, 100_000
+"""Most characters of a document that vote, before and after the cursor."""
+_DOCUMENTS_TOKENS = 300_000
+"""Most tokens of the session's other documents together."""
+
+Versions = tuple[tuple[str, int], ...]
+
+
+@frozen
+class _Built:
+    """The corpus of the other documents as they were."""
+
+    versions: Versions
+    part: MemoryPart
+
+    @classmethod
+    def nothing(cls) -> _Built:
+        """Return the corpus of no documents."""
+        return cls((), MemoryPart(TokenCorpus.build(())))
+
+
+class RequestMemories:
+    """Gives each request its repository memory. Lives on one asyncio loop.
+
+    Args:
+        documents: the documents of the session.
+        source: what an index of the workspace has ready.
+    """
+
+    def __init__(self, documents: OpenDocuments, source: CorpusSource) -> None:
+        self._documents = documents
+        self._source = source
+        self._chunks: ChunkEncoder | None = None
+        self._built = _Built.nothing()
+        self._building: asyncio.Task[None] | None = None
+        self._paths: dict[str, str] = {}
+
+    @property
+    def building(self) -> bool:
+        """True while the corpus of the other documents is being built."""
+        return self._building is not None and not self._building.done()
+
+    def model_changed(self, encode: Encode) -> None:
+        """Take up a loaded vocabulary; tokens of another one are of no use."""
+        self._chunks, self._built = ChunkEncoder(encode), _Built.nothing()
+
+    def of(self, request: CompletionRequest, settings: Settings) -> RepositoryMemory | None:
+        """Return what may vote on a request; None where the memory is off.
+
+        The document's own copies are excluded, and so are documents where completion is off by now.
+        """
+        if self._chunks is None or not settings.memory.enabled:
+            return None
+        document = request.document
+        path = self._real_path(document.uri)
+        voting = self._documents.voting(document, settings.completion)
+        self._refresh(voting, self._chunks)
+        eligible = {self._real_path(other.uri) for other in voting}
+        built = {file.path for file in self._built.part.corpus.files}
+        opened = {self._real_path(uri) for uri in self._documents.uris}
+        others = self._built.part.without({path, *(built - eligible)})
+        workspace = (part.without({path, *opened}) for part in self._source(path))
+        return RepositoryMemory(
+            before=visible(request.prefix[-_BEFORE_CHARS:]),
+            after=visible(request.suffix[:_AFTER_CHARS]),
+            path=path,
+            parts=(others, *workspace) if built else tuple(workspace),
+        )
+
+    def _refresh(self, voting: Sequence[DocumentSnapshot], chunks: ChunkEncoder) -> None:
+        """Begin to build the other documents' corpus, if one of them changed and no build is running."""
+        versions = tuple((other.uri, other.version) for other in voting)
+        if versions != self._built.versions and not self.building:
+            self._building = asyncio.get_running_loop().create_task(self._build(versions, voting, chunks))
+
+    async def _build(
+        self, versions: Versions, voting: Sequence[DocumentSnapshot], chunks: ChunkEncoder
+    ) -> None:
+        paths = [self._real_path(other.uri) for other in voting]
+        try:
+            corpus = await asyncio.to_thread(_index, voting, paths, chunks)
+        except Exception:
+            # The vocabulary may be freed meanwhile; another build follows a later request.
+            logger.debug("The open documents could not be indexed", exc_info=True)
+            return
+        if self._chunks is chunks:
+            self._built = _Built(versions, MemoryPart(corpus))
+
+    def _real_path(self, uri: str) -> str:
+        if uri not in self._paths:
+            if len(self._paths) > 1000:
+                self._paths.clear()
+            self._paths[uri] = real_path(path_of(uri)) if uri.startswith("file:") else uri
+        return self._paths[uri]
+
+
+def _index(voting: Sequence[DocumentSnapshot], paths: Sequence[str], chunks: ChunkEncoder) -> TokenCorpus:
+    """Tokenise documents and index them, those used last first."""
+    files = (
+        TokenizedFile(path, document.language_id, chunks.encode(visible(document.text)))
+        for document, path in zip(voting, paths, strict=True)
+        if is_readable(document.text)
+    )
+    return TokenCorpus.build(files, _DOCUMENTS_TOKENS)

@@ -1,0 +1,49 @@
+"""The repository memory as a request carries it, through the prompt, to where tokens are sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from attrs import evolve, field, frozen
+
+from fim_lsp.engine.memory.corpus import TokenCorpus
+
+
+@frozen(eq=False)
+class MemoryPart:
+    """A corpus, without those of its files that must not vote."""
+
+    corpus: TokenCorpus = field(repr=False)
+    excluded: frozenset[str] = field(default=frozenset(), repr=False)
+    """Paths; those that the corpus does not hold do no harm."""
+
+    def without(self, paths: Iterable[str]) -> MemoryPart:
+        """Return the part with further files excluded."""
+        return evolve(self, excluded=self.excluded.union(paths))
+
+
+@frozen(eq=False)
+class RepositoryMemory:
+    """What may vote on the tokens of one request: other files, and the document around the cursor.
+
+    The text that is being completed is in none of it: the document is given before and after the cursor, and
+    its copies (on the disk, or in an older index) are excluded by their path.
+    """
+
+    before: str = field(default="", repr=False)
+    """The document before the cursor, with LF line ends."""
+    after: str = field(default="", repr=False)
+    """The document after the cursor."""
+    path: str = ""
+    """The document's real path; empty for none."""
+    parts: tuple[MemoryPart, ...] = field(default=(), repr=False)
+    """Other files, the nearest first; together they count as one corpus."""
+
+
+CorpusSource = Callable[[str], tuple[MemoryPart, ...]]
+"""From a document's real path to the corpora that are ready for it, nearest first. It must not wait."""
+
+
+def no_corpora(path: str) -> tuple[MemoryPart, ...]:
+    """Return no corpora: without an index of the workspace, only open documents vote."""
+    return ()
