@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from fim_lsp import __version__
-from fim_lsp.commands import cache, complete, demo, doctor, model, serve, stats, train
+from fim_lsp.commands import cache, complete, demo, doctor, language_server, model, stats, train
 from fim_lsp.errors import FimLspError
 
 _ABOUT = "Local code completion for any LSP editor. Editors start it as: fim-lsp --stdio"
@@ -39,7 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     parser = argparse.ArgumentParser(prog="fim-lsp", description=_ABOUT)
     parser.add_argument("--version", action="version", version=f"fim-lsp {__version__}")
-    serve.add_arguments(parser)
+    language_server.add_arguments(parser)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     for name, module in _VERBS.items():
         module.add_arguments(verbs.add_parser(name, help=_HELP[name], description=_HELP[name]))
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not (parsed.stdio or parsed.tcp):
             parser.print_help()
             return 2
-        serve.run(parsed)
+        language_server.run(parsed)
     except (FimLspError, OSError) as error:  # a log file that can't be written, a port that is taken
         print(f"fim-lsp: {error}", file=sys.stderr)
         return 1

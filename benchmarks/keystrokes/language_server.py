@@ -16,7 +16,7 @@ from lsprotocol import types
 from benchmarks.keystrokes.peers import PeerAnswer, Workload
 from benchmarks.keystrokes.processes import ProcessTree, children
 from benchmarks.keystrokes.sources import TypedFile
-from fim_lsp.commands.serve import command_line
+from fim_lsp.commands.language_server import command_line
 from fim_lsp.lsp.client import HeadlessEditor, OpenFile, start_editor
 
 _FOLDER = Path("/keystrokes")

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from fim_lsp.code.languages import language_of
-from fim_lsp.commands import serve
+from fim_lsp.commands import language_server
 from fim_lsp.errors import FimLspError
 
 _LOCATION = re.compile(r"(?P<file>.+):(?P<line>\d+):(?P<column>\d+)$")
@@ -27,12 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--automatic", action="store_true", help="as while typing, not as when invoked by a key"
     )
     parser.add_argument("--language", help="language id, if the file's name does not tell")
-    serve.add_setting_arguments(parser)
+    language_server.add_setting_arguments(parser)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Complete once with a real server process."""
-    serve.flags(parsed)
+    language_server.flags(parsed)
     path, text, cursor = read_location(parsed.location)
     return asyncio.run(_complete(parsed, path, text, cursor))
 
@@ -74,7 +74,9 @@ async def _complete(parsed: argparse.Namespace, path: Path, text: str, cursor: i
 
     language = language_of(path.name, text)
     language_id = parsed.language or (language.id if language else "plaintext")
-    async with start_editor(serve.command_line(serve.forwarded(parsed)), root=path.parent) as editor:
+    async with start_editor(
+        language_server.command_line(language_server.forwarded(parsed)), root=path.parent
+    ) as editor:
         await editor.ready()
         file = editor.open(path, language_id, text, cursor)
         shown = await editor.suggest(file, invoked=not parsed.automatic)

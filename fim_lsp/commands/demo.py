@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from fim_lsp.code.languages import language_of
-from fim_lsp.commands import serve
+from fim_lsp.commands import language_server
 from fim_lsp.paths import USER_PATHS, variables_for
 
 if TYPE_CHECKING:
@@ -36,16 +36,16 @@ _KEYS = {" ": "space", "\n": "enter"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of the demo."""
-    serve.add_setting_arguments(parser)
+    language_server.add_setting_arguments(parser)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Play all scenes. Return 1 if there was no suggestion at all."""
     from rich.console import Console
 
-    serve.flags(parsed)
+    language_server.flags(parsed)
     console = Console(highlight=False, soft_wrap=True)
-    command = serve.command_line(serve.forwarded(parsed))
+    command = language_server.command_line(language_server.forwarded(parsed))
     with TemporaryDirectory(prefix="fim-lsp-demo-") as folder:
         env = {**os.environ, **variables_for(Path(folder), USER_PATHS)}
         return asyncio.run(_play(console, command, env))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from fim_lsp import __version__
-from fim_lsp.commands import processor, serve
+from fim_lsp.commands import language_server, processor
 from fim_lsp.engine_factory import open_engine
 from fim_lsp.errors import FimLspError
 from fim_lsp.paths import STORAGE_PATHS, settings_file
@@ -37,7 +37,7 @@ _COMFORTABLE_DECODE = 15.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of the doctor."""
-    serve.add_setting_arguments(parser)
+    language_server.add_setting_arguments(parser)
 
 
 @frozen
@@ -56,7 +56,7 @@ def run(parsed: argparse.Namespace) -> int:
     from rich.markup import escape
 
     console = Console(highlight=False)
-    settings = from_wire(merge(read_user_settings(settings_file()), serve.flags(parsed)))
+    settings = from_wire(merge(read_user_settings(settings_file()), language_server.flags(parsed)))
     failed = False
     for finding in examine(settings):
         failed |= not finding.good and not finding.advice.startswith("Optional")

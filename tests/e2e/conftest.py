@@ -185,14 +185,14 @@ def scripted_server(text: str) -> tuple[str, ...]:
 import sys
 from attrs import evolve
 from fim_lsp.cli import main
-from fim_lsp.commands import serve
+from fim_lsp.commands import language_server
 from fim_lsp.engine.scripted import ScriptedEngine
 
 def open_engine(*_):
     engine = ScriptedEngine(lambda prompt: {text + "<|end|>"!r})
     return evolve(engine, info=evolve(engine.info, architecture="qwen2"))
 
-serve.open_engine = open_engine
+language_server.open_engine = open_engine
 sys.exit(main(["--stdio", *sys.argv[1:]]))
 """
     return sys.executable, "-c", code

@@ -16,7 +16,7 @@ NO_MODEL = ("--model", "/nowhere/model.gguf")
 INITIALIZE = {"processId": None, "rootUri": None, "capabilities": {"textDocument": {"inlineCompletion": {}}}}
 _STRAY = """
 import os, subprocess, sys, ctypes
-from fim_lsp.commands import serve
+from fim_lsp.commands import language_server
 from fim_lsp.cli import main
 
 def noisy(*arguments):
@@ -27,7 +27,7 @@ def noisy(*arguments):
     subprocess.run(["echo", "a child process"], check=True)
     raise RuntimeError("and an error")
 
-serve.open_engine = noisy
+language_server.open_engine = noisy
 sys.exit(main(["--stdio"]))
 """
 
@@ -35,7 +35,7 @@ sys.exit(main(["--stdio"]))
 # llama.cpp before the first tensor and after the last.
 _LOADING = """
 import sys, threading
-from fim_lsp.commands import serve
+from fim_lsp.commands import language_server
 from fim_lsp.cli import main
 from fim_lsp.engine.base import ModelLoadError
 
@@ -53,7 +53,7 @@ def ignoring(settings, on_loading, kv_state_folder):
     report("loading")
     threading.Event().wait()
 
-serve.open_engine = {"obeying": obeying, "ignoring": ignoring}[sys.argv[1]]
+language_server.open_engine = {"obeying": obeying, "ignoring": ignoring}[sys.argv[1]]
 sys.exit(main(["--stdio"]))
 """
 

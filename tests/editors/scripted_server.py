@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from fim_lsp import cli
-from fim_lsp.commands import serve
+from fim_lsp.commands import language_server
 from fim_lsp.engine.base import Engine, OnLoading
 from fim_lsp.engine.scripted import END, ScriptedEngine
 from fim_lsp.settings import ModelSettings
@@ -21,12 +21,12 @@ def main(file: Path, arguments: list[str]) -> int:
     if "--stdio" not in arguments:
         return cli.main(arguments)
     parser = argparse.ArgumentParser()
-    serve.add_arguments(parser)
+    language_server.add_arguments(parser)
 
     def open_engine(_: ModelSettings, __: OnLoading) -> Engine:
         return ScriptedEngine(lambda prompt: file.read_text(encoding="utf-8") + END)
 
-    serve.run(parser.parse_args(arguments), open_engine)
+    language_server.run(parser.parse_args(arguments), open_engine)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fim_lsp import cli
-from fim_lsp.commands import serve
+from fim_lsp.commands import language_server
 from fim_lsp.engine.base import CancelToken, Engine, OnLoading, OnToken
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import Generation, Prompt, SamplingParams
@@ -54,12 +54,12 @@ def main(record: Path, arguments: list[str]) -> int:
     if "--stdio" not in arguments:
         return cli.main(arguments)
     parser = argparse.ArgumentParser()
-    serve.add_arguments(parser)
+    language_server.add_arguments(parser)
 
     def open_engine(settings: ModelSettings, on_loading: OnLoading) -> Any:
-        return RecordingEngine(serve.open_engine_for_editor(settings, on_loading), record)
+        return RecordingEngine(language_server.open_engine_for_editor(settings, on_loading), record)
 
-    serve.run(parser.parse_args(arguments), open_engine)
+    language_server.run(parser.parse_args(arguments), open_engine)
 
 
 if __name__ == "__main__":

@@ -4,20 +4,20 @@ import argparse
 
 import pytest
 
-from fim_lsp.commands import serve
+from fim_lsp.commands import language_server
 from fim_lsp.settings import SettingsError
 
 
 def _parsed(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    serve.add_arguments(parser)
+    language_server.add_arguments(parser)
     return parser.parse_args(arguments)
 
 
 def test_flags_become_a_layer_of_settings() -> None:
     given = ("model.threads=2", "completion.multiline=never", "model.name=a")
     parsed = _parsed(*(part for each in given for part in ("--set", each)), "--model", "b")
-    assert serve.flags(parsed) == {
+    assert language_server.flags(parsed) == {
         "model": {"threads": 2, "name": "b"},
         "completion": {"multiline": "never"},
     }
@@ -33,14 +33,16 @@ def test_flags_become_a_layer_of_settings() -> None:
 )
 def test_a_bad_flag_is_refused(flag: str, problem: str) -> None:
     with pytest.raises(SettingsError, match=problem):
-        serve.flags(_parsed("--set", flag))
+        language_server.flags(_parsed("--set", flag))
 
 
 def test_a_child_process_gets_the_same_flags_and_saves_no_states_unless_told() -> None:
     parsed = _parsed("--model", "b", "--set", "model.kvStateMb=9")
-    forwarded = serve.forwarded(parsed)
-    assert serve.flags(_parsed(*forwarded)) == serve.flags(parsed)
-    assert serve.flags(_parsed(*serve.forwarded(_parsed()))) == {"model": {"kvStateMb": 0}}
+    forwarded = language_server.forwarded(parsed)
+    assert language_server.flags(_parsed(*forwarded)) == language_server.flags(parsed)
+    assert language_server.flags(_parsed(*language_server.forwarded(_parsed()))) == {
+        "model": {"kvStateMb": 0}
+    }
 
 
 @pytest.mark.parametrize(
@@ -48,10 +50,10 @@ def test_a_child_process_gets_the_same_flags_and_saves_no_states_unless_told() -
     [("2087", ("127.0.0.1", 2087)), ("0.0.0.0:1", ("0.0.0.0", 1)), ("[::1]:65535", ("::1", 65535))],
 )
 def test_addresses(text: str, address: tuple[str, int]) -> None:
-    assert serve.parse_address(text) == address
+    assert language_server.parse_address(text) == address
 
 
 @pytest.mark.parametrize("text", ["", "host", "host:", "host:65536", "host:-1", "host:x"])
 def test_an_address_without_a_valid_port_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="no valid port"):
-        serve.parse_address(text)
+        language_server.parse_address(text)

@@ -1,0 +1,1 @@
+"""``fim-lsp serve``: the loaded model for clients that speak HTTP, under the protocols that they know."""
