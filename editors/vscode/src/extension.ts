@@ -1,6 +1,7 @@
 // The entry point: make the parts, register the commands, start the server.
 import { type ExtensionContext, window } from "vscode";
 import { registerCommands } from "./commands";
+import { CursorNotices } from "./cursorNotices";
 import { Gate } from "./gate";
 import { Pages } from "./pages";
 import { Server } from "./server";
@@ -17,7 +18,7 @@ export async function activate(context: ExtensionContext): Promise<void> {
   const server = new Server(context, { log, status, gate, keys });
   const pages = new Pages(server);
   // Disposed in this order when the window closes. The server ends by itself when its input ends.
-  context.subscriptions.push(server, pages, gate, status, log);
+  context.subscriptions.push(new CursorNotices(server, gate), server, pages, gate, status, log);
   context.subscriptions.push(...registerCommands(server, status, gate, pages, log));
   await server.restart();
   if (status.facts.server === "running") void tellOfSuggestList(context.globalState);

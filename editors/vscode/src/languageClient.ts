@@ -31,10 +31,18 @@ export interface Dependencies {
   readonly keys: readonly string[];
 }
 
+/** The schemes of the documents that the server gets. */
+const SCHEMES = ["file", "untitled", "vscode-notebook-cell"];
+
+/** Return whether the server gets a document. */
+export function isServed(document: TextDocument): boolean {
+  return SCHEMES.includes(document.uri.scheme);
+}
+
 /** Make a client for a server. It is not started yet. */
 export function makeClient(executable: Executable, dependencies: Dependencies): LanguageClient {
   const options: LanguageClientOptions = {
-    documentSelector: ["file", "untitled", "vscode-notebook-cell"].map((scheme) => ({ scheme })),
+    documentSelector: SCHEMES.map((scheme) => ({ scheme })),
     initializationOptions: { status: true },
     outputChannel: dependencies.log,
     revealOutputChannelOn: RevealOutputChannelOn.Never,

@@ -1,9 +1,9 @@
 // The server's life cycle: find, start, restart and stop it, one step at a time.
-import { type Disposable, type ExtensionContext, workspace } from "vscode";
+import { type Disposable, type ExtensionContext, type Position, type TextDocument, workspace } from "vscode";
 import { type LanguageClient, State } from "vscode-languageclient/node";
 import { type FoundServer, findServer, ownFolder } from "./findServer";
 import { askToInstall, install } from "./installServer";
-import { type Dependencies, makeClient } from "./languageClient";
+import { type Dependencies, isServed, makeClient } from "./languageClient";
 import { type CommandLine, type Outcome, type RunOptions, run } from "./processes";
 import { onInterpreterSelected } from "./pythonInterpreter";
 
@@ -53,6 +53,13 @@ export class Server implements Disposable {
   async execute<T>(command: string, ...args: unknown[]): Promise<T | undefined> {
     if (!this.client?.isRunning()) return undefined;
     return this.client.sendRequest<T>("workspace/executeCommand", { command, arguments: args });
+  }
+
+  /** Tell the server where the cursor rests. Nothing is sent while no server runs. */
+  async notifyCursor(document: TextDocument, position: Position): Promise<void> {
+    if (!this.client?.isRunning() || !isServed(document)) return;
+    const params = this.client.code2ProtocolConverter.asTextDocumentPositionParams(document, position);
+    await this.client.sendNotification("fimLsp/cursor", params);
   }
 
   /** Run a subcommand of the command line, such as `doctor` or `model pull`. Undefined without a server. */

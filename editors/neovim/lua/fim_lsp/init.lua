@@ -83,6 +83,7 @@ local function create_autocmds(group)
   end)
   on('User', 'request a suggestion', catch_up, 'FimLspReady')
   on('ColorScheme', 'colour', define_highlight)
+  require('fim_lsp.cursor').watch(group)
   require('fim_lsp.popup').watch(group, function(open)
     local bufnr = api.nvim_get_current_buf()
     if client.get(bufnr) and require('fim_lsp.switch').is_on(bufnr) then
