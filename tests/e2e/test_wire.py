@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.e2e import hostile_messages
+
 NO_MODEL = ("--model", "/nowhere/model.gguf")
 INITIALIZE = {"processId": None, "rootUri": None, "capabilities": {"textDocument": {"inlineCompletion": {}}}}
 _STRAY = """
@@ -252,6 +254,14 @@ def test_the_server_ends_when_its_clients_process_does(wire):
         client.kill()
         client.wait()
         assert wire.process.wait(10) == 1
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_hostile_messages_leave_no_request_unanswered(seed):
+    """The same with 20,000 messages is a command: see the module."""
+    outcome = hostile_messages.run(1500, seed, timeout_s=10)
+    assert outcome.requests > 500
+    assert (outcome.unanswered, outcome.answered_twice, outcome.alive) == ((), (), True)
 
 
 def test_a_message_that_is_no_json_is_skipped(shared_wire):
