@@ -19,6 +19,7 @@ import attrs
 from attrs import field, frozen
 
 from fim_lsp.errors import FimLspError
+from fim_lsp.secret_files import FILES_WITH_SECRETS
 from fim_lsp.strict import StrictError, Wording, bounds, object_in_list, structure
 
 T = TypeVar("T")
@@ -208,34 +209,6 @@ class SamplingSettings:
     )
 
 
-_FILES_WITH_SECRETS = (
-    *(".env*", "*.env", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk"),
-    *("*.ovpn", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", ".ssh/*", ".gnupg/*", ".aws/*", ".azure/*"),
-    *("gcloud/*", "credentials*", "*credentials.json", "*service-account*.json", "*service_account*.json"),
-    *(
-        "secrets.yaml",
-        "secrets.yml",
-        "secrets.json",
-        "secrets.toml",
-        "secrets.ini",
-        "*.tfvars*",
-        "*.tfstate*",
-    ),
-    *("kubeconfig*", "*.kubeconfig", ".kube/config", ".docker/config.json", ".dockercfg", ".netrc", "_netrc"),
-    *(
-        ".pgpass",
-        ".npmrc",
-        ".yarnrc.yml",
-        ".pypirc",
-        ".git-credentials",
-        ".htpasswd",
-        ".my.cnf",
-        ".vault-token",
-    ),
-)
-"""Glob patterns of files that may hold passwords, keys or tokens."""
-
-
 @frozen
 class CompletionSettings:
     """Which suggestions are shown, and when."""
@@ -243,9 +216,10 @@ class CompletionSettings:
     enabled: bool = _setting(True, "Show suggestions.", common=True)
     disabled_languages: tuple[str, ...] = _setting((), "Language ids without suggestions.", common=True)
     disabled_files: tuple[str, ...] = _setting(
-        _FILES_WITH_SECRETS,
+        FILES_WITH_SECRETS,
         "Glob patterns for files without suggestions: for the name or, with a slash, the end of the path, in "
-        "any case. By default, files that may hold secrets.",
+        "any case. A folder with /** stands for all files below it, a dot at the end for names without an "
+        "extension. By default, files that may hold secrets.",
         common=True,
     )
     automatic: bool = _setting(

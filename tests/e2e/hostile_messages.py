@@ -173,13 +173,14 @@ def _spoilt(message: dict[str, Any], chance: random.Random) -> dict[str, Any]:
         if isinstance(inner, (dict, list)) and inner and chance.random() < 0.8:
             place = inner
         elif place is spoilt and key in ("id", "method"):
-            return spoilt  # Whether it is a request must stay known.
+            break  # Whether it is a request must stay known.
         elif isinstance(place, dict) and chance.random() < 0.5:
             del place[key]
-            return spoilt
+            break
         else:
             place[key] = chance.choice(_JUNK)
-            return spoilt
+            break
+    return spoilt
 
 
 def run(count: int, seed: int, timeout_s: float) -> Outcome:
@@ -197,7 +198,7 @@ def run(count: int, seed: int, timeout_s: float) -> Outcome:
 def _run(server: subprocess.Popen[bytes], count: int, seed: int, timeout_s: float) -> Outcome:
     answers: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_read, args=(server, answers), daemon=True).start()
-    capabilities = {"textDocument": {"inlineCompletion": {}}}
+    capabilities: dict[str, Any] = {"textDocument": {"inlineCompletion": {}}}
     _send(
         server,
         {

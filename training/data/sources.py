@@ -12,15 +12,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from training.data import DataError
 from training.data.licences import declared_licence, folder_licences, governing_licence, is_permissive
 from training.data.screening import CandidateFile
-from training.data.walk import list_files, name_problem
+from training.data.walk import leads_out, list_files, list_submodules, name_problem
 
 INDEX = "packages.json"
 """File that lists the packages in a folder made by ``python -m training corpus``."""
+_SUBMODULE = "submodule (to train on it, name it with --repo)"
 _RESTRICTIVE = re.compile(r"GPL|MPL|EPL|CDDL|SSPL|BUSL|CC-BY|proprietary|commercial|other", re.IGNORECASE)
 
 
@@ -36,6 +37,8 @@ class Source:
     version: str = ""
     folders: Mapping[str, str] = field(factory=dict, repr=False)
     """Licences of folders with a licence file, by the folder's path."""
+    submodules: tuple[str, ...] = ()
+    """Repositories inside of this one, none of whose files are among ``files``."""
 
 
 def open_sources(
@@ -60,17 +63,19 @@ def open_sources(
         taken[source.name] += 1
         is_unique = counts[source.name] == 1
         name = source.name if is_unique else f"{source.name}-{taken[source.name]}"
-        named.append(Source(name, source.root, source.files, source.licence, source.version, source.folders))
+        named.append(evolve(source, name=name))
     return tuple(named)
 
 
 def candidates(source: Source) -> tuple[list[CandidateFile], Counter[str]]:
     """Return the files to read, and the number of files not to read, by reason."""
     kept, dropped = [], Counter[str]()
+    if source.submodules:
+        dropped[_SUBMODULE] = len(source.submodules)
     folders = {**source.folders, "": source.licence or ""}
     for path in source.files:
         licence = "own" if source.licence == "own" else governing_licence(path, folders) or ""
-        reason = name_problem(path) or _licence_problem(licence)
+        reason = name_problem(path) or _licence_problem(licence) or _link_problem(source.root, path)
         if reason:
             dropped[reason] += 1
         else:
@@ -84,6 +89,10 @@ def _licence_problem(licence: str) -> str:
     return "" if licence == "own" or is_permissive(licence) else "licence"
 
 
+def _link_problem(root: Path, path: str) -> str:
+    return "link out of the repository" if leads_out(root, path) else ""
+
+
 def _sources_in(path: Path, own: bool) -> Iterator[Source]:
     if not path.exists():
         raise DataError(f"There is no repository at {path}.", "Check the path given with --repo.")
@@ -91,7 +100,8 @@ def _sources_in(path: Path, own: bool) -> Iterator[Source]:
         yield from _fetched(path)
         return
     root = path.resolve()
-    yield _source(root.name, root if root.is_dir() else root.parent, tuple(list_files(root)), own=own)
+    source = _source(root.name, root if root.is_dir() else root.parent, tuple(list_files(root)), own=own)
+    yield evolve(source, submodules=tuple(list_submodules(root)))
 
 
 def _source(name: str, root: Path, files: tuple[str, ...], *, own: bool = False, version: str = "") -> Source:

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from fim_lsp.code.languages import is_code
+from fim_lsp.completion.enabled import matches_any
+from fim_lsp.secret_files import FILES_WITH_SECRETS
 
 IGNORE_FILES = (".gitignore", ".fimignore")
 _VENDORED_NAMES = (
@@ -45,6 +47,25 @@ def list_files(root: Path) -> list[str]:
     return sorted(tracked if tracked is not None else _walk(root))
 
 
+def list_submodules(root: Path) -> list[str]:
+    """Return the paths of git's submodules, and of repositories inside of this one, relative to ``root``."""
+    if root.is_file() or not is_git_repository(root):
+        return []
+    # "160000 <hash> 0<tab>path" is a submodule; a repository that is not tracked ends with a slash.
+    tracked = _git(root, "ls-files", "-z", "--stage").split("\0")
+    others = _git(root, "ls-files", "-z", "--others", "--exclude-standard").split("\0")
+    submodules = [entry.partition("\t")[2] for entry in tracked if entry.startswith("160000 ")]
+    return sorted((*submodules, *(name.rstrip("/") for name in others if name.endswith("/"))))
+
+
+def leads_out(root: Path, path: str) -> bool:
+    """Check if a file lies outside of ``root``, because it or a folder above it is a link."""
+    try:
+        return not (root / path).resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # a circle of links
+        return True
+
+
 def name_problem(path: str) -> str | None:
     """Return the reason to leave a file out because of its name, or None."""
     parts = PurePosixPath(path).parts
@@ -52,6 +73,8 @@ def name_problem(path: str) -> str | None:
         return "lock file"
     if not is_code(path):
         return "not code"
+    if matches_any(PurePosixPath(path), FILES_WITH_SECRETS):
+        return "may hold secrets"
     if any(part in VENDORED for part in parts[:-1]):
         return "vendored"
     name = parts[-1].lower()

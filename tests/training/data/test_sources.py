@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from repositories import module, write
+from repositories import commit, git, module, write
 
 from training.data import DataError
 from training.data.sources import candidates, open_sources
@@ -21,6 +21,24 @@ def test_code_without_a_licence_is_only_taken_as_ones_own(tmp_path: Path):
     assert dropped == {"no licence found": 1, "not code": 1}
     (mine,) = open_sources((tmp_path,), own=True)
     assert [file.path for file in candidates(mine)[0]] == ["a.py"]
+
+
+def test_links_out_of_a_repository_and_submodules_are_left_out(tmp_path: Path):
+    write(tmp_path, {"outside/secret.py": "password = 1", "repo/a.py": module("apple")})
+    repo = tmp_path / "repo"
+    (repo / "link.py").symlink_to(tmp_path / "outside/secret.py")
+    (repo / "inside.py").symlink_to("a.py")
+    git(repo, "init", "-q")
+    (repo / "nested").mkdir()
+    git(repo / "nested", "init", "-q")
+    commit(repo / "nested", {"b.py": "x"}, 1_700_000_000)
+    (source,) = open_sources((repo,), own=True)
+    kept, dropped = candidates(source)
+    assert [file.path for file in kept] == ["a.py", "inside.py"]
+    assert dropped == {
+        "link out of the repository": 1,
+        "submodule (to train on it, name it with --repo)": 1,
+    }
 
 
 def test_folders_with_another_licence_are_left_out(tmp_path: Path):

@@ -3,9 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from repositories import git, write
+from repositories import commit, git, write
 
-from training.data.walk import list_files, name_problem
+from training.data.walk import list_files, list_submodules, name_problem
 
 
 def test_git_says_what_belongs_to_a_repository(repository: Path):
@@ -48,6 +48,27 @@ def test_an_empty_repository_is_walked(tmp_path: Path):
     assert [file for file in list_files(tmp_path) if not file.startswith(".git/")] == []
 
 
+def test_repositories_inside_of_a_repository_are_named(repository: Path, tmp_path: Path):
+    (tmp_path / "other").mkdir()
+    git(tmp_path / "other", "init", "-q")
+    commit(tmp_path / "other", {"theirs.py": "x"}, 1_700_000_000)
+    git(
+        repository,
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "add",
+        "-q",
+        str(tmp_path / "other"),
+        "lib/other",
+    )
+    (repository / "nested").mkdir()
+    git(repository / "nested", "init", "-q")
+    commit(repository / "nested", {"nested.py": "x"}, 1_700_000_000)
+    assert list_submodules(repository) == ["lib/other", "nested"]
+    assert not {"lib/other", "lib/other/theirs.py", "nested/nested.py"} & set(list_files(repository))
+
+
 def test_one_file_is_its_own_source(tmp_path: Path):
     write(tmp_path, {"a.py": "", "b.py": ""})
     assert list_files(tmp_path / "a.py") == ["a.py"]
@@ -58,6 +79,8 @@ def test_one_file_is_its_own_source(tmp_path: Path):
     [
         ("src/a.py", None),
         ("README.md", "not code"),
+        ("deploy/wp-config.php", "may hold secrets"),
+        (".aws/rotate.py", "may hold secrets"),
         ("package-lock.json", "lock file"),
         ("node_modules/x/index.js", "vendored"),
         ("third_party/zlib/inflate.c", "vendored"),

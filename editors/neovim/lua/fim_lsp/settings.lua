@@ -45,7 +45,7 @@
 ---@class fim_lsp.ServerSettings.Completion
 ---@field enabled? boolean Show suggestions.
 ---@field disabledLanguages? string[] Language ids without suggestions.
----@field disabledFiles? string[] Glob patterns for files without suggestions: for the name or, with a slash, the end of the path, in any case. By default, files that may hold secrets.
+---@field disabledFiles? string[] Glob patterns for files without suggestions: for the name or, with a slash, the end of the path, in any case. A folder with /** stands for all files below it, a dot at the end for names without an extension. By default, files that may hold secrets.
 ---@field automatic? boolean Show suggestions while typing, not only when invoked by a key.
 ---@field debounceMinMs? number (expert) Minimum wait after a keystroke, in milliseconds.
 ---@field debounceMaxMs? number (expert) Maximum wait after a keystroke, in milliseconds.
