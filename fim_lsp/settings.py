@@ -145,9 +145,16 @@ class PromptSettings:
     )
     layout: Literal["auto", "plain", "anchored"] = _setting(
         "auto",
-        "Layout for templates that put the suffix last. plain puts typed text before the suffix; anchored "
-        "puts it behind, so that the suffix is not evaluated again. auto is anchored for models trained on "
-        "it.",
+        "Layout for templates that put the suffix last. plain puts typed text before the suffix, which is "
+        "then evaluated again at each key; anchored puts it behind. auto is anchored.",
+    )
+    cold_ms: float | None = _setting(
+        400.0,
+        "Milliseconds that the first prompt at a new place may take, by the measured speed of this machine: "
+        "a shorter prompt answers first, and the whole one is evaluated while nobody waits. null for no "
+        "limit. There is none with layers on a GPU.",
+        common=True,
+        at_least=0,
     )
     heal_tokens: bool = _setting(
         True, "Let the model rewrite the token that the cursor may have cut in half."
@@ -156,6 +163,13 @@ class PromptSettings:
         700,
         "Maximum number of typed characters behind the suffix of an anchored prompt. After that, it is built "
         "anew.",
+        at_least=0,
+    )
+    renew_middle_chars: int | None = _setting(
+        None,
+        "Number of typed characters behind the suffix of an anchored prompt after which it is built anew "
+        "while the user pauses. null is half of maxMiddleChars for models trained on long ones, and a few "
+        "lines for others.",
         at_least=0,
     )
     # Measured by benchmarks.staleness: up to 60 nothing is lost, from there on many answers are empty.

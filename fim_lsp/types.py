@@ -185,10 +185,16 @@ class ModelInfo:
     notice: str | None = None
     """A remark to show to the user once, for example that the model is not FIM-tuned."""
     speculation: Speculation = Speculation()
+    prefill_tokens_per_s: float = 0.0
+    """Measured when the model was loaded; 0 where the length of a prompt hardly matters (a GPU)."""
 
     def same_model(self, other: ModelInfo) -> bool:
         """Tell whether both are one file opened alike; what was measured at load may differ."""
-        return evolve(self, speculation=other.speculation) == other
+        measured = {
+            "speculation": other.speculation,
+            "prefill_tokens_per_s": other.prefill_tokens_per_s,
+        }
+        return evolve(self, **measured) == other
 
 
 def _not_zero(_: object, __: object, scale: float) -> None:
@@ -244,6 +250,13 @@ class Prompt:
     """The snippets in the head, the best last."""
     snippet_reason: str = ""
     """Why these snippets, or why none, in a line for ``fimLsp.explain``."""
+    layout: str = ""
+    """The layout and why, in a line for ``fimLsp.explain``."""
+    length: str = ""
+    """Why the prompt is shorter than it may be, in a line for ``fimLsp.explain``; empty if it is not."""
+    max_pending: int = 0
+    """Most tokens to evaluate; where more are missing, nothing is evaluated and a shorter prompt is needed.
+    0 for no limit."""
     adapters: tuple[AppliedAdapter, ...] = ()
     """Applied to the model while it evaluates the prompt and generates."""
     draft: str = field(default="", repr=False)

@@ -55,6 +55,7 @@ def settings(model: str, limits: PromptLimits, layout: str, max_tokens: int) -> 
                 "maxTokens": limits.prompt_tokens,
                 "prefixShare": limits.prefix_share,
                 "layout": layout,
+                "coldMs": None,
                 "maxMiddleChars": limits.reach,
                 "maxStaleChars": limits.reach,
             },

@@ -74,9 +74,10 @@ async def _complete(parsed: argparse.Namespace, path: Path, text: str, cursor: i
 
     language = language_of(path.name, text)
     language_id = parsed.language or (language.id if language else "plaintext")
-    async with start_editor(
-        language_server.command_line(language_server.forwarded(parsed)), root=path.parent
-    ) as editor:
+    command = language_server.command_line(language_server.forwarded(parsed))
+    # One request on a new server: the whole prompt would never follow a short one.
+    options = {"prompt": {"coldMs": None}}
+    async with start_editor(command, options=options, root=path.parent) as editor:
         await editor.ready()
         file = editor.open(path, language_id, text, cursor)
         shown = await editor.suggest(file, invoked=not parsed.automatic)

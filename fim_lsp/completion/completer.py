@@ -43,6 +43,7 @@ from fim_lsp.types import (
     DocumentSnapshot,
     FinishReason,
     Generation,
+    Prompt,
     Timings,
     Trigger,
 )
@@ -185,7 +186,7 @@ class Completer:
         """Evaluate the prompt where the cursor rests, before a key is typed there."""
         if self.ready and is_enabled(request, settings):
             self._documents.used(request.document.uri)
-            self._planner.plan_at_rest(self._prompts, request, settings)
+            self._planner.plan_at_rest(self._prompts, request, settings, self._cold_tokens(settings))
 
     def accepted(self, uri: str | None, candidate: int = 0) -> None:
         """Generate what follows: the document's last suggestion, or the last of all, was accepted."""
@@ -295,23 +296,34 @@ class Completer:
             raise SupersededError
         request, completion = query.request, query.settings.completion
         former = self._generations.get(query.uri)
-        prompt = evolve(
-            self._prompts.current(request, query.settings),
-            adapters=query.adapters,
-            draft=former.draft if former is not None else "",
-            memory=self._memories.of(request, query.settings),
-        )
+        cold_tokens = self._cold_tokens(query.settings)
+
+        def complete_prompt(prompt: Prompt) -> Prompt:
+            draft = former.draft if former is not None else ""
+            memory = self._memories.of(request, query.settings)
+            return evolve(prompt, adapters=query.adapters, draft=draft, memory=memory)
+
+        def shorten() -> Prompt | None:
+            if cold_tokens is None or self._prompts is None:
+                return None
+            return complete_prompt(self._prompts.shortened(request, query.settings, cold_tokens))
+
         multiline = wants_multiline(query.context, request.trigger, completion)
         task = GenerationTask(
             request,
-            prompt,
+            complete_prompt(self._prompts.current(request, query.settings, cold_tokens)),
             make_stop_rules(query.context, completion, multiline=multiline),
             self._prompts.sampling(request, query.settings),
             candidates_for(request, query.settings),
+            shorten,
         )
         generation = InFlightGeneration(self._worker, task, self._finished, self._refuse)
         self._generations[query.uri] = generation
         return generation
+
+    def _cold_tokens(self, settings: Settings) -> int | None:
+        """Return how many tokens a prompt at a new place may evaluate; None for no limit."""
+        return self._worker.prefill_speed.tokens_within(settings.prompt.cold_ms)
 
     def _prefetch(self, shown: ShownSuggestion) -> None:
         """Begin a generation before it is asked for: a request joins it, or finds it in the cache."""

@@ -33,6 +33,10 @@ class Explanation:
     speculation: str = ""
     """The decision about drafts, and its reason; their number is in the timings."""
     parts: tuple[PromptPart, ...] = field(default=(), repr=False)
+    layout: str = ""
+    """The layout of the prompt, and why."""
+    length: str = ""
+    """Why the prompt was shorter than it may be; empty if it was not."""
     snippets: str = ""
     """Which snippets of other files the prompt held and why, or why none."""
     memory: MemoryUse = field(factory=MemoryUse)

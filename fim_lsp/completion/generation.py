@@ -17,7 +17,7 @@ from fim_lsp.completion.repetition import is_echo
 from fim_lsp.completion.retry import Retry
 from fim_lsp.completion.stop_rules import Stop, StopRules
 from fim_lsp.completion.stopping import StopCheck, end_of_whole_lines
-from fim_lsp.engine.base import AdapterError, CancelToken
+from fim_lsp.engine.base import AdapterError, CancelToken, PromptTooColdError
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.types import (
     AppliedAdapter,
@@ -50,6 +50,8 @@ class GenerationTask:
     sampling: SamplingParams
     candidates: int = 1
     """Suggestions that are generated side by side."""
+    shorten: Callable[[], Prompt | None] = lambda: None
+    """Makes a prompt to use instead if too many tokens of the first one need evaluation."""
 
 
 @define
@@ -206,6 +208,8 @@ class InFlightGeneration:
             timings=generation.timings,
             speculation=engine.info.speculation.reason if engine is not None else "",
             parts=self.prompt.parts,
+            layout=self.prompt.layout,
+            length=self.prompt.length,
             snippets=self.prompt.snippet_reason,
             memory=generation.memory,
             ended_by=ended_by,
@@ -214,7 +218,9 @@ class InFlightGeneration:
     async def _generate(
         self, variant: Callable[[Prompt], Prompt], sampling: SamplingParams
     ) -> tuple[Generation, ...] | None:
-        """Ask the engine, again without each adapter that it refuses; None if a reload came between.
+        """Ask the engine, again without each adapter that it refuses and with a shorter prompt if it must be.
+
+        None if a reload came between.
 
         Args:
             variant: makes the prompt to evaluate of the task's.
@@ -224,6 +230,11 @@ class InFlightGeneration:
         while self._worker.engine is not None:
             try:
                 return await self._worker.generate(variant(self.prompt), sampling, self._cancel, listeners)
+            except PromptTooColdError:
+                short = self._task.shorten()
+                if short is None:
+                    return None
+                self.prompt = evolve(short, adapters=self.prompt.adapters)
             except AdapterError as error:
                 left = tuple(adapter for adapter in self.prompt.adapters if adapter != error.adapter)
                 self._on_refused(error)

@@ -16,7 +16,7 @@ from attrs import frozen
 
 from fim_lsp.completion.cpu_spending import CpuSpending
 from fim_lsp.completion.prompts import PlannedPrefill
-from fim_lsp.engine.base import CancelToken, EngineError
+from fim_lsp.engine.base import CancelToken, EngineError, PromptTooColdError
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.types import Timings
 
@@ -89,6 +89,8 @@ class IdlePrefill:
                 return
             try:
                 timings = await self._evaluate(planned, order.cpu_s_a_minute, cancel)
+            except PromptTooColdError:
+                continue  # a shorter one is planned behind it
             except EngineError as error:
                 # The request that needs this prompt reports the error.
                 logger.debug("Not evaluated while idle: %s", error)

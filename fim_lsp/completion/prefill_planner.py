@@ -54,7 +54,13 @@ class PrefillPlanner:
             self._planned = _place(request)
             self._start(prompts, request, settings, lambda: prompts.plan_next(request, settings))
 
-    def plan_at_rest(self, prompts: Prompts | None, request: CompletionRequest, settings: Settings) -> None:
+    def plan_at_rest(
+        self,
+        prompts: Prompts | None,
+        request: CompletionRequest,
+        settings: Settings,
+        cold_tokens: int | None = None,
+    ) -> None:
         """Evaluate the prompt of the first key where the cursor rests, within the CPU time for that.
 
         Nothing is done where the last request was: its own plan goes further.
@@ -62,7 +68,13 @@ class PrefillPlanner:
         limit = settings.prompt.cursor_cpu_seconds
         if prompts is not None and limit and self._planned != _place(request):
             self._planned = _place(request)
-            self._start(prompts, request, settings, lambda: prompts.plan_at_rest(request, settings), limit)
+            self._start(
+                prompts,
+                request,
+                settings,
+                lambda: prompts.plan_at_rest(request, settings, cold_tokens),
+                limit,
+            )
 
     def _start(
         self,

@@ -17,7 +17,7 @@ from fim_lsp.code.outline import outline
 from fim_lsp.completion.open_documents import OpenDocuments
 from fim_lsp.engine.base import Engine
 from fim_lsp.gguf_keys import END_BIAS
-from fim_lsp.prompt.anchor import Anchor, next_anchor, resolve_layout, should_renew
+from fim_lsp.prompt.anchor import Anchor, explain_layout, next_anchor, resolve_layout, should_renew
 from fim_lsp.prompt.builder import build
 from fim_lsp.prompt.repository import knows_repositories
 from fim_lsp.prompt.snippets import SnippetQuery, choose, snippet_chars
@@ -37,6 +37,12 @@ from fim_lsp.types import (
 _BASES = 64
 _TYPED_NEXT = " a" * 48
 """Stands for the next text that is typed: where the window moves with it, the moved one is evaluated now."""
+_FEWEST_TOKENS = 64
+"""Tokens of the shortest prompt, however slow the machine: some lines before the cursor, a few behind it."""
+_TOLERANCE = 1.1
+"""Times the tokens of a short prompt that a long one may evaluate before the short one takes its place."""
+_SHORT_MIDDLE = 0.25
+"""Part of a short prompt that is reserved for the middle."""
 _FEWEST_SEQUENCES = 3
 """Sequences of the KV cache: with fewer, a choice of snippets is evaluated while the user waits."""
 
@@ -49,10 +55,13 @@ class PromptBase:
     completion: CompletionSettings = field(repr=False)
     """The settings that the snippets were chosen under; others may forbid one of them."""
     snippets: tuple[Snippet, ...] = ()
+    longer: Anchor | None = None
+    """For a short prompt, the anchor of the long one that is evaluated while nobody waits."""
 
     def snippets_under(self, settings: Settings) -> tuple[Snippet, ...]:
         """Return the snippets, or none if these settings might not have chosen them."""
-        same = self.completion == settings.completion and self.anchor.settings == settings.prompt
+        built_for = self.longer.settings if self.longer is not None else self.anchor.settings
+        same = self.completion == settings.completion and built_for == settings.prompt
         return self.snippets if same else ()
 
 
@@ -75,16 +84,30 @@ class Prompts:
     bases: LRUCache[str, PromptBase] = field(factory=lambda: LRUCache(_BASES), repr=False)
     """By document; they outlive a model, so that the prompts of one that is loaded again stay the same."""
 
-    def current(self, request: CompletionRequest, settings: Settings) -> Prompt:
-        """Build the prompt for a cursor; its document's anchor stays or moves on, its snippets stay."""
-        settings = self._decided(settings)
-        former = self.bases.get(request.document.uri)
-        last = former.anchor if former else None
-        anchor = next_anchor(last, request, self.chosen.template, settings.prompt)
-        snippets = former.snippets_under(settings) if former else ()
-        base = PromptBase(anchor, settings.completion, () if self._without_snippets(settings) else snippets)
+    def current(
+        self, request: CompletionRequest, settings: Settings, cold_tokens: int | None = None
+    ) -> Prompt:
+        """Build the prompt for a cursor; its document's anchor stays or moves on, its snippets stay.
+
+        Args:
+            request: the cursor.
+            settings: budgets and layout.
+            cold_tokens: the tokens that this machine evaluates in ``prompt.coldMs``; None for no limit. The
+                prompt then allows about as many: where more are missing, :meth:`shortened` takes its place.
+        """
+        decided = self._decided(settings)
+        base = self._next_base(request, decided)
         self.adopt(base)
-        return self._build(request, settings, base)
+        prompt = self._limited(self._build(request, decided, base), base, decided, cold_tokens)
+        return evolve(prompt, layout=self._explain_layout(settings), length=_explain_length(base))
+
+    def shortened(self, request: CompletionRequest, settings: Settings, cold_tokens: int) -> Prompt:
+        """Build a short prompt for a cursor, of which all tokens may be evaluated while the user waits."""
+        decided = self._decided(settings)
+        base = self._short_base(request, decided, cold_tokens)
+        self.adopt(base)
+        prompt = self._build(request, decided, base)
+        return evolve(prompt, layout=self._explain_layout(settings), length=_explain_length(base))
 
     def plan_next(self, request: CompletionRequest, settings: Settings) -> Iterator[PlannedPrefill]:
         """Plan the prompts for when the user types on at a cursor whose prompt was just built."""
@@ -93,7 +116,12 @@ class Prompts:
         if former is None:
             return
         base = evolve(former, snippets=self._choose(request, settings, former.snippets))
-        if self._grows(settings) and should_renew(former.anchor, request):
+        if former.longer is not None:
+            # The same long prompt as before while it serves, so that an interrupted prefill goes on.
+            anchor = next_anchor(former.longer, request, self.chosen.template, settings.prompt)
+            self.adopt(evolve(former, longer=anchor))
+            base = evolve(base, anchor=anchor, longer=None)
+        elif self._grows(settings) and should_renew(former.anchor, request):
             anchor = next_anchor(None, request, self.chosen.template, settings.prompt)
             base = evolve(base, anchor=anchor)
         if base != former:
@@ -107,15 +135,20 @@ class Prompts:
         if then.tail.endswith(_TYPED_NEXT) and (moved.head != now.head or moved.tail != now.tail):
             yield PlannedPrefill(moved)
 
-    def plan_at_rest(self, request: CompletionRequest, settings: Settings) -> Iterator[PlannedPrefill]:
-        """Plan the prompt of the first key where the cursor rests, and then the next ones."""
+    def plan_at_rest(
+        self, request: CompletionRequest, settings: Settings, cold_tokens: int | None = None
+    ) -> Iterator[PlannedPrefill]:
+        """Plan the prompt of the first key where the cursor rests, and then the next ones.
+
+        A short one comes first where the long one takes time, because the key may come at any moment.
+        """
         decided = self._decided(settings)
-        former = self.bases.get(request.document.uri)
-        last = former.anchor if former else None
-        anchor = next_anchor(last, request, self.chosen.template, decided.prompt)
-        snippets = former.snippets_under(decided) if former else ()
-        base = PromptBase(anchor, settings.completion, () if self._without_snippets(decided) else snippets)
-        yield PlannedPrefill(self._build(request, decided, base), base)
+        base = self._next_base(request, decided)
+        prompt = self._limited(self._build(request, decided, base), base, decided, cold_tokens)
+        yield PlannedPrefill(prompt, base)
+        if self.bases.get(request.document.uri) != base and prompt.max_pending:
+            short = self._short_base(request, decided, cold_tokens or 0)
+            yield PlannedPrefill(self._build(request, decided, short), short)
         yield from self.plan_next(request, settings)
 
     def plan_opening(self, document: DocumentSnapshot, settings: Settings) -> Iterator[PlannedPrefill]:
@@ -156,7 +189,54 @@ class Prompts:
         )
 
     def _decided(self, settings: Settings) -> Settings:
-        return evolve(settings, prompt=resolve_layout(settings.prompt, self.engine.info))
+        prompt = resolve_layout(settings.prompt, self.engine.info, self.chosen.template)
+        return evolve(settings, prompt=prompt)
+
+    def _explain_layout(self, settings: Settings) -> str:
+        return explain_layout(settings.prompt, self.engine.info, self.chosen.template)
+
+    def _next_base(self, request: CompletionRequest, settings: Settings) -> PromptBase:
+        """Return the document's base with an anchor that serves the cursor: the same one, or a new one."""
+        former = self.bases.get(request.document.uri)
+        snippets = former.snippets_under(settings) if former else ()
+        snippets = () if self._without_snippets(settings) else snippets
+        template = self.chosen.template
+        if former is not None and former.longer is not None and former.longer.settings == settings.prompt:
+            if next_anchor(former.anchor, request, template, former.anchor.settings) is former.anchor:
+                return evolve(former, completion=settings.completion, snippets=snippets)
+            anchor = next_anchor(former.longer, request, template, settings.prompt)
+        else:
+            anchor = next_anchor(former.anchor if former else None, request, template, settings.prompt)
+        return PromptBase(anchor, settings.completion, snippets)
+
+    def _limited(
+        self, prompt: Prompt, base: PromptBase, settings: Settings, cold_tokens: int | None
+    ) -> Prompt:
+        """Return a prompt that allows no more pending tokens than a short one has.
+
+        A short prompt has no limit. Neither has one whose suffix each key evaluates again: it would never be
+        evaluated to its end.
+        """
+        if cold_tokens is None or base.longer is not None or not self._keeps(settings):
+            return prompt
+        tokens = max(cold_tokens, _FEWEST_TOKENS)
+        if tokens >= settings.prompt.max_tokens:
+            return prompt
+        return evolve(prompt, max_pending=int(tokens * _TOLERANCE))
+
+    def _short_base(self, request: CompletionRequest, settings: Settings, cold_tokens: int) -> PromptBase:
+        """Return a base of a short prompt, beside which the long one can be evaluated."""
+        former = self.bases.get(request.document.uri)
+        longer = former.longer or former.anchor if former else None
+        template, prompt = self.chosen.template, settings.prompt
+        tokens = max(cold_tokens, _FEWEST_TOKENS)
+        middle = min(prompt.max_middle_chars, int(tokens * _SHORT_MIDDLE * CHARS_PER_TOKEN))
+        short = evolve(prompt, max_tokens=tokens, max_middle_chars=middle)
+        return PromptBase(
+            next_anchor(None, request, template, short),
+            settings.completion,
+            longer=next_anchor(longer, request, template, prompt),
+        )
 
     def _choose(
         self, request: CompletionRequest, settings: Settings, current: tuple[Snippet, ...]
@@ -195,13 +275,18 @@ class Prompts:
         anchored = settings.prompt.layout == "anchored"
         return template is None or template.order == "suffix_first" or anchored
 
+    def _keeps(self, settings: Settings) -> bool:
+        """Tell whether a key leaves most of the evaluated prompt as it is."""
+        template = self.chosen.template
+        return self._grows(settings) or (template is not None and template.order == "spm")
+
     def _build(self, request: CompletionRequest, settings: Settings, base: PromptBase) -> Prompt:
         location = self.documents.locate(request.document)
         prompt = build(
             request,
             self.chosen.template,
             self.engine.tokenizer,
-            settings.prompt,
+            base.anchor.settings if base.longer is not None else settings.prompt,
             snippets=base.snippets,
             anchor=base.anchor,
             max_tokens=self._room(request, settings),
@@ -211,7 +296,7 @@ class Prompts:
         chosen = ", ".join(f"{snippet.path} ({snippet.source})" for snippet in reversed(prompt.snippets))
         return evolve(
             prompt,
-            location=f"{request.document.uri}@{base.anchor.offset}",
+            location=f"{request.document.uri}@{base.anchor.offset}/{base.anchor.settings.max_tokens}",
             snippet_reason=chosen or self._without_snippets(settings) or "none of other files chosen yet",
         )
 
@@ -220,6 +305,14 @@ class Prompts:
         context = self.engine.info.context
         room = max(context // 2, context - self.sampling(request, settings).max_tokens - 1)
         return min(settings.prompt.max_tokens, room)
+
+
+def _explain_length(base: PromptBase) -> str:
+    """Return why a prompt is short, in a line; empty if it is not."""
+    if base.longer is None:
+        return ""
+    short, whole = base.anchor.settings.max_tokens, base.longer.settings.max_tokens
+    return f"{short} of {whole} tokens, as more would take longer than prompt.coldMs; the rest follows"
 
 
 def candidates_for(request: CompletionRequest, settings: Settings) -> int:

@@ -6,6 +6,7 @@ The errors::
     ├── ModelLoadError        the weights or the context could not be opened
     ├── OvertakenError        a newer load, or the end of the session, came before this load was done
     ├── PromptTooLongError    the prompt leaves no room in the context window
+    ├── PromptTooColdError    more tokens of the prompt are missing in the cache than it allows
     ├── AdapterError          an adapter can't be applied to the loaded model
     └── DecodeError           llama.cpp refused a batch
 """
@@ -52,6 +53,16 @@ class OvertakenError(EngineError):
 
 class PromptTooLongError(EngineError):
     """The prompt leaves no room for an answer in the context window."""
+
+
+class PromptTooColdError(EngineError):
+    """More tokens need evaluation than :attr:`Prompt.max_pending`; nothing was dropped or evaluated."""
+
+    @classmethod
+    def check(cls, prompt: Prompt, pending: int) -> None:
+        """Refuse a prompt of which too many tokens are pending."""
+        if 0 < prompt.max_pending < pending:
+            raise cls(f"{pending} tokens need evaluation, and at most {prompt.max_pending} may.")
 
 
 class AdapterError(EngineError):
@@ -127,6 +138,7 @@ class Engine(Protocol):
 
         Raises:
             PromptTooLongError: the prompt fills the context window.
+            PromptTooColdError: more tokens than :attr:`Prompt.max_pending` need evaluation.
             AdapterError: one of the prompt's adapters can't be applied; nothing was dropped or evaluated.
             DecodeError: the native library refused; the engine stays usable.
         """
@@ -152,7 +164,7 @@ class Engine(Protocol):
         nothing. When cancelled, the tokens evaluated by then stay in the KV cache.
 
         Raises:
-            PromptTooLongError, AdapterError, DecodeError: as :meth:`generate`.
+            PromptTooLongError, PromptTooColdError, AdapterError, DecodeError: as :meth:`generate`.
         """
 
     def save_one(self) -> Future[None] | None:

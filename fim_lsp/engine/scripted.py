@@ -14,7 +14,13 @@ from pathlib import Path
 import numpy as np
 from attrs import define, evolve, field, frozen
 
-from fim_lsp.engine.base import AdapterError, CancelToken, OnToken, PromptTooLongError
+from fim_lsp.engine.base import (
+    AdapterError,
+    CancelToken,
+    OnToken,
+    PromptTooColdError,
+    PromptTooLongError,
+)
 from fim_lsp.engine.kv_state_file import Payload
 from fim_lsp.engine.kv_state_store import KvStateSaver, KvStateStore
 from fim_lsp.engine.mirror import Mirror, Slot
@@ -190,6 +196,7 @@ class ScriptedEngine:
         """See :meth:`fim_lsp.engine.base.Engine.generate`."""
         slot = self._find_slot(prompt, background=False)
         assert slot is not None  # only background work can be left without one
+        PromptTooColdError.check(prompt, len(slot.plan.pending))
         self._assign(slot, prompt, background=False)
         evaluated = self._evaluate(slot.plan.pending, cancel)
         timings = Timings(evaluated_tokens=evaluated, reused_tokens=slot.plan.keep)
@@ -221,6 +228,7 @@ class ScriptedEngine:
         slot = self._find_slot(prompt, background=True)
         if slot is None:
             return Timings()
+        PromptTooColdError.check(prompt, len(slot.plan.pending))
         self._assign(slot, prompt, background=True)
         evaluated = self._evaluate(slot.plan.pending, cancel)
         return Timings(evaluated_tokens=evaluated, reused_tokens=slot.plan.keep)

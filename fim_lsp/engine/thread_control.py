@@ -41,6 +41,17 @@ def steps(most: int) -> tuple[int, ...]:
     return (most,) if most <= 1 else (most, *steps(most // 2))
 
 
+def prefill_threads(decoding: int, cores: int, busy: float) -> int:
+    """Return the threads for a prefill: the cores that are free, and no fewer than decode.
+
+    Args:
+        decoding: threads that compute single tokens now.
+        cores: physical cores of the machine.
+        busy: processors that other processes keep busy.
+    """
+    return max(decoding, min(cores, round(cores - busy)))
+
+
 @frozen
 class ThreadControl:
     """The thread count to use, and the timings that it follows from."""

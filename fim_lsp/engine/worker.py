@@ -27,6 +27,7 @@ from fim_lsp.engine.base import (
     OnToken,
     OvertakenError,
 )
+from fim_lsp.engine.prefill_speed import PrefillSpeed
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import FinishReason, Generation, Prompt, SamplingParams, Timings
 
@@ -57,6 +58,7 @@ class InferenceWorker:
         self._running = CancelToken()
         self._background = CancelToken()
         self._loads = 0
+        self._prefill_speed = PrefillSpeed()
         self.state = WorkerState.EMPTY
         self.pending = 0
         """Jobs queued or running."""
@@ -65,6 +67,11 @@ class InferenceWorker:
     def engine(self) -> Engine | None:
         """The loaded engine, for its info and tokenizer; None unless the state is READY."""
         return self._engine if self.state is WorkerState.READY else None
+
+    @property
+    def prefill_speed(self) -> PrefillSpeed:
+        """The speed of prefill with the loaded model."""
+        return self._prefill_speed
 
     @property
     def idle(self) -> bool:
@@ -110,6 +117,7 @@ class InferenceWorker:
         if not report(1.0):
             raise overtaken
         self.state = WorkerState.READY
+        self._prefill_speed = PrefillSpeed(engine.info.prefill_tokens_per_s)
         return engine
 
     async def unload(self) -> None:
@@ -143,7 +151,10 @@ class InferenceWorker:
                 for generation in generations
             )
 
-        return await self._on_engine(generate, cancel, (Generation("", FinishReason.CANCELLED),))
+        cancelled: tuple[Generation, ...] = (Generation("", FinishReason.CANCELLED),)
+        generations = await self._on_engine(generate, cancel, cancelled)
+        self._measure(generations[0].timings)
+        return generations
 
     async def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
         """Evaluate a prompt in the background. The next generation or prefill aborts it.
@@ -151,9 +162,12 @@ class InferenceWorker:
         Raises:
             EngineError: no model is loaded, or the engine refused the prompt.
         """
-        self._background.cancel()
+        if self._background is not cancel:  # prefills of one plan share a token
+            self._background.cancel()
         self._background = cancel
-        return await self._on_engine(lambda engine: engine.prefill(prompt, cancel), cancel, Timings())
+        timings = await self._on_engine(lambda engine: engine.prefill(prompt, cancel), cancel, Timings())
+        self._measure(timings)
+        return timings
 
     async def settle(self) -> None:
         """Return once the jobs that are queued or running now have ended."""
@@ -189,6 +203,9 @@ class InferenceWorker:
         await asyncio.to_thread(thread.join, timeout)
         if thread.is_alive():
             logger.warning("The inference thread did not end within %.0f s; leaving it behind.", timeout)
+
+    def _measure(self, timings: Timings) -> None:
+        self._prefill_speed = self._prefill_speed.after(timings.evaluated_tokens, timings.prefill_ms)
 
     def _close_engine(self) -> None:
         engine, self._engine = self._engine, None

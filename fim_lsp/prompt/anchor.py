@@ -12,8 +12,9 @@ A template that puts the suffix first needs the frozen suffix only. Brackets and
 by itself are not part of a frozen suffix.
 
 An anchor should be renewed before it stops being usable, so that the prompt on the new one can be evaluated
-while the user works on the old one: when half of the middle's length is used up, and, in a template that puts
-the suffix first, while the cursor moves down into the frozen suffix.
+while the user works on the old one: when the middle has some length (half of its bound, or a few lines for a
+model that we did not train), and, in a template that puts the suffix first, while the cursor moves down into
+the frozen suffix.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ from fim_lsp.types import CompletionRequest, FimTemplate, ModelInfo
 
 _CLOSERS_ROOM = 256
 """Most characters of auto-closed brackets, with the line breaks and indentation between them."""
+_FEW_LINES = 120
+"""Characters."""
 _TRUNCATED = 256
 """Two strings of the same length, at least this one, are taken for windows of longer texts."""
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
@@ -73,16 +76,44 @@ class Anchor:
     """Length of the document behind the suffix window."""
 
 
-def resolve_layout(settings: PromptSettings, info: ModelInfo) -> PromptSettings:
-    """Replace the layout ``auto`` by ``anchored`` for a model trained on anchored middles, else by ``plain``.
+def resolve_layout(settings: PromptSettings, info: ModelInfo, template: FimTemplate | None) -> PromptSettings:
+    """Replace ``auto`` by a layout, and null by the length at which a middle is renewed.
 
-    For such a model an anchored prompt also gives the better answers (``python -m benchmarks.staleness``);
-    other models were not measured.
+    Training to fill in the middle predicts each token of a middle from prefix, suffix and the middle so far.
+    So a middle of which the beginning is given is what every model with that order was trained on. Unlike the
+    middles of our own training, those of others need not begin at a line start or be as long as one types
+    between two pauses, and they were not measured: they are kept short.
     """
-    if settings.layout != "auto":
-        return settings
-    trained = info.metadata.get(ANCHORED_MIDDLES, "").lower() == "true"
-    return evolve(settings, layout="anchored" if trained else "plain")
+    layout, renewed_at = settings.layout, settings.renew_middle_chars
+    suffix_last = template is not None and template.order == "psm"
+    if layout == "auto":
+        layout = "anchored" if suffix_last else "plain"
+    if renewed_at is None:
+        renewed_at = _FEW_LINES if suffix_last and not _is_trained(info) else settings.max_middle_chars // 2
+    return evolve(settings, layout=layout, renew_middle_chars=renewed_at)
+
+
+def explain_layout(settings: PromptSettings, info: ModelInfo, template: FimTemplate | None) -> str:
+    """Return the layout of a model's prompts and the reason for it, in a line."""
+    if template is None:
+        return "the text before the cursor alone: the model has no template"
+    if template.order == "suffix_first":
+        return "suffix first: typed text comes last, so that a key costs a token or two"
+    given = "auto" if settings.layout == "auto" else "by the settings"
+    layout = resolve_layout(settings, info, template).layout
+    if layout == "plain" and template.order == "spm":
+        return f"plain ({given}): the suffix comes first, and little stands behind typed text"
+    if layout == "plain":
+        return f"plain ({given}): the suffix stands behind typed text, and each key evaluates it again"
+    anchored = (
+        f"anchored ({given}): typed text stands behind the suffix, so that a key costs a token or two; "
+    )
+    return anchored + ("the model was trained on it" if _is_trained(info) else "it is kept to a few lines")
+
+
+def _is_trained(info: ModelInfo) -> bool:
+    """Return whether the model was trained on long middles that begin at a line start."""
+    return info.metadata.get(ANCHORED_MIDDLES, "").lower() == "true"
 
 
 def next_anchor(
@@ -116,10 +147,10 @@ def next_anchor(
 def should_renew(anchor: Anchor, request: CompletionRequest) -> bool:
     """Check if an anchor that is still usable should be replaced while no request is waiting."""
     text, cursor = typed_text(request)
-    return (
-        not _was_typed_from(anchor, text, cursor)
-        or cursor - anchor.offset > middle_bound(anchor.settings) // 2
-    )
+    bound = middle_bound(anchor.settings)
+    renewed_at = anchor.settings.renew_middle_chars
+    longest = bound // 2 if renewed_at is None else min(renewed_at, bound)
+    return not _was_typed_from(anchor, text, cursor) or cursor - anchor.offset > longest
 
 
 def is_same_suffix(typed: str, now: str, then: str) -> bool:

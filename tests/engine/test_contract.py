@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from fim_lsp.engine.base import CancelToken, PromptTooLongError
+from fim_lsp.engine.base import CancelToken, PromptTooColdError, PromptTooLongError
 from fim_lsp.engine.scripted import ScriptedEngine
 from fim_lsp.types import FinishReason, Prompt, StreamedToken
 
@@ -202,3 +202,15 @@ def test_logits_leave_their_prompt_evaluated(bench):
 def test_a_prompt_has_no_more_rows_of_logits_than_tokens(bench, rows):
     with pytest.raises(ValueError, match="rows of logits"):
         bench.engine.logits(bench.prompt(CODE), rows=rows)
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_a_prompt_that_is_too_cold_evaluates_and_drops_nothing(bench, background):
+    bench.run(bench.prompt(CODE))
+    held = [tuple(state.tokens) for state in bench.engine.mirror.states]
+    cold = bench.prompt("", head="class A:\n    x = 1\n" * 4, max_pending=8)
+    with pytest.raises(PromptTooColdError):
+        bench.prefill(cold) if background else bench.run(cold)
+    assert [tuple(state.tokens) for state in bench.engine.mirror.states] == held
+    warm = bench.prompt(CODE + " +", max_pending=8)
+    assert bench.run(warm).timings.evaluated_tokens <= 8

@@ -9,6 +9,7 @@ import pytest
 
 from fim_lsp.engine.base import CancelToken
 from fim_lsp.engine.llama import LlamaEngine, loading, open_llama, threads
+from fim_lsp.engine.machine_load import CpuSample, MachineLoad
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import Generation, Prompt, SamplingParams
 from tests.engine.tiny_model import write_random_llama
@@ -82,4 +83,36 @@ def test_only_decodes_of_one_token_are_recorded(model):
     generation = generate(engine)
     assert len(recorded) == generation.timings.generated_tokens - 1
     assert min(recorded) > 0
+    engine.close()
+
+
+def loaded(busy: float) -> MachineLoad:
+    """Return a machine on which other processes keep so many processors busy."""
+    at = iter(range(10_000))
+
+    def sample() -> CpuSample:
+        now = next(at)
+        return CpuSample(now, now * busy, 0.0)
+
+    return MachineLoad(sample)
+
+
+@pytest.mark.usefixtures("four_cores")
+@pytest.mark.parametrize(("busy", "used"), [(0.0, 6), (1.0, 5), (5.0, 4)])
+def test_a_prefill_uses_every_core_that_is_free_and_decode_does_not(model, monkeypatch, busy, used):
+    monkeypatch.setattr(loading, "physical_cores", lambda: 6)
+    monkeypatch.setattr(threads, "MachineLoad", lambda: loaded(busy))
+    engine = open_model(model, None)
+    timings = engine.prefill(Prompt((0,), "A = (B)\n" * 20), CancelToken())
+    assert timings.threads == used
+    assert llama_cpp.llama_n_threads_batch(engine.cache.context) == 4
+    assert generate(engine).timings.threads == 4
+    engine.close()
+
+
+def test_the_speed_of_prefill_is_measured_at_load_and_leaves_nothing_behind(model):
+    engine = open_model(model, 1)
+    assert engine.info.prefill_tokens_per_s > 0
+    assert not any(state.tokens for state in engine.mirror.states)
+    assert engine.cache.held(0) == 0
     engine.close()

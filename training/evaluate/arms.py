@@ -47,6 +47,8 @@ _TRIGGERS = tuple(trigger.value for trigger in Trigger)
 _SERVING: Mapping[str, Any] = MappingProxyType(
     {
         "sampling": {"temperature": 0.0},
+        # Each hole is a new place, and a short prompt would depend on the speed of the machine.
+        "prompt": {"coldMs": None},
         # Without cache and time limits, because an answer must depend on its hole alone.
         "completion": {"cacheSize": 0, "timeBudgetMs": 1e9, "debounceMaxMs": 0, "disabledFiles": ()},
     }

@@ -14,7 +14,7 @@ import llama_cpp
 import numpy as np
 from attrs import evolve, field, frozen
 
-from fim_lsp.engine.base import CancelToken, OnToken, PromptTooLongError
+from fim_lsp.engine.base import CancelToken, OnToken, PromptTooColdError, PromptTooLongError
 from fim_lsp.engine.kv_state_store import KvStateSaver
 from fim_lsp.engine.llama.adapters import LoadedAdapters
 from fim_lsp.engine.llama.cache import KvCache
@@ -72,6 +72,7 @@ class LlamaEngine:
         most = min(len(self.mirror.states), self._settings.batch_tokens)
         slot = self._find_slot(prompt, background=False)
         assert slot is not None  # only background work can be left without one
+        PromptTooColdError.check(prompt, len(slot.plan.pending))
         with self._abortable(cancel):
             plan = self._assign(slot, prompt, background=False)
             before = len(self.mirror.tokens)
@@ -120,6 +121,7 @@ class LlamaEngine:
         slot = self._find_slot(prompt, background=True)
         if slot is None:
             return Timings()
+        PromptTooColdError.check(prompt, len(slot.plan.pending))
         with self._abortable(cancel):
             plan = self._assign(slot, prompt, background=True)
             before = len(self.mirror.tokens)
@@ -129,7 +131,7 @@ class LlamaEngine:
                 prefill_ms=_ms_since(started),
                 evaluated_tokens=evaluated,
                 reused_tokens=plan.keep,
-                threads=self.threads.count,
+                threads=self.threads.prefill_count,
             )
 
     def save_one(self) -> Future[None] | None:
@@ -189,8 +191,11 @@ class LlamaEngine:
         for start in range(0, len(tokens), step):
             part = tokens[start : start + step]
             last = start + step >= len(tokens)
-            if cancel.cancelled or not self.cache.decode(part, logits=int(last)):
+            if cancel.cancelled:
                 return False
+            with self.threads.prefilling(len(part)):
+                if not self.cache.decode(part, logits=int(last)):
+                    return False
         return True
 
     def _token_stream(

@@ -20,7 +20,8 @@ from fim_lsp.engine.llama.cache import KvCache
 from fim_lsp.engine.llama.draft_cost import decide_speculation
 from fim_lsp.engine.llama.engine import LlamaEngine
 from fim_lsp.engine.llama.log import LastErrors, follow_log
-from fim_lsp.engine.llama.threads import Threads, default_threads, limited_threads
+from fim_lsp.engine.llama.prefill_cost import measure_prefill
+from fim_lsp.engine.llama.threads import Threads, default_threads, limited_threads, physical_cores
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
 from fim_lsp.engine.mirror import Mirror
 from fim_lsp.engine.thread_control import ThreadControl
@@ -83,7 +84,11 @@ def open_llama(
     vocabulary = tokenizer.vocabulary()
     batch = Batch(settings.batch_tokens)
     cache = KvCache(context, Mirror.of(sequences), batch, len(vocabulary.pieces))
+    # The user's own thread count is never changed, and it hardly matters if a GPU computes.
+    fixed = settings.threads is not None or settings.gpu_layers != 0
+    threads = Threads(context, None if fixed else ThreadControl(default_threads()), physical_cores())
     _warm_up(cache)
+    prefill_tokens_per_s = measure_prefill(cache, threads, settings)
     speculation = decide_speculation(cache, settings)
     logger.info("Speculative decoding is %s", speculation.reason)
     _, too_many = limited_threads(settings.threads or default_threads())
@@ -95,9 +100,8 @@ def open_llama(
         template_hint=template_hint,
         notice=" ".join(filter(None, (notice, too_many))) or None,
         speculation=speculation,
+        prefill_tokens_per_s=prefill_tokens_per_s,
     )
-    # The user's own thread count is never changed, and it hardly matters if a GPU computes.
-    fixed = settings.threads is not None or settings.gpu_layers != 0
     kv_states = None
     if kv_state_folder is not None:
         limit_bytes = settings.kv_state_mb * 1_000_000
@@ -106,7 +110,7 @@ def open_llama(
         info,
         tokenizer,
         cache,
-        Threads(context, None if fixed else ThreadControl(default_threads())),
+        threads,
         model,
         vocabulary,
         settings,

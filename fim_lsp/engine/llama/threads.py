@@ -5,25 +5,39 @@ again, and OpenMP's threads, which wait for each other at every node of the grap
 gets the least of its core: beside a build at ordinary priority a niced decode starves. Three things keep the
 editor responsive: one core is left to it, waiting threads don't spin (``OMP_WAIT_POLICY``), and fewer threads
 compute on a busy machine.
+
+A prefill lasts for a second or less and computes more between two waits. It may use all physical cores that
+other processes leave free.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import llama_cpp
 import psutil
 
-from fim_lsp.engine.thread_control import ThreadControl
+from fim_lsp.engine.machine_load import MachineLoad
+from fim_lsp.engine.thread_control import ThreadControl, prefill_threads
 
 logger = logging.getLogger(__name__)
+
+_FEWEST_TOKENS = 32
+"""Tokens of a batch that more threads are worth waking for."""
 
 
 def default_threads() -> int:
     """Return the physical cores less one: two OpenMP threads on two busy cores are slower than one."""
     return max(1, (psutil.cpu_count(logical=False) or 1) - 1)
+
+
+def physical_cores() -> int:
+    """Return the physical cores that this process may use, as far as the system tells."""
+    return min(psutil.cpu_count(logical=False) or 1, processors())
 
 
 def processors() -> int:
@@ -53,16 +67,36 @@ class Threads:
     Args:
         context: llama.cpp's.
         control: Adapts the count to the machine's load; None to leave it as it is.
+        cores: The most threads for a prefill; used with a control only.
     """
 
-    def __init__(self, context: Any, control: ThreadControl | None) -> None:
+    def __init__(self, context: Any, control: ThreadControl | None, cores: int = 1) -> None:
         self._context = context
         self._control = control
+        self._cores = cores
+        self._load = MachineLoad()
+        self.prefill_count = self.count
+        """Threads of the last prefill."""
 
     @property
     def count(self) -> int:
         """Threads that compute the next token."""
         return int(llama_cpp.llama_n_threads(self._context))
+
+    @contextmanager
+    def prefilling(self, tokens: int) -> Iterator[None]:
+        """Use the cores that are free while so many tokens are evaluated at once."""
+        self.prefill_count = before = self.count
+        if self._control is None or tokens < _FEWEST_TOKENS:
+            yield
+            return
+        self.prefill_count = threads = prefill_threads(before, self._cores, self._load.busy())
+        llama_cpp.llama_set_n_threads(self._context, before, threads)
+        try:
+            yield
+        finally:
+            # Drafts and candidates are small batches: more threads make them slower.
+            llama_cpp.llama_set_n_threads(self._context, before, before)
 
     def record(self, ms: float) -> None:
         """Record how long a decode of one token took, and change the thread count if that calls for it."""

@@ -15,7 +15,8 @@ CODE = "def f():\n    █\n\nprint(f())\n"
 
 
 def _before_cursor(prompt: str) -> str:
-    return prompt.split("<|fim_suffix|>")[0]
+    """Return the prefix up to the anchor, and the text since, which stands behind the middle marker."""
+    return prompt.split("<|fim_suffix|>")[0] + prompt.split("<|fim_middle|>")[1]
 
 
 async def _started(desk) -> None:

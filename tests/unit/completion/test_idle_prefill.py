@@ -7,8 +7,10 @@ import asyncio
 import pytest
 from attrs import evolve
 
+from fim_lsp.completion.idle_prefill import IdlePrefill, PrefillOrder
+from fim_lsp.completion.prompts import PlannedPrefill
 from fim_lsp.gguf_keys import ANCHORED_MIDDLES
-from fim_lsp.types import DocumentSnapshot, Trigger
+from fim_lsp.types import DocumentSnapshot, Prompt, Trigger
 from tests.unit.completion.conftest import URI, request
 
 LINES = [f"line_{n} = value_{n}\n" for n in range(40)]
@@ -245,3 +247,14 @@ async def test_an_accepted_suggestion_of_several_lines_is_recognised_in_a_docume
     desk.completer.edited(URI, 2, after.document.text)
     await desk.rest()
     assert desk.generations == 2
+
+
+async def test_all_prompts_of_a_plan_are_evaluated(make_desk):
+    desk = await make_desk()
+    evaluated: list[PlannedPrefill] = []
+    plan = [PlannedPrefill(Prompt((), text)) for text in ("one", "two", "three")]
+    idle = IdlePrefill(desk.worker, pause_s=0)
+    idle.start(PrefillOrder(lambda: plan, evaluated.append))
+    while idle.busy:
+        await asyncio.sleep(0.001)
+    assert evaluated == plan

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from merging_tokenizer import request, request_at
 
 from fim_lsp.gguf_keys import ANCHORED_MIDDLES
-from fim_lsp.prompt.anchor import Anchor, is_same_suffix, next_anchor, resolve_layout, should_renew
+from fim_lsp.prompt.anchor import (
+    Anchor,
+    explain_layout,
+    is_same_suffix,
+    next_anchor,
+    resolve_layout,
+    should_renew,
+)
 from fim_lsp.prompt.templates import find_template
 from fim_lsp.settings import PromptSettings
 from fim_lsp.types import ModelInfo
@@ -25,15 +32,56 @@ def _anchor(marked: str, previous: Anchor | None = None, settings: PromptSetting
     ("setting", "metadata", "layout"),
     [
         ("auto", {ANCHORED_MIDDLES: "True"}, "anchored"),
-        ("auto", {ANCHORED_MIDDLES: "false"}, "plain"),
-        ("auto", {}, "plain"),
+        ("auto", {}, "anchored"),
         ("plain", {ANCHORED_MIDDLES: "true"}, "plain"),
         ("anchored", {}, "anchored"),
     ],
 )
-def test_the_layout_is_anchored_for_models_that_learnt_it(setting: str, metadata: dict, layout: str) -> None:
-    settings = PromptSettings(layout=setting)
-    assert resolve_layout(settings, ModelInfo("x", metadata=metadata)).layout == layout
+def test_the_layout_is_anchored_where_the_suffix_comes_last(
+    setting: str, metadata: dict, layout: str
+) -> None:
+    settings, info = PromptSettings(layout=setting), ModelInfo("x", metadata=metadata)
+    assert resolve_layout(settings, info, _QWEN).layout == layout
+    reason = explain_layout(settings, info, _QWEN)
+    assert reason.startswith(f"{layout} ({'auto' if setting == 'auto' else 'by the settings'})")
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("fim-lsp", "suffix first"),
+        ("seed-coder", "plain (auto): the suffix comes first"),
+        (None, "the text before"),
+    ],
+)
+def test_the_layout_is_not_anchored_where_nothing_stands_behind_typed_text(template, reason) -> None:
+    found = find_template(template) if template else None
+    assert resolve_layout(PromptSettings(), ModelInfo("x"), found).layout == "plain"
+    assert explain_layout(PromptSettings(), ModelInfo("x"), found).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("given", "metadata", "template", "renewed_at"),
+    [
+        (None, {}, "qwen", 120),
+        (None, {ANCHORED_MIDDLES: "true"}, "qwen", 350),
+        (None, {}, "fim-lsp", 350),
+        (30, {}, "qwen", 30),
+        (30, {ANCHORED_MIDDLES: "true"}, "qwen", 30),
+    ],
+)
+def test_middles_are_kept_short_for_models_that_did_not_learn_long_ones(
+    given: int | None, metadata: dict, template: str, renewed_at: int
+) -> None:
+    settings = PromptSettings(renew_middle_chars=given)
+    resolved = resolve_layout(settings, ModelInfo("x", metadata=metadata), find_template(template))
+    assert resolved.renew_middle_chars == renewed_at
+    before, after = _CODE.split("█")
+    anchor = next_anchor(None, request_at(_CODE), _QWEN, resolved)
+    assert not should_renew(
+        anchor, request(before + "x" * (renewed_at - 4) + after, len(before) + renewed_at - 4)
+    )
+    assert should_renew(anchor, request(before + "x" * renewed_at + after, len(before) + renewed_at))
 
 
 def test_an_anchor_is_the_start_of_the_cursors_line() -> None:

@@ -24,9 +24,11 @@
 ---@class fim_lsp.ServerSettings.Prompt
 ---@field maxTokens? integer (expert) Maximum number of tokens in a prompt.
 ---@field prefixShare? number (expert) Share of the prompt for the text before the cursor.
----@field layout? 'auto'|'plain'|'anchored' (expert) Layout for templates that put the suffix last. plain puts typed text before the suffix; anchored puts it behind, so that the suffix is not evaluated again. auto is anchored for models trained on it.
+---@field layout? 'auto'|'plain'|'anchored' (expert) Layout for templates that put the suffix last. plain puts typed text before the suffix, which is then evaluated again at each key; anchored puts it behind. auto is anchored.
+---@field coldMs? number Milliseconds that the first prompt at a new place may take, by the measured speed of this machine: a shorter prompt answers first, and the whole one is evaluated while nobody waits. null for no limit. There is none with layers on a GPU.
 ---@field healTokens? boolean (expert) Let the model rewrite the token that the cursor may have cut in half.
 ---@field maxMiddleChars? integer (expert) Maximum number of typed characters behind the suffix of an anchored prompt. After that, it is built anew.
+---@field renewMiddleChars? integer (expert) Number of typed characters behind the suffix of an anchored prompt after which it is built anew while the user pauses. null is half of maxMiddleChars for models trained on long ones, and a few lines for others.
 ---@field maxStaleChars? integer (expert) Number of characters that the cursor may move down into the evaluated suffix before the prompt is built anew, for templates that put the suffix first.
 ---@field cursorCpuSeconds? number (expert) CPU seconds a minute that may be spent on the prompt where the cursor rests, before anything is typed there; 0 for none. Nothing is spent while the machine runs on battery.
 ---@field snippets? 'auto'|'on'|'off' Show the model snippets of other open files. auto does so for models trained to read them.
