@@ -190,11 +190,8 @@ class ModelInfo:
 
     def same_model(self, other: ModelInfo) -> bool:
         """Tell whether both are one file opened alike; what was measured at load may differ."""
-        measured = {
-            "speculation": other.speculation,
-            "prefill_tokens_per_s": other.prefill_tokens_per_s,
-        }
-        return evolve(self, **measured) == other
+        speed = other.prefill_tokens_per_s
+        return evolve(self, speculation=other.speculation, prefill_tokens_per_s=speed) == other
 
 
 def _not_zero(_: object, __: object, scale: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import os
 import platform
 import sys
@@ -17,7 +18,7 @@ from attrs import evolve
 
 from benchmarks.keystrokes.measurement import PEERS, BenchmarkPlan, measure
 from benchmarks.keystrokes.memory import measure_memory, write_memory
-from benchmarks.keystrokes.report import BenchmarkResults, PlotsError, markdown, write_figures, write_plots
+from benchmarks.keystrokes.report import BenchmarkResults, markdown, write_figures, write_plots
 from benchmarks.keystrokes.server import find_server
 from fim_lsp.errors import FimLspError
 from fim_lsp.paths import USER_PATHS, variables_for
@@ -72,7 +73,7 @@ async def _measure(plan: BenchmarkPlan) -> BenchmarkResults:
 def _draw(results: BenchmarkResults, folder: Path) -> None:
     try:
         drawn = write_plots(results, folder)
-    except PlotsError as error:
+    except Exception as error:  # A plot must not end a run whose figures are written.
         print(f"No plots: {error}", file=sys.stderr)
     else:
         print(f"Drawn: {', '.join(map(str, drawn))}.", file=sys.stderr)
@@ -88,6 +89,8 @@ def _about(plan: BenchmarkPlan) -> dict[str, Any]:
         "prompt_tokens": plan.prompt_tokens,
         "predict": plan.predict,
         "layout": plan.layout,
+        "notices": plan.notices,
+        "cold_ms": plan.cold_ms,
         "rounds": plan.rounds,
         "seed": plan.seed,
         "busy_processes": max(plan.busy),
@@ -103,6 +106,8 @@ def _plan(chosen: argparse.Namespace) -> BenchmarkPlan:
     }
     if "keys" in given:
         given["random_keys"] = given["keys"]
+    if given.get("cold_ms") == math.inf:
+        given["cold_ms"] = None
     plan = evolve(plan, **given)
     if set(plan.peers) == {"fim-lsp"}:
         return plan
@@ -129,11 +134,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prompt-tokens", type=_count, dest="prompt_tokens")
     parser.add_argument("--layout", choices=("auto", "plain", "anchored"), help="fim-lsp's prompt.layout")
     parser.add_argument(
+        "--cold-ms", type=_milliseconds, dest="cold_ms", metavar="MS|none", help="fim-lsp's prompt.coldMs"
+    )
+    parser.add_argument(
+        "--no-notices", action="store_false", dest="notices", help="do not tell where the cursor rests"
+    )
+    parser.add_argument(
         "--busy", nargs="+", type=int, metavar="N", help="other processes that spin, default 0 1"
     )
     parser.add_argument("--llama-server", type=Path, metavar="PATH", help="default: built when it is missing")
     parser.add_argument("--output", type=Path, dest="folder", help=f"default: {plan.folder}")
     return parser
+
+
+def _milliseconds(text: str) -> float:
+    return math.inf if text == "none" else float(text)
 
 
 def _count(text: str) -> int:

@@ -21,6 +21,8 @@ from fim_lsp.lsp.client import HeadlessEditor, OpenFile, start_editor
 
 _FOLDER = Path("/keystrokes")
 """Not on the disk: the server knows only the text that the editor sends."""
+_RESTED_MS = 150.0
+"""Milliseconds after which the plugins tell that the cursor rests."""
 
 
 @define
@@ -29,6 +31,7 @@ class LanguageServer:
 
     processes: ProcessTree
     _editor: HeadlessEditor
+    _notices: bool = True
     _files: list[OpenFile] = field(factory=list)
     _current: int = 0
     _last: types.InlineCompletionItem | None = None
@@ -80,6 +83,14 @@ class LanguageServer:
         await asyncio.sleep(ms / 1000)
         return 0
 
+    async def look(self, ms: float) -> None:
+        """Tell the server, as the plugins do, once the cursor has rested; then wait on."""
+        rested_ms = min(ms, _RESTED_MS)
+        await asyncio.sleep(rested_ms / 1000)
+        if self._notices:
+            self._editor.rest(self._files[self._current])
+        await asyncio.sleep((ms - rested_ms) / 1000)
+
     def accepted(self) -> None:
         """Run the item's command, as editors do after they insert it."""
         command = self._last.command if self._last else None
@@ -98,7 +109,11 @@ async def open_language_server(workload: Workload) -> AsyncIterator[LanguageServ
             "contextTokens": workload.context_tokens,
             "kvStateMb": 0,
         },
-        "prompt": {"maxTokens": workload.prompt_tokens, "layout": workload.layout},
+        "prompt": {
+            "maxTokens": workload.prompt_tokens,
+            "layout": workload.layout,
+            "coldMs": workload.cold_ms,
+        },
         "sampling": {"maxTokens": workload.predict},
         "feedback": {"enabled": False},
     }
@@ -106,4 +121,4 @@ async def open_language_server(workload: Workload) -> AsyncIterator[LanguageServ
     async with start_editor(command_line([]), options=options) as editor:
         (server,) = children() - before
         await editor.ready()
-        yield LanguageServer(ProcessTree(server), editor)
+        yield LanguageServer(ProcessTree(server), editor, workload.notices)

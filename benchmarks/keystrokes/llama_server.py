@@ -104,6 +104,10 @@ class LlamaServer:
         await asyncio.sleep(max(0.0, ms / 1000 - (time.perf_counter() - began)))
         return evaluated
 
+    async def look(self, ms: float) -> None:
+        """Wait: llama.vim sends nothing when the cursor moves in normal mode."""
+        await asyncio.sleep(ms / 1000)
+
     def accepted(self) -> None:
         """Do nothing: llama-server takes no notice of accepted suggestions."""
 

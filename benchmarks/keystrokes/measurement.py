@@ -31,7 +31,7 @@ from fim_lsp.settings import ModelSettings, PromptSettings
 from fim_lsp.types import FimTemplate, Tokenizer
 
 PEERS: tuple[PeerName, ...] = ("fim-lsp", "infill", "infill-spm", "completion")
-BASE = "smollm2-135m"
+BASE = "default"
 """The model whose tokenizer the random models have."""
 _LINE = "def warm_up():\n    return "
 _WARM_UP = Trace((TypedFile("warm_up.py", _LINE),), (Event("open", 0, _LINE, len(_LINE), after_ms=0.0),))
@@ -55,6 +55,8 @@ class BenchmarkPlan:
     threads: int = 1
     prompt_tokens: int = 1024
     layout: str = "auto"
+    notices: bool = True
+    cold_ms: float | None = 400.0
     busy: tuple[int, ...] = (0, 1)
     """Numbers of other processes that keep the machine busy."""
     pace: float = 1.0
@@ -119,10 +121,14 @@ def subject(plan: BenchmarkPlan, name: str) -> Iterator[PromptedModel]:
             context_tokens=2 * plan.prompt_tokens,
             predict=plan.predict,
             layout=plan.layout,
+            notices=plan.notices,
+            cold_ms=plan.cold_ms,
         )
         template = choose_template(engine.info, engine.tokenizer, None).template
         asked = PromptSettings(max_tokens=plan.prompt_tokens, layout=plan.layout)  # type: ignore[arg-type]
-        yield PromptedModel(workload, template, engine.tokenizer, resolve_layout(asked, engine.info))
+        yield PromptedModel(
+            workload, template, engine.tokenizer, resolve_layout(asked, engine.info, template)
+        )
     finally:
         engine.close()
 

@@ -49,6 +49,10 @@ class PeerRun:
     busy: bool
     ttft_ms: Spread
     """Time to the first token, over the answers that are not from memory."""
+    cold_ttft_ms: Spread
+    """The same, for the first request at a new place: opening a file, a jump, another file."""
+    warm_ttft_ms: Spread
+    """The same, for all other requests: typing on."""
     delay_ms: Spread
     """The part of it that the peer waited on purpose, for a further keystroke."""
     shown_ms: Spread
@@ -74,11 +78,15 @@ def condense(conditions: RunConditions, replays: Sequence[Replay]) -> PeerRun:
     records = [record for replay in replays for record in replay.records]
     cpu_s = sum(replay.cpu_s for replay in replays)
     asked = [record.answer for record in records if not record.answer.remembered]
+    first = [record.answer for record in records if record.is_first]
+    later = [record.answer for record in records if not record.is_first and not record.answer.remembered]
     accepted = sum(record.accepted_chars for record in records)
     after_accept = [record.evaluated for record in records if record.accepted_chars]
     return PeerRun(
         **asdict(conditions),
         ttft_ms=Spread.of([answer.ttft_ms for answer in asked]),
+        cold_ttft_ms=Spread.of([answer.ttft_ms for answer in first]),
+        warm_ttft_ms=Spread.of([answer.ttft_ms for answer in later]),
         delay_ms=Spread.of([answer.delay_ms for answer in asked]),
         shown_ms=Spread.of([record.answer.shown_ms for record in records]),
         cancel_to_next_ms=Spread.of(_known(record.cancel_to_next_ms for record in records)),
@@ -108,6 +116,8 @@ def ratios(runs: Sequence[PeerRun], baseline: PeerName = "fim-lsp") -> list[dict
             "file_tokens": run.file_tokens,
             "busy": run.busy,
             "ttft": _ratio(run.ttft_ms, base.ttft_ms),
+            "cold_ttft": _ratio(run.cold_ttft_ms, base.cold_ttft_ms),
+            "warm_ttft": _ratio(run.warm_ttft_ms, base.warm_ttft_ms),
             "shown": _ratio(run.shown_ms, base.shown_ms),
             "cancel_to_next": _ratio(run.cancel_to_next_ms, base.cancel_to_next_ms),
         }

@@ -49,6 +49,10 @@ class Workload:
     """Most tokens of a suggestion."""
     layout: str = "auto"
     """fim-lsp's ``prompt.layout``."""
+    notices: bool = True
+    """True if fim-lsp's plugin tells where the cursor rests (``fimLsp/cursor``)."""
+    cold_ms: float | None = 400.0
+    """fim-lsp's ``prompt.coldMs``."""
 
 
 class Peer(Protocol):
@@ -73,6 +77,9 @@ class Peer(Protocol):
         Returns:
             The prompt tokens that the peer evaluated meanwhile, as far as that can be seen.
         """
+
+    async def look(self, ms: float) -> None:
+        """Let the user look at the place where the cursor was put, for ``ms`` milliseconds."""
 
     def accepted(self) -> None:
         """Tell the peer that the user accepted the last suggestion, or a part of it."""

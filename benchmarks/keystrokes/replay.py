@@ -35,6 +35,8 @@ class EventResult:
     """
     accepted_chars: int = 0
     """At an accept, the number of accepted characters of the last suggestion; 0 if there was none."""
+    is_first: bool = False
+    """True for the first request at a new place: after opening a file, a jump, or another file."""
 
     @property
     def evaluated(self) -> int:
@@ -68,16 +70,23 @@ async def replay(peer: Peer, trace: Trace, *, pace: float = 1.0) -> Replay:
     peer.open(trace.files)
     records: list[EventResult] = []
     running: _RunningRequest | None = None
-    ahead, shown = 0, ""
+    ahead, shown, at_new_place = 0, "", True
     for event in trace.events:
         if event.kind == "pause":
             ahead = await peer.idle(event.after_ms * pace)
+            continue
+        if event.kind == "look":
+            await peer.look(event.after_ms * pace)
             continue
         await asyncio.sleep(event.after_ms * pace / 1000)
         text, cursor, accepted = _apply(event, shown)
         peer.move(event.file, text, cursor)
         if accepted:
             peer.accepted()
+        if event.kind in ("jump", "switch"):
+            # No editor asks for a suggestion here, and none is interrupted: the user has waited before.
+            at_new_place = True
+            continue
         is_hasty, started = running is not None, time.perf_counter()
         await _interrupt(running, records)
         running = _RunningRequest(
@@ -87,8 +96,9 @@ async def replay(peer: Peer, trace: Trace, *, pace: float = 1.0) -> Replay:
             is_hasty,
             len(accepted),
             ahead if accepted else 0,
+            at_new_place,
         )
-        ahead = 0
+        ahead, at_new_place = 0, False
         if event.waits:
             records.append(await running.record())
             shown, running = records[-1].answer.text, None
@@ -107,6 +117,7 @@ class _RunningRequest:
     """True if the user did not wait for the answer before."""
     accepted_chars: int
     ahead: int
+    is_first: bool
 
     async def record(self) -> EventResult:
         try:
@@ -117,7 +128,9 @@ class _RunningRequest:
                 "Leave the slowest models or peers out.",
             ) from None
         cancel_to_next_ms = self.interrupt_ms + answer.ttft_ms if self.is_hasty else None
-        return EventResult(self.kind, answer, self.ahead, cancel_to_next_ms, self.accepted_chars)
+        return EventResult(
+            self.kind, answer, self.ahead, cancel_to_next_ms, self.accepted_chars, self.is_first
+        )
 
 
 def accepted_part(suggestion: str, part: AcceptedPart) -> str:

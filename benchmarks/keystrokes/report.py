@@ -21,6 +21,8 @@ _COLOURS = {"fim-lsp": "tab:blue", "completion": "tab:green", "infill": "tab:red
 _SHAPES = {"fim-lsp": "o", "completion": "s", "infill": "^", "infill-spm": "v"}
 """Markers of different shapes, because equal figures hide each other."""
 
+_RATIOS = ("ttft", "cold_ttft", "warm_ttft", "shown", "cancel_to_next")
+
 
 class PlotsError(FimLspError):
     """The plots can't be drawn."""
@@ -55,9 +57,10 @@ def markdown(results: BenchmarkResults) -> str:
 
 def _table(runs: Sequence[PeerRun]) -> list[str]:
     lines = [
-        "| peer | model | file tokens | busy | first token ms, p50 (p95) | shown ms | cancel to next ms "
-        "| tokens a keystroke | prefilled after accept | CPU s a character accepted | RSS MB |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| peer | model | file tokens | busy | first token ms, p50 (p95) | at a new place | typing on "
+        "| shown ms | cancel to next ms | tokens a keystroke | prefilled after accept | CPU s "
+        "| CPU s a character accepted | RSS MB |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for run in runs:
         cells = (
@@ -65,8 +68,10 @@ def _table(runs: Sequence[PeerRun]) -> list[str]:
             run.model,
             run.file_tokens,
             "yes" if run.busy else "no",
-            *map(_spread, (run.ttft_ms, run.shown_ms, run.cancel_to_next_ms, run.evaluated_per_keystroke)),
+            *map(_spread, (run.ttft_ms, run.cold_ttft_ms, run.warm_ttft_ms)),
+            *map(_spread, (run.shown_ms, run.cancel_to_next_ms, run.evaluated_per_keystroke)),
             _value(run.prefilled_after_accept),
+            _value(run.cpu_s),
             _value(run.cpu_s_per_accepted_char),
             f"{run.rss_mb:.0f}",
         )
@@ -76,11 +81,12 @@ def _table(runs: Sequence[PeerRun]) -> list[str]:
 
 def _ratio_table(runs: Sequence[PeerRun]) -> list[str]:
     lines = [
-        "| medians, in times fim-lsp's | model | file tokens | busy | first token | shown | cancel to next |",
-        "|---|---|---|---|---|---|---|",
+        "| medians, in times fim-lsp's | model | file tokens | busy | first token | at a new place "
+        "| typing on | shown | cancel to next |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in ratios(runs):
-        measured = (_value(row[key]) for key in ("ttft", "shown", "cancel_to_next"))
+        measured = (_value(row[key]) for key in _RATIOS)
         busy = "yes" if row["busy"] else "no"
         cells = (row["peer"], row["model"], str(row["file_tokens"]), busy, *measured)
         lines.append("| " + " | ".join(cells) + " |")

@@ -4,7 +4,8 @@ A passage is removed from a real file and typed in again, as an editor reports i
 brackets that the editor closes and the user types over, a line break with its indentation in one change, a
 Backspace that removes a whole step of indentation, and some wrong keys. In between the user accepts a
 suggestion or a part of it, and undoes that, because suggestions differ from peer to peer and the trace must
-not; jumps to another position; and types into another file.
+not. And the user jumps: down, up, into another file and back. People jump, look at the place, and then type;
+no editor asks for a suggestion before they do.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from benchmarks.keystrokes.sources import TypedFile
 
-EventKind = Literal["open", "type", "backspace", "pause", "accept", "undo", "jump", "switch"]
+EventKind = Literal["open", "type", "backspace", "pause", "accept", "undo", "jump", "switch", "look"]
 AcceptedPart = Literal["all", "line", "word"]
 
 _PAIRS = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'"}
@@ -28,6 +29,12 @@ _KEY_MS = (4.9, 0.35)
 """Mean and standard deviation of the logarithm of the time between two keys; the median is 134 ms."""
 _LOOK_MS = 1500.0
 """Time for which the user looks at a suggestion before accepting it."""
+_PLACE_MS = (6.55, 0.35)
+"""Mean and standard deviation of the logarithm of the time for which the user looks at a new place before
+typing there; the median is 700 ms."""
+_JUMPS = 4
+"""Jumps besides the first one and the two between the files."""
+_KEYS_A_JUMP = 4
 _TYPO, _HASTE = 0.06, 0.25
 """Share of the keys that are wrong, and of those that the next key follows before an answer."""
 _PASSAGE_LINES = 8
@@ -73,7 +80,8 @@ def record_trace(files: Sequence[TypedFile], keys: int, seed: int) -> Trace:
     """Make a trace of about ``keys`` typed characters in ``files``, three in five of them at one position.
 
     The order is fixed; passages and positions are drawn: open, type, accept all, type, accept a word, jump,
-    type, accept a line, switch, type, switch back.
+    type, accept a line, switch, type, switch back, type; then jump to some more places and type a few keys at
+    each.
     """
     rng = random.Random(seed)
     sites = [_site(files[0].text, 0.6, rng), _site(files[1].text, 0.5, rng)]
@@ -94,6 +102,11 @@ def record_trace(files: Sequence[TypedFile], keys: int, seed: int) -> Trace:
     typist.switch(1)
     typist.type(sites[1][2], rest)
     typist.switch(0)
+    typist.type(passage[typed:] or passage, _KEYS_A_JUMP)
+    for _ in range(_JUMPS):
+        end = rng.choice(_code_ends(typist.texts[0]))
+        typist.jump(end)
+        typist.type("\n" + _indentation(typist.texts[0], end) + passage.lstrip(), _KEYS_A_JUMP)
     return Trace(opened, tuple(typist.events))
 
 
@@ -123,21 +136,25 @@ class _Typist:
     def type(self, passage: str, keys: int) -> int:
         """Type the beginning of ``passage`` with at most ``keys`` keys; return its length in characters."""
         typed = 0
+        at_new_place = bool(self.events) and self.events[-1].kind == "look"
         for _ in range(keys):
             if typed >= len(passage):
                 break
-            if passage[typed].isalpha() and self.rng.random() < _TYPO:
+            if typed and passage[typed].isalpha() and self.rng.random() < _TYPO:
                 self.replace(0, self.rng.choice("aeinorst"))
                 self.note("type", waits=False)
                 self.replace(1, "")
                 self.note("backspace")
+            first = len(self.events)
             typed += self.key(passage, typed)
+            if at_new_place:
+                # Measured to its end: what the first key at a new place waits for.
+                self.events[first:] = [evolve(event, waits=True) for event in self.events[first:]]
+                at_new_place = False
         # The user waits for the answer to the last key.
         last = self.events[-1]
         if not last.waits:
-            self.events[-1] = Event(
-                last.kind, last.file, last.text, last.cursor, last.after_ms, part=last.part
-            )
+            self.events[-1] = evolve(last, waits=True)
         return typed
 
     def key(self, passage: str, index: int) -> int:
@@ -194,10 +211,16 @@ class _Typist:
     def jump(self, cursor: int) -> None:
         self.cursors[self.file] = cursor
         self.note("jump", waits=False, after_ms=_LOOK_MS)
+        self.look()
 
     def switch(self, file: int) -> None:
         self.file = file
-        self.note("switch", after_ms=_LOOK_MS)
+        self.note("switch", waits=False, after_ms=_LOOK_MS)
+        self.look()
+
+    def look(self) -> None:
+        """Look at the place before typing."""
+        self.note("look", waits=False, after_ms=math.exp(self.rng.gauss(*_PLACE_MS)))
 
 
 def _site(text: str, where: float, rng: random.Random) -> tuple[str, int, str]:
@@ -221,6 +244,16 @@ def _far_line(text: str, cursor: int) -> int:
     while end > 0 and not text[:end].rsplit("\n", 1)[-1].strip():
         end = text.find("\n", end + 1)
     return end if end > 0 else len(text)
+
+
+def _code_ends(text: str) -> list[int]:
+    """Return the ends of all lines of code."""
+    ends, position = [], 0
+    for line in text.splitlines(keepends=True):
+        if line.strip() and not line.lstrip().startswith("#"):
+            ends.append(position + len(line.rstrip("\n")))
+        position += len(line)
+    return ends
 
 
 def _indentation(text: str, cursor: int) -> str:

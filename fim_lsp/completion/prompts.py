@@ -292,6 +292,7 @@ class Prompts:
             max_tokens=self._room(request, settings),
             path=location.path,
             repository=location.repository,
+            steady=base.longer is not None,
         )
         chosen = ", ".join(f"{snippet.path} ({snippet.source})" for snippet in reversed(prompt.snippets))
         return evolve(

@@ -127,6 +127,15 @@ class HeadlessEditor:
             self.replace(file, *_smallest_edit(file.text, text))
         file.cursor = cursor
 
+    def rest(self, file: OpenFile) -> None:
+        """Tell the server that the cursor rests where it is."""
+        position = self.position(file.text, file.cursor)
+        params = {
+            "textDocument": {"uri": file.uri},
+            "position": {"line": position.line, "character": position.character},
+        }
+        self.client.protocol.notify("fimLsp/cursor", params)
+
     def position(self, text: str, offset: int) -> types.Position:
         """Return the position of an offset."""
         start = text.rfind("\n", 0, offset) + 1

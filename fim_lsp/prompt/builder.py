@@ -30,6 +30,7 @@ from fim_lsp.prompt.window import (
     CHARS_PER_TOKEN,
     Encode,
     Window,
+    fit_lines,
     fit_prefix,
     fit_suffix,
     middle_bound,
@@ -57,6 +58,7 @@ def build(
     max_tokens: int | None = None,
     path: str = "",
     repository: str = "",
+    steady: bool = False,
 ) -> Prompt:
     """Build the prompt for a cursor.
 
@@ -71,6 +73,8 @@ def build(
         max_tokens: room in the context window, if that is less than ``settings.max_tokens``.
         path: path of the document in its workspace, for families that write it; its file name by default.
         repository: name of the repository, for families that write it; written only next to snippets.
+        steady: let the prefix's window begin at one place as long as the anchor stays, and take as many lines
+            as fit. A short window would otherwise move every few words, and be evaluated again.
     """
     total = settings.max_tokens if max_tokens is None else min(settings.max_tokens, max_tokens)
     file = CurrentFile(path or request.document.path.name, request.document.language_id, repository)
@@ -79,7 +83,7 @@ def build(
     share = int(room * settings.snippet_share)
     rendered = render_snippets(snippets, template, tokenizer, file, share)
     claimed = min(share, quantised(rendered.tokens, max(1, share // 4)))
-    texts = _cut_texts(request, template, tokenizer.encode, settings, anchor, room - claimed)
+    texts = _cut_texts(request, template, tokenizer.encode, settings, anchor, room - claimed, steady=steady)
     head = _merge_spaces(_arrange(fixed, texts, rendered, template), tokenizer.encode)
     tail = EncodedPart(texts.tail_kind, texts.tail.text, texts.tail.ids)
     return Prompt(
@@ -163,6 +167,8 @@ def _cut_texts(
     settings: PromptSettings,
     anchor: Anchor | None,
     room: int,
+    *,
+    steady: bool,
 ) -> _Texts:
     """Cut prefix, suffix and middle in the layout of template and settings; ``room`` is in tokens."""
     text, cursor = typed_text(request)
@@ -170,10 +176,13 @@ def _cut_texts(
         return _prefix_last(text, cursor, encode, room, _EMPTY)
     if template.order == "suffix_first":
         anchor = next_anchor(anchor, request, template, settings)
-        return _prefix_last(text, cursor, encode, room, _frozen_suffix(anchor, encode, room))
+        suffix = _frozen_suffix(anchor, encode, room)
+        if steady and (texts := _steady_prefix_last(text, cursor, anchor, encode, room, suffix)) is not None:
+            return texts
+        return _prefix_last(text, cursor, encode, room, suffix)
     if settings.layout == "anchored":
         anchor = next_anchor(anchor, request, template, settings)
-        texts = _anchored(anchor, visible(text[anchor.offset : cursor]), encode, room)
+        texts = _anchored(anchor, visible(text[anchor.offset : cursor]), encode, room, steady=steady)
         if texts is not None:
             return texts
     return _plain(text, cursor, encode, settings, room)
@@ -186,12 +195,29 @@ def _prefix_last(text: str, cursor: int, encode: Encode, room: int, suffix: Wind
     return _Texts(prefix, "prefix", suffix=suffix)
 
 
+def _steady_prefix_last(
+    text: str, cursor: int, anchor: Anchor, encode: Encode, room: int, suffix: Window
+) -> _Texts | None:
+    """Put the prefix into the tail, with a window that begins at the same place while the user types.
+
+    None if so much was typed that the tail has become twice as long as it may be.
+    """
+    tokens = room - len(suffix.ids)
+    reserve = min(math.ceil(middle_bound(anchor.settings) / CHARS_PER_TOKEN), tokens // 2)
+    before = fit_lines(text, anchor.offset, tokens - reserve, encode)
+    typed = visible(text[anchor.offset : cursor])
+    ids = (*before.ids, *encode(typed)) if typed else before.ids
+    return (
+        _Texts(Window(before.text + typed, ids), "prefix", suffix=suffix) if len(ids) <= 2 * tokens else None
+    )
+
+
 def _frozen_suffix(anchor: Anchor, encode: Encode, room: int) -> Window:
     tokens = anchor.suffix_tokens * room // max(room, anchor.settings.max_tokens)
     return fit_suffix(anchor.suffix, len(anchor.suffix), tokens, encode)
 
 
-def _anchored(anchor: Anchor, middle: str, encode: Encode, room: int) -> _Texts | None:
+def _anchored(anchor: Anchor, middle: str, encode: Encode, room: int, *, steady: bool) -> _Texts | None:
     """Return the texts of the anchored layout; None if the middle needs more tokens than it may have.
 
     The tokens reserved for the middle depend on its longest length, not on its length now; otherwise the
@@ -203,7 +229,11 @@ def _anchored(anchor: Anchor, middle: str, encode: Encode, room: int) -> _Texts 
         return None
     suffix = _frozen_suffix(anchor, encode, room - reserve)
     tokens = room - reserve - len(suffix.ids)
-    prefix = fit_prefix(anchor.prefix, len(anchor.prefix), len(anchor.prefix), tokens, encode)
+    chars = len(anchor.prefix)
+    if steady:
+        prefix = fit_lines(anchor.prefix, chars, tokens, encode)
+    else:
+        prefix = fit_prefix(anchor.prefix, chars, chars, tokens, encode)
     return _Texts(tail, "middle", prefix=prefix, suffix=suffix)
 
 

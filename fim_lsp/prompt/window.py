@@ -20,6 +20,9 @@ CHARS_PER_TOKEN = 3.2
 """Characters of code to a token, estimated high; windows with too many tokens are shrunk."""
 _CHARS_PER_TOKEN_DENSE = 2.0
 """Characters to a token in dense code, an estimate of how many tokens a short prefix needs at most."""
+_CHARS_PER_TOKEN_SPARSE = 6
+"""Characters to a token in text with long words, an estimate of how far a window may reach at most."""
+_NEWLINE = re.compile("\n")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _LINE_END = re.compile(r"\r+\n")
 
@@ -90,6 +93,27 @@ def fit_prefix(text: str, end: int, chars: int, tokens: int, encode: Encode) -> 
     """Return the longest window before ``end`` within ``chars`` and ``tokens``, cut from the left."""
     starts = _prefix_starts(text, end, chars)
     return _first_fitting((visible(text[start:end]) for start in starts), tokens, encode)
+
+
+def fit_lines(text: str, end: int, tokens: int, encode: Encode) -> Window:
+    """Return the most whole lines before ``end`` within ``tokens``; part of a line where none fits.
+
+    It moves with every line, unlike the window of :func:`fit_prefix`, and leaves little of the budget unused.
+    """
+    first = max(0, end - tokens * _CHARS_PER_TOKEN_SPARSE)
+    starts = [found.end() for found in _NEWLINE.finditer(text, first, end)]
+    starts = [start for start in ((0, *starts) if first == 0 else starts) if start < end]
+    low, best = 0, Window("", ())
+    high = len(starts)
+    while low < high:
+        middle = (low + high) // 2
+        window = visible(text[starts[middle] : end])
+        ids = encode(window)
+        if len(ids) <= tokens:
+            best, high = Window(window, ids), middle
+        else:
+            low = middle + 1
+    return best if best.ids else fit_prefix(text, end, int(tokens * CHARS_PER_TOKEN), tokens, encode)
 
 
 def fit_suffix(text: str, chars: int, tokens: int, encode: Encode) -> Window:

@@ -25,6 +25,16 @@ def test_a_run_has_medians_and_tails_of_what_was_answered():
     assert found.answers == 11
 
 
+def test_the_first_token_at_a_new_place_is_apart_from_typing_on():
+    first = EventResult("type", PeerAnswer("", 900, 950, 500), is_first=True)
+    found = run("fim-lsp", first, *(typed(ms, 1) for ms in (20, 30, 40)))
+    assert found.cold_ttft_ms == Spread(900.0, 900.0)
+    assert found.warm_ttft_ms.p50 == 30.0
+    slower = run("infill", EventResult("type", PeerAnswer("", 1800, 1900, 500), is_first=True), typed(60, 9))
+    (row,) = ratios([found, slower])
+    assert (row["cold_ttft"], row["warm_ttft"]) == (2.0, 2.0)
+
+
 def test_an_accept_counts_by_what_was_taken_and_what_it_cost():
     records = [
         EventResult("accept", PeerAnswer("", 1, 1, 3), accepted_chars=20),

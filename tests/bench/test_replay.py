@@ -43,6 +43,9 @@ class Scripted:
         self.seen.append(("idle", ms))
         return 7
 
+    async def look(self, ms):
+        self.seen.append(("look", ms))
+
     def accepted(self):
         self.seen.append(("accepted", None))
 
@@ -123,3 +126,21 @@ async def test_an_answer_that_came_in_time_counts_though_nobody_waited():
 )
 def test_parts_of_a_suggestion(part, suggestion, taken):
     assert accepted_part(suggestion, part) == taken
+
+
+@pytest.mark.parametrize("kind", ["jump", "switch"])
+async def test_a_jump_asks_for_nothing_and_the_first_key_after_it_is_the_first_at_its_place(kind):
+    peer, found = await play(
+        [answer(), answer(), answer()],
+        event("open"),
+        event(kind, cursor=2, waits=False),
+        event("look", cursor=2, waits=False),
+        event("type", "abx", 3),
+        event("type", "abxy", 4),
+    )
+    assert [what for what, _ in peer.seen] == ["open", "move", "move", "look", "move", "move"]
+    assert [(record.kind, record.is_first) for record in found.records] == [
+        ("open", True),
+        ("type", True),
+        ("type", False),
+    ]

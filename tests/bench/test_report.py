@@ -47,7 +47,7 @@ def test_the_table_has_a_row_for_every_run_and_the_ratios(tmp_path):
     lines = (tmp_path / "keystrokes.md").read_text().splitlines()
     assert sum(line.startswith("| fim-lsp |") for line in lines) == 4
     assert sum(line.startswith("| infill |") for line in lines) == 4 + 4
-    assert "| infill | model | 4096 | yes | 45 | 36.2 | - |" in lines
+    assert "| infill | model | 4096 | yes | 45 | - | 45 | 36.2 | - |" in lines
 
 
 def test_the_plots_show_every_peer_and_are_the_same_each_time(tmp_path):

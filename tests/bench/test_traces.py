@@ -31,7 +31,7 @@ def test_every_act_is_one_change_at_the_cursor(files, seed):
     cursor = None
     for event in trace.events:
         before, after = texts[event.file], event.text
-        if event.kind in ("open", "pause", "accept", "undo", "jump", "switch"):
+        if event.kind in ("open", "pause", "accept", "undo", "jump", "switch", "look"):
             assert after == before
         elif event.kind == "backspace":
             gone = cursor - event.cursor
@@ -62,9 +62,10 @@ def test_what_is_typed_is_the_passage_that_was_there(files, seed):
 def test_every_kind_of_act_is_there_and_the_number_of_keys_is_about_the_one_asked_for(files):
     trace = record_trace(files, 100, 1)
     kinds = [event.kind for event in trace.events]
-    assert set(kinds) == {"open", "type", "backspace", "pause", "accept", "undo", "jump", "switch"}
+    assert set(kinds) == {"open", "type", "backspace", "pause", "accept", "undo", "jump", "switch", "look"}
     assert {event.part for event in trace.events} == {"all", "word", "line"}
-    assert 80 <= trace.keystrokes <= 120
+    # A few keys at each of five places come on top.
+    assert 80 <= trace.keystrokes <= 130
     assert any(not event.waits for event in trace.events)
     # Whoever takes a suggestion has seen it before.
     assert all(kinds[number - 1] == "pause" for number, kind in enumerate(kinds) if kind == "accept")
@@ -82,3 +83,18 @@ def test_files_have_the_length_that_was_asked_for(tokens):
 def test_a_length_that_no_file_has_is_refused():
     with pytest.raises(SourceError, match="has no two files of 10000000 tokens"):
         source_pair(10_000_000, 1, count)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_people_jump_then_look_then_type_and_wait_for_the_first_answer(files, seed):
+    trace = record_trace(files, 40, seed)
+    kinds = [event.kind for event in trace.events]
+    moves = [number for number, kind in enumerate(kinds) if kind in ("jump", "switch")]
+    assert len(moves) >= 6
+    for number in moves:
+        look, first = trace.events[number + 1 : number + 3]
+        assert (look.kind, first.kind) == ("look", "type")
+        assert 200 < look.after_ms < 3000
+        assert look.cursor == trace.events[number].cursor
+        assert first.waits
+    assert kinds.count("look") == len(moves)

@@ -121,7 +121,7 @@ async def test_a_document_that_moved_on_answers_null_and_keeps_the_suggestion(ed
 
 
 async def test_a_cancel_inside_a_long_prefill_keeps_what_was_evaluated():
-    options = {"prompt": {"maxTokens": 2400}, "model": {"contextTokens": 4096}}
+    options = {"prompt": {"maxTokens": 2400, "coldMs": None}, "model": {"contextTokens": 4096}}
     async with start(options=options) as editor:
         await editor.ready()
         editor.open(LONG[:2000] + "█", uri="file:///project/other.py")

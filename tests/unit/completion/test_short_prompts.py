@@ -28,7 +28,7 @@ async def slow_desk(make_desk, tokens_per_s: float = SPEED, **wire):
 @pytest.mark.parametrize("model", [SUFFIX_FIRST, PSM])
 async def test_the_first_prompt_at_a_new_place_is_short_and_the_next_one_is_whole(make_desk, model):
     desk = await slow_desk(make_desk, model=model)
-    assert SHORT / 2 < await desk.cost(at_line(20)) <= SHORT
+    assert SHORT / 3 < await desk.cost(at_line(20)) <= SHORT
     assert desk.explanation.length.startswith("160 of 1024 tokens")
     assert sum(part.tokens for part in desk.explanation.parts) <= SHORT
     await desk.rest()
@@ -131,3 +131,26 @@ def test_the_measured_speed_follows_long_prefills_and_not_short_ones():
     assert slower.tokens_within(400.0) == 40
     assert PrefillSpeed().after(256, 100.0).tokens_within(400.0) is None
     assert speed.tokens_within(None) is None
+
+
+@pytest.mark.parametrize("model", [SUFFIX_FIRST, PSM])
+async def test_the_window_of_a_short_prompt_stays_while_the_user_types(make_desk, model):
+    """Without a pause, so that no long prompt takes its place."""
+    desk = await slow_desk(make_desk, model=model)
+    typed = "name = value.other"
+    costs = []
+    for count in range(len(typed) + 1):
+        costs.append(await desk.cost(at_line(20, typed[:count], version=count + 1)))
+        desk.completer.stop()
+    assert desk.explanation.length
+    assert max(costs[1:]) <= 2
+
+
+async def test_much_text_typed_without_a_pause_makes_the_window_move(make_desk):
+    desk = await slow_desk(make_desk, model=SUFFIX_FIRST)
+    sizes = []
+    for count in range(0, 600, 20):
+        await desk.cost(at_line(20, ("name = value.other\n" * 40)[:count], version=count + 1))
+        desk.completer.stop()
+        sizes.append(sum(part.tokens for part in desk.explanation.parts))
+    assert max(sizes) <= 2 * SHORT

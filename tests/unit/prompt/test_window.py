@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from merging_tokenizer import MergingTokenizer
 
 from fim_lsp.prompt.window import (
+    fit_lines,
     fit_prefix,
     fit_suffix,
     prefix_start,
@@ -87,3 +88,28 @@ def test_the_suffix_gets_its_share_and_what_the_prefix_leaves(tokens: int, share
 @given(st.lists(st.sampled_from(["a", "\r", "\n", "\ud800"]), max_size=8).map("".join))
 def test_text_as_the_model_sees_it_is_seen_so_again(text: str) -> None:
     assert visible(visible(text)) == visible(text)
+
+
+def _bytes(text: str) -> tuple[int, ...]:
+    return tuple(text.encode())
+
+
+def test_whole_lines_fill_their_budget() -> None:
+    window = fit_lines(_LINES, 4000, 100, _bytes)
+    assert _LINES[:4000].endswith(window.text)
+    assert _LINES[4000 - len(window.text) - 1] == "\n"
+    assert 100 - len("line_200 = 200\n") < len(window.ids) <= 100
+    assert fit_lines("abc\ndef", 7, 100, _bytes).text == "abc\ndef"
+
+
+def test_a_part_of_a_line_is_taken_where_no_line_fits() -> None:
+    assert 25 <= len(fit_lines("x" * 1000, 1000, 100, _bytes).text) <= 100
+    assert fit_lines("abc", 0, 100, _bytes).text == ""
+    assert fit_lines("abc", 3, 0, _bytes).text == ""
+
+
+@given(text=_texts, tokens=st.integers(0, 60))
+def test_lines_never_exceed_their_budget(text: str, tokens: int) -> None:
+    window = fit_lines(text, len(text), tokens, _bytes)
+    assert len(window.ids) <= tokens
+    assert visible(text).endswith(window.text)
