@@ -22,3 +22,6 @@ ANCHORED_MIDDLES: Final = "fim_lsp.anchored_middles"
 
 END_BIAS: Final = "fim_lsp.end_bias"
 """Float: nats to add to the end token's logit, because the model ends its middles too late."""
+
+MEMORY_GATE: Final = "fim_lsp.memory_gate"
+"""String: the weights of the repository memory's gate, as JSON by the names of their features."""

@@ -30,8 +30,9 @@ from fim_lsp.types import CompletionRequest, DocumentSnapshot, path_of
 
 logger = logging.getLogger(__name__)
 
-_BEFORE_CHARS, _AFTER_CHARS = 200_000, 100_000
+_BEFORE_CHARS, _AFTER_CHARS = 100_000, 50_000
 """Most characters of a document that vote, before and after the cursor."""
+_STEP_CHARS = 20_000
 _DOCUMENTS_TOKENS = 300_000
 """Most tokens of the session's other documents together."""
 
@@ -92,11 +93,14 @@ class RequestMemories:
         opened = {self._real_path(uri) for uri in self._documents.uris}
         others = self._built.part.without({path, *(built - eligible)})
         workspace = (part.without({path, *opened}) for part in self._source(path))
+        # In steps: where the beginning moved at each key, so would the chunks behind it.
+        start = max(0, request.offset - _BEFORE_CHARS) // _STEP_CHARS * _STEP_CHARS
         return RepositoryMemory(
-            before=visible(request.prefix[-_BEFORE_CHARS:]),
+            before=visible(request.prefix[start:]),
             after=visible(request.suffix[:_AFTER_CHARS]),
             path=path,
             parts=(others, *workspace) if built else tuple(workspace),
+            first_line=document.text.count("\n", 0, start),
         )
 
     def _refresh(self, voting: Sequence[DocumentSnapshot], chunks: ChunkEncoder) -> None:

@@ -15,9 +15,10 @@ import numpy.typing as npt
 from attrs import define, evolve, field
 
 from fim_lsp.engine.base import DecodeError, OnToken
+from fim_lsp.engine.memory.stream import MemoryStream
 from fim_lsp.engine.sampling import Logits, likeliest, probability_of, sample
 from fim_lsp.engine.vocabulary import Vocabulary
-from fim_lsp.types import FinishReason, Generation, SamplingParams, StreamedToken, Timings
+from fim_lsp.types import FinishReason, Generation, MemoryUse, SamplingParams, StreamedToken, Timings
 
 _NOT_NUMBERS = (
     "The model computed something that is no number.",
@@ -40,6 +41,8 @@ class TokenStream:
     on_token: OnToken
     healing: bytes = b""
     """Bytes that the next tokens must spell: the rest of the word that the cursor cut in half."""
+    memory: MemoryStream | None = field(default=None, repr=False)
+    """The votes of the repository memory; None for the model alone."""
     reason: FinishReason | None = None
     _text: list[str] = field(factory=list, init=False)
     _probabilities: list[float] = field(factory=list, init=False)
@@ -82,7 +85,9 @@ class TokenStream:
         Raises:
             DecodeError: the logits are no numbers.
         """
-        token, probability = sample(logits, self.sampling, self._rng, self._allowed())
+        allowed = self._allowed()
+        logits = self._mixed(logits, allowed)
+        token, probability = sample(logits, self.sampling, self._rng, allowed)
         replacement = self._replacement(token, probability, logits)
         if replacement is not None:
             token, probability = replacement, probability_of(logits, replacement)
@@ -95,6 +100,7 @@ class TokenStream:
         Returns:
             The token; None if there is none among the likeliest few.
         """
+        logits = self._mixed(logits, self._allowed())
         token = self._next_best(logits, taken)
         if token is not None:
             self._emit(token, probability_of(logits, token))
@@ -103,12 +109,20 @@ class TokenStream:
     def branch_off(self, other: TokenStream) -> None:
         """Continue behind the tokens that ``other`` has sampled, which have no text yet."""
         self.healing, self.limit = other.healing, other.limit - other.count
+        self.memory = other.memory.copy() if other.memory is not None else None
 
     def generation(self, timings: Timings) -> Generation:
         """Return the generation with its cost. One that nothing ended was cancelled."""
         timings = evolve(timings, decode_ms=self._elapsed_ms(), generated_tokens=self.count)
         reason = self.reason or FinishReason.CANCELLED
-        return Generation("".join(self._text), reason, timings, tuple(self._probabilities))
+        use = MemoryUse()
+        if self.memory is not None:
+            use = MemoryUse(self.memory.decided, *self.memory.longest_match())
+        return Generation("".join(self._text), reason, timings, tuple(self._probabilities), use)
+
+    def _mixed(self, logits: Logits, allowed: npt.NDArray[np.int64] | None) -> Logits:
+        """Return the logits of the mixture with the votes of the repository memory."""
+        return logits if self.memory is None else self.memory.mix(logits, allowed)
 
     def _replacement(self, token: int, probability: float, logits: Logits) -> int | None:
         """Return the token to emit instead of the sampled one, in three cases; otherwise None.
@@ -161,6 +175,8 @@ class TokenStream:
         piece = self.vocabulary.pieces[token]
         piece, self.healing = piece[len(self.healing) :], self.healing[len(piece) :]
         self._text.append(self._decoder.decode(piece))
+        if self.memory is not None:
+            self.memory.advance(token, self._text[-1])
         if not self.on_token(StreamedToken(self._text[-1], probability, self._elapsed_ms())):
             self.reason = FinishReason.STOPPED
         elif self.count == self.limit:

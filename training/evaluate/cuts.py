@@ -38,7 +38,7 @@ def cut_repository(root: Path, count: int, seed: int) -> tuple[EvaluationHole, .
     Raises:
         EvaluationError: there is no code.
     """
-    return cut_files(_files(root), root.resolve().name, count, seed)
+    return cut_files(source_files(root), root.resolve().name, count, seed)
 
 
 def cut_held_out(
@@ -101,7 +101,7 @@ def _cut(files: Sequence[SourceFile], source: str, seed: int) -> Iterator[Evalua
                 )
 
 
-def _files(root: Path) -> tuple[SourceFile, ...]:
+def source_files(root: Path) -> tuple[SourceFile, ...]:
     """Return every file of hand-written code; a measurement needs no licences."""
     from fim_lsp.code.languages import language_of
     from training.config import DataSettings

@@ -21,12 +21,16 @@ from fim_lsp.engine.llama.cache import KvCache
 from fim_lsp.engine.llama.decoding import decode_stream, decode_streams
 from fim_lsp.engine.llama.threads import Threads
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
+from fim_lsp.engine.memory import ChunkEncoder
+from fim_lsp.engine.memory.gate import Gate, load_gate
+from fim_lsp.engine.memory.stream import LineBreaks, MemoryIndex
 from fim_lsp.engine.mirror import Mirror, Slot
 from fim_lsp.engine.sampling import Logits
 from fim_lsp.engine.sequence import ReusePlan
 from fim_lsp.engine.speculation import Drafter, Speculator
 from fim_lsp.engine.token_stream import TokenStream
 from fim_lsp.engine.vocabulary import Vocabulary
+from fim_lsp.gguf_keys import MEMORY_GATE
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import FinishReason, Generation, ModelInfo, Prompt, SamplingParams, Timings
 
@@ -54,10 +58,25 @@ class LlamaEngine:
     abort_callback: Any = field(factory=_strlen, repr=False)
     """Called by llama.cpp after each node of the graph with the address of :attr:`CancelToken.buffer`."""
     _speculator: Speculator = field(init=False, repr=False)
+    _chunks: ChunkEncoder = field(init=False, repr=False)
+    _gate: Gate = field(init=False, repr=False)
+    _line_breaks: LineBreaks = field(init=False, repr=False)
 
     @_speculator.default
     def _make_speculator(self) -> Speculator:
         return Speculator(self.info.speculation)
+
+    @_chunks.default
+    def _make_chunks(self) -> ChunkEncoder:
+        return ChunkEncoder(self.tokenizer.encode)
+
+    @_line_breaks.default
+    def _count_line_breaks(self) -> LineBreaks:
+        return np.array([piece.count(b"\n") for piece in self._vocabulary.pieces], np.int64)
+
+    @_gate.default
+    def _read_gate(self) -> Gate:
+        return load_gate(self.info.metadata.get(MEMORY_GATE))
 
     @property
     def mirror(self) -> Mirror:
@@ -84,7 +103,10 @@ class LlamaEngine:
             )
             if not completed:
                 return (Generation("", FinishReason.CANCELLED, timings),)
-            streams = [self._token_stream(prompt, plan, sampling, on_token) for on_token in on_tokens[:most]]
+            memory = self._memory_index(prompt, plan)
+            streams = [
+                self._token_stream(prompt, plan, sampling, on_token, memory) for on_token in on_tokens[:most]
+            ]
             if len(streams) == 1:
                 drafter = self._drafter(prompt, sampling)
                 cost = decode_stream(self.cache, streams[0], cancel, drafter, self.threads.record)
@@ -199,11 +221,23 @@ class LlamaEngine:
         return True
 
     def _token_stream(
-        self, prompt: Prompt, plan: ReusePlan, sampling: SamplingParams, on_token: OnToken
+        self,
+        prompt: Prompt,
+        plan: ReusePlan,
+        sampling: SamplingParams,
+        on_token: OnToken,
+        memory: MemoryIndex | None,
     ) -> TokenStream:
         ends = self._vocabulary.ends | prompt.stop_ids
         limit = min(sampling.max_tokens, self.info.context - len(self.mirror.tokens))
-        return TokenStream(self._vocabulary, ends, sampling, limit, on_token, plan.healed)
+        votes = memory.begin() if memory is not None else None
+        return TokenStream(self._vocabulary, ends, sampling, limit, on_token, plan.healed, votes)
+
+    def _memory_index(self, prompt: Prompt, plan: ReusePlan) -> MemoryIndex | None:
+        """Index what may vote on the prompt's tokens; None for the model alone."""
+        if prompt.memory is None:
+            return None
+        return MemoryIndex.of(prompt.memory, self._chunks, self._gate, plan.healed, self._line_breaks)
 
     def _drafter(self, prompt: Prompt, sampling: SamplingParams) -> Drafter | None:
         """Return drafts if they pay. Drafts of random samples would be wrong too often."""

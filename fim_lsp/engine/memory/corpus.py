@@ -6,7 +6,7 @@ the sorted integers is found by binary search, and longer matches are a filter o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +70,11 @@ class TokenCorpus:
     """The pairs that occur, ascending, shape (distinct pairs,)."""
     ranges: Positions = field(repr=False)
     """Index into ``positions`` at which each pair begins, and the end, shape (distinct pairs + 1,)."""
+    _by_path: Mapping[str, int] = field(init=False, repr=False)
+
+    @_by_path.default
+    def _index_paths(self) -> Mapping[str, int]:
+        return {file.path: index for index, file in enumerate(self.files)}
 
     @classmethod
     def build(cls, files: Iterable[TokenizedFile], max_tokens: int = DEFAULT_MAX_TOKENS) -> TokenCorpus:
@@ -121,6 +126,11 @@ class TokenCorpus:
         if index == len(self.keys) or self.keys[index] != key:
             return slice(0, 0)
         return slice(int(self.ranges[index]), int(self.ranges[index + 1]))
+
+    def find_file(self, path: str) -> CorpusFile | None:
+        """Return a file by its path, or None."""
+        index = self._by_path.get(path)
+        return None if index is None else self.files[index]
 
     def file_at(self, position: int) -> CorpusFile:
         """Return the file that holds a position."""

@@ -16,6 +16,13 @@ class MemoryPart:
     corpus: TokenCorpus = field(repr=False)
     excluded: frozenset[str] = field(default=frozenset(), repr=False)
     """Paths; those that the corpus does not hold do no harm."""
+    blocked: tuple[tuple[int, int], ...] = field(init=False, repr=False)
+    """Ranges of positions that do not vote: those of the excluded files."""
+
+    @blocked.default
+    def _find_blocked(self) -> tuple[tuple[int, int], ...]:
+        files = map(self.corpus.find_file, self.excluded)
+        return tuple((file.start, file.end) for file in files if file is not None)
 
     def without(self, paths: Iterable[str]) -> MemoryPart:
         """Return the part with further files excluded."""
@@ -38,6 +45,8 @@ class RepositoryMemory:
     """The document's real path; empty for none."""
     parts: tuple[MemoryPart, ...] = field(default=(), repr=False)
     """Other files, the nearest first; together they count as one corpus."""
+    first_line: int = 0
+    """The line that :attr:`before` begins with, counted from 0: of a long document the end counts."""
 
 
 CorpusSource = Callable[[str], tuple[MemoryPart, ...]]

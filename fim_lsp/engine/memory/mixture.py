@@ -1,0 +1,66 @@
+"""Join the model's distribution and the votes: interpolation from the shortest match to the longest.
+
+Beginning with the model's p, each level gives ``p <- (1 - share) p + share * votes / all votes`` (after
+Jelinek and Mercer, 1980). All levels together keep a part of p, and add to the few tokens that are voted for,
+so the result is the row of logits with those few raised.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from fim_lsp.engine.memory.gate import Gate, ModelView
+from fim_lsp.engine.memory.tally import Tally
+
+LogitRow = npt.NDArray[np.float32]
+_BLOCK = 8192
+"""Logits that are exponentiated at once; see :mod:`fim_lsp.engine.sampling`."""
+
+
+def mix(logits: LogitRow, tally: Tally, gate: Gate, allowed: npt.NDArray[np.int64] | None = None) -> LogitRow:
+    """Return a new row of logits, whose softmax is the mixture.
+
+    Args:
+        logits: The model's row, shape (vocabulary,). It is not changed.
+        tally: The votes.
+        gate: Weighs them.
+        allowed: Ids to choose among; None for all. The mixture is that of the distributions among these, and
+            their probability together stays what it is.
+    """
+    if allowed is not None:
+        among = tally.among(allowed)
+        if among is None:
+            return logits
+        tally = among
+    considered: LogitRow = logits if allowed is None else logits[allowed]
+    peak = float(considered.max())
+    total = peak + float(np.log(_mass(considered, peak)))
+    own = logits[tally.tokens].astype(np.float64) - total
+    kept, added = interpolate(tally, gate.shares(tally, ModelView(own, peak - total)))
+    mixed: LogitRow = logits.copy()
+    if allowed is None:
+        # The softmax divides by the sum, so only what changes against the kept part is written.
+        mixed[tally.tokens] = total + np.logaddexp(own, np.log(np.maximum(added, 1e-300)) - np.log(kept))
+    else:
+        mixed[allowed] += np.float32(np.log(kept))
+        mixed[tally.tokens] = total + np.log(kept * np.exp(own) + added)
+    return mixed
+
+
+def interpolate(tally: Tally, shares: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+    """Return the part of the model's distribution that is kept, and what each voted token gets besides.
+
+    Args:
+        tally: The votes.
+        shares: Share of each level, shape (levels,).
+    """
+    # What a level adds is multiplied by what each longer one keeps.
+    kept_behind = np.append(np.cumprod((1 - shares)[::-1])[::-1], 1.0)
+    weights = shares * kept_behind[1:] / tally.totals
+    return float(kept_behind[0]), weights @ tally.counts
+
+
+def _mass(logits: LogitRow, peak: float) -> float:
+    starts = range(0, len(logits), _BLOCK)
+    return sum(float(np.exp(logits[start : start + _BLOCK] - np.float32(peak)).sum()) for start in starts)
