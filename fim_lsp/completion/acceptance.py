@@ -15,10 +15,24 @@ from fim_lsp.types import Completion, CompletionRequest, Trigger
 class ShownSuggestion:
     """A suggestion that may be on the screen, as the request that follows its acceptance."""
 
-    accepted: CompletionRequest
-    """The document with the whole suggestion in it, and the cursor behind it."""
+    request: CompletionRequest
+    completion: Completion
     settings: Settings
     """Those that it was made under."""
+
+    @property
+    def accepted(self) -> CompletionRequest:
+        """The document with the whole suggestion in it, and the cursor behind it."""
+        return after_accepting(self.request, self.completion)
+
+    def makes(self, text: str) -> bool:
+        """Tell whether accepting it makes the document ``text``; without building that in most cases."""
+        before, offset = self.request.document.text, self.request.offset
+        inserted = _with_breaks_of(before, self.completion.text)
+        grown = len(inserted) - self.completion.replace_suffix_chars
+        if len(text) != len(before) + grown or not text.startswith(inserted, offset):
+            return False
+        return self.accepted.document.text == text
 
 
 class ShownSuggestions:
@@ -31,8 +45,7 @@ class ShownSuggestions:
         """Note that a completion, and its alternatives, may be shown for a request."""
         self.drop(request.document.uri)
         self._by_uri[request.document.uri] = tuple(
-            ShownSuggestion(after_accepting(request, each), settings)
-            for each in (completion, *completion.alternatives)
+            ShownSuggestion(request, each, settings) for each in (completion, *completion.alternatives)
         )
 
     def drop(self, uri: str) -> None:
@@ -47,7 +60,7 @@ class ShownSuggestions:
             text: the document after the edit.
         """
         shown = self._by_uri.get(uri, ())
-        return next((each for each in shown if each.accepted.document.text == text), None)
+        return next((each for each in shown if text is not None and each.makes(text)), None)
 
     def accepted_by_command(
         self, uri: str | None, version: int | None, candidate: int = 0
@@ -67,7 +80,7 @@ class ShownSuggestions:
         if candidate >= len(shown):
             return None
         suggestion = shown[candidate]
-        moved_on = version is not None and version > suggestion.accepted.document.version + 1
+        moved_on = version is not None and version > suggestion.request.document.version + 1
         return None if moved_on else suggestion
 
 
@@ -77,9 +90,15 @@ def after_accepting(request: CompletionRequest, completion: Completion) -> Compl
     Example: for ``f(|)`` and the completion ``a)`` that replaces one character it is ``f(a)|``.
     """
     text, offset = request.document.text, request.offset
-    inserted = completion.text.replace("\n", "\r\n") if "\r\n" in text else completion.text
+    inserted = _with_breaks_of(text, completion.text)
     accepted = text[:offset] + inserted
     document = evolve(request.document, text=accepted + text[offset + completion.replace_suffix_chars :])
     return evolve(
         request, document=document, offset=len(accepted), selected_text="", trigger=Trigger.AUTOMATIC
     )
+
+
+def _with_breaks_of(document: str, text: str) -> str:
+    r"""Return ``text`` with the line breaks of a document's first line, ``\n`` or ``\r\n``."""
+    end = document.find("\n")
+    return text.replace("\n", "\r\n") if end > 0 and document[end - 1] == "\r" else text

@@ -386,7 +386,9 @@ class Completer:
         explanation = evolve(
             first.suggestion.explanation,
             uri=query.uri,
-            line=request.document.text.count("\n", 0, request.offset),
+            line=request.document.text.count("\n", 0, request.offset)
+            if request.line is None
+            else request.line,
             source=source,
             delay_ms=delay_ms,
             timings=suggestion.explanation.timings,

@@ -29,6 +29,8 @@ _CONSIDERED = 12
 """Documents that a choice is made from, those used last."""
 _CUT_AT_ONCE = 3
 """Documents cut for one choice, some 10 to 30 ms each on the event loop; the others have their turn later."""
+_LONGEST = 1_000_000
+"""Characters of a document whose edits are followed."""
 _EDITS = 4
 """Edits of a document that count as recent."""
 _ONE_EDIT = 400
@@ -71,7 +73,8 @@ class OpenDocuments:
         """Note that an open document's text changed."""
         known = self._known.get(uri)
         if known is not None and known.is_open:
-            edited = move_edits(known.edited, known.document.text, text)
+            # No prompt shows parts of a longer one, and to compare its texts would take a while at each key.
+            edited = () if len(text) > _LONGEST else move_edits(known.edited, known.document.text, text)
             self._use(_Known(evolve(known.document, version=version, text=text), edited=edited))
 
     def used(self, uri: str) -> None:

@@ -84,7 +84,7 @@ class RequestMemories:
         """
         if self._chunks is None or not settings.memory.enabled:
             return None
-        document = request.document
+        document, offset = request.document, request.offset
         path = self._real_path(document.uri)
         voting = self._documents.voting(document, settings.completion)
         self._refresh(voting, self._chunks)
@@ -94,10 +94,11 @@ class RequestMemories:
         others = self._built.part.without({path, *(built - eligible)})
         workspace = (part.without({path, *opened}) for part in self._source(path))
         # In steps: where the beginning moved at each key, so would the chunks behind it.
-        start = max(0, request.offset - _BEFORE_CHARS) // _STEP_CHARS * _STEP_CHARS
+        start = max(0, offset - _BEFORE_CHARS) // _STEP_CHARS * _STEP_CHARS
         return RepositoryMemory(
-            before=visible(request.prefix[start:]),
-            after=visible(request.suffix[:_AFTER_CHARS]),
+            # Slices: request.prefix and request.suffix would copy a whole document of megabytes.
+            before=visible(document.text[start:offset] + request.selected_text),
+            after=visible(document.text[offset : offset + _AFTER_CHARS]),
             path=path,
             parts=(others, *workspace) if built else tuple(workspace),
             first_line=document.text.count("\n", 0, start),

@@ -44,9 +44,10 @@ def offset_at(text: str, position: types.Position, encoding: Encoding, index: Li
         encoding: the position encoding that client and server agreed on.
         index: the document's lines, if they are known.
     """
-    start = (index or LineIndex.of(text)).start(position.line, text)
-    found = LINE_BREAK.search(text, start)
-    line = text[start : found.start() if found else len(text)]
+    index = index or LineIndex.of(text)
+    start, end = index.start(position.line, text), index.end(position.line, text)
+    # A character is at least one unit, so the rest of a line of megabytes need not be looked at.
+    line = text[start : min(end, start + max(0, position.character) + 1)]
     return start + _code_points(line, position.character, encoding)
 
 
@@ -56,19 +57,23 @@ def units(text: str, encoding: Encoding) -> int:
         return len(text)
     if encoding == types.PositionEncodingKind.Utf8:
         return len(text.encode("utf-8", "surrogatepass"))
-    return len(text) + sum(char > "\uffff" for char in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _code_points(line: str, column: int, encoding: Encoding) -> int:
     """Return the index of a column in code units. A column inside a character means the one before it."""
+    low, high = 0, max(0, min(column, len(line)))
     if line.isascii() or encoding == types.PositionEncodingKind.Utf32:
-        return max(0, min(column, len(line)))
-    spent = 0
-    for index, char in enumerate(line):
-        spent += units(char, encoding)
-        if spent > column:
-            return index
-    return len(line)
+        return high
+    # By halving: counting the units of a text is fast, looking at each character of it is not.
+    left = column
+    while low < high:
+        middle = (low + high + 1) // 2
+        if (taken := units(line[low:middle], encoding)) <= left:
+            low, left = middle, left - taken
+        else:
+            high = middle - 1
+    return low
 
 
 class LspDocument(TextDocument):
@@ -102,7 +107,7 @@ class LspDocument(TextDocument):
             (self.offset_at_position(change.range.start), self.offset_at_position(change.range.end))
         )
         index = self._index.after_edit(text, start, end, change.text)
-        self._source = text[:start] + change.text + text[end:]
+        self._source = "".join((text[:start], change.text, text[end:]))
         self._indexed = self._source, index
 
 

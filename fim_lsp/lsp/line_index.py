@@ -33,6 +33,15 @@ class LineIndex:
             return 0
         return int(self.starts[line - 1]) if line <= len(self.starts) else len(text)
 
+    def end(self, line: int, text: str) -> int:
+        """Return the position behind the last character of ``line``, in front of its line break."""
+        if line < 0:
+            return self.end(0, text)
+        if line >= len(self.starts):
+            return len(text)
+        following = int(self.starts[line])
+        return following - (2 if text[max(0, following - 2) : following] == "\r\n" else 1)
+
     def after_edit(self, text: str, start: int, end: int, inserted: str) -> LineIndex:
         r"""Return the index of the text in which ``text[start:end]`` is replaced by ``inserted``.
 
@@ -46,7 +55,11 @@ class LineIndex:
 
 
 def _break_ends(text: str) -> npt.NDArray[np.int64]:
-    return np.fromiter((found.end() for found in LINE_BREAK.finditer(text)), np.int64)
+    if text.count("\r") != text.count("\r\n"):
+        return np.fromiter((found.end() for found in LINE_BREAK.finditer(text)), np.int64)
+    # No lone carriage return: splitting takes a fifth of the time.
+    lengths = np.fromiter(map(len, text.split("\n")[:-1]), np.int64)
+    return np.cumsum(lengths + 1)
 
 
 def _touches_crlf(text: str, start: int, end: int, inserted: str) -> bool:

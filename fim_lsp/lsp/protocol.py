@@ -25,6 +25,9 @@ from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, Trigg
 ACCEPTED = "fimLsp.accepted"
 INVOKED = 1
 _WORD_END = re.compile(r"\w*$")
+_LONGEST_LINE = 2000
+"""Characters of a line that an item repeats: in a minified file an answer would have megabytes."""
+_LONGEST_WORD = 200
 
 
 def to_snapshot(document: LspDocument) -> DocumentSnapshot:
@@ -56,6 +59,7 @@ def to_request(params: InlineParams, document: LspDocument) -> CompletionRequest
         selected_text=untyped,
         tab_size=params.tab_size or 4,
         insert_spaces=params.insert_spaces is not False,
+        line=max(0, params.position.line),
     )
 
 
@@ -64,7 +68,8 @@ def to_completion_request(params: types.CompletionParams, document: LspDocument)
 
     Editors call the first letter of a word "invoked" too, and they show a menu of short entries.
     """
-    return CompletionRequest(to_snapshot(document), document.offset_at_position(params.position))
+    offset, line = document.offset_at_position(params.position), max(0, params.position.line)
+    return CompletionRequest(to_snapshot(document), offset, line=line)
 
 
 def read_place(params: Any) -> tuple[str, types.Position] | None:
@@ -110,8 +115,8 @@ def _inline_item(
             end = _moved(end, request, completion.replace_suffix_chars, encoding)
     elif completion.replace_suffix_chars:
         end = _moved(end, request, completion.replace_suffix_chars, encoding)
-    elif not request.line_suffix:
-        start, text = types.Position(params.position.line, 0), request.line_prefix + text
+    elif not request.line_suffix and len(line := request.line_prefix) <= _LONGEST_LINE:
+        start, text = types.Position(params.position.line, 0), line + text
     accepted: dict[str, object] = {"uri": request.document.uri, "length": len(completion.text)}
     if candidate:
         accepted["candidate"] = candidate
@@ -136,7 +141,7 @@ def to_completion_list(
     """
     if completion is None:
         return types.CompletionList(is_incomplete=True, items=[])
-    found = _WORD_END.search(request.line_prefix)
+    found = _WORD_END.search(request.line_prefix[-_LONGEST_WORD:])
     word = found.group() if found else ""
     start = types.Position(position.line, max(0, position.character - units(word, encoding)))
     end = _moved(position, request, completion.replace_suffix_chars, encoding)

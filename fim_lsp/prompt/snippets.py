@@ -110,7 +110,7 @@ class SnippetQuery:
 
 def is_readable(text: str) -> bool:
     """Check that a file was written by hand: not blank, binary, minified, or over a megabyte."""
-    if not text.strip() or len(text) > _MOST_BYTES or len(text.encode("utf-8", "replace")) > _MOST_BYTES:
+    if len(text) > _MOST_BYTES or not text.strip() or len(text.encode("utf-8", "replace")) > _MOST_BYTES:
         return False
     if "\0" in text or len(_CONTROL.findall(text)) * 100 > len(text):
         return False

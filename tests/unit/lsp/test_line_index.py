@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,3 +24,11 @@ def test_lines_end_as_in_the_protocol():
     text = "a\fb\r\nc\rd\ne"
     index = LineIndex.of(text)
     assert [index.start(line, text) for line in range(6)] == [0, 5, 7, 9, len(text), len(text)]
+
+
+@given(st.text("ab\r\n", max_size=30), st.integers(0, 9))
+def test_the_end_of_a_line_is_in_front_of_its_break(text: str, line: int) -> None:
+    lines = re.split("\r\n|\n|\r", text)
+    index = LineIndex.of(text)
+    expected = index.start(line, text) + len(lines[line]) if line < len(lines) else len(text)
+    assert index.end(line, text) == expected
