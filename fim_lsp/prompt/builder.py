@@ -30,6 +30,7 @@ from fim_lsp.prompt.window import (
     CHARS_PER_TOKEN,
     Encode,
     Window,
+    fit_growing_prefix,
     fit_lines,
     fit_prefix,
     fit_suffix,
@@ -191,7 +192,7 @@ def _cut_texts(
 def _prefix_last(text: str, cursor: int, encode: Encode, room: int, suffix: Window) -> _Texts:
     """Put the prefix into the tail, behind the suffix."""
     tokens = room - len(suffix.ids)
-    prefix = fit_prefix(text, cursor, int(tokens * CHARS_PER_TOKEN), tokens, encode)
+    prefix = fit_growing_prefix(text, cursor, int(tokens * CHARS_PER_TOKEN), tokens, encode)
     return _Texts(prefix, "prefix", suffix=suffix)
 
 
