@@ -22,7 +22,7 @@ from fim_lsp.prompt.builder import build
 from fim_lsp.prompt.repository import knows_repositories
 from fim_lsp.prompt.snippets import SnippetQuery, choose, snippet_chars
 from fim_lsp.prompt.templates import ChosenTemplate
-from fim_lsp.prompt.window import CHARS_PER_TOKEN
+from fim_lsp.prompt.window import CHARS_PER_TOKEN, typed_text
 from fim_lsp.settings import CompletionSettings, Settings
 from fim_lsp.types import (
     CompletionRequest,
@@ -129,7 +129,7 @@ class Prompts:
         if not self._grows(settings):
             return
         now = self._build(request, settings, base)
-        typed = evolve(request, selected_text=request.selected_text + _TYPED_NEXT)
+        typed = _after_typing(request, _TYPED_NEXT)
         then = self._build(typed, settings, base)
         moved = evolve(then, tail=then.tail.removesuffix(_TYPED_NEXT))
         if then.tail.endswith(_TYPED_NEXT) and (moved.head != now.head or moved.tail != now.tail):
@@ -306,6 +306,16 @@ class Prompts:
         context = self.engine.info.context
         room = max(context // 2, context - self.sampling(request, settings).max_tokens - 1)
         return min(settings.prompt.max_tokens, room)
+
+
+def _after_typing(request: CompletionRequest, text: str) -> CompletionRequest:
+    """Return the request once ``text`` is typed behind what the popup would insert.
+
+    The text is put into the document once: selected text would be put there each time that it is looked at.
+    """
+    whole, cursor = typed_text(request)
+    document = evolve(request.document, text="".join((whole[:cursor], text, whole[cursor:])))
+    return evolve(request, document=document, offset=cursor + len(text), selected_text="", line=None)
 
 
 def _explain_length(base: PromptBase) -> str:
