@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import unquote
 
-from attrs import evolve
+from attrs import evolve, frozen
 from lsprotocol import types
 from pygls.workspace import TextDocument, Workspace
 
@@ -111,8 +113,22 @@ class LspDocument(TextDocument):
         self._indexed = self._source, index
 
 
+@frozen
+class NotebookCells:
+    """The open cells of a notebook, in their order."""
+
+    uri: str
+    version: int
+    """Counts the changes of all cells."""
+    documents: tuple[LspDocument, ...]
+
+
 class LspWorkspace(Workspace):
     """A pygls workspace that opens :class:`LspDocument`, one for all spellings of its URI."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._notebook_versions: Counter[str] = Counter()
 
     @classmethod
     def taking_over(cls, workspace: Workspace) -> LspWorkspace:
@@ -148,6 +164,47 @@ class LspWorkspace(Workspace):
         if (document := self.find(text_doc.uri)) is not None:
             document.apply_change(change)
             document.version = text_doc.version
+            if (notebook := self.get_notebook_document(cell_uri=document.uri)) is not None:
+                self._notebook_versions[notebook.uri] += 1
+
+    def cells_beside(self, document: LspDocument) -> NotebookCells | None:
+        """Return the cells of the notebook that a document is a cell of; None if it is in none."""
+        notebook = self.get_notebook_document(cell_uri=document.uri)
+        if notebook is None:
+            return None
+        found = (self.find(cell.document) for cell in notebook.cells)
+        cells = tuple(cell for cell in found if cell is not None)
+        if not any(cell is document for cell in cells):
+            return None
+        return NotebookCells(notebook.uri, self._notebook_versions[notebook.uri], cells)
+
+    def cells_of(self, notebook_uri: str) -> tuple[LspDocument, ...]:
+        """Return the open cells of a notebook, in their order."""
+        notebook = self.get_notebook_document(notebook_uri=canonical_uri(notebook_uri))
+        cells = (self.find(cell.document) for cell in notebook.cells) if notebook else ()
+        return tuple(cell for cell in cells if cell is not None)
+
+    def put_notebook_document(self, params: types.DidOpenNotebookDocumentParams) -> None:
+        """Open a notebook and its cells."""
+        uri = canonical_uri(params.notebook_document.uri)
+        self._notebook_versions[uri] += 1
+        super().put_notebook_document(
+            evolve(params, notebook_document=evolve(params.notebook_document, uri=uri))
+        )
+
+    def update_notebook_document(self, params: types.DidChangeNotebookDocumentParams) -> None:
+        """Apply a change to the cells of a notebook, their order or their texts."""
+        uri = canonical_uri(params.notebook_document.uri)
+        if self.get_notebook_document(notebook_uri=uri) is None:
+            return
+        self._notebook_versions[uri] += 1
+        identifier = evolve(params.notebook_document, uri=uri)
+        super().update_notebook_document(evolve(params, notebook_document=identifier))
+
+    def remove_notebook_document(self, params: types.DidCloseNotebookDocumentParams) -> None:
+        """Close a notebook and its cells."""
+        identifier = types.NotebookDocumentIdentifier(canonical_uri(params.notebook_document.uri))
+        super().remove_notebook_document(evolve(params, notebook_document=identifier))
 
     def _create_text_document(
         self,

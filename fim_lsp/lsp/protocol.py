@@ -19,8 +19,9 @@ from attrs import evolve
 from lsprotocol import types
 
 from fim_lsp.lsp.documents import LspDocument, units
+from fim_lsp.lsp.notebooks import Place, to_snapshot
 from fim_lsp.lsp.rpc import InlineParams
-from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, Trigger
+from fim_lsp.types import Completion, CompletionRequest, Trigger
 
 ACCEPTED = "fimLsp.accepted"
 INVOKED = 1
@@ -30,22 +31,21 @@ _LONGEST_LINE = 2000
 _LONGEST_WORD = 200
 
 
-def to_snapshot(document: LspDocument) -> DocumentSnapshot:
-    """Return a frozen copy of a live document."""
-    return DocumentSnapshot(
-        document.uri, document.language_id or "plaintext", document.version or 0, document.source
-    )
-
-
-def to_request(params: InlineParams, document: LspDocument) -> CompletionRequest:
+def to_request(params: InlineParams, document: LspDocument, place: Place | None = None) -> CompletionRequest:
     """Translate an inline completion request.
 
     Where an entry of the completion menu is selected, the request is for the document with the entry in it.
+
+    Args:
+        params: those of the client.
+        document: the one that they name.
+        place: where it is, if it is a cell of a notebook.
     """
-    offset = document.offset_at_position(params.position)
-    snapshot, untyped = to_snapshot(document), ""
+    place = place or Place(to_snapshot(document))
+    offset = place.start + document.offset_at_position(params.position)
+    snapshot, untyped = place.snapshot, ""
     if (selected := selected_entry(params)) is not None:
-        start = document.offset_at_position(selected.range.start)
+        start = place.start + document.offset_at_position(selected.range.start)
         typed = snapshot.text[start:offset]
         if selected.text.startswith(typed):
             untyped = selected.text[len(typed) :]
@@ -63,13 +63,16 @@ def to_request(params: InlineParams, document: LspDocument) -> CompletionRequest
     )
 
 
-def to_completion_request(params: types.CompletionParams, document: LspDocument) -> CompletionRequest:
+def to_completion_request(
+    position: types.Position, document: LspDocument, place: Place | None = None
+) -> CompletionRequest:
     """Translate a request of a client without inline completion. It is always an automatic one.
 
     Editors call the first letter of a word "invoked" too, and they show a menu of short entries.
     """
-    offset, line = document.offset_at_position(params.position), max(0, params.position.line)
-    return CompletionRequest(to_snapshot(document), offset, line=line)
+    place = place or Place(to_snapshot(document))
+    offset = place.start + document.offset_at_position(position)
+    return CompletionRequest(place.snapshot, offset, line=max(0, position.line))
 
 
 def read_place(params: Any) -> tuple[str, types.Position] | None:

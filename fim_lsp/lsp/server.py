@@ -25,6 +25,7 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from fim_lsp import __version__
+from fim_lsp.code.languages import find_language
 from fim_lsp.completion.debounce import SupersededError
 from fim_lsp.engine.base import EngineFactory
 from fim_lsp.lsp import protocol
@@ -32,17 +33,21 @@ from fim_lsp.lsp.acceptance_messages import accepted_chars, suggestion_of_comman
 from fim_lsp.lsp.client_log import ClientLogHandler
 from fim_lsp.lsp.client_process import is_process_id, wait_until_gone
 from fim_lsp.lsp.documents import LspDocument, LspWorkspace, canonical_uri
+from fim_lsp.lsp.notebooks import Place, place_of
 from fim_lsp.lsp.publisher import ClientPublisher
 from fim_lsp.lsp.rpc import InlineParams, Protocol, make_converter
 from fim_lsp.lsp.session import ReadLayer, Session
 from fim_lsp.lsp.settings_layers import SECTION
 from fim_lsp.settings import camel_case
-from fim_lsp.types import CompletionRequest, path_of
+from fim_lsp.types import path_of
 
 logger = logging.getLogger(__name__)
 
 _CLOSE_TIMEOUT_S = 2.0
 """Seconds to write what is not written yet when the client is gone."""
+
+
+_ALL_NOTEBOOKS = types.NotebookDocumentSyncOptions([types.NotebookDocumentFilterWithNotebook(notebook="*")])
 
 
 class Server(LanguageServer):
@@ -51,7 +56,13 @@ class Server(LanguageServer):
     protocol: Protocol
 
     def __init__(self, factory: EngineFactory, flags: Mapping[str, Any], read_user: ReadLayer) -> None:
-        super().__init__("fim-lsp", __version__, protocol_cls=Protocol, converter_factory=make_converter)
+        super().__init__(
+            "fim-lsp",
+            __version__,
+            protocol_cls=Protocol,
+            converter_factory=make_converter,
+            notebook_document_sync=_ALL_NOTEBOOKS,
+        )
         self.session = Session(
             ClientPublisher(self), factory, flags=flags, read_user=read_user, folders=self._folders
         )
@@ -67,6 +78,19 @@ class Server(LanguageServer):
     def document(self, uri: str) -> LspDocument | None:
         """Return an open document; None for one that is not open."""
         return cast(LspWorkspace, self.workspace).find(uri)
+
+    def place(self, document: LspDocument) -> Place:
+        """Return where an open document is: in its notebook, if it is a cell of one."""
+        return place_of(cast(LspWorkspace, self.workspace), document)
+
+    def uri_of(self, uri: str) -> str:
+        """Return the URI by which the session knows a client's document: for a cell, its notebook's."""
+        document = self.document(uri)
+        return canonical_uri(uri) if document is None else self.place(document).snapshot.uri
+
+    def cells_of(self, notebook_uri: str) -> tuple[LspDocument, ...]:
+        """Return the open cells of a notebook."""
+        return cast(LspWorkspace, self.workspace).cells_of(notebook_uri)
 
     def leave_with_client(self, process_id: int) -> None:
         """End the server when the client's process has ended."""
@@ -103,6 +127,9 @@ def create_server(
     server.feature(types.TEXT_DOCUMENT_DID_OPEN)(_opened)
     server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(_changed)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(_closed)
+    server.feature(types.NOTEBOOK_DOCUMENT_DID_OPEN)(_notebook_opened)
+    server.feature(types.NOTEBOOK_DOCUMENT_DID_CHANGE)(_notebook_changed)
+    server.feature(types.NOTEBOOK_DOCUMENT_DID_CLOSE)(_notebook_closed)
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(_inline_completion)
     # Notifications of Copilot's protocol, which the specification does not have.
     server.feature("textDocument/didShowCompletion")(_shown)
@@ -179,24 +206,53 @@ async def _shutdown(server: Server, _: None) -> None:
 
 def _opened(server: Server, params: types.DidOpenTextDocumentParams) -> None:
     if (document := server.document(params.text_document.uri)) is not None:
-        server.session.document_opened(protocol.to_snapshot(document))
+        server.session.document_opened(server.place(document).snapshot)
 
 
 def _changed(server: Server, params: types.DidChangeTextDocumentParams) -> None:
     document = server.document(params.text_document.uri)
     if document is not None:
-        server.session.document_edited(document.uri, params.text_document.version, document.source)
+        _note_edit(server, document)
+
+
+def _note_edit(server: Server, document: LspDocument) -> None:
+    snapshot = server.place(document).snapshot
+    server.session.document_edited(snapshot.uri, snapshot.version, snapshot.text)
 
 
 def _closed(server: Server, params: types.DidCloseTextDocumentParams) -> None:
     server.session.document_closed(canonical_uri(params.text_document.uri))
 
 
+def _notebook_opened(server: Server, params: types.DidOpenNotebookDocumentParams) -> None:
+    if (cell := _first_code_cell(server, params.notebook_document.uri)) is not None:
+        server.session.document_opened(server.place(cell).snapshot)
+
+
+def _notebook_changed(server: Server, params: types.DidChangeNotebookDocumentParams) -> None:
+    texts = params.change.cells.text_content if params.change.cells else None
+    edited = server.document(texts[0].document.uri) if texts else None
+    cell = edited or _first_code_cell(server, params.notebook_document.uri)
+    if cell is not None:
+        _note_edit(server, cell)
+
+
+def _notebook_closed(server: Server, params: types.DidCloseNotebookDocumentParams) -> None:
+    server.session.document_closed(canonical_uri(params.notebook_document.uri))
+
+
+def _first_code_cell(server: Server, notebook_uri: str) -> LspDocument | None:
+    """Return the cell whose language stands for a notebook's; None for a notebook without cells."""
+    cells = server.cells_of(notebook_uri)
+    code = (cell for cell in cells if not find_language(cell.language_id or "").prose)
+    return next(code, cells[0] if cells else None)
+
+
 async def _inline_completion(server: Server, params: InlineParams) -> types.InlineCompletionList | None:
     document = server.document(params.text_document.uri)
     if document is None:
         return types.InlineCompletionList(items=[])
-    request = protocol.to_request(params, document)
+    request = protocol.to_request(params, document, server.place(document))
     try:
         completion = await server.session.complete(request)
     except SupersededError:
@@ -208,7 +264,7 @@ async def _completion(server: Server, params: types.CompletionParams) -> types.C
     document = server.document(params.text_document.uri)
     if document is None:
         return types.CompletionList(is_incomplete=True, items=[])
-    request = protocol.to_completion_request(params, document)
+    request = protocol.to_completion_request(params.position, document, server.place(document))
     try:
         completion = await server.session.complete(request)
     except SupersededError:
@@ -250,16 +306,16 @@ def _ignored(server: Server, params: Any) -> None:
     """Keep the open documents out of prompts that the client reports as ignored (``uris``)."""
     uris = getattr(params, "uris", None)
     if isinstance(uris, (list, tuple)):
-        server.session.completer.keep_out(canonical_uri(uri) for uri in uris if isinstance(uri, str))
+        server.session.completer.keep_out(server.uri_of(uri) for uri in uris if isinstance(uri, str))
 
 
 def _cursor_rested(server: Server, params: Any) -> None:
     """Evaluate the prompt where the cursor rests (``textDocument.uri``, ``position``), if that is a place."""
-    place = protocol.read_place(params)
-    document = server.document(place[0]) if place is not None else None
-    if place is not None and document is not None:
-        offset = document.offset_at_position(place[1])
-        server.session.cursor_rested(CompletionRequest(protocol.to_snapshot(document), offset))
+    cursor = protocol.read_place(params)
+    document = server.document(cursor[0]) if cursor is not None else None
+    if cursor is not None and document is not None:
+        request = protocol.to_completion_request(cursor[1], document, server.place(document))
+        server.session.cursor_rested(request)
 
 
 def _toggle(server: Server, *arguments: Any) -> dict[str, Any]:
