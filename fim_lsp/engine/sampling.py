@@ -6,6 +6,8 @@ Drawing follows the usual order: temperature, top-k, top-p (Holtzman et al., arX
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -22,6 +24,7 @@ def sample(
     params: SamplingParams,
     rng: np.random.Generator,
     allowed: npt.NDArray[np.int64] | None = None,
+    log_total: float | None = None,
 ) -> tuple[int, float]:
     """Choose a token.
 
@@ -30,6 +33,7 @@ def sample(
         params: Greedy at a temperature of 0.
         rng: Used only for a temperature above 0.
         allowed: Ids to choose among, shape (ids,); None for all.
+        log_total: Logarithm of the sum of all exponentiated logits, where it is known.
 
     Returns:
         The token, and its probability over the whole vocabulary at temperature 1, even if only some ids were
@@ -39,6 +43,8 @@ def sample(
     greedy = params.temperature <= 0
     choice = int(candidates.argmax()) if greedy else _draw(candidates, params, rng)
     token = choice if allowed is None else int(allowed[choice])
+    if log_total is not None:
+        return token, probability_of(logits, token, log_total)
     # A pass over the row costs 0.1 ms, mostly for memory. Greedy sampling has just found the peak.
     peak = logits[token] if greedy and allowed is None else logits.max()
     return token, _probability(logits, token, peak)
@@ -59,8 +65,16 @@ def likeliest(logits: Logits, count: int, allowed: npt.NDArray[np.int64] | None 
     return tuple(int(token) for token in (top if allowed is None else allowed[top]))
 
 
-def probability_of(logits: Logits, token: int) -> float:
-    """Return a token's probability over the whole vocabulary at temperature 1."""
+def probability_of(logits: Logits, token: int, log_total: float | None = None) -> float:
+    """Return a token's probability over the whole vocabulary at temperature 1.
+
+    Args:
+        logits: One row, shape (vocabulary,).
+        token: Its id.
+        log_total: Logarithm of the sum of all exponentiated logits; None to compute it.
+    """
+    if log_total is not None:
+        return min(1.0, math.exp(float(logits[token]) - log_total))
     return _probability(logits, token, logits.max())
 
 

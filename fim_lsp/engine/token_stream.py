@@ -15,6 +15,7 @@ import numpy.typing as npt
 from attrs import define, evolve, field
 
 from fim_lsp.engine.base import DecodeError, OnToken
+from fim_lsp.engine.memory.mixture import MixedRow
 from fim_lsp.engine.memory.stream import MemoryStream
 from fim_lsp.engine.sampling import Logits, likeliest, probability_of, sample
 from fim_lsp.engine.vocabulary import Vocabulary
@@ -86,11 +87,11 @@ class TokenStream:
             DecodeError: the logits are no numbers.
         """
         allowed = self._allowed()
-        logits = self._mixed(logits, allowed)
-        token, probability = sample(logits, self.sampling, self._rng, allowed)
-        replacement = self._replacement(token, probability, logits)
+        row = self._mixed(logits, allowed)
+        token, probability = sample(row.logits, self.sampling, self._rng, allowed, row.log_total)
+        replacement = self._replacement(token, probability, row.logits)
         if replacement is not None:
-            token, probability = replacement, probability_of(logits, replacement)
+            token, probability = replacement, probability_of(row.logits, replacement, row.log_total)
         self._emit(token, probability)
         return token
 
@@ -100,10 +101,10 @@ class TokenStream:
         Returns:
             The token; None if there is none among the likeliest few.
         """
-        logits = self._mixed(logits, self._allowed())
-        token = self._next_best(logits, taken)
+        row = self._mixed(logits, self._allowed())
+        token = self._next_best(row.logits, taken)
         if token is not None:
-            self._emit(token, probability_of(logits, token))
+            self._emit(token, probability_of(row.logits, token, row.log_total))
         return token
 
     def branch_off(self, other: TokenStream) -> None:
@@ -120,9 +121,9 @@ class TokenStream:
             use = MemoryUse(self.memory.decided, *self.memory.longest_match())
         return Generation("".join(self._text), reason, timings, tuple(self._probabilities), use)
 
-    def _mixed(self, logits: Logits, allowed: npt.NDArray[np.int64] | None) -> Logits:
-        """Return the logits of the mixture with the votes of the repository memory."""
-        return logits if self.memory is None else self.memory.mix(logits, allowed)
+    def _mixed(self, logits: Logits, allowed: npt.NDArray[np.int64] | None) -> MixedRow:
+        """Return the mixture with the votes of the repository memory; the row itself without one."""
+        return MixedRow(logits) if self.memory is None else self.memory.mix(logits, allowed)
 
     def _replacement(self, token: int, probability: float, logits: Logits) -> int | None:
         """Return the token to emit instead of the sampled one, in three cases; otherwise None.

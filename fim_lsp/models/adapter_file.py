@@ -58,6 +58,8 @@ class FimFormat:
     end_bias: float | None = None
     """Nats to add to the end token's logit, so that middles end too early as often as too late; None if that
     was not measured."""
+    memory_gate: str | None = None
+    """The weights of the repository memory's gate, as JSON; None if they were not fitted."""
 
 
 @frozen
@@ -139,6 +141,7 @@ def write_delta(adapter: Adapter, output: Path) -> None:
             "sees_repository": adapter.fim.sees_repository,
             "anchored": adapter.fim.anchored,
             "end_bias": adapter.fim.end_bias,
+            "memory_gate": adapter.fim.memory_gate,
         },
     }
     with disk_errors(output):
@@ -212,6 +215,7 @@ def _assemble(named: Mapping[str, Floats], about: Mapping[str, Any], of_input: t
             bool(fim.get("sees_repository")),
             bool(fim.get("anchored")),
             None if fim.get("end_bias") is None else float(fim["end_bias"]),
+            None if fim.get("memory_gate") is None else str(fim["memory_gate"]),
         ),
         description=dict(about) | ({"feed_forward": list(of_input)} if of_input else {}),
     )

@@ -16,7 +16,14 @@ import numpy as np
 from attrs import evolve, frozen
 
 from fim_lsp.files import atomic_write, sha256_of
-from fim_lsp.gguf_keys import ANCHORED_MIDDLES, BASE_SHA256, END_BIAS, FIM_ORDER, REPOSITORY_CONTEXT
+from fim_lsp.gguf_keys import (
+    ANCHORED_MIDDLES,
+    BASE_SHA256,
+    END_BIAS,
+    FIM_ORDER,
+    MEMORY_GATE,
+    REPOSITORY_CONTEXT,
+)
 from fim_lsp.models import ModelError
 from fim_lsp.models.adapter_file import Adapter, Floats, LinearUpdate, read_adapter
 from fim_lsp.models.disk import check_room, disk_errors
@@ -310,6 +317,8 @@ def _fim_metadata(adapter: Adapter, tokens: Sequence[str]) -> dict[str, str | in
         written[ANCHORED_MIDDLES] = True
     if fim.end_bias is not None:
         written[END_BIAS] = fim.end_bias
+    if fim.memory_gate is not None:
+        written[MEMORY_GATE] = fim.memory_gate
     if not fim.sentinels:
         return written
     for key, text in fim.marks.items():

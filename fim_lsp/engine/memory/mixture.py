@@ -9,17 +9,30 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from attrs import field, frozen
 
 from fim_lsp.engine.memory.gate import Gate, ModelView
 from fim_lsp.engine.memory.tally import Tally
 
 LogitRow = npt.NDArray[np.float32]
+_LEAST = 1e-300
+"""Stands for a probability of 0 where its logarithm is taken."""
 _BLOCK = 8192
 """Logits that are exponentiated at once; see :mod:`fim_lsp.engine.sampling`."""
 
 
-def mix(logits: LogitRow, tally: Tally, gate: Gate, allowed: npt.NDArray[np.int64] | None = None) -> LogitRow:
-    """Return a new row of logits, whose softmax is the mixture.
+@frozen(eq=False)
+class MixedRow:
+    """A row of logits whose softmax is the mixture."""
+
+    logits: LogitRow = field(repr=False)
+    """Shape (vocabulary,)."""
+    log_total: float | None = None
+    """Logarithm of the sum of all exponentiated logits, where it is known without another pass."""
+
+
+def mix(logits: LogitRow, tally: Tally, gate: Gate, allowed: npt.NDArray[np.int64] | None = None) -> MixedRow:
+    """Return the mixture of the model's distribution and the votes.
 
     Args:
         logits: The model's row, shape (vocabulary,). It is not changed.
@@ -31,7 +44,7 @@ def mix(logits: LogitRow, tally: Tally, gate: Gate, allowed: npt.NDArray[np.int6
     if allowed is not None:
         among = tally.among(allowed)
         if among is None:
-            return logits
+            return MixedRow(logits)
         tally = among
     considered: LogitRow = logits if allowed is None else logits[allowed]
     peak = float(considered.max())
@@ -41,11 +54,11 @@ def mix(logits: LogitRow, tally: Tally, gate: Gate, allowed: npt.NDArray[np.int6
     mixed: LogitRow = logits.copy()
     if allowed is None:
         # The softmax divides by the sum, so only what changes against the kept part is written.
-        mixed[tally.tokens] = total + np.logaddexp(own, np.log(np.maximum(added, 1e-300)) - np.log(kept))
-    else:
-        mixed[allowed] += np.float32(np.log(kept))
-        mixed[tally.tokens] = total + np.log(kept * np.exp(own) + added)
-    return mixed
+        mixed[tally.tokens] = total + np.logaddexp(own, np.log(np.maximum(added, _LEAST)) - np.log(kept))
+        return MixedRow(mixed, total - float(np.log(kept)))
+    mixed[allowed] += np.float32(np.log(kept))
+    mixed[tally.tokens] = total + np.log(np.maximum(kept * np.exp(own) + added, _LEAST))
+    return MixedRow(mixed)
 
 
 def interpolate(tally: Tally, shares: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:

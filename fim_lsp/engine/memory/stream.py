@@ -10,7 +10,7 @@ from fim_lsp.engine.memory.chunks import ChunkEncoder
 from fim_lsp.engine.memory.corpus import TokenCorpus, TokenizedFile
 from fim_lsp.engine.memory.gate import Gate
 from fim_lsp.engine.memory.matches import Matches, Voters, last_tokens
-from fim_lsp.engine.memory.mixture import LogitRow, mix
+from fim_lsp.engine.memory.mixture import LogitRow, MixedRow, mix
 from fim_lsp.engine.memory.request import MemoryPart, RepositoryMemory
 from fim_lsp.engine.memory.tally import Tally
 
@@ -91,12 +91,12 @@ class MemoryStream:
     _longest: tuple[int, int, int] = (0, 0, 0)
     """Depth, part and position of the longest match behind the tokens that were decided."""
 
-    def mix(self, logits: LogitRow, allowed: npt.NDArray[np.int64] | None = None) -> LogitRow:
-        """Return the logits of the mixture; the same row if nothing votes. See :func:`.mixture.mix`."""
+    def mix(self, logits: LogitRow, allowed: npt.NDArray[np.int64] | None = None) -> MixedRow:
+        """Return the mixture; the same row if nothing votes. See :func:`.mixture.mix`."""
         self._voters = self.matches.voters()
         self._models_choice = None
         if self._voters is None:
-            return logits
+            return MixedRow(logits)
         choice = int((logits if allowed is None else logits[allowed]).argmax())
         self._models_choice = choice if allowed is None else int(allowed[choice])
         return mix(logits, Tally.of(self._voters), self.index.gate, allowed)

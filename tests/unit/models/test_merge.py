@@ -83,6 +83,7 @@ def test_the_format_is_written_down_and_the_rest_copied(base: Path, adapter: Ada
     assert header.metadata["fim_lsp.repository_context"] is True
     assert header.metadata["fim_lsp.anchored_middles"] is True
     assert header.metadata["fim_lsp.end_bias"] == 1.75
+    assert header.metadata["fim_lsp.memory_gate"] == '{"bias": -2.0}'
     assert header.metadata["general.name"] == "tuned"
     assert header.metadata["general.file_type"] == 7
     tokens = before["tokenizer.ggml.tokens"].contents()

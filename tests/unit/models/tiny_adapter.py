@@ -35,6 +35,7 @@ FORMAT = FimFormat(
     sees_repository=True,
     anchored=True,
     end_bias=1.75,
+    memory_gate='{"bias": -2.0}',
 )
 
 

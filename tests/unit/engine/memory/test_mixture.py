@@ -45,16 +45,18 @@ def _interpolated(logits: list[float], votes: list[tuple[int, int]], gate: Gate)
 @given(LOGITS, VOTES, WEIGHTS)
 def test_the_mixture_is_the_interpolation_and_sums_to_one(logits, votes, weights):
     gate = Gate(tuple(weights))
-    mixed = _softmax(mix(np.array(logits, np.float32), _tally(votes), gate))
+    row = mix(np.array(logits, np.float32), _tally(votes), gate)
+    mixed = _softmax(row.logits)
     expected = _interpolated(logits, votes, gate)
     assert expected.sum() == pytest.approx(1)
     np.testing.assert_allclose(mixed, expected, atol=1e-5)
+    np.testing.assert_allclose(np.exp(row.logits - row.log_total), expected, atol=1e-5)
 
 
 @given(LOGITS, VOTES, WEIGHTS, st.sets(st.integers(0, VOCABULARY - 1), min_size=1))
 def test_among_allowed_ids_their_mass_stays_and_the_others_are_unchanged(logits, votes, weights, allowed):
     row, ids = np.array(logits, np.float32), np.array(sorted(allowed))
-    mixed = _softmax(mix(row, _tally(votes), Gate(tuple(weights)), ids))
+    mixed = _softmax(mix(row, _tally(votes), Gate(tuple(weights)), ids).logits)
     before = _softmax(row)
     others = np.setdiff1d(np.arange(VOCABULARY), ids)
     np.testing.assert_allclose(mixed[others], before[others], atol=1e-5)
@@ -64,7 +66,7 @@ def test_among_allowed_ids_their_mass_stays_and_the_others_are_unchanged(logits,
         # As for a model that knows these ids alone.
         alone = np.full(VOCABULARY, -1e9, np.float32)
         alone[ids] = row[ids]
-        expected = _softmax(mix(alone, _tally(conditional), Gate(tuple(weights))))
+        expected = _softmax(mix(alone, _tally(conditional), Gate(tuple(weights))).logits)
         np.testing.assert_allclose(
             mixed / mixed[ids].sum(),
             np.where(np.isin(np.arange(VOCABULARY), ids), expected, mixed / mixed[ids].sum()),
