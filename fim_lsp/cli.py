@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from fim_lsp import __version__
-from fim_lsp.commands import cache, complete, demo, doctor, language_server, model, stats, train
+from fim_lsp.commands import cache, complete, demo, doctor, language_server, model, serve, stats, train
 from fim_lsp.errors import FimLspError
 
 _ABOUT = "Local code completion for any LSP editor. Editors start it as: fim-lsp --stdio"
@@ -21,6 +21,7 @@ _VERBS = {
     "demo": demo,
     "doctor": doctor,
     "model": model,
+    "serve": serve,
     "stats": stats,
 }
 _HELP = {
@@ -28,6 +29,7 @@ _HELP = {
     "complete": "print the suggestion that an editor would show at a place in a file",
     "demo": "type into a sample project and print the suggestions and their cost",
     "doctor": "check this machine, the model and the speed, and advise changes",
+    "serve": "serve the model over HTTP, to editors and scripts that speak no LSP",
     "model": "list, fetch, locate and verify models",
     "stats": "show what became of suggestions here: accepted, kept, characters saved, latency",
 }

@@ -8,7 +8,7 @@ the KV cache that no document is using; snippets are exchanged in no other way.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from attrs import evolve, field, frozen
 from cachetools import LRUCache
@@ -100,6 +100,16 @@ class Prompts:
         self.adopt(base)
         prompt = self._limited(self._build(request, decided, base), base, decided, cold_tokens)
         return evolve(prompt, layout=self._explain_layout(settings), length=_explain_length(base))
+
+    def current_with(
+        self, request: CompletionRequest, settings: Settings, snippets: Sequence[Snippet]
+    ) -> Prompt:
+        """Build the prompt for a cursor with snippets that the client chose itself, the best last."""
+        decided = self._decided(settings)
+        given = () if self._without_snippets(decided) else tuple(snippets)
+        base = evolve(self._next_base(request, decided), snippets=given)
+        self.adopt(base)
+        return self._build(request, decided, base)
 
     def shortened(self, request: CompletionRequest, settings: Settings, cold_tokens: int) -> Prompt:
         """Build a short prompt for a cursor, of which all tokens may be evaluated while the user waits."""
