@@ -14,8 +14,11 @@ def _events(text: str) -> list[Any]:
     return [part if part == "[DONE]" else json.loads(part) for part in data]
 
 
+PLAIN = {"prompt": {"layout": "plain"}}
+
+
 async def test_suffix_becomes_the_models_own_template(serve):
-    server = await serve()
+    server = await serve(wire=PLAIN)
     reply = await server.complete(prompt="def f():\n    ", suffix="\nf()\n", max_tokens=20)
     assert reply["choices"][0]["text"] == "return 1"
     assert reply["choices"][0]["finish_reason"] == "stop"
@@ -47,7 +50,7 @@ async def test_markers_in_a_plain_text_stay_text(serve):
     ],
 )
 async def test_prompt_of_any_family_is_laid_out_for_the_loaded_model(serve, rendered):
-    server = await serve()
+    server = await serve(wire=PLAIN)
     await server.text(prompt=rendered)
     assert server.prompts == ["<|fim_prefix|>a<|fim_suffix|>c<|fim_middle|>"]
 
@@ -138,7 +141,6 @@ async def test_typing_on_evaluates_only_what_was_typed(serve):
     again = await server.complete(prompt=above + "def fo", suffix=below, max_tokens=4)
     assert first["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
     cached = again["usage"]["prompt_tokens_details"]["cached_tokens"]
-    # This model's template has the suffix last: all in front of it is kept.
     assert cached >= len(above)
 
 
