@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: demo help test test-unit test-engine test-e2e test-bench test-training test-editors
 .PHONY: lint lint-python lint-typescript lint-lua lint-workflows fix typecheck typecheck-training
-.PHONY: hooks settings pictures bench dist model clean
+.PHONY: hooks settings pictures bench bench-quality dist model clean
 
 demo: model  ## set up, fetch the model, and type into a sample project
 	$(BIN)/fim-lsp demo
@@ -97,6 +97,9 @@ typecheck-training: $(VENV)/.ready-training  ## mypy --strict on everything
 bench: model  ## side by side with llama-cpp-python's own loop, with bare llama_decode, and with llama-server
 	$(BIN)/python -m benchmarks.decode_loop
 	$(BIN)/python -m benchmarks.keystrokes
+
+bench-quality: model $(VENV)/.ready-training  ## suggestions in real repositories, through the running server
+	$(BIN)/python -m benchmarks.quality
 
 model: $(READY)
 	@$(BIN)/fim-lsp model path $(MODEL) >/dev/null 2>&1 || $(BIN)/fim-lsp model pull $(MODEL)

@@ -112,3 +112,34 @@ class Hints:
             if content.startswith(text[-typed:]) and len(content) - typed > len(best):
                 best = content[typed:]
         return best
+
+
+def shown_text(content: str, text: str, cursor: int) -> str:
+    """Return the part of a suggestion that llama.vim shows: nothing where it only repeats what follows.
+
+    Args:
+        content: the server's text, without blanks at its end.
+        text: the document.
+        cursor: an offset into it.
+    """
+    lines = content.split("\n")
+    before, after = text[:cursor].split("\n"), text[cursor:].split("\n")
+    below = after[1:]
+    follows = next((index for index, line in enumerate(below) if line.strip()), 0)
+    following = below[follows:]
+    repeats = (
+        lines == [""]
+        or (len(lines) > 1 and not lines[0] and lines[1:] == below[: len(lines) - 1])
+        or lines == [after[0]]
+        or (bool(following) and before[-1] + lines[0] == following[0] and _goes_on(lines, following[1:]))
+    )
+    return "" if repeats else content
+
+
+def _goes_on(lines: list[str], following: list[str]) -> bool:
+    """Check if a suggestion whose first line repeats a line goes on like the lines behind that one."""
+    if len(lines) == 1:
+        return True
+    if len(lines) == 2:
+        return bool(following) and following[0].startswith(lines[-1])
+    return lines[1:-1] == following[: len(lines) - 2]

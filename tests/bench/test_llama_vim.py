@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.keystrokes.llama_vim import Hints, limits, local_context
+import pytest
+
+from benchmarks.keystrokes.llama_vim import Hints, limits, local_context, shown_text
 
 CODE = "import os\n\n\ndef walk(folder):\n    for name in \n    return names\n"
 AT = CODE.index("in \n") + len("in ")
@@ -51,3 +53,23 @@ def test_a_suggestion_is_found_again_when_its_first_lines_have_scrolled_away():
     hints = Hints()
     hints.put(local_context(text, len(text)), "one\ntwo")
     assert hints.find(local_context(text + "one\n", len(text) + 4)) == "two"
+
+
+@pytest.mark.parametrize(
+    ("content", "marked", "shown"),
+    [
+        ("b)", "f(a, █\n", "b)"),
+        ("", "f(█\n", ""),
+        (")", "f(█)\n", ""),
+        ("\ny = 2", "x = 1█\ny = 2\n", ""),
+        ("y = 2", "█\n\ny = 2\nz = 3\n", ""),
+        ("y = 2\nz", "█\n\ny = 2\nz = 3\n", ""),
+        ("y = 2\nq = 4", "█\n\ny = 2\nz = 3\n", "y = 2\nq = 4"),
+    ],
+    ids=["new", "empty", "rest of line", "lines below", "next line", "next two lines", "goes on otherwise"],
+)
+def test_what_only_repeats_the_text_behind_the_cursor_is_not_shown(
+    content: str, marked: str, shown: str
+) -> None:
+    before, _, after = marked.partition("█")
+    assert shown_text(content, before + after, len(before)) == shown

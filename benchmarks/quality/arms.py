@@ -1,0 +1,77 @@
+"""The arms: settings of the server, or llama-server behind llama.vim's logic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from attrs import field, frozen
+
+from fim_lsp.errors import FimLspError
+from fim_lsp.strict import merge
+
+LLAMA_VIM = "llama.vim"
+"""The arm of llama-server's ``/infill`` behind llama.vim's logic, on the same weights.
+
+With ``--spm-infill``, the order of the default model.
+"""
+_COMMON: Mapping[str, Any] = MappingProxyType(
+    {
+        # One thread, and nothing that depends on the machine's load or on former runs.
+        "model": {"threads": 1, "kvStateMb": 0, "speculation": "off"},
+        "prompt": {"cursorCpuSeconds": 0},
+    }
+)
+
+
+class ArmError(FimLspError):
+    """There is no such arm."""
+
+
+@frozen
+class QualityArm:
+    """A name and the settings of the server behind it."""
+
+    name: str
+    settings: Mapping[str, Any] = field(factory=dict)
+
+
+_NO_MEMORY: Mapping[str, Any] = {"memory": {"enabled": False}}
+ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "model": _NO_MEMORY,
+        "document": {"memory": {"workspace": False}},
+        "memory": {},
+        "snippets": {"prompt": {"snippets": "on"}},
+        "long prompt": {"prompt": {"coldMs": None}},
+        "model, long prompt": {**_NO_MEMORY, "prompt": {"coldMs": None}},
+        "subtle": {"completion": {"eagerness": "subtle"}},
+        "eager": {"completion": {"eagerness": "eager"}},
+        LLAMA_VIM: {},
+    }
+)
+"""The settings of each arm, in addition to those of all."""
+
+
+def make_arm(name: str, model: str, adapter: str | None = None) -> QualityArm:
+    """Return an arm by its name; ``NAME+lora`` is the arm NAME with an adapter.
+
+    Args:
+        name: a name in :data:`ARMS`, or that with ``+lora``.
+        model: the model's name or path.
+        adapter: path of a GGUF adapter, for ``+lora``.
+
+    Raises:
+        ArmError: there is no such arm, or it lacks its adapter.
+    """
+    base, _, extra = name.partition("+")
+    if base not in ARMS or extra not in ("", "lora"):
+        raise ArmError(
+            f"There is no arm {name}.", f"Choose from {', '.join(ARMS)}, or one of them with +lora."
+        )
+    if extra and not adapter:
+        raise ArmError(f"The arm {name} needs an adapter.", "Give its path with --adapter.")
+    adapters = {"adapters": [{"path": adapter}]} if extra else {}
+    settings = merge(merge(dict(_COMMON), {"model": {"name": model}}), dict(ARMS[base]))
+    return QualityArm(name, merge(settings, adapters))

@@ -1,0 +1,100 @@
+"""Write the figures as JSON and as a table, and draw them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from benchmarks.quality.holes import QualityHole
+from benchmarks.quality.results import TITLES, HoleResult, arm_figures, as_interval, paired_figures
+from training.evaluate.metrics import Interval
+
+
+def compute_figures(
+    results: Sequence[HoleResult], holes: Mapping[str, QualityHole], about: Mapping[str, Any], seed: int
+) -> dict[str, Any]:
+    """Return all figures: of each arm, and of each pair of arms.
+
+    Args:
+        results: of any arms; those of holes that are not given are left out.
+        holes: by their names.
+        about: the run's conditions.
+        seed: of the bootstrap.
+    """
+    by_arm: dict[str, list[HoleResult]] = {}
+    for result in results:
+        if result.hole in holes:
+            by_arm.setdefault(result.arm, []).append(result)
+    names = list(by_arm)
+    return {
+        "about": dict(about),
+        "arms": {name: arm_figures(own, holes, seed) for name, own in by_arm.items()},
+        "paired": {
+            f"{name} - {base}": paired_figures(by_arm[name], by_arm[base], holes, seed)
+            for name in names
+            for base in names
+            if name != base
+        },
+    }
+
+
+def write_report(figures: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write ``quality.json`` and ``quality.md``, and ``quality.svg`` where matplotlib is installed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    document, table = folder / "quality.json", folder / "quality.md"
+    document.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    table.write_text(markdown(figures), encoding="utf-8")
+    written = [document, table]
+    if find_spec("matplotlib") is None:
+        return written
+    plot = folder / "quality.svg"
+    _draw(figures["arms"], plot)
+    return [*written, plot]
+
+
+def markdown(figures: Mapping[str, Any]) -> str:
+    """Return a table of the arms, and one of the differences, arm minus base."""
+    heads = ["arm", "holes", *TITLES.values()]
+    arms = [
+        [name, str(own["n"]), *(_words(as_interval(own[metric])) for metric in TITLES)]
+        for name, own in figures["arms"].items()
+    ]
+    pairs = [
+        [name, str(own["n"]), *(_words(as_interval(own[metric]), sign=True) for metric in TITLES)]
+        for name, own in figures["paired"].items()
+    ]
+    about = "; ".join(f"{key} {value}" for key, value in figures["about"].items())
+    return "\n".join([*_table(heads, arms), "", *_table(heads, pairs), "", f"({about})", ""])
+
+
+def _words(interval: Interval, *, sign: bool = False) -> str:
+    if interval.value is None or interval.low is None or interval.high is None:
+        return ""
+    form = "+.1f" if sign else ".1f"
+    words = f"{interval.value:{form}} ({interval.low:{form}}, {interval.high:{form}})"
+    return f"**{words}**" if sign and interval.decided else words
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def _draw(arms: Mapping[str, Any], file: Path) -> None:
+    from matplotlib.figure import Figure
+
+    shown = ("exact_match", "edit_similarity", "chars_saved", "wrong_offers")
+    figure = Figure(figsize=(11, 0.6 + 0.45 * len(arms)), layout="constrained")
+    for axes, metric in zip(figure.subplots(1, len(shown), sharey=True), shown, strict=True):
+        for row, own in enumerate(arms.values()):
+            interval = as_interval(own[metric])
+            if interval.value is not None and interval.low is not None and interval.high is not None:
+                spread = [[interval.value - interval.low], [interval.high - interval.value]]
+                axes.errorbar([interval.value], [row], xerr=spread, fmt="o", capsize=3)
+        axes.set_yticks(range(len(arms)), list(arms))
+        axes.set_title(TITLES[metric], fontsize=9)
+        axes.grid(axis="x", alpha=0.3)
+    figure.savefig(file)

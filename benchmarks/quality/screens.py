@@ -1,0 +1,158 @@
+"""What is on the screen at a cursor, for each kind of arm."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+from attrs import define, field, frozen
+from lsprotocol import types
+
+from benchmarks.keystrokes.llama_vim import shown_text
+from benchmarks.keystrokes.peers import Peer
+from benchmarks.keystrokes.sources import TypedFile
+from benchmarks.quality.arms import QualityArm
+from benchmarks.quality.holes import QualityHole
+from benchmarks.quality.typist import ShownText
+from fim_lsp.lsp.client import HeadlessEditor, OpenFile, start_editor
+from fim_lsp.lsp.documents import offset_at
+
+_INDEX_S = 120.0
+"""Longest wait for the index of the workspace."""
+
+
+@frozen
+class Looked:
+    """What was shown, and how long it took."""
+
+    shown: ShownText
+    waited_ms: float
+
+
+class Screen(Protocol):
+    """A place where suggestions appear."""
+
+    async def open(self, hole: QualityHole) -> None:
+        """Show a file with a hole, with the cursor in it."""
+
+    async def look(self, written: str) -> Looked:
+        """Return what is shown once ``written`` stands in the hole in front of the cursor."""
+
+    async def close(self) -> None:
+        """Close the file."""
+
+
+@define
+class ServerScreen:
+    """A headless editor with the real server, and a copy of the repository as its workspace."""
+
+    editor: HeadlessEditor
+    root: Path
+    """The copy. The open file lacks the hole's text there, too."""
+    _hole: QualityHole | None = field(default=None, init=False)
+    _file: OpenFile | None = field(default=None, init=False)
+
+    async def open(self, hole: QualityHole) -> None:
+        """Cut the hole into the file on the disk, then open the file."""
+        path = self.root / hole.path
+        self._write(path, hole.prefix + hole.suffix)
+        self._hole = hole
+        # The last character is typed, so that the first request comes behind a keystroke.
+        typed = hole.prefix[-1:]
+        before = hole.prefix[: len(hole.prefix) - len(typed)]
+        self._file = self.editor.open(path, hole.language, before + hole.suffix, len(before))
+        self.editor.insert(self._file, typed)
+
+    async def look(self, written: str) -> Looked:
+        """Type what is missing of ``written``, and request a suggestion as it is done while typing."""
+        assert self._hole is not None
+        assert self._file is not None
+        file = self._file
+        length = len(file.text) - len(self._hole.prefix) - len(self._hole.suffix)
+        if missing := written[length:]:
+            self.editor.insert(file, missing)
+        began = time.perf_counter()
+        answer = await self.editor.request(file).answer
+        waited_ms = (time.perf_counter() - began) * 1000
+        if not answer or not answer.items:
+            return Looked(ShownText(""), waited_ms)
+        item: types.InlineCompletionItem = answer.items[0]
+        end = offset_at(file.text, item.range.end, self.editor.encoding) if item.range else file.cursor
+        return Looked(ShownText(self.editor.ghost_text(file, item), end - file.cursor), waited_ms)
+
+    async def close(self) -> None:
+        """Close the file, and restore it on the disk."""
+        assert self._hole is not None
+        assert self._file is not None
+        self.editor.close(self._file)
+        self._write(self.root / self._hole.path, self._hole.prefix + self._hole.middle + self._hole.suffix)
+        self._file = None
+
+    def _write(self, path: Path, text: str) -> None:
+        path.write_text(text, encoding="utf-8", newline="")
+        change = types.FileEvent(path.as_uri(), types.FileChangeType.Changed)
+        self.editor.client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams([change]))
+
+
+@define
+class LlamaVimScreen:
+    """llama-server behind llama.vim's logic."""
+
+    peer: Peer
+    _hole: QualityHole | None = field(default=None, init=False)
+
+    async def open(self, hole: QualityHole) -> None:
+        """Forget what was suggested before."""
+        self._hole = hole
+        self.peer.open([TypedFile(hole.path, hole.prefix + hole.suffix)])
+
+    async def look(self, written: str) -> Looked:
+        """Ask for what llama.vim would show."""
+        assert self._hole is not None
+        text, cursor = self._hole.prefix + written + self._hole.suffix, len(self._hole.prefix + written)
+        self.peer.move(0, text, cursor)
+        answer = await self.peer.suggest()
+        return Looked(ShownText(shown_text(answer.text, text, cursor)), answer.shown_ms)
+
+    async def close(self) -> None:
+        """Do nothing: llama-server keeps no documents."""
+
+
+@asynccontextmanager
+async def server_screen(arm: QualityArm, repository: Path, work: Path) -> AsyncIterator[ServerScreen]:
+    """Copy a repository, start a server in it, and wait until the model is loaded and the index built.
+
+    Args:
+        arm: the settings.
+        repository: its folder, which stays as it is.
+        work: the copy's folder, which is replaced.
+    """
+    root = await asyncio.to_thread(_copy, repository, work)
+    command = [sys.executable, "-m", "fim_lsp", "--stdio"]
+    async with start_editor(command, options=arm.settings, root=root) as editor:
+        await editor.ready()
+        await _wait_for_index(editor)
+        yield ServerScreen(editor, root)
+
+
+def _copy(repository: Path, work: Path) -> Path:
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(repository, work, symlinks=True)
+    return work.resolve()
+
+
+async def _wait_for_index(editor: HeadlessEditor) -> None:
+    """Wait until the server has indexed the workspace, as far as it tells."""
+    deadline = time.perf_counter() + _INDEX_S
+    while time.perf_counter() < deadline:
+        status = editor.statuses[-1]
+        index = getattr(status, "index", None)
+        if index is None or getattr(index, "done", True):
+            return
+        await asyncio.sleep(0.1)
