@@ -51,6 +51,10 @@ _VERBS: Mapping[str, _Verb] = MappingProxyType(
             "training.sweep.sweep",
             "search for the rank, alpha, learning rate and span mix with the lowest held-out NLL",
         ),
+        "gate": _Verb(
+            "training.gate.command",
+            "fit how much the repository memory's votes count beside a model, on code that it has not seen",
+        ),
     }
 )
 

@@ -6,11 +6,9 @@ each hole is kept in a file of its own: a run can be interrupted, and features c
 
 from __future__ import annotations
 
-import os
-import pickle
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,188 +16,192 @@ from attrs import evolve, field, frozen
 
 from fim_lsp.engine.memory import ChunkEncoder, MemoryPart, RepositoryMemory, TokenCorpus, TokenizedFile
 from fim_lsp.engine.memory.gate import Gate
+from fim_lsp.engine.memory.matches import Voters
 from fim_lsp.engine.memory.stream import MemoryIndex
+from fim_lsp.files import atomic_write
 from fim_lsp.prompt.builder import build
 from fim_lsp.prompt.window import visible
 from fim_lsp.settings import PromptSettings
-from fim_lsp.types import CompletionRequest, DocumentSnapshot, FimTemplate
+from fim_lsp.types import AppliedAdapter, CompletionRequest, DocumentSnapshot, FimTemplate
 
 if TYPE_CHECKING:
     from fim_lsp.engine.base import Engine
-    from fim_lsp.engine.memory.matches import Matches
     from training.data.screening import SourceFile
     from training.evaluate.infilling import EvaluationHole
 
 PROMPT_TOKENS = (256, 384, 640)
 """Lengths of the prompts, in turn: the model's confidence depends on what it sees, and the gate on that."""
+SHARPENED = 2.0
+"""Factor of the logits that stands for a more confident model: a temperature of 0.5."""
 _LONGEST_MIDDLE = 48
 """Tokens of a middle that are scored."""
-_DOCUMENT_BEFORE, _DOCUMENT_AFTER, _SAME_FOLDER, _ELSEWHERE = range(4)
+
+Floats = npt.NDArray[np.float64]
+
+
+@frozen(eq=False)
+class ModelStep:
+    """What one model gives to a token of a true middle. All probabilities are logarithms."""
+
+    target: float
+    """For the true token."""
+    highest: float
+    """For the likeliest token."""
+    entropy: float
+    """Of the whole distribution, in nats."""
+    voted: Floats = field(repr=False)
+    """For the tokens that are voted for, ascending by token, shape (tokens,)."""
+
+    @classmethod
+    def of(cls, logits: Floats, target: int, voted: npt.NDArray[np.int64]) -> ModelStep:
+        """Take what is needed from a row of logits."""
+        logs = logits - logits.max()
+        logs -= np.log(np.exp(logs).sum())
+        return cls(float(logs[target]), float(logs.max()), float(-(np.exp(logs) * logs).sum()), logs[voted])
 
 
 @frozen(eq=False)
 class Step:
-    """One token of a true middle, what the model gives it, and the places that vote."""
+    """One token of a true middle."""
 
     target: int
-    target_log: float
-    """Logarithm of the model's probability for it."""
-    top: int
-    """The model's likeliest token."""
-    top_log: float
-    entropy: float
-    """Of the model's distribution, in nats."""
-    end_log: float
-    """Logarithm of the model's probability for an end."""
-    voted: npt.NDArray[np.int64] = field(repr=False)
-    """The tokens that are voted for, ascending, shape (tokens,)."""
-    voted_logs: npt.NDArray[np.float32] = field(repr=False)
-    """Logarithm of the model's probability for each, shape (tokens,)."""
-    tokens: npt.NDArray[np.int64] = field(repr=False)
-    """The vote of each place, shape (voters,)."""
-    depths: npt.NDArray[np.uint8] = field(repr=False)
-    places: npt.NDArray[np.uint8] = field(repr=False)
-    """Where each place is: before the cursor, behind it, in a file of the same folder, or elsewhere."""
-    files: npt.NDArray[np.int32] = field(repr=False)
-    """A number for the file of each place."""
-    matching: int
-    context: tuple[int, ...] = field(repr=False)
-    """The last tokens."""
-    sharp: tuple[float, float, float, npt.NDArray[np.float32]] | None = field(default=None, repr=False)
-    """Of a model with the same logits at temperature 0.5: logarithms for the target and the likeliest token,
-    entropy, logarithms for the voted tokens."""
+    model: ModelStep
+    sharpened: ModelStep
+    """The same model with its logits multiplied by :data:`SHARPENED`."""
+    voters: Voters | None
 
 
 @frozen(eq=False)
 class HoleSteps:
-    """The tokens of one middle."""
+    """The tokens of one true middle."""
 
     repository: str
-    name: str
-    prompt_tokens: int
     steps: tuple[Step, ...] = field(repr=False)
 
 
-def collect(
-    engine: Engine,
-    template: FimTemplate | None,
-    files: Sequence[SourceFile],
-    holes: Sequence[EvaluationHole],
-    folder: Path,
-    on_done: Callable[[], None] = lambda: None,
-) -> None:
-    """Write a record for each hole that has none yet.
+@frozen(eq=False)
+class Collector:
+    """Teacher forcing with one model."""
 
-    Args:
-        engine: The model.
-        template: Its FIM template.
-        files: All files of the repository.
-        holes: Holes in them.
-        folder: Where the records are kept.
-        on_done: Called after each hole.
-    """
-    chunks = ChunkEncoder(engine.tokenizer.encode)
-    tokenized = (TokenizedFile(file.path, file.language, chunks.encode(visible(file.text))) for file in files)
-    corpus = TokenCorpus.build(tokenized)
-    for number, hole in enumerate(holes):
-        record = folder / f"{hole.digest}.pickle"
-        if not record.exists():
-            budget = PROMPT_TOKENS[number % len(PROMPT_TOKENS)]
-            found = _collect_hole(engine, template, hole, corpus, chunks, budget)
-            partial = record.with_suffix(".partial")
-            partial.write_bytes(pickle.dumps(found))
-            os.replace(partial, record)
-        on_done()
+    engine: Engine
+    template: FimTemplate | None
+    adapters: tuple[AppliedAdapter, ...] = ()
+
+    def collect(
+        self,
+        files: Sequence[SourceFile],
+        holes: Sequence[EvaluationHole],
+        folder: Path,
+        on_done: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Write a record for each hole that has none yet.
+
+        Args:
+            files: All files of the repository.
+            holes: Holes in them.
+            folder: Where the records are kept.
+            on_done: Called after each hole.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        chunks = ChunkEncoder(self.engine.tokenizer.encode)
+        corpus = TokenCorpus.build(
+            TokenizedFile(file.path, file.language, chunks.encode(visible(file.text))) for file in files
+        )
+        for number, hole in enumerate(holes):
+            record = folder / f"{hole.digest}.npz"
+            if not record.exists():
+                steps = self._steps(hole, corpus, chunks, PROMPT_TOKENS[number % len(PROMPT_TOKENS)])
+                _write(record, steps)
+            on_done()
+
+    def _steps(
+        self, hole: EvaluationHole, corpus: TokenCorpus, chunks: ChunkEncoder, budget: int
+    ) -> list[Step]:
+        """Evaluate a hole's middle; no steps for one that is empty or does not fit."""
+        engine = self.engine
+        document = DocumentSnapshot(f"file:///{hole.path}", hole.language, 1, hole.prefix + hole.suffix)
+        request = CompletionRequest(document, len(hole.prefix))
+        prompt = build(request, self.template, engine.tokenizer, PromptSettings(max_tokens=budget))
+        head = (*prompt.head, *(engine.tokenizer.encode(prompt.tail) if prompt.tail else ()))
+        middle = engine.tokenizer.encode(visible(hole.middle))[:_LONGEST_MIDDLE]
+        if not head or not middle or len(head) + len(middle) > engine.info.context:
+            return []
+        others = MemoryPart(corpus, frozenset({hole.path}))
+        memory = RepositoryMemory(visible(hole.prefix), visible(hole.suffix), hole.path, (others,))
+        matches = MemoryIndex.of(memory, chunks, Gate()).begin().matches
+        forced = evolve(prompt, head=(*head, *middle[:-1]), tail="", adapters=self.adapters)
+        steps = []
+        for row, target in zip(engine.logits(forced, rows=len(middle)), middle, strict=True):
+            logits, voters = row.astype(np.float64), matches.voters()
+            voted = np.unique(voters.tokens) if voters is not None else np.empty(0, np.int64)
+            model = ModelStep.of(logits, target, voted)
+            steps.append(Step(target, model, ModelStep.of(logits * SHARPENED, target, voted), voters))
+            matches.advance(target)
+        return steps
 
 
 def load_records(folder: Path) -> Iterator[HoleSteps]:
-    """Yield the records of a folder."""
-    for record in sorted(folder.glob("*.pickle")):
-        found = pickle.loads(record.read_bytes())
-        if found.steps:
-            yield found
+    """Yield the records of a folder, which is named after its repository."""
+    for record in sorted(folder.glob("*.npz")):
+        with np.load(record) as arrays:
+            steps = tuple(_read(dict(arrays)))
+        if steps:
+            yield HoleSteps(folder.name, steps)
 
 
-def _collect_hole(
-    engine: Engine,
-    template: FimTemplate | None,
-    hole: EvaluationHole,
-    corpus: TokenCorpus,
-    chunks: ChunkEncoder,
-    budget: int,
-) -> HoleSteps:
-    document = DocumentSnapshot(f"file:///{hole.path}", hole.language, 1, hole.prefix + hole.suffix)
-    request = CompletionRequest(document, len(hole.prefix))
-    prompt = build(request, template, engine.tokenizer, PromptSettings(max_tokens=budget))
-    head = (*prompt.head, *(engine.tokenizer.encode(prompt.tail) if prompt.tail else ()))
-    middle = engine.tokenizer.encode(visible(hole.middle))[:_LONGEST_MIDDLE]
-    if not middle or len(head) + len(middle) > engine.info.context:
-        return HoleSteps(hole.set, hole.name, len(head), ())
-    memory = RepositoryMemory(
-        visible(hole.prefix), visible(hole.suffix), hole.path, (MemoryPart(corpus, frozenset({hole.path})),)
-    )
-    index = MemoryIndex.of(memory, chunks, Gate())
-    matches = index.begin().matches
-    ends = sorted(engine.info.end_ids | prompt.stop_ids)
-    rows = engine.logits(evolve(prompt, head=(*head, *middle[:-1]), tail=""), rows=len(middle))
-    steps = []
-    for row, target in zip(rows, middle, strict=True):
-        steps.append(_step(row.astype(np.float64), target, matches, index, ends))
-        matches.advance(target)
-    return HoleSteps(hole.set, hole.name, len(head), tuple(steps))
+def _write(record: Path, steps: Sequence[Step]) -> None:
+    """Write steps as arrays: numbers of each step, and what votes at all of them one behind the other."""
+    whole = np.empty(0, np.int64)
+    none = Voters(whole, np.empty(0, np.uint8), np.empty(0, np.intp), whole, 0)
+    voters = [step.voters or none for step in steps]
+    numbers = [
+        (
+            step.target,
+            votes.matching,
+            len(votes.tokens),
+            len(step.model.voted),
+            *(value for model in (step.model, step.sharpened) for value in _numbers(model)),
+        )
+        for step, votes in zip(steps, voters, strict=True)
+    ]
+
+    def joined(parts: list[Any], kind: type) -> npt.NDArray[Any]:
+        return np.concatenate(parts).astype(kind) if parts else np.empty(0, kind)
+
+    with atomic_write(record) as partial, partial.open("wb") as file:
+        np.savez_compressed(
+            file,
+            numbers=np.array(numbers, np.float64),
+            tokens=joined([votes.tokens for votes in voters], np.int32),
+            depths=joined([votes.depths for votes in voters], np.uint8),
+            parts=joined([votes.parts for votes in voters], np.uint8),
+            positions=joined([votes.positions for votes in voters], np.int32),
+            voted=joined([step.model.voted for step in steps], np.float32),
+            sharpened=joined([step.sharpened.voted for step in steps], np.float32),
+        )
 
 
-def _step(
-    logits: npt.NDArray[np.float64], target: int, matches: Matches, index: MemoryIndex, ends: Sequence[int]
-) -> Step:
-    logs = _log_softmax(logits)
-    sharp = _log_softmax(logits * 2)
-    voters = matches.voters()
-    tokens = voters.tokens if voters else np.empty(0, np.int64)
-    voted = np.unique(tokens)
-    files, places = _places(voters, index)
-    return Step(
-        target,
-        float(logs[target]),
-        int(logs.argmax()),
-        float(logs.max()),
-        _entropy(logs),
-        float(np.log(np.exp(logs[ends]).sum())),
-        voted,
-        logs[voted].astype(np.float32),
-        tokens,
-        voters.depths if voters else np.empty(0, np.uint8),
-        places,
-        files,
-        voters.matching if voters else 0,
-        matches.context,
-        (float(sharp[target]), float(sharp.max()), _entropy(sharp), sharp[voted].astype(np.float32)),
-    )
+def _numbers(model: ModelStep) -> tuple[float, float, float]:
+    return model.target, model.highest, model.entropy
 
 
-def _places(voters, index: MemoryIndex):  # type: ignore[no-untyped-def]
-    if voters is None:
-        return np.empty(0, np.int32), np.empty(0, np.uint8)
-    here = PurePosixPath(index.parts[0].corpus.files[0].path if index.parts[0].corpus.files else "").parent
-    files = np.zeros(len(voters.tokens), np.int32)
-    places = np.zeros(len(voters.tokens), np.uint8)
-    for number, part in enumerate(index.parts):
-        own = voters.parts == number
-        found = part.corpus.starts.searchsorted(voters.positions[own], side="right") - 1
-        files[own] = found + 1000 * number
-        if number:
-            near = np.array([PurePosixPath(file.path).parent == here for file in part.corpus.files])
-            places[own] = np.where(near[found], _SAME_FOLDER, _ELSEWHERE)
-        else:
-            behind = np.array([file.start > 16 or len(part.corpus.files) == 1 for file in part.corpus.files])
-            places[own] = np.where(behind[found], _DOCUMENT_AFTER, _DOCUMENT_BEFORE)
-    return files, places
-
-
-def _log_softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    logs: npt.NDArray[np.float64] = logits - logits.max()
-    return logs - float(np.log(np.exp(logs).sum()))
-
-
-def _entropy(logs: npt.NDArray[np.float64]) -> float:
-    return float(-(np.exp(logs) * logs).sum())
+def _read(arrays: dict[str, Any]) -> Iterator[Step]:
+    voter = voted = 0
+    for row in arrays["numbers"]:
+        target, matching, voters, tokens = map(int, row[:4])
+        places, own = slice(voter, voter + voters), slice(voted, voted + tokens)
+        voter, voted = places.stop, own.stop
+        yield Step(
+            target,
+            ModelStep(row[4], row[5], row[6], arrays["voted"][own].astype(np.float64)),
+            ModelStep(row[7], row[8], row[9], arrays["sharpened"][own].astype(np.float64)),
+            Voters(
+                arrays["tokens"][places].astype(np.int64),
+                arrays["depths"][places],
+                arrays["parts"][places].astype(np.intp),
+                arrays["positions"][places].astype(np.int64),
+                matching,
+            )
+            if voters
+            else None,
+        )
