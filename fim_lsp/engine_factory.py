@@ -33,6 +33,7 @@ def open_engine(
         ModelError: no such model, or a file that can't be used.
         EngineError: llama.cpp could not load it.
     """
+    from fim_lsp.models.chat_models import chat_notice
     from fim_lsp.models.gguf_header import check_model
     from fim_lsp.models.store import ModelStore
     from fim_lsp.paths import models_folder
@@ -50,7 +51,7 @@ def open_engine(
         on_loading,
         name=known.title if known else None,
         template_hint=known.template if known else None,
-        notice=known.notice if known else None,
+        notice=known.notice if known else chat_notice(resolved.path, header.metadata),
         check_adapter=_adapter_check(settings.name, resolved.path, header),
         kv_state_folder=kv_state_folder if settings.kv_state_mb else None,
     )

@@ -17,7 +17,7 @@ from fim_lsp.completion.repetition import is_echo
 from fim_lsp.completion.retry import Retry
 from fim_lsp.completion.stop_rules import Stop, StopRules
 from fim_lsp.completion.stopping import StopCheck, end_of_whole_lines
-from fim_lsp.engine.base import AdapterError, CancelToken, PromptTooColdError
+from fim_lsp.engine.base import AdapterError, CancelToken, NotANumberError, PromptTooColdError
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.types import (
     AppliedAdapter,
@@ -236,14 +236,31 @@ class InFlightGeneration:
                     return None
                 self.prompt = evolve(short, adapters=self.prompt.adapters)
             except AdapterError as error:
-                left = tuple(adapter for adapter in self.prompt.adapters if adapter != error.adapter)
-                self._on_refused(error)
-                self.prompt = evolve(self.prompt, adapters=left)
+                self._go_on_without(error)
+            except NotANumberError:
+                if not self.prompt.adapters or any(candidate.tokens for candidate in self._candidates):
+                    raise
+                self._go_on_without(_exploding(self.prompt.adapters))
         return None
+
+    def _go_on_without(self, error: AdapterError) -> None:
+        left = tuple(adapter for adapter in self.prompt.adapters if adapter != error.adapter)
+        self._on_refused(error)
+        self.prompt = evolve(self.prompt, adapters=left)
 
     def _stream(self, kept: str = "") -> _CandidateStream:
         check = StopCheck(self._task.rules, kept)
         return _CandidateStream(check, lambda text: _agree(text, self._typed), kept)
+
+
+def _exploding(adapters: Sequence[AppliedAdapter]) -> AdapterError:
+    """Return the error that names the strongest adapter, under which the model computes no numbers."""
+    adapter = max(adapters, key=lambda candidate: abs(candidate.scale))
+    return AdapterError(
+        adapter,
+        f"With the adapter {adapter.path} the model computes what is no number.",
+        "Lower its scale, or train it again with a lower learning rate.",
+    )
 
 
 def _agree(text: str, typed: str) -> bool:

@@ -77,6 +77,10 @@ class DecodeError(EngineError):
     """The native library refused a batch."""
 
 
+class NotANumberError(DecodeError):
+    """The model computed something that is no number."""
+
+
 class CancelToken:
     """One request's cancel flag, readable by native code without the GIL.
 

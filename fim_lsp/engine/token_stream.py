@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import define, evolve, field
 
-from fim_lsp.engine.base import DecodeError, OnToken
+from fim_lsp.engine.base import NotANumberError, OnToken
 from fim_lsp.engine.memory.mixture import MixedRow
 from fim_lsp.engine.memory.stream import MemoryStream
 from fim_lsp.engine.sampling import Logits, likeliest, probability_of, sample
@@ -84,7 +84,7 @@ class TokenStream:
             logits: One row, shape (vocabulary,).
 
         Raises:
-            DecodeError: the logits are no numbers.
+            NotANumberError: the logits are no numbers.
         """
         allowed = self._allowed()
         row = self._mixed(logits, allowed)
@@ -168,7 +168,7 @@ class TokenStream:
 
     def _emit(self, token: int, probability: float) -> None:
         if math.isnan(probability):
-            raise DecodeError(*_NOT_NUMBERS)
+            raise NotANumberError(*_NOT_NUMBERS)
         self._probabilities.append(probability)
         if token in self.ends:
             self.reason = FinishReason.END

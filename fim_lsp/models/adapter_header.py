@@ -26,6 +26,9 @@ _INVOCATION = "adapter.alora.invocation_tokens"
 _FLOAT32 = 6
 """Number of the type in GGUF metadata. llama.cpp asserts that alpha has it."""
 _TYPES = ("f32", "f16", "bf16", "q8_0")
+_LARGEST_PRODUCT = 1e4
+"""Largest scaled product of a number of each factor. Those of trained adapters are below 10; far above, the
+adapter drowns the weight that it adds to."""
 _ANOTHER_BASE = "Choose the model that it was trained on, or an adapter for this one."
 _MERGE = "Merge it into its base model and choose the result."
 
@@ -47,6 +50,7 @@ def check_adapter(
     Raises:
         ModelError: no such file, no LoRA, damaged, or made for another model.
     """
+    _check_no_peft(path)
     header = read_header(path)
     _check_kind(path, header)
     _check_architecture(path, header, base, base_header)
@@ -60,7 +64,22 @@ def check_adapter(
     _check_metadata(path, header)
     _check_tensors(path, header, base, base_header)
     _check_numbers(path, header)
+    _check_strength(path, header)
     return None if named else f"it does not name the model that it was made for; {base.name} fits its layers"
+
+
+def _check_no_peft(path: Path) -> None:
+    """Refuse the forms in which peft saves an adapter, with the way to a GGUF."""
+    is_folder = path.is_dir() and (
+        (path / "adapter_config.json").is_file() or any(path.glob("*.safetensors"))
+    )
+    if is_folder or path.suffix in (".safetensors", ".bin", ".pt", ".pth"):
+        folder = path if path.is_dir() else path.parent
+        raise ModelError(
+            f"{path} is an adapter as peft saves it, and llama.cpp reads GGUF files.",
+            f"Convert its folder: fim-lsp train export --adapter {folder} --base MODEL --output FOLDER "
+            "--formats lora, for a run of fim-lsp, or llama.cpp's convert_lora_to_gguf.py for any other.",
+        )
 
 
 def _check_kind(path: Path, header: GgufHeader) -> None:
@@ -147,6 +166,30 @@ def _check_numbers(path: Path, header: GgufHeader) -> None:
             raise ModelError(f"{path} is cut off inside {tensor.name}.", FETCH_AGAIN)
         if not all(np.isfinite(part).all() for part in _floats(path, header, tensor)):
             raise ModelError(f"{path} is damaged: {tensor.name} holds what is no number.", FETCH_AGAIN)
+
+
+def _check_strength(path: Path, header: GgufHeader) -> None:
+    """Refuse factors whose product is so large that nothing of the model is left: its training diverged."""
+    largest: dict[str, float] = {}
+    for tensor in header.tensors:
+        # The scales of q8_0's blocks stand for numbers of up to 127 times as much.
+        times = 127 if tensor.type.name == "q8_0" else 1
+        parts = (float(np.abs(part).max(initial=0)) * times for part in _floats(path, header, tensor))
+        largest[tensor.name] = max(parts, default=0.0)
+    alpha = header.metadata.get(_ALPHA, 0.0)
+    for tensor in header.tensors:
+        weight, _, kind = tensor.name.rpartition(".")
+        up, rank = largest.get(f"{weight}.lora_b"), max(1, _four(tensor)[1])
+        if kind != "lora_a" or up is None:
+            continue
+        scale = float(alpha) / rank if isinstance(alpha, float) and alpha else 1.0
+        product = largest[tensor.name] * up * abs(scale)
+        if product > _LARGEST_PRODUCT:
+            raise ModelError(
+                f"The numbers of {path} explode: at {weight} they reach {product:.0e}, "
+                "so nothing of the model would be left.",
+                "Its training diverged: train it again with a lower learning rate, or take an earlier state.",
+            )
 
 
 def _floats(path: Path, header: GgufHeader, tensor: TensorInfo) -> Iterator[np.ndarray]:

@@ -32,6 +32,7 @@ class Family:
     evidence: Evidence = "markers"
 
 
+# Qwen3-Coder keeps Qwen2.5-Coder's markers and order (its README, "Fill in the middle with Qwen3-Coder").
 _QWEN = FimTemplate(
     name="qwen",
     prefix="<|fim_prefix|>",
@@ -49,6 +50,17 @@ _STARCODER = FimTemplate(
     file_separator="<file_sep>",
     repo_name="<repo_name>",
     stops=("<|endoftext|>",),
+)
+# Mellum 4B's model card; Mellum 2 keeps it. StarCoder's markers, but the suffix comes first, and the names of
+# files stand in front of it.
+_MELLUM = FimTemplate(
+    name="mellum",
+    prefix="<fim_prefix>",
+    suffix="<fim_suffix>",
+    middle="<fim_middle>",
+    file_separator="<filename>",
+    stops=("<|endoftext|>", "<reponame>"),
+    order="spm",
 )
 _GRANITE_CODE = FimTemplate(
     name="granite-code",
@@ -111,6 +123,23 @@ _CODEGEEX4 = FimTemplate(
     preamble="<|user|>\n###PATH:{path}\n###LANGUAGE:{language}\n###MODE:BLOCK\n",
     epilogue="<|assistant|>\n",
 )
+# llama.cpp knows these tokens of GLM 4.5 and puts the prefix first (pull request 14939); the model cards name
+# no order.
+_GLM = FimTemplate(
+    name="glm",
+    prefix="<|code_prefix|>",
+    suffix="<|code_suffix|>",
+    middle="<|code_middle|>",
+    stops=("<|endoftext|>", "<|user|>", "<|observation|>"),
+)
+# Falcon-H1-Tiny-Coder's blog post, section "FIM format" (llama.cpp's pull request 19249 has the same tokens).
+_FALCON_H1 = FimTemplate(
+    name="falcon-h1",
+    prefix="<|prefix|>",
+    suffix="<|suffix|>",
+    middle="<|middle|>",
+    stops=("<|end_of_text|>", "<|endoftext|>", "<|im_end|>"),
+)
 # Qwen's strings on three reserved ids of SmolLM2; file and repository markers are SmolLM2's own.
 _FIM_LSP = FimTemplate(
     name="fim-lsp",
@@ -142,6 +171,8 @@ FAMILIES: tuple[Family, ...] = (
         names=("starcoder", "stable-code", "stablecode", "stable code", "codeqwen"),
         architectures=("starcoder", "stablelm", "qwen"),
     ),
+    # StarCoder 1 has all of its markers too.
+    Family(_MELLUM, names=("mellum",), evidence="name"),
     Family(_GRANITE_CODE, names=("granite",), architectures=("granite",)),
     Family(_GRANITE_4, names=("granite",), architectures=("granite",)),
     Family(_SANTACODER, names=("santacoder",)),
@@ -151,7 +182,9 @@ FAMILIES: tuple[Family, ...] = (
     # Other tokenisers of Mistral have [PREFIX] and [SUFFIX] too.
     Family(_CODESTRAL, names=("codestral",), evidence="name"),
     Family(_SEED_CODER, names=("seed",)),
-    Family(_CODEGEEX4, names=("codegeex",), architectures=("chatglm", "glm")),
+    Family(_CODEGEEX4, names=("codegeex",), architectures=("chatglm",)),
+    Family(_GLM, names=("glm-4", "glm-5", "glm4", "glm5"), architectures=("glm",)),
+    Family(_FALCON_H1, names=("falcon-h1", "falcon_h1"), architectures=("falcon-h1",)),
     Family(_FIM_LSP, names=("fim-lsp", "fim_lsp"), evidence="name"),
     Family(_SMOLLM2, names=("smollm2",), evidence="explicit"),
 )

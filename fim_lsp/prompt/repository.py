@@ -81,6 +81,8 @@ _STARCODER = _Format("{repo}{name}", "{sep}{path}\n{code}\n", "{sep}", after_pre
 # SmolLM2 was trained on StarCoder's format, but without holes. In the suffix-first layout no text stands
 # behind the prefix marker, so the path stays behind its separator.
 _SMOLLM2 = _Format("{repo}{name}", "{sep}{path}\n{code}\n", "{sep}{path}\n", is_trained=False)
+# Mellum 4B's model card, "Fill-in-the-middle with additional files as context".
+_MELLUM = _Format("", "{sep}{path}\n{code}\n", "{sep}{path}\n")
 # CodeGemma (arXiv 2406.11409): the separator stands between files.
 _CODEGEMMA = _Format("", "{path}\n{code}\n{sep}", "{path}\n")
 _CODESTRAL = _Format("", "+++++ {path}\n{code}\n\n", "+++++ {path}\n", position="prefix")
@@ -89,6 +91,7 @@ _CODEGEEX4 = _Format("", "###REFERENCE:\n###PATH:{path}\n{code}\n", "", position
 _FORMATS: Mapping[str, _Format] = MappingProxyType(
     {
         "starcoder": _STARCODER,
+        "mellum": _MELLUM,
         "granite-code": _STARCODER,
         "fim-lsp": _SMOLLM2,
         "smollm2": _SMOLLM2,

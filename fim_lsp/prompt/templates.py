@@ -102,6 +102,9 @@ def _from_keys(info: ModelInfo, tokenizer: Tokenizer, skipped: list[str]) -> Cho
         if len(unusable) < 3:
             skipped.append(f"The GGUF's FIM keys were skipped: no usable token for {', '.join(unusable)}.")
         return None
+    if len({info.fim_ids[key] for key in ("pre", "suf", "mid")}) < 3:
+        skipped.append("The GGUF's FIM keys were skipped: they name one token twice.")
+        return None
     order = _named_order(info, skipped)
     # An order is evidence enough, because only models of this project have that key.
     alike = (f for f in FAMILIES if _fits(f, texts, order) and (order or _is_recognised(f, info)))

@@ -11,6 +11,7 @@ from attrs import evolve
 
 from fim_lsp.completion.debounce import SupersededError
 from fim_lsp.completion.document_adapters import adapters_for, as_on_disk
+from fim_lsp.engine.base import NotANumberError
 from fim_lsp.settings import AdapterSettings, Settings, from_wire
 from fim_lsp.types import AppliedAdapter
 from tests.unit.completion.conftest import request
@@ -172,3 +173,15 @@ async def test_a_refused_adapter_is_tried_again_once_its_file_or_the_settings_ch
     os.utime(path, ns=(1, 1))
     assert await _said(desk, settings, version=5) == "return 2"
     assert len(desk.refused) == 3
+
+
+async def test_an_adapter_under_which_nothing_is_a_number_is_named_and_left_out(desk):
+    def fail_under_the_second() -> None:
+        if any(adapter.path == Path("/two") for adapter in desk.worker.asked[-1][0].adapters):
+            raise NotANumberError("no number")
+
+    desk.engine.script.before_token = fail_under_the_second
+    assert await _said(desk, _with(desk.settings, "/two", "/three")) == "return 13"
+    (refused,) = desk.refused
+    assert "With the adapter /two the model computes what is no number" in refused.problem
+    assert [adapter.path for adapter in desk.explanation.adapters] == [Path("/three")]

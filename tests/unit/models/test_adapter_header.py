@@ -139,6 +139,40 @@ def test_weights_that_are_no_numbers_are_refused(check, tmp_path, kind, bad):
         check(path)
 
 
+@pytest.mark.parametrize("kind", [0, 1, 8, 30])
+def test_a_lora_whose_numbers_explode_is_named(check, tmp_path, kind):
+    one, large = {
+        0: (struct.pack("<f", 1.0), struct.pack("<f", 1e6)),
+        1: (b"\x00\x3c", b"\xff\x7b"),  # 1 and 65504 as float16
+        8: (b"\x00\x3c", b"\xff\x7b"),
+        30: (b"\x80\x3f", b"\x80\x50"),  # 1 and about 1.7e10 as bfloat16
+    }[kind]
+    lora = tiny_lora()
+    lora.tensors = [Tensor(f"{Q}.lora_a", [32, 32], kind), Tensor(f"{Q}.lora_b", [32, 32], kind)]
+    data = bytearray(lora.data())
+    second = len(data) // 2
+    data[: len(one)], data[second : second + len(large)] = one, large
+    path = tmp_path / "exploding.gguf"
+    path.write_bytes(lora.header() + bytes(data))
+    with pytest.raises(
+        ModelError, match=r"The numbers of .*exploding\.gguf explode: at blk\.0\.attn_q\.weight"
+    ):
+        check(path)
+
+
+@pytest.mark.parametrize("name", ["", "adapter_model.safetensors", "adapter_model.bin"])
+def test_an_adapter_of_peft_gets_the_way_to_a_gguf(check, tmp_path, name):
+    folder = tmp_path / "peft"
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text("{}")
+    (folder / "adapter_model.safetensors").write_bytes(b"")
+    (folder / "adapter_model.bin").write_bytes(b"")
+    with pytest.raises(ModelError, match="as peft saves it") as caught:
+        check(folder / name)
+    assert f"--adapter {folder} " in caught.value.remedy
+    assert "convert_lora_to_gguf.py" in caught.value.remedy
+
+
 def test_a_file_that_is_cut_off_is_refused(check, tmp_path):
     path = tmp_path / "short.gguf"
     path.write_bytes(tiny_lora().header() + bytes(16))

@@ -19,6 +19,7 @@ _SETTINGS = PromptSettings()
 PLAIN = {
     "qwen": f"<|fim_prefix|>{_P}<|fim_suffix|>{_S}<|fim_middle|>",
     "starcoder": f"<fim_prefix>{_P}<fim_suffix>{_S}<fim_middle>",
+    "mellum": f"<fim_suffix>{_S}<fim_prefix>{_P}<fim_middle>",
     "granite-code": f"<fim_prefix>{_P}<fim_suffix>{_S}<fim_middle>",
     "granite-4": f"<|fim_prefix|>{_P}<|fim_suffix|>{_S}<|fim_middle|>",
     "santacoder": f"<fim-prefix>{_P}<fim-suffix>{_S}<fim-middle>",
@@ -31,6 +32,8 @@ PLAIN = {
         "<|user|>\n###PATH:shop.py\n###LANGUAGE:Python\n###MODE:BLOCK\n"
         f"<|code_suffix|>{_S}<|code_prefix|>{_P}<|code_middle|><|assistant|>\n"
     ),
+    "glm": f"<|code_prefix|>{_P}<|code_suffix|>{_S}<|code_middle|>",
+    "falcon-h1": f"<|prefix|>{_P}<|suffix|>{_S}<|middle|>",
     "fim-lsp": f"<|fim_prefix|><|fim_suffix|>{_S}<|fim_middle|>{_P}",
     "smollm2": f"<jupyter_start><jupyter_text>{_S}<jupyter_code>{_P}",
 }
@@ -42,6 +45,10 @@ _COMMENTS = "# Path: lib/a.py\n# a = 1\n# Path: lib/b.py\n# b = 2\n# Path: src/s
 REPOSITORY = {
     "qwen": _LINES + PLAIN["qwen"],
     "starcoder": f"{_STARCODER}<fim_prefix>src/shop.py\n{_P}<fim_suffix>{_S}<fim_middle>",
+    "mellum": (
+        "<filename>lib/a.py\na = 1\n<filename>lib/b.py\nb = 2\n<filename>src/shop.py\n"
+        f"<fim_suffix>{_S}<fim_prefix>{_P}<fim_middle>"
+    ),
     "granite-code": f"<fim_prefix>{_COMMENTS}{_P}<fim_suffix>{_S}<fim_middle>",
     "granite-4": f"<|fim_prefix|>{_COMMENTS}{_P}<|fim_suffix|>{_S}<|fim_middle|>",
     "santacoder": f"<fim-prefix>{_COMMENTS}{_P}<fim-suffix>{_S}<fim-middle>",
@@ -60,6 +67,8 @@ REPOSITORY = {
         "###PATH:src/shop.py\n###LANGUAGE:Python\n###MODE:BLOCK\n"
         f"<|code_suffix|>{_S}<|code_prefix|>{_P}<|code_middle|><|assistant|>\n"
     ),
+    "glm": f"<|code_prefix|>{_COMMENTS}{_P}<|code_suffix|>{_S}<|code_middle|>",
+    "falcon-h1": f"<|prefix|>{_COMMENTS}{_P}<|suffix|>{_S}<|middle|>",
     "fim-lsp": f"{_STARCODER}src/shop.py\n{PLAIN['fim-lsp']}",
     "smollm2": f"{_STARCODER}src/shop.py\n{PLAIN['smollm2']}",
 }

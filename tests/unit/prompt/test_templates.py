@@ -59,6 +59,52 @@ def test_the_architecture_decides_where_the_name_says_nothing(architecture: str,
     assert chosen.template == find_template(name)
 
 
+_STARCODERS = ("<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<filename>", "<reponame>", "<|endoftext|>")
+_GLMS = (
+    "<|code_prefix|>",
+    "<|code_suffix|>",
+    "<|code_middle|>",
+    "<|user|>",
+    "<|assistant|>",
+    "<|endoftext|>",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture", "specials", "expected"),
+    [
+        ("Mellum-4b-base", "llama", _STARCODERS, "mellum"),
+        ("Mellum2-12B-A2.5B-Base", "mellum", _STARCODERS, "mellum"),
+        ("starcoderbase-1b", "starcoder", _STARCODERS, "starcoder"),
+        ("my-finetune", "starcoder", _STARCODERS, "starcoder"),
+        ("granite-3.3-8b-base", "granite", _STARCODERS, "granite-code"),
+        ("GLM-4.5-Air", "glm4moe", _GLMS, "glm"),
+        ("my-finetune", "glm4", _GLMS, "glm"),
+        ("codegeex4-all-9b", "chatglm", _GLMS, "codegeex4"),
+        ("Falcon-H1-Tiny-Coder-90M", "falcon-h1", ("<|prefix|>", "<|suffix|>", "<|middle|>"), "falcon-h1"),
+        ("Qwen3-Coder-30B-A3B-Instruct", "qwen3moe", (*_QWEN_IDS, "<|endoftext|>", "<|im_end|>"), "qwen"),
+    ],
+)
+@pytest.mark.parametrize("by_keys", [False, True])
+def test_models_that_share_markers_get_the_order_of_their_own_family(
+    name: str, architecture: str, specials: tuple[str, ...], expected: str, by_keys: bool
+) -> None:
+    tokenizer = MergingTokenizer(specials)
+    ids = _fim_ids(tokenizer, pre=specials[0], suf=specials[1], mid=specials[2]) if by_keys else {}
+    chosen = choose_template(ModelInfo(name=name, architecture=architecture, fim_ids=ids), tokenizer, None)
+    assert chosen.template is not None
+    assert (chosen.template.name, chosen.template.order) == (expected, find_template(expected).order)
+
+
+@pytest.mark.parametrize("mid", ["<P>", "<M>"])
+def test_fim_ids_that_are_equal_are_not_believed(mid: str) -> None:
+    tokenizer = MergingTokenizer(["<P>", "<M>"])
+    ids = _fim_ids(tokenizer, pre="<P>", suf="<P>", mid=mid)
+    chosen = choose_template(ModelInfo(name="x", fim_ids=ids), tokenizer, None)
+    assert chosen.template is None
+    assert "name one token twice" in chosen.reason
+
+
 def test_code_llama_is_found_by_sentencepiece_spellings() -> None:
     tokenizer = MergingTokenizer(["▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>"])
     chosen = choose_template(ModelInfo(name="x"), tokenizer, None)
