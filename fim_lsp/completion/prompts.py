@@ -141,7 +141,8 @@ class Prompts:
         now = self._build(request, settings, base)
         typed = _after_typing(request, _TYPED_NEXT)
         then = self._build(typed, settings, base)
-        moved = evolve(then, tail=then.tail.removesuffix(_TYPED_NEXT))
+        # A location of its own, so that it does not take the sequence of the prompt that serves until then.
+        moved = evolve(then, tail=then.tail.removesuffix(_TYPED_NEXT), location=f"{then.location}+")
         if then.tail.endswith(_TYPED_NEXT) and (moved.head != now.head or moved.tail != now.tail):
             yield PlannedPrefill(moved)
 

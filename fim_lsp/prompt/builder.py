@@ -183,7 +183,7 @@ def _cut_texts(
         return _prefix_last(text, cursor, encode, room, suffix)
     if settings.layout == "anchored":
         anchor = next_anchor(anchor, request, template, settings)
-        texts = _anchored(anchor, visible(text[anchor.offset : cursor]), encode, room, steady=steady)
+        texts = _anchored(text, cursor, anchor, encode, room, steady=steady)
         if texts is not None:
             return texts
     return _plain(text, cursor, encode, settings, room)
@@ -218,23 +218,27 @@ def _frozen_suffix(anchor: Anchor, encode: Encode, room: int) -> Window:
     return fit_suffix(anchor.suffix, len(anchor.suffix), tokens, encode)
 
 
-def _anchored(anchor: Anchor, middle: str, encode: Encode, room: int, *, steady: bool) -> _Texts | None:
+def _anchored(
+    text: str, cursor: int, anchor: Anchor, encode: Encode, room: int, *, steady: bool
+) -> _Texts | None:
     """Return the texts of the anchored layout; None if the middle needs more tokens than it may have.
 
     The tokens reserved for the middle depend on its longest length, not on its length now; otherwise the
-    prefix would shrink while the middle grows.
+    prefix would shrink while the middle grows. The suffix's are rounded up, so that the prefix's window
+    begins at the same place for anchors that are near each other.
     """
+    middle = visible(text[anchor.offset : cursor])
     reserve = min(math.ceil(middle_bound(anchor.settings) / CHARS_PER_TOKEN), room // 2)
     tail = Window(middle, encode(middle) if middle else ())
     if len(tail.ids) > reserve:
         return None
     suffix = _frozen_suffix(anchor, encode, room - reserve)
-    tokens = room - reserve - len(suffix.ids)
-    chars = len(anchor.prefix)
     if steady:
-        prefix = fit_lines(anchor.prefix, chars, tokens, encode)
+        prefix = fit_lines(text, anchor.offset, room - reserve - len(suffix.ids), encode)
     else:
-        prefix = fit_prefix(anchor.prefix, chars, chars, tokens, encode)
+        claimed = min(quantised(len(suffix.ids), max(1, room // 8)), room - reserve)
+        tokens = room - reserve - claimed
+        prefix = fit_prefix(text, anchor.offset, int(tokens * CHARS_PER_TOKEN), tokens, encode)
     return _Texts(tail, "middle", prefix=prefix, suffix=suffix)
 
 
