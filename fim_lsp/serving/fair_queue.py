@@ -111,12 +111,13 @@ class FairQueue:
 
     def _next(self) -> None:
         self._began_s = None
-        if not self._waiting:
-            return
-        client = min(self._waiting, key=lambda waiting: self._served.get(waiting, 0))
-        future = self._waiting[client].popleft()
-        if not self._waiting[client]:
-            del self._waiting[client]
-        # Taken at once, so that no newcomer slips in before the one that waited runs.
-        self._began_s = self._clock()
-        future.set_result(None)
+        while self._waiting:
+            client = min(self._waiting, key=lambda waiting: self._served.get(waiting, 0))
+            future = self._waiting[client].popleft()
+            if not self._waiting[client]:
+                del self._waiting[client]
+            if not future.done():  # else it was cancelled a moment ago
+                # Taken at once, so that no newcomer slips in before the one that waited runs.
+                self._began_s = self._clock()
+                future.set_result(None)
+                return

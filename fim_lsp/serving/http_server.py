@@ -82,6 +82,7 @@ async def load(service: CompletionService, plan: ServerPlan) -> None:
     for adapter in plan.adapters:
         default = adapter.name == plan.default_adapter
         await service.serve_adapter(adapter.name, adapter.path, adapter.scale, default=default)
+    service.model.open = True
 
 
 def run_server(plan: ServerPlan, factory: EngineFactory) -> int:
@@ -119,6 +120,7 @@ def make_server(
             await load(service, plan)
             _tell(plan, f"Ready: {', '.join(service.offer.registry.names)}")
         except Exception as error:
+            service.model.failure = error
             on_failure(error)
             server.should_exit = True
 

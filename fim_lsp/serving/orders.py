@@ -71,7 +71,7 @@ class CompletionOrder:
     count: int = 1
     """Choices to generate."""
     filters: bool = False
-    """True to complete as in an editor: with the stop rules and filters of the language server."""
+    """True to complete as in an editor: with the language server's stop rules, memory, retry and filters."""
 
 
 @frozen

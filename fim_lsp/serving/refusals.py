@@ -89,6 +89,9 @@ def answer_of(error: RefusedError, protocol: Protocol) -> ErrorAnswer:
     headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if error.status in (408, 413):
+        # Otherwise the rest of the body would be read, and thrown away, to its end.
+        headers["Connection"] = "close"
     return ErrorAnswer(error.status, _body(error, protocol), headers)
 
 

@@ -21,9 +21,11 @@ from fim_lsp.completion.cache import Suggestion
 from fim_lsp.completion.generation import GenerationTask, InFlightGeneration
 from fim_lsp.completion.idle_prefill import IdlePrefill
 from fim_lsp.completion.multiline import wants_multiline
+from fim_lsp.completion.open_documents import OpenDocuments
 from fim_lsp.completion.prefill_planner import PrefillPlanner
 from fim_lsp.completion.prompts import Prompts
 from fim_lsp.completion.ranking import filter_suggestion
+from fim_lsp.completion.request_memories import RequestMemories
 from fim_lsp.completion.stop_rules import make_stop_rules
 from fim_lsp.engine.base import (
     AdapterError,
@@ -33,6 +35,7 @@ from fim_lsp.engine.base import (
     EngineError,
     EngineFactory,
 )
+from fim_lsp.engine.memory import CorpusSource, no_corpora
 from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.prompt.markers import stop_ids
 from fim_lsp.prompt.templates import choose_template
@@ -87,6 +90,7 @@ class ServedModel:
         settings: the settings of the command line; those of prompt, sampling and completion count for all.
         queue: gives turns.
         deadline_s: seconds that an order may take, with its wait.
+        corpora: returns what an index of the workspace has ready for the repository memory.
         clock: seconds of any steady clock.
     """
 
@@ -96,17 +100,21 @@ class ServedModel:
         settings: Settings,
         queue: FairQueue,
         deadline_s: float,
+        corpora: CorpusSource = no_corpora,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.settings = settings
         self.queue = queue
         self.failure: Exception | None = None
         """The reason why the model could not be loaded."""
+        self.open = False
+        """True once model and adapters are loaded, so that orders are taken."""
         self._deadline_s = deadline_s
         self._clock = clock
         self._worker = InferenceWorker(factory)
         self._prompts: Prompts | None = None
         self._places = Places()
+        self._memories = RequestMemories(OpenDocuments(), corpora)
         self._version = 0
         self._idle_prefill = IdlePrefill(self._worker, clock=clock)
         self._adapters_at: LRUCache[str, tuple[AppliedAdapter, ...]] = LRUCache(_REMEMBERED_PLACES)
@@ -119,7 +127,7 @@ class ServedModel:
         """The state of the model."""
         if self.failure is not None:
             return "failed"
-        return "ready" if self._worker.engine is not None and self._prompts is not None else "loading"
+        return "ready" if self.open else "loading"
 
     @property
     def engine(self) -> Engine:
@@ -128,7 +136,7 @@ class ServedModel:
         Raises:
             RefusedError: the model is not loaded.
         """
-        if self._worker.engine is None or self._prompts is None:
+        if self._worker.engine is None or not self.open:
             what = "The model is not loaded." if self.state == "failed" else "Loading model"
             raise RefusedError(503, what, "Try again later.", name="model_unavailable", retry_after_s=1)
         return self._worker.engine
@@ -146,6 +154,7 @@ class ServedModel:
             self.failure = error
             raise
         self._prompts = Prompts(engine, chosen)
+        self._memories.model_changed(engine.tokenizer.encode)
         logger.info("Loaded %s: %s", engine.info.name, chosen.reason)
         return engine
 
@@ -155,7 +164,10 @@ class ServedModel:
         Raises:
             AdapterError: one of them does not.
         """
-        prompt = Prompt(self.engine.tokenizer.encode("\n"), "", adapters=adapters)
+        engine = self._worker.engine
+        if engine is None:
+            raise EngineError("No model is loaded.")
+        prompt = Prompt(engine.tokenizer.encode("\n"), "", adapters=adapters)
         turn = await self.queue.enter("")
         try:
             await self._worker.prefill(prompt, CancelToken())
@@ -268,7 +280,8 @@ class ServedModel:
             prompt = self._prompts.current(request, settings)
         else:
             prompt = self._prompts.current_with(request, settings, hole.snippets)
-        return _LaidOut(evolve(prompt, adapters=order.adapters), request)
+        memory = self._memories.of(request, settings) if order.filters else None
+        return _LaidOut(evolve(prompt, adapters=order.adapters, memory=memory), request)
 
     def _settings_for(self, order: CompletionOrder) -> Settings:
         """Return the settings with the order's limit, so that the prompt leaves room for the answer."""

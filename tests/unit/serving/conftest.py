@@ -73,6 +73,7 @@ async def serve() -> AsyncIterator[Callable[..., Any]]:
             adapters: tuple[NamedAdapter, ...] = (),
             wait: bool = True,
             wire: dict[str, Any] | None = None,
+            known_adapters: tuple[NamedAdapter, ...] | None = None,
             **plan: Any,
         ) -> RunningServer:
             made = ServerPlan(
@@ -84,7 +85,8 @@ async def serve() -> AsyncIterator[Callable[..., Any]]:
                 progress=False,
                 **plan,
             )
-            running = await stack.enter_async_context(_run(made, answer, loading))
+            known = adapters if known_adapters is None else known_adapters
+            running = await stack.enter_async_context(_run(made, answer, loading, known))
             if wait:
                 await running.ready()
             return running
@@ -94,7 +96,10 @@ async def serve() -> AsyncIterator[Callable[..., Any]]:
 
 @asynccontextmanager
 async def _run(
-    plan: ServerPlan, answer: str | Callable[[str], str], loading: threading.Event | None
+    plan: ServerPlan,
+    answer: str | Callable[[str], str],
+    loading: threading.Event | None,
+    known: tuple[NamedAdapter, ...],
 ) -> AsyncIterator[RunningServer]:
     gate = threading.Event()
     gate.set()
@@ -113,7 +118,7 @@ async def _run(
     # An adapter writes its own name behind each answer.
     script.adapters = {
         adapter.path: (lambda text, name=adapter.name: text.replace(END, f"  # {name}{END}"))
-        for adapter in plan.adapters
+        for adapter in known
     }
 
     def factory(*_: object) -> ScriptedEngine:
