@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -38,6 +39,10 @@ class Plan:
     """Number of holes that are typed, from the first one on."""
     model: str
     folder: Path
+    command: tuple[str, ...] = field(repr=False)
+    """The server's command line."""
+    label: str = ""
+    """The name of the only arm in the results; empty for its own."""
     llama_server: Path | None = None
 
 
@@ -80,6 +85,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="decides the holes")
     parser.add_argument("--model", default="default", help="name or path of the model")
     parser.add_argument("--adapter", help="path of a GGUF adapter, for arms with +lora")
+    parser.add_argument(
+        "--server",
+        help="command line of another version: 'env PYTHONPATH=DIR python -m fim_lsp --stdio'",
+    )
+    parser.add_argument("--label", default="", help="name of the arm in the results, for --server")
     parser.add_argument("--llama-server", type=Path, help="path of llama-server; built if it is missing")
     parser.add_argument(
         "--sources", type=Path, default=Path("build/bench/repositories"), help="folder of the repositories"
@@ -106,7 +116,10 @@ def make_plan(parsed: argparse.Namespace) -> Plan:
 
         server = find_server(parsed.llama_server)
     parsed.output.mkdir(parents=True, exist_ok=True)
-    return Plan(arms, repositories, holes, parsed.typed, parsed.model, parsed.output, server)
+    command = tuple(shlex.split(parsed.server or "")) or (sys.executable, "-m", "fim_lsp", "--stdio")
+    return Plan(
+        arms, repositories, holes, parsed.typed, parsed.model, parsed.output, command, parsed.label, server
+    )
 
 
 async def run(plan: Plan) -> None:
@@ -115,20 +128,22 @@ async def run(plan: Plan) -> None:
     typed = {hole.name for hole in plan.holes[: plan.typed]}
     for name, root in plan.repositories.items():
         for arm in plan.arms:
-            done = {result.hole for result in read_results(file) if result.arm == arm.name}
+            label = plan.label or arm.name
+            done = {result.hole for result in read_results(file) if result.arm == label}
             missing = [hole for hole in plan.holes if hole.repository == name and hole.name not in done]
             if not missing:
                 continue
             async with _screen(plan, arm, root) as screen:
                 for hole in missing:
-                    append_result(file, await fill(screen, arm.name, hole, typing=hole.name in typed))
-            print(f"{arm.name}: {name}, {len(missing)} holes", file=sys.stderr)
+                    append_result(file, await fill(screen, label, hole, typing=hole.name in typed))
+            print(f"{label}: {name}, {len(missing)} holes", file=sys.stderr)
 
 
 @asynccontextmanager
 async def _screen(plan: Plan, arm: QualityArm, root: Path) -> AsyncIterator[Screen]:
     if arm.name != LLAMA_VIM:
-        async with server_screen(arm, root, plan.folder / "workspace" / root.name) as screen:
+        work = plan.folder / f"workspace-{plan.label or arm.name}" / root.name
+        async with server_screen(plan.command, arm, root, work) as screen:
             yield screen
         return
     settings = BenchmarkPlan(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -125,16 +124,18 @@ class LlamaVimScreen:
 
 
 @asynccontextmanager
-async def server_screen(arm: QualityArm, repository: Path, work: Path) -> AsyncIterator[ServerScreen]:
+async def server_screen(
+    command: Sequence[str], arm: QualityArm, repository: Path, work: Path
+) -> AsyncIterator[ServerScreen]:
     """Copy a repository, start a server in it, and wait until the model is loaded and the index built.
 
     Args:
+        command: the server's command line.
         arm: the settings.
         repository: its folder, which stays as it is.
         work: the copy's folder, which is replaced.
     """
     root = await asyncio.to_thread(_copy, repository, work)
-    command = [sys.executable, "-m", "fim_lsp", "--stdio"]
     async with start_editor(command, options=arm.settings, root=root) as editor:
         await editor.ready()
         await _wait_for_index(editor)

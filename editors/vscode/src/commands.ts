@@ -18,6 +18,13 @@ const EDITOR_COMMANDS = {
   "fimLsp.showPrevious": "editor.action.inlineSuggest.showPrevious",
 };
 
+/** Hide the suggestion, and tell the server that the user refused it: it is not shown at this place again. */
+async function dismiss(server: Server): Promise<void> {
+  const document = window.activeTextEditor?.document;
+  await commands.executeCommand("editor.action.inlineSuggest.hide");
+  if (document) await server.notifyDismissed(document);
+}
+
 /** Register every command. */
 export function registerCommands(
   server: Server,
@@ -36,6 +43,7 @@ export function registerCommands(
     // Not in the command palette: run when the server reports a missing model.
     "fimLsp.offerModel": (name: string) => offerModel(server, status, name),
     "fimLsp.pickAdapters": () => pickAdapters(),
+    "fimLsp.dismiss": () => dismiss(server),
     "fimLsp.why": () => pages.explain(),
     "fimLsp.doctor": () => pages.doctor(),
     "fimLsp.showLog": () => {

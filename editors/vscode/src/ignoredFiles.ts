@@ -19,11 +19,12 @@ export class IgnoredFiles implements Disposable {
     this.watcher.onDidDelete(clear);
   }
 
-  /** Return whether a document is ignored. */
+  /** Return whether a document is ignored. A notebook's cells are ignored with the notebook. */
   has(document: TextDocument): Promise<boolean> {
-    if (document.uri.scheme !== "file") return Promise.resolve(false);
-    const key = document.uri.toString();
-    const answer = this.answers.get(key) ?? isIgnored(document.uri);
+    if (!["file", "vscode-notebook-cell"].includes(document.uri.scheme)) return Promise.resolve(false);
+    const file = document.uri.with({ scheme: "file", fragment: "" });
+    const key = file.toString();
+    const answer = this.answers.get(key) ?? isIgnored(file);
     this.answers.set(key, answer);
     return answer;
   }

@@ -62,6 +62,13 @@ export class Server implements Disposable {
     await this.client.sendNotification("fimLsp/cursor", params);
   }
 
+  /** Tell the server that the user refused the suggestion shown in a document. */
+  async notifyDismissed(document: TextDocument): Promise<void> {
+    if (!this.client?.isRunning() || !isServed(document)) return;
+    const uri = this.client.code2ProtocolConverter.asUri(document.uri);
+    await this.client.sendNotification("fimLsp/dismissed", { uri });
+  }
+
   /** Run a subcommand of the command line, such as `doctor` or `model pull`. Undefined without a server. */
   async runCommand(
     args: readonly string[],

@@ -125,9 +125,16 @@ function M.select(count)
   require('fim_lsp.display').get().select(api.nvim_get_current_buf(), count)
 end
 
---- Hide the suggestion. The next keystroke requests another.
+--- Hide the suggestion, and tell the server that the user refused it: it is not shown at this place
+--- again. The next keystroke requests another.
 function M.dismiss()
-  require('fim_lsp.display').get().hide(api.nvim_get_current_buf())
+  local bufnr = api.nvim_get_current_buf()
+  local client, display = require('fim_lsp.client'), require('fim_lsp.display')
+  local server, item = client.get(bufnr), display.at_cursor()
+  display.get().hide(bufnr)
+  if server and item then
+    client.notify(server, 'fimLsp/dismissed', { uri = vim.uri_from_bufnr(bufnr) })
+  end
 end
 
 --- Request a suggestion at the cursor. It may be longer than those that come while typing.
