@@ -309,6 +309,8 @@ class StreamedToken:
     """The model's probability for this token, 0 to 1."""
     elapsed_ms: float
     """Milliseconds since the prompt was evaluated: a long prefill must not use up the time to generate."""
+    entropy: float = 0.0
+    """Entropy of the distribution that it was drawn from, in nats; 0 where the engine can't tell."""
 
 
 @frozen

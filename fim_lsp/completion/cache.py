@@ -60,12 +60,27 @@ def typed_since(then: CursorSnapshot, now: CursorSnapshot) -> str | None:
 
 
 @frozen
+class ScoredToken:
+    """A token of a suggestion's text, and how sure the model was of it."""
+
+    end: int
+    """Position behind the token in the text."""
+    probability: float
+    entropy: float
+    """Of the distribution that it was drawn from, in nats."""
+
+
+@frozen
 class Suggestion:
     """The text of the model at one cursor, after the stop rules and before the filters."""
 
     text: str
     confidence: float = 1.0
     """Mean probability of the tokens, 0 to 1."""
+    tokens: tuple[ScoredToken, ...] = field(default=(), repr=False)
+    """The tokens of the text, in order; some may be missing at its beginning."""
+    end_probability: float = 0.0
+    """Probability of the token with which the model ended the text itself; 0 where a stop rule ended it."""
     trigger: Trigger = Trigger.AUTOMATIC
     adapters: tuple[AppliedAdapter, ...] = ()
     """Those that it was made under; under others it is of no use."""
@@ -85,11 +100,18 @@ class Suggestion:
         Example: of ``foo(x)`` after ``fo`` it is ``o(x)``, after ``bar`` None.
         """
         left = [
-            evolve(each, text=each.text[len(typed) :])
+            each._without(len(typed))
             for each in self.all
             if each.text.startswith(typed) and (typed != each.text or not typed)
         ]
         return evolve(left[0], alternatives=tuple(left[1:])) if left else None
+
+    def _without(self, typed_chars: int) -> Suggestion:
+        """Return the suggestion without its first characters, and without their tokens."""
+        tokens = tuple(
+            evolve(token, end=token.end - typed_chars) for token in self.tokens if token.end > typed_chars
+        )
+        return evolve(self, text=self.text[typed_chars:], tokens=tokens)
 
 
 class SuggestionCache:

@@ -402,7 +402,7 @@ class Completer:
         )
         if not shown:
             self._shown.drop(query.uri)
-            return Answer(None, explanation)
+            return Answer(None, explanation, first.suggestion)
         completion = evolve(first.completion, alternatives=tuple(each.completion for each in shown[1:]))
         self._shown.put(request, completion, settings)
-        return Answer(completion, explanation)
+        return Answer(completion, explanation, first.suggestion)

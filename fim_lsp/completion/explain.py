@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen
 
 from fim_lsp.completion.filters import FilterStep
 from fim_lsp.types import AppliedAdapter, Completion, MemoryUse, PromptPart, Timings
+
+if TYPE_CHECKING:
+    from fim_lsp.completion.cache import Suggestion
 
 Source = Literal["cache", "joined", "generated"]
 
@@ -66,3 +69,5 @@ class Answer:
     completion: Completion | None
     """The text to show at the cursor; None for nothing."""
     explanation: Explanation = field(factory=Explanation)
+    suggestion: Suggestion | None = field(default=None, repr=False)
+    """The model's text that the answer was made of, or would have been."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import define, evolve, field, frozen
 
-from fim_lsp.completion.cache import CursorSnapshot, Suggestion, typed_since
+from fim_lsp.completion.cache import CursorSnapshot, ScoredToken, Suggestion, typed_since
 from fim_lsp.completion.explain import Explanation
 from fim_lsp.completion.repetition import is_echo
 from fim_lsp.completion.retry import Retry
@@ -71,6 +71,15 @@ class _CandidateStream:
         self.tokens.append(token)
         self.stop = self.check.add(token.text, token.probability, token.elapsed_ms)
         return self.stop is None and self.agrees(self.check.text)
+
+    def scored_tokens(self, keep: int) -> tuple[ScoredToken, ...]:
+        """Return the tokens that the first ``keep`` characters are made of, without those of ``kept``."""
+        scored, end = [], len(self.kept)
+        for token in self.tokens:
+            start, end = end, end + len(token.text)
+            if token.text and start < keep:
+                scored.append(ScoredToken(min(end, keep), token.probability, token.entropy))
+        return tuple(scored)
 
 
 class InFlightGeneration:
@@ -193,6 +202,8 @@ class InFlightGeneration:
         return Suggestion(
             text=text[:keep],
             confidence=_mean(generation.probabilities),
+            tokens=candidate.scored_tokens(keep),
+            end_probability=_end_probability(generation) if stop is None else 0.0,
             trigger=self._task.request.trigger,
             adapters=self.prompt.adapters,
             explanation=self._explain(generation, stop.rule if stop else generation.finish_reason.value),
@@ -266,6 +277,12 @@ def _exploding(adapters: Sequence[AppliedAdapter]) -> AdapterError:
 def _agree(text: str, typed: str) -> bool:
     """Tell whether one is the beginning of the other."""
     return text.startswith(typed) or typed.startswith(text)
+
+
+def _end_probability(generation: Generation) -> float:
+    """Return the probability of the end token; 0 where the model did not end the text itself."""
+    ended = generation.finish_reason is FinishReason.END and generation.probabilities
+    return generation.probabilities[-1] if ended else 0.0
 
 
 def _mean(values: tuple[float, ...]) -> float:

@@ -78,6 +78,22 @@ def probability_of(logits: Logits, token: int, log_total: float | None = None) -
     return _probability(logits, token, logits.max())
 
 
+def entropy_of(logits: Logits) -> float:
+    """Return the entropy of the distribution at temperature 1, in nats: 0 where one token is certain.
+
+    Computed block by block, as the probability is.
+    """
+    peak, mass, weighted = logits.max(), 0.0, 0.0
+    for start in range(0, len(logits), _BLOCK):
+        below = logits[start : start + _BLOCK] - peak
+        shares = np.exp(below)
+        # A token that is impossible adds nothing, and its product with 0 would be no number.
+        below[shares == 0] = 0
+        mass += float(shares.sum())
+        weighted += float(shares @ below)
+    return float(np.log(mass)) - weighted / mass
+
+
 def _probability(logits: Logits, token: int, peak: np.float32) -> float:
     """Return the softmax of one entry, computed block by block; ``peak`` is the largest logit.
 

@@ -17,7 +17,7 @@ from attrs import define, evolve, field
 from fim_lsp.engine.base import NotANumberError, OnToken
 from fim_lsp.engine.memory.mixture import MixedRow
 from fim_lsp.engine.memory.stream import MemoryStream
-from fim_lsp.engine.sampling import Logits, likeliest, probability_of, sample
+from fim_lsp.engine.sampling import Logits, entropy_of, likeliest, probability_of, sample
 from fim_lsp.engine.vocabulary import Vocabulary
 from fim_lsp.types import FinishReason, Generation, MemoryUse, SamplingParams, StreamedToken, Timings
 
@@ -92,7 +92,7 @@ class TokenStream:
         replacement = self._replacement(token, probability, row.logits)
         if replacement is not None:
             token, probability = replacement, probability_of(row.logits, replacement, row.log_total)
-        self._emit(token, probability)
+        self._emit(token, probability, row.logits)
         return token
 
     def sample_next_best(self, logits: Logits, taken: set[int]) -> int | None:
@@ -104,7 +104,7 @@ class TokenStream:
         row = self._mixed(logits, self._allowed())
         token = self._next_best(row.logits, taken)
         if token is not None:
-            self._emit(token, probability_of(row.logits, token, row.log_total))
+            self._emit(token, probability_of(row.logits, token, row.log_total), row.logits)
         return token
 
     def branch_off(self, other: TokenStream) -> None:
@@ -166,7 +166,7 @@ class TokenStream:
             self.healing, allowed = b"", None
         return allowed
 
-    def _emit(self, token: int, probability: float) -> None:
+    def _emit(self, token: int, probability: float, logits: Logits) -> None:
         if math.isnan(probability):
             raise NotANumberError(*_NOT_NUMBERS)
         self._probabilities.append(probability)
@@ -178,7 +178,8 @@ class TokenStream:
         self._text.append(self._decoder.decode(piece))
         if self.memory is not None:
             self.memory.advance(token, self._text[-1])
-        if not self.on_token(StreamedToken(self._text[-1], probability, self._elapsed_ms())):
+        streamed = StreamedToken(self._text[-1], probability, self._elapsed_ms(), entropy_of(logits))
+        if not self.on_token(streamed):
             self.reason = FinishReason.STOPPED
         elif self.count == self.limit:
             self.reason = FinishReason.LENGTH
