@@ -13,61 +13,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 import attrs
 from attrs import field, frozen
 
 from fim_lsp.errors import FimLspError
 from fim_lsp.secret_files import FILES_WITH_SECRETS
-from fim_lsp.strict import StrictError, Wording, bounds, object_in_list, structure
-
-T = TypeVar("T")
+from fim_lsp.setting_fields import camel_case as camel_case
+from fim_lsp.setting_fields import metadata as _metadata
+from fim_lsp.setting_fields import setting as _setting
+from fim_lsp.showing_settings import ShowingSettings
+from fim_lsp.strict import StrictError, Wording, object_in_list, structure
 
 
 class SettingsError(FimLspError):
     """A setting has the wrong type, is out of bounds, or does not exist."""
 
 
-def camel_case(name: str) -> str:
-    """Spell an attribute's name as clients do: ``gpu_layers`` -> ``gpuLayers``."""
-    head, *rest = name.split("_")
-    return head + "".join(part.capitalize() for part in rest)
-
-
 _WORDING = Wording("fimLsp", "setting", "an object", camel_case)
-
-
-def _setting(
-    default: T,
-    about: str,
-    *,
-    common: bool = False,
-    at_least: float | None = None,
-    at_most: float | None = None,
-) -> T:
-    """Make an attrs field that keeps its description and bounds for :func:`table`.
-
-    Args:
-        default: the value if nothing is set.
-        about: the description that users read; whole sentences.
-        common: True if most users may want to change it. The others are for experts.
-        at_least: the smallest value.
-        at_most: the largest value.
-    """
-    return field(
-        default=default,
-        metadata=_metadata(about, common, at_least, at_most),
-        validator=bounds(at_least, at_most, camel_case),
-    )
-
-
-def _metadata(
-    about: str, common: bool = False, at_least: float | None = None, at_most: float | None = None
-) -> dict[str, Any]:
-    return {"about": about, "common": common, "at_least": at_least, "at_most": at_most}
-
-
 KvType = Literal["f32", "f16", "q8_0", "q4_0"]
 
 
@@ -224,8 +188,8 @@ class SamplingSettings:
 
 
 @frozen
-class CompletionSettings:
-    """Which suggestions are shown, and when."""
+class CompletionSettings(ShowingSettings):
+    """Which suggestions are made and shown, and when."""
 
     enabled: bool = _setting(True, "Show suggestions.", common=True)
     disabled_languages: tuple[str, ...] = _setting((), "Language ids without suggestions.", common=True)

@@ -56,6 +56,19 @@ class DocumentSnapshot:
 
 
 @frozen
+class LineEdit:
+    """One edit of a document, by lines and columns from 0. Columns are in the client's units."""
+
+    start: tuple[int, int]
+    end: tuple[int, int]
+    """Line and column behind the replaced text, before the edit."""
+    line_breaks: int
+    """In the new text."""
+    deletes: bool
+    """True if it only takes text away."""
+
+
+@frozen
 class CompletionRequest:
     """A cursor in a snapshot. ``offset`` counts code points, so it indexes ``document.text``."""
 
@@ -78,6 +91,11 @@ class CompletionRequest:
     def suffix(self) -> str:
         """Everything after the cursor."""
         return self.document.text[self.offset :]
+
+    @property
+    def cursor_line(self) -> int:
+        """The cursor's line from 0."""
+        return self.document.text.count("\n", 0, self.offset) if self.line is None else self.line
 
     @property
     def line_prefix(self) -> str:

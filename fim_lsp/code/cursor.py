@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -18,6 +19,9 @@ from fim_lsp.code.lexical import Inside, Scan, scan
 from fim_lsp.code.lines import CursorWindow, indent_width, window_around
 from fim_lsp.code.nesting import Kind, Nesting, OpenPair, has_elements, is_markup, read_nesting
 from fim_lsp.types import CompletionRequest
+
+if TYPE_CHECKING:
+    from fim_lsp.code.syntax import CursorScope
 
 _HEADER = re.compile(r"(?:[:({\[]|=>|->|\b(?:then|do|else|begin|of))\s*$")
 """Ends of a line that a deeper line follows."""
@@ -80,6 +84,13 @@ class CursorContext:
     def inside(self) -> Inside | None:
         """The string or comment that the cursor is in."""
         return self._scan_before.inside
+
+    @cached_property
+    def scope(self) -> CursorScope:
+        """The kind of text that the cursor is in, by the syntax tree where there is one."""
+        from fim_lsp.code.syntax import locate_cursor  # which itself reads a context
+
+        return locate_cursor(self)
 
     @cached_property
     def brackets(self) -> EnclosingBrackets:

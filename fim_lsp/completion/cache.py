@@ -106,6 +106,12 @@ class Suggestion:
         ]
         return evolve(left[0], alternatives=tuple(left[1:])) if left else None
 
+    def continued_by(self, rest: str) -> Suggestion:
+        """Return the suggestion for where the text before its ``rest`` is accepted."""
+        start = self.text.rfind(rest)
+        remaining = self._without(start) if start >= 0 else evolve(self, tokens=())
+        return evolve(remaining, text=rest, alternatives=())
+
     def _without(self, typed_chars: int) -> Suggestion:
         """Return the suggestion without its first characters, and without their tokens."""
         tokens = tuple(

@@ -11,26 +11,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from fim_lsp.code.cursor import CursorContext
-from fim_lsp.completion.acceptance import ShownSuggestion, ShownSuggestions
-from fim_lsp.completion.cache import Suggestion, SuggestionCache
+from fim_lsp.completion.acceptance import ShownSuggestion, after_accepting
+from fim_lsp.completion.answers import make_answer, silent_answer
+from fim_lsp.completion.cache import CursorSnapshot, Suggestion, SuggestionCache
 from fim_lsp.completion.debounce import LatestWins, Rhythm, SupersededError, Turn, lost_ms
 from fim_lsp.completion.document_adapters import adapters_for, as_on_disk
 from fim_lsp.completion.enabled import is_enabled
 from fim_lsp.completion.explain import Answer, Source
 from fim_lsp.completion.generation import GenerationTask, InFlightGeneration, OnRefused
 from fim_lsp.completion.idle_prefill import PAUSE_S, IdlePrefill
-from fim_lsp.completion.multiline import wants_multiline
 from fim_lsp.completion.open_documents import Folders, OpenDocuments
 from fim_lsp.completion.prefill_planner import PrefillPlanner
 from fim_lsp.completion.prompts import Prompts, candidates_for
-from fim_lsp.completion.ranking import filter_suggestion, rank
+from fim_lsp.completion.query import Query
 from fim_lsp.completion.request_memories import RequestMemories
+from fim_lsp.completion.showing.display import Display
+from fim_lsp.completion.showing.eagerness import rules_for
 from fim_lsp.completion.stop_rules import make_stop_rules
 from fim_lsp.engine.base import AdapterError, Engine
 from fim_lsp.engine.memory import CorpusSource, no_corpora
@@ -43,6 +46,7 @@ from fim_lsp.types import (
     DocumentSnapshot,
     FinishReason,
     Generation,
+    LineEdit,
     Prompt,
     Timings,
     Trigger,
@@ -57,20 +61,6 @@ a request before it sends the one that may join."""
 
 def _log(error: AdapterError) -> None:
     logger.warning("%s", error)
-
-
-@frozen
-class _Query:
-    """One request, and what is looked up for it once."""
-
-    request: CompletionRequest
-    settings: Settings
-    adapters: tuple[AppliedAdapter, ...]
-    context: CursorContext
-
-    @property
-    def uri(self) -> str:
-        return self.request.document.uri
 
 
 class Completer:
@@ -104,7 +94,7 @@ class Completer:
         self._cache = SuggestionCache(0)
         self._generations: dict[str, InFlightGeneration] = {}
         self._versions: dict[str, int] = {}
-        self._shown = ShownSuggestions()
+        self._display = Display(clock)
         self._prompts: Prompts | None = None
         self._documents = OpenDocuments(folders)
         self._memories = RequestMemories(self._documents, corpora)
@@ -156,6 +146,7 @@ class Completer:
     def settings_changed(self, settings: Settings) -> None:
         """Forget suggestions that other settings might not have made."""
         self._cache = SuggestionCache(settings.completion.cache_size)
+        self._display.settings_changed()
         if settings.adapters != self._adapters:
             self._adapters = settings.adapters
             self._refused.clear()
@@ -166,21 +157,22 @@ class Completer:
         self._planner.opened(document)
         self._planner.warm_up(self._prompts, settings)
 
-    def edited(self, uri: str, version: int, text: str | None = None) -> None:
+    def edited(self, uri: str, version: int, text: str | None = None, edits: Sequence[LineEdit] = ()) -> None:
         """Note that a document changed; a generation without a waiting request may then still be joined.
 
         Where ``text`` is the document with the last suggestion accepted, begin the next generation.
         """
         self._versions[uri] = version
+        self._display.edited(uri, edits)
         if text is not None:
             self._documents.edited(uri, version, text)
         self._rhythm = self._rhythm.keystroke(self._clock() * 1000)
-        if (shown := self._shown.accepted_by_edit(uri, text)) is not None:
+        if (shown := self._display.shown.accepted_by_edit(uri, text)) is not None:
             self._prefetch(shown)
             return
         generation = self._generations.get(uri)
         if generation is not None and generation.running and not generation.waiting:
-            self._abandon(generation, _GRACE_S)
+            generation.abort_unless_joined(_GRACE_S)
 
     def cursor_rested(self, request: CompletionRequest, settings: Settings) -> None:
         """Evaluate the prompt where the cursor rests, before a key is typed there."""
@@ -191,13 +183,17 @@ class Completer:
     def accepted(self, uri: str | None, candidate: int = 0) -> None:
         """Generate what follows: the document's last suggestion, or the last of all, was accepted."""
         version = self._versions.get(uri) if uri is not None else None
-        if (shown := self._shown.accepted_by_command(uri, version, candidate)) is not None:
+        if (shown := self._display.shown.accepted_by_command(uri, version, candidate)) is not None:
             self._prefetch(shown)
+
+    def dismissed(self, uri: str | None) -> None:
+        """Remember that the user dismissed a document's suggestion, or the last of all."""
+        self._display.dismissed(uri)
 
     def closed(self, uri: str) -> None:
         """Forget a document's prompts and suggestions, and abort its generation."""
         self._versions.pop(uri, None)
-        self._shown.drop(uri)
+        self._display.closed(uri)
         self._documents.closed(uri)
         self._planner.closed(uri)
         if self._prompts is not None:
@@ -228,23 +224,30 @@ class Completer:
         self._documents.used(query.uri)
         turn = self._turns.take(query.uri)
         self._idle_prefill.stop()
+        left, because = self._display.follow(query)
         try:
-            return await self._answer(query, turn)
+            if because:
+                self._join(query)  # the document's generation goes on if it fits, and is aborted otherwise
+                return silent_answer(query, because)
+            return await self._answer(query, turn, left)
         finally:
             self._turns.release(query.uri, turn)
             self._planner.plan(self._prompts, request, settings)
 
-    async def _answer(self, query: _Query, turn: Turn) -> Answer:
+    async def _answer(self, query: Query, turn: Turn, shown: str) -> Answer:
+        """Look for a suggestion; ``shown`` is what is left of the one on the screen."""
         cached = self._cache.find(query.request, query.adapters)
         if cached is not None:
+            await self._calm(query, turn, shown)
             explanation = evolve(cached.explanation, timings=Timings())
-            return self._rank(query, evolve(cached, explanation=explanation), "cache")
+            return self._show(query, evolve(cached, explanation=explanation), "cache", shown)
         running = self._join(query)
         if running is not None:
             joined = await self._wait(running, turn, query.request)
             left = running.remaining(joined, query.request) if joined is not None else None
             if left is not None:
-                return self._rank(query, left, "joined")
+                await self._calm(query, turn, shown)
+                return self._show(query, left, "joined", shown)
         delay_ms = self._delay_ms(query)
         await turn.sleep(delay_ms)
         generation = self._generate(query)
@@ -253,10 +256,26 @@ class Completer:
             return Answer(None)
         left = generation.remaining(finished, query.request)
         nothing = evolve(finished, text="", alternatives=())
-        return self._rank(query, left or nothing, "generated", delay_ms)
+        await self._calm(query, turn, shown)
+        return self._show(query, left or nothing, "generated", shown, delay_ms)
 
-    def _query(self, request: CompletionRequest, settings: Settings) -> _Query:
-        return _Query(request, settings, self._applicable(request, settings), CursorContext.of(request))
+    async def _calm(self, query: Query, turn: Turn, shown: str) -> None:
+        """Wait while another suggestion at each key would make the editor flicker.
+
+        Raises:
+            SupersededError: a newer request came meanwhile.
+        """
+        if query.automatic and not shown:
+            await turn.sleep(self._display.wait_ms(query))
+
+    def _query(self, request: CompletionRequest, settings: Settings) -> Query:
+        return Query(
+            request,
+            settings,
+            self._applicable(request, settings),
+            CursorContext.of(request),
+            rules_for(settings.completion),
+        )
 
     def _applicable(self, request: CompletionRequest, settings: Settings) -> tuple[AppliedAdapter, ...]:
         """Return the document's adapters, as they are on disk, without those that were refused."""
@@ -270,7 +289,7 @@ class Completer:
             self._refused.add(error.adapter.file)
             self._on_refused(error)
 
-    def _join(self, query: _Query) -> InFlightGeneration | None:
+    def _join(self, query: Query) -> InFlightGeneration | None:
         """Return the document's generation, if the user typed what it is producing; abort any other."""
         former = self._generations.get(query.uri)
         if former is not None and former.joins(query.request, query.adapters):
@@ -279,14 +298,14 @@ class Completer:
             former.abort()
         return None
 
-    def _delay_ms(self, query: _Query) -> float:
+    def _delay_ms(self, query: Query) -> float:
         """Return how long to debounce a request."""
         if query.request.trigger is not Trigger.AUTOMATIC:
             return 0.0
         bounds = query.settings.completion
         return self._rhythm.delay_ms(bounds.debounce_min_ms, bounds.debounce_max_ms)
 
-    def _generate(self, query: _Query) -> InFlightGeneration:
+    def _generate(self, query: Query) -> InFlightGeneration:
         """Begin a generation for a query.
 
         Raises:
@@ -308,7 +327,7 @@ class Completer:
                 return None
             return complete_prompt(self._prompts.shortened(request, query.settings, cold_tokens))
 
-        multiline = wants_multiline(query.context, request.trigger, completion)
+        multiline = query.wants_multiline(accepted=self._display.is_accepted(query))
         task = GenerationTask(
             request,
             complete_prompt(self._prompts.current(request, query.settings, cold_tokens)),
@@ -328,6 +347,7 @@ class Completer:
     def _prefetch(self, shown: ShownSuggestion) -> None:
         """Begin a generation before it is asked for: a request joins it, or finds it in the cache."""
         request, settings = shown.accepted, shown.settings
+        self._display.accepted(shown)
         if not (settings.completion.prefetch and self.ready and is_enabled(request, settings)):
             return
         query = self._query(request, settings)
@@ -352,19 +372,7 @@ class Completer:
         finally:
             generation.waiting -= 1
             if not generation.waiting and generation.running:
-                self._abandon(generation, grace_s)
-
-    def _abandon(self, generation: InFlightGeneration, grace_s: float) -> None:
-        """Abort a generation that no request joins within ``grace_s`` seconds."""
-        if not grace_s:
-            generation.abort()
-            return
-
-        def abort_if_unused() -> None:
-            if not generation.waiting:
-                generation.abort()
-
-        asyncio.get_running_loop().call_later(grace_s, abort_if_unused)
+                generation.abort_unless_joined(grace_s)
 
     def _finished(
         self, in_flight: InFlightGeneration, generation: Generation, suggestion: Suggestion | None
@@ -375,34 +383,14 @@ class Completer:
         if suggestion is not None:
             self._cache.put(in_flight.cursor, suggestion)
 
-    def _rank(self, query: _Query, suggestion: Suggestion, source: Source, delay_ms: float = 0.0) -> Answer:
-        """Filter and rank the suggestions, and explain the answer."""
-        request, context, settings = query.request, query.context, query.settings
-        filtered = [
-            filter_suggestion(each, context, request.selected_text, settings) for each in suggestion.all
-        ]
-        shown = rank(filtered, context)[: candidates_for(request, settings)]
-        first = shown[0] if shown else filtered[0]
-        explanation = evolve(
-            first.suggestion.explanation,
-            uri=query.uri,
-            line=request.document.text.count("\n", 0, request.offset)
-            if request.line is None
-            else request.line,
-            source=source,
-            delay_ms=delay_ms,
-            timings=suggestion.explanation.timings,
-            adapters=suggestion.adapters,
-            generated=first.suggestion.text,
-            steps=first.filtered.steps,
-            shown=first.completion.text if shown else None,
-            alternatives=tuple(each.completion.text for each in shown[1:]),
-            dropped_because=first.dropped_because,
-            confidence=first.suggestion.confidence,
-        )
-        if not shown:
-            self._shown.drop(query.uri)
-            return Answer(None, explanation, first.suggestion)
-        completion = evolve(first.completion, alternatives=tuple(each.completion for each in shown[1:]))
-        self._shown.put(request, completion, settings)
-        return Answer(completion, explanation, first.suggestion)
+    def _show(
+        self, query: Query, suggestion: Suggestion, source: Source, left: str = "", delay_ms: float = 0.0
+    ) -> Answer:
+        """Make the answer, and note what may be on the screen then."""
+        is_refused = partial(self._display.is_refused, query)
+        answer = make_answer(query, suggestion, source, is_refused, left, delay_ms)
+        self._display.put(query, answer.completion)
+        if answer.rest and answer.completion is not None and answer.suggestion is not None:
+            accepted = CursorSnapshot.of(after_accepting(query.request, answer.completion))
+            self._cache.put(accepted, answer.suggestion.continued_by(answer.rest))
+        return answer

@@ -12,7 +12,7 @@ from fim_lsp.types import AppliedAdapter, Completion, MemoryUse, PromptPart, Tim
 if TYPE_CHECKING:
     from fim_lsp.completion.cache import Suggestion
 
-Source = Literal["cache", "joined", "generated"]
+Source = Literal["cache", "joined", "generated", "silent"]
 
 
 @frozen
@@ -23,7 +23,8 @@ class Explanation:
     line: int = 0
     """Counted from 0."""
     source: Source = "generated"
-    """A remembered suggestion, a generation that was already running, or one of its own."""
+    """A remembered suggestion, a generation that was already running, or one of its own; ``silent`` where
+    nothing was looked for."""
     model: str = ""
     template: str = ""
     adapters: tuple[AppliedAdapter, ...] = ()
@@ -71,3 +72,5 @@ class Answer:
     explanation: Explanation = field(factory=Explanation)
     suggestion: Suggestion | None = field(default=None, repr=False)
     """The model's text that the answer was made of, or would have been."""
+    rest: str = field(default="", repr=False)
+    """The text behind the completion, to be shown when that is accepted."""

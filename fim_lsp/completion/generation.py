@@ -147,6 +147,18 @@ class InFlightGeneration:
         """End the generation within milliseconds, inside a prefill too."""
         self._cancel.cancel()
 
+    def abort_unless_joined(self, grace_s: float) -> None:
+        """End the generation if no request joins within ``grace_s`` seconds; at once with none."""
+
+        def abort_if_unused() -> None:
+            if not self.waiting:
+                self.abort()
+
+        if grace_s:
+            asyncio.get_running_loop().call_later(grace_s, abort_if_unused)
+        else:
+            self.abort()
+
     async def _run(self) -> Suggestion | None:
         generations = await self._generate(lambda prompt: prompt, self._task.sampling)
         if generations is None:

@@ -7,8 +7,8 @@ import re
 from fim_lsp.code.cursor import CursorContext
 from fim_lsp.code.languages import find_language
 from fim_lsp.code.lexical import scan
-from fim_lsp.code.lines import only_closers
-from fim_lsp.code.syntax import ends_in_header, has_grammar, locate_cursor
+from fim_lsp.code.lines import indent_width, only_closers
+from fim_lsp.code.syntax import ends_in_header, has_grammar
 from fim_lsp.settings import CompletionSettings
 from fim_lsp.types import Trigger
 
@@ -18,7 +18,14 @@ _OPENING_WORD = re.compile(r"\b(?:do|then|begin|else|repeat|of)$|\bdo\s*\|[^|]*\
 """Words that begin a block at the end of a line, in languages without a grammar here."""
 
 
-def wants_multiline(context: CursorContext, trigger: Trigger, settings: CompletionSettings) -> bool:
+def wants_multiline(
+    context: CursorContext,
+    trigger: Trigger,
+    settings: CompletionSettings,
+    *,
+    one_line_first: bool = False,
+    accepted: bool = False,
+) -> bool:
     """Decide whether a suggestion may have several lines.
 
     The setting ``never`` is kept even for a suggestion asked for by a key; otherwise such a suggestion has
@@ -26,16 +33,36 @@ def wants_multiline(context: CursorContext, trigger: Trigger, settings: Completi
     line comments and one-line strings, where the line is blank or a block may begin: anywhere else they
     jump into view with every keystroke and cost time that the user spends typing on.
 
+    Args:
+        context: the code around the cursor.
+        trigger: the cause of the request.
+        settings: the setting ``multiline``.
+        one_line_first: on a blank line too, several lines come only where a block begins.
+        accepted: the user has just accepted what stands in front of the cursor, and may want more.
+
     Example: behind ``def f(x):`` several lines, behind ``x = `` one.
     """
     if settings.multiline != "auto":
         return settings.multiline == "always"
     if trigger is Trigger.INVOKED:
         return True
-    if not only_closers(context.line_suffix) or locate_cursor(context).one_line:
+    if not only_closers(context.line_suffix) or context.scope.one_line:
         return False
     line = context.line_prefix.rstrip()
-    return not line or _opens_block(line, context.language_id) or ends_in_header(context)
+    if accepted or (not line and not one_line_first):
+        return True
+    if not line:
+        return _begins_block(context)
+    return _opens_block(line, context.language_id) or ends_in_header(context)
+
+
+def _begins_block(context: CursorContext) -> bool:
+    """Tell whether a blank line is the first of a block: below a header, with nothing in the block yet."""
+    above = next((line.rstrip() for line in reversed(context.lines_above) if line.strip()), "")
+    if not above or not _opens_block(above, context.language_id):
+        return False
+    indent = indent_width(above, context.tab_size)
+    return not context.next_line or indent_width(context.next_line, context.tab_size) <= indent
 
 
 def _opens_block(line: str, language_id: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fim_lsp.code.cursor import CursorContext
 from fim_lsp.code.syntax import count_syntax_errors
@@ -22,6 +22,8 @@ class FilteredSuggestion:
     filtered: Filtered
     completion: Completion
     dropped_because: str = ""
+    rest: str = field(default="", repr=False)
+    """The text behind it, which is shown when it is accepted."""
 
 
 def filter_suggestion(

@@ -1,8 +1,8 @@
 """Fit the model that decides which suggestions are shown: ``python -m training confidence``.
 
-``positions`` chooses cursors in code, ``collect`` lets the server's own pipeline suggest there, ``fit`` fits a
-logistic model on what came (``labels``, ``regression``), and ``report`` measures it on other repositories.
-``command`` is the command line.
+``positions`` chooses cursors in code, ``collect`` lets the server's own pipeline suggest there, ``fit`` fits
+a logistic model on what came, and ``report`` measures it on other repositories. ``command`` is the command
+line.
 """
 
 from __future__ import annotations

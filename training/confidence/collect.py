@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from attrs import asdict, evolve, frozen
+from attrs import asdict, frozen
 
 from fim_lsp.completion.cache import ScoredToken, Suggestion
 from fim_lsp.completion.completer import Completer
@@ -53,9 +53,7 @@ class Sample:
 
     def position(self, text: str) -> CursorPosition:
         """Return the position in its file's text."""
-        return CursorPosition(
-            self.source, self.path, self.language, self.start, self.typed, self.end, text
-        )
+        return CursorPosition(self.source, self.path, self.language, self.start, self.typed, self.end, text)
 
 
 def request_at(position: CursorPosition) -> CompletionRequest:
@@ -81,7 +79,9 @@ def collect(
     """
     done = {_key(sample) for sample in read_samples(output)} if output.exists() else set()
     left = [[each for each in hole if each.key not in done] for hole in holes]
-    return asyncio.run(_collect([hole for hole in left if hole], output, settings, time.monotonic() + seconds))
+    return asyncio.run(
+        _collect([hole for hole in left if hole], output, settings, time.monotonic() + seconds)
+    )
 
 
 async def _collect(
@@ -95,7 +95,7 @@ async def _collect(
     left = sum(map(len, holes))
     output.parent.mkdir(parents=True, exist_ok=True)
     try:
-        completer.model_changed(await worker.load(settings.model, lambda _: True), settings)
+        completer.model_changed(await worker.load(settings.model, lambda _: None), settings)
         with output.open("a", encoding="utf-8") as lines:
             for hole in holes:
                 for position in hole:

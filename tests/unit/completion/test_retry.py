@@ -90,7 +90,7 @@ async def test_an_echo_is_not_offered_but_what_else_there_is_to_say(make_desk):
     assert offered is not None
     assert offered.text == "re = 1"
     assert desk.generations == 2
-    assert (desk.explanation.echo, desk.explanation.generated) == ("import sys\n", "re = 1\n")
+    assert (desk.explanation.echo, desk.explanation.generated) == ("import sys\n", "re = 1")
 
 
 async def test_the_second_try_evaluates_no_token_of_the_prompt_again(make_desk):

@@ -1,0 +1,89 @@
+"""Make answers: filter, choose and rank the suggestions for a query, and explain the outcome. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attrs import evolve
+
+from fim_lsp.completion.cache import Suggestion
+from fim_lsp.completion.explain import Answer, Explanation, Source
+from fim_lsp.completion.prompts import candidates_for
+from fim_lsp.completion.query import Query
+from fim_lsp.completion.ranking import FilteredSuggestion, filter_suggestion, rank
+from fim_lsp.completion.showing.choice import choose, keep_shown
+
+IsRefused = Callable[[str], bool]
+"""Tells whether the user has refused a text at the cursor."""
+
+
+def make_answer(
+    query: Query,
+    suggestion: Suggestion,
+    source: Source,
+    is_refused: IsRefused,
+    left: str = "",
+    delay_ms: float = 0.0,
+) -> Answer:
+    """Return the answer that the text of the model makes, with its explanation.
+
+    Args:
+        query: what was asked.
+        suggestion: the text of the model, with its alternatives.
+        source: its origin.
+        is_refused: tells which texts the user does not want here.
+        left: the part of the shown suggestion that is not typed yet; only what begins with it may replace it.
+        delay_ms: the debounce.
+    """
+    request, context = query.request, query.context
+    filtered = [
+        filter_suggestion(each, context, request.selected_text, query.settings) for each in suggestion.all
+    ]
+    if query.automatic:
+        filtered = [choose(each, query, is_refused) for each in filtered]
+        if left:
+            filtered = [keep_shown(filtered[0], left, query)]
+    shown = rank(filtered, context)[: candidates_for(request, query.settings)]
+    return _explained(query, suggestion, source, shown, (shown or filtered)[0], delay_ms)
+
+
+def silent_answer(query: Query, because: str) -> Answer:
+    """Return the answer where nothing is looked for."""
+    explanation = Explanation(
+        query.uri,
+        query.request.cursor_line,
+        source="silent",
+        adapters=query.adapters,
+        dropped_because=because,
+    )
+    return Answer(None, explanation)
+
+
+def _explained(
+    query: Query,
+    suggestion: Suggestion,
+    source: Source,
+    shown: Sequence[FilteredSuggestion],
+    first: FilteredSuggestion,
+    delay_ms: float,
+) -> Answer:
+    explanation = evolve(
+        first.suggestion.explanation,
+        uri=query.uri,
+        line=query.request.cursor_line,
+        source=source,
+        delay_ms=delay_ms,
+        timings=suggestion.explanation.timings,
+        adapters=suggestion.adapters,
+        generated=first.suggestion.text,
+        steps=first.filtered.steps,
+        shown=first.completion.text if shown else None,
+        alternatives=tuple(each.completion.text for each in shown[1:]),
+        dropped_because=first.dropped_because,
+        confidence=first.suggestion.confidence,
+    )
+    if not shown:
+        return Answer(None, explanation, first.suggestion)
+    alternatives = tuple(each.completion for each in shown[1:])
+    completion = evolve(first.completion, alternatives=alternatives)
+    return Answer(completion, explanation, first.suggestion, first.rest)

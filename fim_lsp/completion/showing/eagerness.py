@@ -1,0 +1,83 @@
+"""Turn the settings into rules: what the eagerness says, but for the parts that are set by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from attrs import evolve, frozen
+
+from fim_lsp.showing_settings import Eagerness, ShowingSettings, Where
+
+
+@frozen
+class ShowingRules:
+    """When suggestions are shown while typing. The fields are those of :class:`ShowingSettings`."""
+
+    within_words: Where
+    within_lines: Where
+    comments: Where
+    strings: Where
+    while_deleting: bool
+    cooldown_ms: float
+    appear_after_ms: float
+    one_line_first: bool
+    piece_lines: int
+
+
+_RULES: Mapping[Eagerness, ShowingRules] = MappingProxyType(
+    {
+        "subtle": ShowingRules(
+            within_words="never",
+            within_lines="never",
+            comments="never",
+            strings="confident",
+            while_deleting=False,
+            cooldown_ms=3000,
+            appear_after_ms=300,
+            one_line_first=True,
+            piece_lines=3,
+        ),
+        "normal": ShowingRules(
+            within_words="confident",
+            within_lines="confident",
+            comments="confident",
+            strings="confident",
+            while_deleting=False,
+            cooldown_ms=1000,
+            appear_after_ms=150,
+            one_line_first=True,
+            piece_lines=6,
+        ),
+        "eager": ShowingRules(
+            within_words="always",
+            within_lines="always",
+            comments="always",
+            strings="always",
+            while_deleting=True,
+            cooldown_ms=0,
+            appear_after_ms=0,
+            one_line_first=False,
+            piece_lines=1000,
+        ),
+    }
+)
+
+
+def rules_for(settings: ShowingSettings) -> ShowingRules:
+    """Return the rules of an eagerness, with the parts that are set by themselves.
+
+    Example: ``eager`` with ``comments`` ``never`` shows everything but what is in comments.
+    """
+    rules = _RULES[settings.eagerness]
+    where = {
+        name: value
+        for name in ("within_words", "within_lines", "comments", "strings")
+        if (value := getattr(settings, name)) != "auto"
+    }
+    parts = {
+        name: value
+        for name in ("while_deleting", "cooldown_ms", "appear_after_ms", "one_line_first", "piece_lines")
+        if (value := getattr(settings, name)) is not None
+    }
+    return evolve(rules, **where, **parts)
