@@ -389,7 +389,9 @@ class Completer:
         """Make the answer, and note what may be on the screen then."""
         is_refused = partial(self._display.is_refused, query)
         answer = make_answer(query, suggestion, source, is_refused, left, delay_ms)
-        self._display.put(query, answer.completion)
+        version = query.request.document.version
+        is_current = self._versions.get(query.uri, version) == version
+        self._display.put(query, answer.completion if is_current else None)
         if answer.rest and answer.completion is not None and answer.suggestion is not None:
             accepted = CursorSnapshot.of(after_accepting(query.request, answer.completion))
             self._cache.put(accepted, answer.suggestion.continued_by(answer.rest))

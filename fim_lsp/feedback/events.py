@@ -119,6 +119,13 @@ class SuggestionPartlyAccepted:
 
 
 @frozen
+class SuggestionDismissed:
+    """The user dismissed the suggestion that was on screen."""
+
+    at: float
+
+
+@frozen
 class DocumentClosed:
     """The document was closed, or the session ends."""
 
@@ -132,5 +139,6 @@ Event = (
     | SuggestionShown
     | SuggestionAccepted
     | SuggestionPartlyAccepted
+    | SuggestionDismissed
     | DocumentClosed
 )

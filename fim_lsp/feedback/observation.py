@@ -31,6 +31,7 @@ from fim_lsp.feedback.events import (
     Event,
     PlacedSuggestion,
     SuggestionAccepted,
+    SuggestionDismissed,
     SuggestionOrigin,
     SuggestionPartlyAccepted,
     SuggestionSent,
@@ -211,7 +212,7 @@ def step(undecided: Undecided, event: Event) -> tuple[Undecided, tuple[Observati
     match event:
         case SuggestionSent():
             return _after_suggestion(undecided, event)
-        case EmptyAnswerSent(at):
+        case EmptyAnswerSent(at) | SuggestionDismissed(at):
             return Undecided(ended=undecided.ended), _present(_ended(undecided.shown, at))
         case DocumentEdited(at, document):
             return _after_edit(undecided.shown, at, document), _present(undecided.ended)

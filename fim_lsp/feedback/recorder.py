@@ -20,6 +20,7 @@ from fim_lsp.feedback.events import (
     Event,
     PlacedSuggestion,
     SuggestionAccepted,
+    SuggestionDismissed,
     SuggestionOrigin,
     SuggestionPartlyAccepted,
     SuggestionSent,
@@ -158,6 +159,10 @@ class FeedbackRecorder:
     def suggestion_partly_accepted(self, uri: str | None, chars: int, whole_chars: int | None = None) -> None:
         """Note that the client accepted the first ``chars`` of a suggestion of ``whole_chars``."""
         self._step(uri, SuggestionPartlyAccepted(self._time_ms(), chars, whole_chars))
+
+    def suggestion_dismissed(self, uri: str | None) -> None:
+        """Note that the user dismissed the suggestion."""
+        self._step(uri, SuggestionDismissed(self._time_ms()))
 
     def document_closed(self, uri: str) -> None:
         """End the document's observations. Its checks that are still to come stay unknown."""

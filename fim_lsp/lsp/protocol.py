@@ -13,6 +13,7 @@ covers the
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import evolve
@@ -21,7 +22,7 @@ from lsprotocol import types
 from fim_lsp.lsp.documents import LspDocument, units
 from fim_lsp.lsp.notebooks import Place, to_snapshot
 from fim_lsp.lsp.rpc import InlineParams
-from fim_lsp.types import Completion, CompletionRequest, Trigger
+from fim_lsp.types import Completion, CompletionRequest, LineEdit, Trigger
 
 ACCEPTED = "fimLsp.accepted"
 INVOKED = 1
@@ -83,6 +84,25 @@ def read_place(params: Any) -> tuple[str, types.Position] | None:
     if not isinstance(uri, str) or not isinstance(line, int) or not isinstance(character, int):
         return None
     return (uri, types.Position(line, character)) if line >= 0 and character >= 0 else None
+
+
+def read_edits(
+    changes: Sequence[types.TextDocumentContentChangeEvent], lines_above: int = 0
+) -> tuple[LineEdit, ...]:
+    """Translate the changes of a document, in order; one of the whole document tells no places.
+
+    ``lines_above`` is the number of lines above the client's document in ours: those of a notebook's cells.
+    """
+    return tuple(
+        LineEdit(
+            (lines_above + change.range.start.line, change.range.start.character),
+            (lines_above + change.range.end.line, change.range.end.character),
+            change.text.count("\n"),
+            not change.text and change.range.start != change.range.end,
+        )
+        for change in changes
+        if isinstance(change, types.TextDocumentContentChangePartial)
+    )
 
 
 def to_inline_items(

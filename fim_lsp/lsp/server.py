@@ -136,6 +136,7 @@ def create_server(
     server.feature("textDocument/didPartiallyAcceptCompletion")(_partly_accepted)
     server.feature("fimLsp/ignored")(_ignored)
     server.feature("fimLsp/cursor")(_cursor_rested)
+    server.feature("fimLsp/dismissed")(_dismissed)
     server.command(protocol.ACCEPTED)(_accepted)
     server.command("fimLsp.toggle")(_toggle)
     server.command("fimLsp.reload")(_reload)
@@ -212,12 +213,16 @@ def _opened(server: Server, params: types.DidOpenTextDocumentParams) -> None:
 def _changed(server: Server, params: types.DidChangeTextDocumentParams) -> None:
     document = server.document(params.text_document.uri)
     if document is not None:
-        _note_edit(server, document)
+        _note_edit(server, document, params.content_changes)
 
 
-def _note_edit(server: Server, document: LspDocument) -> None:
-    snapshot = server.place(document).snapshot
-    server.session.document_edited(snapshot.uri, snapshot.version, snapshot.text)
+def _note_edit(
+    server: Server, document: LspDocument, changes: Sequence[types.TextDocumentContentChangeEvent] = ()
+) -> None:
+    place = server.place(document)
+    snapshot = place.snapshot
+    edits = protocol.read_edits(changes, snapshot.text.count("\n", 0, place.start))
+    server.session.document_edited(snapshot.uri, snapshot.version, snapshot.text, edits)
 
 
 def _closed(server: Server, params: types.DidCloseTextDocumentParams) -> None:
@@ -234,7 +239,7 @@ def _notebook_changed(server: Server, params: types.DidChangeNotebookDocumentPar
     edited = server.document(texts[0].document.uri) if texts else None
     cell = edited or _first_code_cell(server, params.notebook_document.uri)
     if cell is not None:
-        _note_edit(server, cell)
+        _note_edit(server, cell, texts[0].changes if texts and cell is edited else ())
 
 
 def _notebook_closed(server: Server, params: types.DidCloseNotebookDocumentParams) -> None:
@@ -300,6 +305,14 @@ def _partly_accepted(server: Server, params: Any) -> None:
     if (chars := accepted_chars(params)) is not None:
         suggestion = suggestion_of_item(params)
         server.session.feedback.suggestion_partly_accepted(suggestion.uri, chars, suggestion.chars)
+
+
+def _dismissed(server: Server, params: Any) -> None:
+    """Note that the suggestion shown last in a document (``uri``), or last of all, was dismissed."""
+    uri = getattr(params, "uri", None)
+    document = server.document(uri) if isinstance(uri, str) else None
+    if document is not None or uri is None:
+        server.session.suggestion_dismissed(server.place(document).snapshot.uri if document else None)
 
 
 def _ignored(server: Server, params: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from attrs import evolve
@@ -34,7 +34,7 @@ from fim_lsp.lsp.settings_layers import SettingsLayers, unwrap_section
 from fim_lsp.lsp.status import ServerStatus, StatusLine
 from fim_lsp.settings import ModelSettings, Settings, SettingsError
 from fim_lsp.timers import CancelTimer, RunLater, run_later
-from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, Trigger
+from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, LineEdit, Trigger
 
 logger = logging.getLogger(__name__)
 
@@ -247,9 +247,11 @@ class Session:
         self.completer.opened(document, self.settings)
         self._start_to_wake(CompletionRequest(document, 0, Trigger.INVOKED))
 
-    def document_edited(self, uri: str, version: int, text: str | None) -> None:
+    def document_edited(
+        self, uri: str, version: int, text: str | None, edits: Sequence[LineEdit] = ()
+    ) -> None:
         """Note that a document changed; ``text`` is None if it is not open."""
-        self.completer.edited(uri, version, text)
+        self.completer.edited(uri, version, text, edits)
         if text is not None:
             self._versions[uri] = version
             self.feedback.document_edited(uri, text)
@@ -322,6 +324,11 @@ class Session:
         """Note that the command of a suggestion ran, and generate what follows it."""
         self.feedback.suggestion_accepted(uri, chars)
         self.completer.accepted(uri, candidate)
+
+    def suggestion_dismissed(self, uri: str | None) -> None:
+        """Note that the user dismissed the suggestion of a document, or the last of all."""
+        self.feedback.suggestion_dismissed(uri)
+        self.completer.dismissed(uri)
 
     async def close(self) -> None:
         """Abort what runs, free the model and write the last feedback. A load is abandoned."""

@@ -49,6 +49,7 @@ _METHODS = (
     *types.METHOD_TO_TYPES,
     "fimLsp/ignored",
     "fimLsp/cursor",
+    "fimLsp/dismissed",
     "fimLsp/none",
     "textDocument/didFocus",
     "",

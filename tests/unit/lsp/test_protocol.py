@@ -10,7 +10,7 @@ from fim_lsp.lsp import protocol
 from fim_lsp.lsp.acceptance_messages import suggestion_of_command
 from fim_lsp.lsp.documents import LspDocument
 from fim_lsp.lsp.rpc import InlineParams
-from fim_lsp.types import Completion, Trigger
+from fim_lsp.types import Completion, LineEdit, Trigger
 
 UTF16 = types.PositionEncodingKind.Utf16
 
@@ -197,3 +197,23 @@ def as_object(value: object) -> object:
     if isinstance(value, dict):
         return SimpleNamespace(**{key: as_object(item) for key, item in value.items()})
     return value
+
+
+def test_changes_become_edits_by_line():
+    def at(line: int, character: int) -> types.Position:
+        return types.Position(line, character)
+
+    change = types.TextDocumentContentChangePartial
+    edits = protocol.read_edits(
+        [
+            change(types.Range(at(1, 4), at(2, 0)), "a\nb\n"),
+            change(types.Range(at(3, 0), at(3, 2)), ""),
+            change(types.Range(at(3, 0), at(3, 0)), ""),
+            types.TextDocumentContentChangeWholeDocument("all"),
+        ]
+    )
+    assert edits == (
+        LineEdit((1, 4), (2, 0), 2, False),
+        LineEdit((3, 0), (3, 2), 0, True),
+        LineEdit((3, 0), (3, 0), 0, False),
+    )

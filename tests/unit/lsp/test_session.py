@@ -409,3 +409,19 @@ async def test_a_resting_cursor_costs_nothing_on_battery(
     connection.battery[:] = batteries
     connection.session.cursor_rested(a_request())
     assert connection.session.completer.preparing is evaluates
+
+
+async def test_a_dismissed_suggestion_is_counted_and_not_shown_again(make_connection):
+    connection = make_connection(completion={"cooldownMs": 0})
+    await connection.session.reload()
+    assert await connection.ask() == " b"
+    connection.session.suggestion_dismissed(URI)
+    assert connection.session.feedback.counts["rejected"] == 1
+    assert await connection.ask() is None
+    assert connection.session.explanation.dropped_because == "the user refused it here"
+
+
+async def test_a_dismissal_where_nothing_is_shown_changes_nothing(connection):
+    connection.session.suggestion_dismissed(None)
+    connection.session.suggestion_dismissed("file:///nowhere.py")
+    assert await connection.ask() == " b"

@@ -45,6 +45,16 @@
 ---@field endBias? number (expert) Bias in nats for ending a suggestion instead of beginning another line. null takes that of the model file.
 
 ---@class fim_lsp.ServerSettings.Completion
+---@field eagerness? 'subtle'|'normal'|'eager' Readiness to show suggestions while typing: subtle shows few and sure ones, eager shows what there is.
+---@field withinWords? 'auto'|'always'|'confident'|'never' (expert) Suggestions in the middle of a word.
+---@field withinLines? 'auto'|'always'|'confident'|'never' (expert) Suggestions in front of other code on the same line.
+---@field comments? 'auto'|'always'|'confident'|'never' Suggestions in comments.
+---@field strings? 'auto'|'always'|'confident'|'never' Suggestions in strings, docstrings among them.
+---@field whileDeleting? boolean (expert) Show suggestions after a deletion too. null does as completion.eagerness says.
+---@field cooldownMs? number (expert) Time without suggestions after one was dismissed, in milliseconds. null does as completion.eagerness says.
+---@field appearAfterMs? number (expert) Earliest time after a key at which a suggestion takes the place of another that the key made wrong, in milliseconds. null does as completion.eagerness says.
+---@field oneLineFirst? boolean (expert) Suggest a single line where no block begins, and more after one is accepted. null does as completion.eagerness says.
+---@field pieceLines? integer (expert) Number of lines shown at once; the rest of a longer suggestion follows when they are accepted. null does as completion.eagerness says.
 ---@field enabled? boolean Show suggestions.
 ---@field disabledLanguages? string[] Language ids without suggestions.
 ---@field disabledFiles? string[] Glob patterns for files without suggestions: for the name or, with a slash, the end of the path, in any case. A folder with /** stands for all files below it, a dot at the end for names without an extension. By default, files that may hold secrets.
