@@ -29,8 +29,8 @@ class ShowingSettings:
     )
     within_words: Where = setting("auto", "Suggestions in the middle of a word.")
     within_lines: Where = setting("auto", "Suggestions in front of other code on the same line.")
-    comments: Where = setting("auto", "Suggestions in comments.", common=True)
-    strings: Where = setting("auto", "Suggestions in strings, docstrings among them.", common=True)
+    comments: Where = setting("auto", "Suggestions in comments.")
+    strings: Where = setting("auto", "Suggestions in strings, docstrings among them.")
     while_deleting: bool | None = setting(
         None, "Show suggestions after a deletion too. null does as completion.eagerness says."
     )

@@ -48,8 +48,8 @@
 ---@field eagerness? 'subtle'|'normal'|'eager' Readiness to show suggestions while typing: subtle shows few and sure ones, eager shows what there is.
 ---@field withinWords? 'auto'|'always'|'confident'|'never' (expert) Suggestions in the middle of a word.
 ---@field withinLines? 'auto'|'always'|'confident'|'never' (expert) Suggestions in front of other code on the same line.
----@field comments? 'auto'|'always'|'confident'|'never' Suggestions in comments.
----@field strings? 'auto'|'always'|'confident'|'never' Suggestions in strings, docstrings among them.
+---@field comments? 'auto'|'always'|'confident'|'never' (expert) Suggestions in comments.
+---@field strings? 'auto'|'always'|'confident'|'never' (expert) Suggestions in strings, docstrings among them.
 ---@field whileDeleting? boolean (expert) Show suggestions after a deletion too. null does as completion.eagerness says.
 ---@field cooldownMs? number (expert) Time without suggestions after one was dismissed, in milliseconds. null does as completion.eagerness says.
 ---@field appearAfterMs? number (expert) Earliest time after a key at which a suggestion takes the place of another that the key made wrong, in milliseconds. null does as completion.eagerness says.
