@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from fim_lsp import __version__
 from fim_lsp.commands import cache, complete, demo, doctor, language_server, model, serve, stats, train
+from fim_lsp.consoles import accept_any_character
 from fim_lsp.errors import FimLspError
 
 _ABOUT = "Local code completion for any LSP editor. Editors start it as: fim-lsp --stdio"
@@ -51,6 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
+    accept_any_character()
     given = sys.argv[1:] if arguments is None else arguments
     try:
         if given[:1] == [_TRAIN]:  # argparse would keep --help and other options for itself

@@ -13,6 +13,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import NamedTuple
 
+from fim_lsp.consoles import accept_any_character
 from fim_lsp.errors import FimLspError
 
 _PROGRAM = "python -m training"
@@ -83,6 +84,7 @@ def make_parser(chosen: str | None = None, program: str = _PROGRAM) -> argparse.
 
 def main(arguments: Sequence[str] | None = None, program: str = _PROGRAM) -> int:
     """Run the command line and return the exit code; ``program`` is the name that the help shows."""
+    accept_any_character()
     try:
         return _run(sys.argv[1:] if arguments is None else arguments, program)
     except FimLspError as error:

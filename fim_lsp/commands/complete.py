@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import re
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fim_lsp.code.languages import language_of
 from fim_lsp.commands import language_server
 from fim_lsp.errors import FimLspError
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _LOCATION = re.compile(r"(?P<file>.+):(?P<line>\d+):(?P<column>\d+)$")
 
 
@@ -51,13 +58,13 @@ def read_location(location: str) -> tuple[Path, str, int]:
     path, line, column = Path(found["file"]).absolute(), int(found["line"]), int(found["column"])
     try:
         # newline="" keeps CRLF, as an editor would.
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise LocationError(f"Can't read {path}: {error}.") from error
-    lines = text.splitlines(keepends=True) or [""]
-    if text.endswith("\n"):
-        lines.append("")
+    # Editors end lines at these breaks alone; str.splitlines also does at form feeds and others.
+    ends = [0, *(found.end() for found in _LINE_BREAK.finditer(text)), len(text)]
+    lines = [text[start:end] for start, end in itertools.pairwise(ends)]
     if not 1 <= line <= len(lines):
         raise LocationError(f"{path} has {len(lines)} lines, so there is no line {line}.")
     content = lines[line - 1].rstrip("\r\n")
@@ -68,7 +75,6 @@ def read_location(location: str) -> tuple[Path, str, int]:
 
 async def _complete(parsed: argparse.Namespace, path: Path, text: str, cursor: int) -> int:
     from rich.console import Console
-    from rich.markup import escape
 
     from fim_lsp.lsp.client import start_editor
 
@@ -82,14 +88,12 @@ async def _complete(parsed: argparse.Namespace, path: Path, text: str, cursor: i
         file = editor.open(path, language_id, text, cursor)
         shown = await editor.suggest(file, invoked=not parsed.automatic)
     if parsed.json:
-        print(json.dumps({"text": shown.text, "waitedMs": shown.waited_ms, **shown.explanation}, indent=2))
+        values = {"text": shown.text, "replacedChars": shown.replaced_chars, "waitedMs": shown.waited_ms}
+        print(json.dumps({**values, **shown.explanation}, indent=2))
         return 0
-    line_before = text[:cursor].rsplit("\n", 1)[-1]
-    line_after = text[cursor:].split("\n", 1)[0].rstrip("\r")
     console = Console(highlight=False)
-    console.print(f"{escape(line_before)}[bright_black italic]{escape(shown.text)}[/]{escape(line_after)}")
-    for other in shown.explanation["alternatives"]:
-        console.print(f"{escape(line_before)}[bright_black italic]{escape(other)}[/]{escape(line_after)}")
+    for ghost, replaced in ((shown.text, shown.replaced_chars), *shown.alternatives):
+        sys.stdout.write(as_shown(text, cursor, _dimmed(ghost, console), replaced) + "\n")
     timings = shown.explanation["timings"]
     because = shown.explanation["droppedBecause"] or shown.explanation["endedBy"]
     console.print(
@@ -97,3 +101,26 @@ async def _complete(parsed: argparse.Namespace, path: Path, text: str, cursor: i
         f"{timings['generatedTokens']} generated; {because}[/]"
     )
     return 0
+
+
+def as_shown(text: str, cursor: int, ghost: str, replaced_chars: int) -> str:
+    """Return the cursor's line with ghost text in it, without the characters that the ghost text replaces.
+
+    Example: for ``f(|)`` and the ghost text ``a)`` that replaces one character: ``f(a)``.
+    """
+    before = _LINE_BREAK.split(text[:cursor])[-1]
+    after = _LINE_BREAK.split(text[cursor + replaced_chars :], maxsplit=1)[0]
+    return before + ghost + after
+
+
+def _dimmed(ghost: str, console: Console) -> str:
+    """Return ghost text in grey where the console shows colours.
+
+    rich's own print drops form feeds, and wraps lines where the output is no terminal.
+    """
+    from rich.color import ColorSystem
+    from rich.style import Style
+
+    if not ghost or console.color_system is None or console.legacy_windows:
+        return ghost
+    return Style.parse("bright_black italic").render(ghost, color_system=ColorSystem.STANDARD)

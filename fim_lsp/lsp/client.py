@@ -17,6 +17,7 @@ from pygls.lsp.client import LanguageClient
 
 from fim_lsp.errors import FimLspError
 from fim_lsp.lsp.documents import Encoding, offset_at, units
+from fim_lsp.lsp.line_index import LINE_BREAK
 from fim_lsp.lsp.status import STATUS
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,10 @@ class ReceivedSuggestion:
     waited_ms: float
     explanation: Mapping[str, Any]
     """The answer of ``fimLsp.explain``."""
+    replaced_chars: int = 0
+    """Characters behind the cursor that the text replaces."""
+    alternatives: tuple[tuple[str, int], ...] = ()
+    """Texts of the other suggestions, and how many characters each replaces."""
 
 
 @define
@@ -138,8 +143,9 @@ class HeadlessEditor:
 
     def position(self, text: str, offset: int) -> types.Position:
         """Return the position of an offset."""
-        start = text.rfind("\n", 0, offset) + 1
-        return types.Position(text.count("\n", 0, offset), units(text[start:offset], self.encoding))
+        ends = [found.end() for found in LINE_BREAK.finditer(text, 0, offset)]
+        start = ends[-1] if ends else 0
+        return types.Position(len(ends), units(text[start:offset], self.encoding))
 
     def request(self, file: OpenFile, *, invoked: bool = False) -> SentRequest:
         """Send a request for ghost text at the cursor, without waiting for its answer."""
@@ -165,8 +171,10 @@ class HeadlessEditor:
         began = time.perf_counter()
         answer = await self.request(file, invoked=invoked).answer
         waited_ms = (time.perf_counter() - began) * 1000
-        text = self.ghost_text(file, answer.items[0]) if answer and answer.items else ""
-        return ReceivedSuggestion(text, waited_ms, await self.explain())
+        items = answer.items if answer else ()
+        shown = [(self.ghost_text(file, item), self.replaced_chars(file, item)) for item in items]
+        text, replaced = shown[0] if shown else ("", 0)
+        return ReceivedSuggestion(text, waited_ms, await self.explain(), replaced, tuple(shown[1:]))
 
     def ghost_text(self, file: OpenFile, item: types.InlineCompletionItem) -> str:
         """Return the part of an item that appears behind the cursor.
@@ -177,6 +185,11 @@ class HeadlessEditor:
         if item.range is None:
             return inserted
         return inserted[file.cursor - offset_at(file.text, item.range.start, self.encoding) :]
+
+    def replaced_chars(self, file: OpenFile, item: types.InlineCompletionItem) -> int:
+        """Return how many characters behind the cursor an item replaces."""
+        end = offset_at(file.text, item.range.end, self.encoding) if item.range else file.cursor
+        return max(0, end - file.cursor)
 
     async def run_command(self, command: str, *arguments: Any) -> Any:
         """Run a command of the server, and return its answer as dicts, lists and scalars."""

@@ -23,10 +23,11 @@ from lsprotocol import types
 
 SERVER = """
 import sys
-from fim_lsp.commands import serve
+from fim_lsp.commands import language_server
 from fim_lsp.cli import main
 from fim_lsp.engine.scripted import ScriptedEngine
-serve.open_engine = lambda settings, on_loading, folder: ScriptedEngine(lambda prompt: "value + 1\\nprint(x)")
+engine = ScriptedEngine(lambda prompt: "value + 1\\nprint(x)")
+language_server.open_engine = lambda settings, on_loading, folder: engine
 sys.exit(main(["--stdio", "--set", "feedback.enabled=false"]))
 """
 """A server whose model answers the same to each prompt."""

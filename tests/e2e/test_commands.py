@@ -42,6 +42,54 @@ def test_complete_prints_the_line_with_its_completion(source):
 
 
 @pytest.mark.model
+def test_complete_prints_no_character_twice_that_the_text_replaces(tmp_path):
+    path = tmp_path / "load.py"
+    lines = (
+        "import json",
+        "\x0c",
+        "",
+        "def load(path):",
+        "    with open(path) as file:",
+        "        return json.load()",
+    )
+    path.write_text("\n".join(lines))
+    ended = _run("complete", f"{path}:6:26")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[0] == "        return json.load(file)"
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    "console",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "cp1252"},
+        {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+)
+def test_no_command_fails_on_a_console_that_cannot_show_a_character(tmp_path, console):
+    path = tmp_path / "größe.py"
+    path.write_text("größe = '→ 😀'\nprint(größe", encoding="utf-8")
+    verbs = (
+        ["complete", f"{path}:2:12"],
+        ["complete", f"{path}:9:9"],
+        ["model", "list"],
+        ["stats"],
+        ["cache"],
+    )
+    for verb in verbs:
+        ended = subprocess.run(
+            [sys.executable, "-m", "fim_lsp", *verb],
+            capture_output=True,
+            timeout=240,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **console},
+        )
+        assert b"Traceback" not in ended.stderr
+        assert ended.returncode == (1 if verb[-1].endswith(":9:9") else 0)
+
+
+@pytest.mark.model
 def test_complete_as_json_tells_everything(source):
     ended = _run("complete", "--json", "--automatic", f"{source}:6:21")
     answer = json.loads(ended.stdout)

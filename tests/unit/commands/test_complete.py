@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fim_lsp.commands.complete import LocationError, read_location
+from fim_lsp.commands.complete import LocationError, as_shown, read_location
 
 
 @pytest.fixture
@@ -42,3 +42,29 @@ def test_a_location_behind_the_last_line_break(tmp_path: Path) -> None:
 def test_a_location_that_does_not_exist_is_refused(source: Path, location: str, problem: str) -> None:
     with pytest.raises(LocationError, match=problem):
         read_location(str(source.parent / location))
+
+
+def test_form_feeds_end_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    path.write_bytes("a = 1\n\x0c\nx\u2028y\rz = ".encode())
+    assert read_location(f"{path}:4:4")[2] == len("a = 1\n\x0c\nx\u2028y\rz =")
+
+
+def test_a_byte_order_mark_is_no_character(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    path.write_bytes(b"\xef\xbb\xbfx = 1\n")
+    assert read_location(f"{path}:1:6")[1:] == ("x = 1\n", 5)
+
+
+@pytest.mark.parametrize(
+    ("marked", "ghost", "replaced", "line"),
+    [
+        ("f(█)\ny", "a)", 1, "f(a)"),
+        ("x\n\x0cy = █\r\nz", "1", 0, "\x0cy = 1"),
+        ("a\rb = f(█) + g(c)", "x", 0, "b = f(x) + g(c)"),
+        ("def f():\n    █\n", "return [\n        1,\n    ]", 0, "    return [\n        1,\n    ]"),
+    ],
+)
+def test_the_line_is_printed_as_it_would_be(marked: str, ghost: str, replaced: int, line: str) -> None:
+    before, after = marked.split("█")
+    assert as_shown(before + after, len(before), ghost, replaced) == line
