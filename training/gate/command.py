@@ -158,11 +158,14 @@ def _report(records: Sequence[HoleSteps]) -> dict[str, Any]:
     from fim_lsp.engine.memory.gate import Gate
     from training.gate.fit import cross_validate, fit_gate, losses, make_data
 
-    data = {"the model": make_data(records), "sharpened": make_data(records, sharpened=True)}
+    data = {"the model": make_data(records), "a surer model": make_data(records, lambda step: step.surer())}
     samples = tuple(data.values())
     gate = fit_gate(samples)
     several = len(set(samples[0].repositories)) > 1
     checked = cross_validate(samples) if several else [losses(sample, gate) for sample in samples]
+    sharpened = make_data(records, lambda step: step.sharpened)
+    data["the model, sharpened"] = sharpened
+    checked.append(losses(sharpened, gate))
     figures = {
         name: _figures(sample, {"default gate": losses(sample, Gate()), "fitted gate": own})
         for (name, sample), own in zip(data.items(), checked, strict=True)

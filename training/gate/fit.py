@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
-from fim_lsp.engine.memory.gate import FEATURES, Gate, ModelView, level_features
+from fim_lsp.engine.memory.gate import FEATURES, HIGHEST_SCORE, Gate, ModelView, level_features, weigh_votes
 from fim_lsp.engine.memory.matches import LEVELS
 from fim_lsp.engine.memory.tally import Tally
 from training.gate.collect import HoleSteps, ModelStep, Step
@@ -20,6 +20,8 @@ _DRAWS = 2000
 _LEAST = 1e-12
 
 Floats = npt.NDArray[np.float64]
+ModelOf = Callable[[Step], ModelStep]
+"""Which model's probabilities to take at a step."""
 
 
 @frozen(eq=False)
@@ -54,10 +56,10 @@ class GateData:
         )
 
 
-def make_data(holes: Iterable[HoleSteps], *, sharpened: bool = False) -> GateData:
-    """Compute the features of all tokens, as the engine does; ``sharpened`` for the more confident model."""
+def make_data(holes: Iterable[HoleSteps], model_of: ModelOf = lambda step: step.model) -> GateData:
+    """Compute the features of all tokens, as the engine does, beside the model that ``model_of`` takes."""
     rows = [
-        (_row(step, step.sharpened if sharpened else step.model), number, hole.repository)
+        (_row(step, model_of(step)), number, hole.repository)
         for number, hole in enumerate(holes)
         for step in hole.steps
     ]
@@ -77,10 +79,9 @@ def _row(step: Step, model: ModelStep) -> tuple[Floats, Floats, npt.NDArray[np.b
     if step.voters is None:
         return features, shares, np.zeros(LEVELS, np.bool_), model.target
     tally = Tally.of(step.voters)
-    levels = len(tally.totals)
-    features[:levels] = level_features(tally, ModelView(model.voted, model.highest))
-    agreeing = tally.counts[:, tally.tokens == step.target].sum(axis=1)
-    shares[:levels] = agreeing / tally.totals
+    view, levels = ModelView(model.voted, model.highest), len(tally.totals)
+    features[:levels] = level_features(tally, view)
+    shares[:levels] = weigh_votes(tally, view)[:, tally.tokens == step.target].sum(axis=1)
     return features, shares, np.arange(LEVELS) < levels, model.target
 
 
@@ -98,7 +99,7 @@ def fit_gate(samples: Sequence[GateData]) -> Gate:
         optimiser.zero_grad()
         total = _DECAY * (weights[1:] ** 2).sum()
         for features, shares, matched, logs in tensors:
-            gates = torch.sigmoid(features @ weights) * matched
+            gates = torch.sigmoid(torch.clamp(features @ weights, -HIGHEST_SCORE, HIGHEST_SCORE)) * matched
             p = torch.exp(logs)
             for level in range(LEVELS):
                 p = (1 - gates[:, level]) * p + gates[:, level] * shares[:, level]
@@ -113,7 +114,8 @@ def fit_gate(samples: Sequence[GateData]) -> Gate:
 def losses(data: GateData, gate: Gate) -> Floats:
     """Return the nats of each token in the mixture, shape (tokens,)."""
     features, shares, matched, logs = _arrays(data)
-    gates = matched / (1 + np.exp(-(features @ np.array(gate.weights))))
+    scores = np.clip(features @ np.array(gate.weights), -HIGHEST_SCORE, HIGHEST_SCORE)
+    gates = matched / (1 + np.exp(-scores))
     p = np.exp(logs)
     for level in range(LEVELS):
         p = (1 - gates[:, level]) * p + gates[:, level] * shares[:, level]

@@ -17,15 +17,23 @@ from attrs import field, frozen
 from fim_lsp.engine.memory.matches import SHORTEST_MATCH
 from fim_lsp.engine.memory.tally import Tally
 
-FEATURES = ("bias", "depth", "matches", "distinct", "confidence")
+FEATURES = ("bias", "depth", "matches", "distinct", "confidence", "plausibility", "doubt")
 """Names of the features, in order. Files hold weights by these names: one may be added, not renamed.
 
 ``bias``: 1. ``depth``: length of the match, at most 8. ``matches``: logarithm of the number of places that
 match so far. ``distinct``: logarithm of the number of tokens that they vote for. ``confidence``: logarithm of
-the model's highest probability, at least -8.
+the model's highest probability. ``plausibility``: logarithm of the model's probability for the token with the
+most votes. ``doubt``: logarithm of what the model leaves to all but its likeliest token. Each logarithm of a
+probability is at least -8, for ``plausibility`` -12.
 """
 _DEEPEST = 8
-_LEAST_CONFIDENCE = -8.0
+_LEAST, _LEAST_PLAUSIBLE = -8.0, -12.0
+HIGHEST_SCORE = 12.0
+"""Bound of what the logistic function is taken of: the model always keeps a part."""
+_AGREEMENT = 0.25
+"""Power of the model's probability that a vote for a token is multiplied by."""
+_FARTHEST = -40.0
+"""A token counts as no less likely than so many nats below the likeliest one that is voted for."""
 
 
 @frozen(eq=False)
@@ -42,12 +50,14 @@ class ModelView:
 class Gate:
     """The weights of the features, in the order of :data:`FEATURES`."""
 
-    weights: tuple[float, ...] = (-3.17, -0.03, 0.86, -1.69, -0.77)
-    """The default is that of the default model, which is careful: a confident model is hardly changed."""
+    weights: tuple[float, ...] = (-1.289, -0.117, 0.582, -1.075, -0.736, 0.192, 0.587)
+    """The default was fitted for the default model and for a surer one, which it must not make worse: see
+    docs/decisions/020."""
 
     def shares(self, tally: Tally, model: ModelView) -> npt.NDArray[np.float64]:
         """Return the share of the votes at each level, 0 to 1, shape (levels,)."""
-        shares: npt.NDArray[np.float64] = 1 / (1 + np.exp(-(level_features(tally, model) @ self.weights)))
+        scores = np.clip(level_features(tally, model) @ self.weights, -HIGHEST_SCORE, HIGHEST_SCORE)
+        shares: npt.NDArray[np.float64] = 1 / (1 + np.exp(-scores))
         return shares
 
     def dump(self) -> str:
@@ -81,5 +91,18 @@ def level_features(tally: Tally, model: ModelView) -> npt.NDArray[np.float64]:
     totals[0] = tally.matching
     rows[:, 2] = np.log(totals)
     rows[:, 3] = np.log(np.count_nonzero(tally.counts, axis=1))
-    rows[:, 4] = max(_LEAST_CONFIDENCE, model.highest)
+    rows[:, 4] = max(_LEAST, model.highest)
+    rows[:, 5] = np.maximum(_LEAST_PLAUSIBLE, model.logs[tally.counts.argmax(axis=1)])
+    rows[:, 6] = math.log(max(math.exp(_LEAST), -math.expm1(min(0.0, model.highest))))
     return rows
+
+
+def weigh_votes(tally: Tally, model: ModelView) -> npt.NDArray[np.float64]:
+    """Return each token's part of the votes at each level, shape (levels, tokens), 0 to 1.
+
+    A vote counts more for a token that the model finds likely, too.
+    """
+    likely = np.exp(_AGREEMENT * np.maximum(_FARTHEST, model.logs - model.logs.max()))
+    weighed = tally.counts * likely
+    parts: npt.NDArray[np.float64] = weighed / weighed.sum(axis=1, keepdims=True)
+    return parts

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
-from fim_lsp.engine.memory.gate import Gate, ModelView
+from fim_lsp.engine.memory.gate import Gate, ModelView, weigh_votes
 from fim_lsp.engine.memory.tally import Tally
 
 LogitRow = npt.NDArray[np.float32]
@@ -50,7 +50,8 @@ def mix(logits: LogitRow, tally: Tally, gate: Gate, allowed: npt.NDArray[np.int6
     peak = float(considered.max())
     total = peak + float(np.log(_mass(considered, peak)))
     own = logits[tally.tokens].astype(np.float64) - total
-    kept, added = interpolate(tally, gate.shares(tally, ModelView(own, peak - total)))
+    model = ModelView(own, peak - total)
+    kept, added = interpolate(weigh_votes(tally, model), gate.shares(tally, model))
     mixed: LogitRow = logits.copy()
     if allowed is None:
         # The softmax divides by the sum, so only what changes against the kept part is written.
@@ -61,17 +62,18 @@ def mix(logits: LogitRow, tally: Tally, gate: Gate, allowed: npt.NDArray[np.int6
     return MixedRow(mixed)
 
 
-def interpolate(tally: Tally, shares: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+def interpolate(
+    votes: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]
+) -> tuple[float, npt.NDArray[np.float64]]:
     """Return the part of the model's distribution that is kept, and what each voted token gets besides.
 
     Args:
-        tally: The votes.
+        votes: Each token's part of the votes at each level, shape (levels, tokens).
         shares: Share of each level, shape (levels,).
     """
     # What a level adds is multiplied by what each longer one keeps.
     kept_behind = np.append(np.cumprod((1 - shares)[::-1])[::-1], 1.0)
-    weights = shares * kept_behind[1:] / tally.totals
-    return float(kept_behind[0]), weights @ tally.counts
+    return float(kept_behind[0]), (shares * kept_behind[1:]) @ votes
 
 
 def _mass(logits: LogitRow, peak: float) -> float:

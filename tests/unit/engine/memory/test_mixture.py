@@ -36,9 +36,11 @@ def _interpolated(logits: list[float], votes: list[tuple[int, int]], gate: Gate)
     p = _softmax(np.array(logits))
     own = np.log(p[sorted({token for token, _ in votes})])
     shares = gate.shares(_tally(votes), ModelView(own, float(np.log(p.max()))))
+    likely = p**0.25
     for level, share in enumerate(shares):
         agreeing = [token for token, depth in votes if depth >= level + 2]
-        p = (1 - share) * p + share * np.bincount(agreeing, minlength=VOCABULARY) / len(agreeing)
+        weighed = np.bincount(agreeing, minlength=VOCABULARY) * likely
+        p = (1 - share) * p + share * weighed / weighed.sum()
     return p
 
 
@@ -76,7 +78,7 @@ def test_among_allowed_ids_their_mass_stays_and_the_others_are_unchanged(logits,
 
 def test_the_models_row_is_not_changed():
     row = np.arange(VOCABULARY, dtype=np.float32)
-    mix(row, _tally([(1, 2)]), Gate((20, 0, 0, 0, 0)))
+    mix(row, _tally([(1, 2)]), Gate((20, *(0,) * (len(FEATURES) - 1))))
     assert row.tolist() == list(range(VOCABULARY))
 
 
