@@ -52,7 +52,8 @@ def test_the_mixture_is_the_interpolation_and_sums_to_one(logits, votes, weights
     expected = _interpolated(logits, votes, gate)
     assert expected.sum() == pytest.approx(1)
     np.testing.assert_allclose(mixed, expected, atol=1e-5)
-    np.testing.assert_allclose(np.exp(row.logits - row.log_total), expected, atol=1e-5)
+    # Logits are float32: a hundred nats have 1e-5 of them left.
+    np.testing.assert_allclose(np.exp(row.logits - row.log_total), expected, atol=1e-4)
 
 
 @given(LOGITS, VOTES, WEIGHTS, st.sets(st.integers(0, VOCABULARY - 1), min_size=1))
