@@ -94,7 +94,7 @@ test-training: model $(VENV)/.ready-training  ## tests of the training
 typecheck-training: $(VENV)/.ready-training  ## mypy --strict on everything
 	$(BIN)/mypy
 
-bench: model  ## side by side with llama-cpp-python's own loop, with bare llama_decode, and with llama-server
+bench: model $(VENV)/.ready-bench  ## side by side with llama-cpp-python's loop, bare llama_decode and llama-server
 	$(BIN)/python -m benchmarks.decode_loop
 	$(BIN)/python -m benchmarks.keystrokes
 
@@ -121,6 +121,10 @@ $(VENV)/.ready-light: pyproject.toml constraints.txt
 $(READY): $(VENV)/.ready-light
 	$(BIN)/python -m tools.install_llama_cpp --wheels '$(WHEELS)' -- --quiet
 	@rm -f $(VENV)/.ready $(VENV)/.ready-wheels-*
+	@touch $@
+
+$(VENV)/.ready-bench: $(READY)
+	$(PIP) --editable '.[dev,bench]'
 	@touch $@
 
 $(VENV)/.ready-training: $(READY)

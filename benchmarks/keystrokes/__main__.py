@@ -66,11 +66,12 @@ async def _measure(plan: BenchmarkPlan) -> BenchmarkResults:
             print(f"Written to {', '.join(map(str, written))}.", file=sys.stderr)
     finally:
         if results.runs:
-            _draw(results, plan.folder)
+            draw(results, plan.folder)
     return results
 
 
-def _draw(results: BenchmarkResults, folder: Path) -> None:
+def draw(results: BenchmarkResults, folder: Path) -> None:
+    """Draw the plots, if they can be drawn."""
     try:
         drawn = write_plots(results, folder)
     except Exception as error:  # A plot must not end a run whose figures are written.

@@ -61,16 +61,22 @@ def build_server(jobs: int = 1) -> Path:
     Raises:
         ServerBuildError: a tool is missing, or a step failed.
     """
-    missing = [tool for tool in ("cmake", "ninja") if shutil.which(tool) is None]
-    if missing:
+    cmake, ninja = find_tool("cmake"), find_tool("ninja")
+    if cmake is None or ninja is None:
         raise ServerBuildError(
-            f"Building llama-server needs {' and '.join(missing)}.",
-            "Install cmake and ninja, or leave llama-server's peers out: --peers fim-lsp.",
+            "Building llama-server needs cmake and ninja.",
+            "Run: pip install cmake ninja. Or leave llama-server's peers out: --peers fim-lsp.",
         )
     tree, folder = _sources(), FOLDER.resolve() / "cmake"
-    _run("cmake", "-S", str(tree), "-B", str(folder), "-G", "Ninja", *_OPTIONS)
-    _run("cmake", "--build", str(folder), "--target", "llama-server", "-j", str(jobs))
+    make_program = f"-DCMAKE_MAKE_PROGRAM={ninja}"
+    _run(cmake, "-S", str(tree), "-B", str(folder), "-G", "Ninja", make_program, *_OPTIONS)
+    _run(cmake, "--build", str(folder), "--target", "llama-server", "-j", str(jobs))
     return _binary()
+
+
+def find_tool(name: str) -> str | None:
+    """Return the path of a build tool: the system's, or the one that pip put beside this Python."""
+    return shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
 
 
 def _binary() -> Path:

@@ -4,7 +4,7 @@ Results go to stdout (``path`` and ``pull`` print only the path, so that a scrip
 goes to stderr. Editors use ``--json``, whose keys are camelCase and stay as they are:
 
 - ``list``: an array with an object for each model of the catalog: ``name``, ``title``, ``sizeBytes``,
-  ``memoryMb``, ``licence``, ``tuned``, ``here``;
+  ``memoryMb``, ``licence``, ``tuned``, ``suffixFirst``, ``here``;
 - ``path``: ``{"path": ...}``;
 - ``pull``: an object a line, first progress ``{"stage": ..., "done": ..., "total": ...}`` (the stages are
   ``fetch``, ``check`` and ``join``, the numbers bytes), then ``{"path": ...}``;
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rich.progress import TaskID
+    from rich.table import Table
 
+    from fim_lsp.models.catalog import CatalogModel
+    from fim_lsp.models.speed_estimate import MeasuredSpeed
     from fim_lsp.models.store import ModelStore, OnProgress, Progress, VerifiedModel
 
 _DOING = {"fetch": "fetching", "check": "checking", "join": "joining"}
@@ -87,6 +90,7 @@ def _list(store: ModelStore) -> int:
     here = {entry.path for entry in store.installed()}
     for model in store.catalog.values():
         template = model.template if model.tuned else f"{model.template} (untuned)"
+        template += " *" if _is_suffix_first(model) else ""
         mark = "yes" if store.path_of(model) in here else "-"
         table.add_row(
             model.name, _mb(model.size_bytes), f"{model.memory_mb:,} MB", model.licence, template, mark
@@ -94,9 +98,70 @@ def _list(store: ModelStore) -> int:
     for entry in store.installed():
         if entry.model is None:
             table.add_row(entry.path.name, _mb(entry.size_bytes), "", "", "", "yes (by path)")
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    print(
+        "* The fast ones: the suffix comes first in their prompts, so that little stands behind typed text.",
+        file=sys.stderr,
+    )
+    measured = _measure(store)
+    if measured is not None:
+        about = f"Estimates for this machine as it is now, from {measured.model.name}, which was measured:"
+        print(about, file=sys.stderr)
+        console.print(_speed_table(store, measured))
     print(f"Store: {store.root}. Fetch one with: fim-lsp model pull NAME", file=sys.stderr)
     return 0
+
+
+def _speed_table(store: ModelStore, measured: MeasuredSpeed) -> Table:
+    """Return the expected speed of each model here, with prompts as the default settings cut them."""
+    from rich.table import Table
+
+    from fim_lsp.engine.prefill_speed import SHORTEST_PROMPT
+    from fim_lsp.models.speed_estimate import estimate
+    from fim_lsp.settings import PromptSettings
+
+    prompt = PromptSettings()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("name", no_wrap=True)
+    for heading in ("tokens a second", "first token after a key", "at a new place"):
+        table.add_column(heading, justify="right")
+    for model in store.catalog.values():
+        speed = estimate(model, measured)
+        first_ms = speed.first_prompt_ms(prompt.cold_ms or 0.0, SHORTEST_PROMPT, prompt.max_tokens)
+        table.add_row(
+            model.name, f"{speed.decode_tokens_per_s:.3g}", f"{speed.key_ms:,.0f} ms", f"{first_ms:,.0f} ms"
+        )
+    return table
+
+
+def _measure(store: ModelStore) -> MeasuredSpeed | None:
+    """Measure the smallest tuned model of the catalog that is here; None if there is none that runs."""
+    from fim_lsp.models.speed_estimate import MeasuredSpeed
+
+    here = [entry.model for entry in store.installed() if entry.model is not None]
+    if not here:
+        return None
+    model = min(here, key=lambda model: (not model.tuned, model.size_bytes))
+    try:
+        from fim_lsp.commands.doctor import measure
+        from fim_lsp.engine_factory import open_engine
+        from fim_lsp.settings import ModelSettings
+
+        settings = ModelSettings(name=model.name, context_tokens=512, sequences=1, speculation="off")
+        engine = open_engine(settings, lambda _: True)
+    except (FimLspError, ImportError):
+        return None
+    try:
+        return MeasuredSpeed(model, *measure(engine))
+    finally:
+        engine.close()
+
+
+def _is_suffix_first(model: CatalogModel) -> bool:
+    from fim_lsp.prompt.templates import find_template
+
+    return find_template(model.template).order != "psm"
 
 
 def _list_json(store: ModelStore) -> int:
@@ -110,6 +175,7 @@ def _list_json(store: ModelStore) -> int:
             "memoryMb": model.memory_mb,
             "licence": model.licence,
             "tuned": model.tuned,
+            "suffixFirst": _is_suffix_first(model),
             "here": store.path_of(model) in here,
         }
         for model in store.catalog.values()

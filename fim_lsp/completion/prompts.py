@@ -16,6 +16,7 @@ from cachetools import LRUCache
 from fim_lsp.code.outline import outline
 from fim_lsp.completion.open_documents import OpenDocuments
 from fim_lsp.engine.base import Engine
+from fim_lsp.engine.prefill_speed import SHORTEST_PROMPT
 from fim_lsp.gguf_keys import END_BIAS
 from fim_lsp.prompt.anchor import Anchor, explain_layout, next_anchor, resolve_layout, should_renew
 from fim_lsp.prompt.builder import build
@@ -37,8 +38,6 @@ from fim_lsp.types import (
 _BASES = 64
 _TYPED_NEXT = " a" * 48
 """Stands for the next text that is typed: where the window moves with it, the moved one is evaluated now."""
-_FEWEST_TOKENS = 64
-"""Tokens of the shortest prompt, however slow the machine: some lines before the cursor, a few behind it."""
 _TOLERANCE = 1.1
 """Times the tokens of a short prompt that a long one may evaluate before the short one takes its place."""
 _SHORT_MIDDLE = 0.25
@@ -230,7 +229,7 @@ class Prompts:
         """
         if cold_tokens is None or base.longer is not None or not self._keeps(settings):
             return prompt
-        tokens = max(cold_tokens, _FEWEST_TOKENS)
+        tokens = max(cold_tokens, SHORTEST_PROMPT)
         if tokens >= settings.prompt.max_tokens:
             return prompt
         return evolve(prompt, max_pending=int(tokens * _TOLERANCE))
@@ -240,7 +239,7 @@ class Prompts:
         former = self.bases.get(request.document.uri)
         longer = former.longer or former.anchor if former else None
         template, prompt = self.chosen.template, settings.prompt
-        tokens = max(cold_tokens, _FEWEST_TOKENS)
+        tokens = max(cold_tokens, SHORTEST_PROMPT)
         middle = min(prompt.max_middle_chars, int(tokens * _SHORT_MIDDLE * CHARS_PER_TOKEN))
         short = evolve(prompt, max_tokens=tokens, max_middle_chars=middle)
         return PromptBase(

@@ -80,6 +80,10 @@ class CatalogModel:
     """Size of the file, approximate for some."""
     memory_mb: int
     """Approximate memory for the weights, a context of 2048 tokens and working memory."""
+    parameters_m: int
+    """Parameters in millions, rounded as the model's makers round them."""
+    active_m: int | None = None
+    """Parameters in millions that one token uses, for a mixture of experts."""
     sha256: str | None = None
     tuned: bool = True
     """True if it was trained for fill-in-the-middle."""
@@ -95,7 +99,13 @@ class CatalogModel:
 
 
 def _qwen(
-    size: str, revision: str, sha256: str, size_bytes: int, memory_mb: int, licence: str = "Apache-2.0"
+    size: str,
+    revision: str,
+    sha256: str,
+    size_bytes: int,
+    memory_mb: int,
+    parameters_m: int,
+    licence: str = "Apache-2.0",
 ) -> CatalogModel:
     """Return an entry of Qwen2.5-Coder.
 
@@ -111,6 +121,7 @@ def _qwen(
         licence=licence,
         size_bytes=size_bytes,
         memory_mb=memory_mb,
+        parameters_m=parameters_m,
         sha256=sha256,
         notice=None if licence == "Apache-2.0" else "Qwen's research licence allows no commercial use.",
     )
@@ -135,6 +146,7 @@ _MODELS = (
         licence="Apache-2.0",
         size_bytes=144_811_520,
         memory_mb=400,
+        parameters_m=135,
     ),
     CatalogModel(
         name="smollm2-135m",
@@ -150,6 +162,7 @@ _MODELS = (
         licence="Apache-2.0",
         size_bytes=98_362_432,
         memory_mb=350,
+        parameters_m=135,
         sha256=_SMOLLM2_SHA256,
         tuned=False,
         notice="SmolLM2 135M is not tuned for fill-in-the-middle: expect short, plausible code.",
@@ -160,6 +173,7 @@ _MODELS = (
         "d0f8cd6c49bab52a0abdbe47948518b1f4d9b1a8a2a6825099cea31cea10ac56",
         531_068_128,
         900,
+        490,
     ),
     _qwen(
         "1.5B",
@@ -167,6 +181,7 @@ _MODELS = (
         "29871c94d15727a6e243f79a37113d4ae625a6215b5e800bf41a23af2da32832",
         1_646_573_056,
         2_100,
+        1_540,
     ),
     _qwen(
         "3B",
@@ -174,6 +189,7 @@ _MODELS = (
         "a522a906e299ed34db738b9626b2cd0da9e446c14674468a22fc2eae3dbd344d",
         3_285_476_160,
         3_800,
+        3_090,
         licence="Qwen-Research",
     ),
     _qwen(
@@ -182,6 +198,7 @@ _MODELS = (
         "0ef48dc94a3c551a6736ac2601de38413dc9aa9318534b16e8baee08290a4aaf",
         8_098_525_600,
         8_700,
+        7_610,
     ),
     CatalogModel(
         name="starcoder2-3b",
@@ -195,6 +212,7 @@ _MODELS = (
         licence="BigCode-OpenRAIL-M",
         size_bytes=1_848_976_448,
         memory_mb=2_300,
+        parameters_m=3_000,
         sha256="d8fb39287a463549b80d97473b0a7595c3a5a6da3ae2604ca33906a1a43f7175",
         notice=_OLD_CONVERSION,
     ),
@@ -206,6 +224,7 @@ _MODELS = (
         licence="DeepSeek-License",
         size_bytes=1_430_000_000,
         memory_mb=2_200,
+        parameters_m=1_300,
         notice=_OLD_CONVERSION,
     ),
     CatalogModel(
@@ -220,6 +239,7 @@ _MODELS = (
         licence="Gemma-Terms-of-Use",
         size_bytes=1_630_262_400,
         memory_mb=2_200,
+        parameters_m=2_500,
     ),
     CatalogModel(
         name="granite-code-3b",
@@ -233,6 +253,69 @@ _MODELS = (
         licence="Apache-2.0",
         size_bytes=2_130_000_000,
         memory_mb=3_100,
+        parameters_m=3_000,
+    ),
+    CatalogModel(
+        name="granite-4-350m",
+        title="Granite 4.0 350M (Q4_K_M)",
+        source=HubSource(
+            "ibm-granite/granite-4.0-350m-GGUF",
+            "granite-4.0-350m-Q4_K_M.gguf",
+            "b8208a86a58427e1739265318028eb5895b74bf2",
+        ),
+        template="granite-4",
+        licence="Apache-2.0",
+        size_bytes=236_985_760,
+        memory_mb=600,
+        parameters_m=350,
+    ),
+    CatalogModel(
+        name="granite-4-1b",
+        title="Granite 4.0 1B (Q4_K_M)",
+        source=HubSource(
+            "ibm-granite/granite-4.0-1b-GGUF",
+            "granite-4.0-1b-Q4_K_M.gguf",
+            "b27c2fe3f211b7f44e80fa620177aea371099aaa",
+        ),
+        template="granite-4",
+        licence="Apache-2.0",
+        size_bytes=1_023_645_440,
+        memory_mb=1_600,
+        parameters_m=1_600,
+    ),
+    CatalogModel(
+        name="mellum-4b",
+        title="Mellum 4B Base (Q8_0)",
+        source=HubSource("JetBrains/Mellum-4b-base-gguf", "mellum-4b-base.Q8_0.gguf"),
+        template="mellum",
+        licence="Apache-2.0",
+        size_bytes=4_270_000_000,
+        memory_mb=4_900,
+        parameters_m=4_000,
+    ),
+    CatalogModel(
+        name="seed-coder-8b",
+        title="Seed-Coder 8B Base (Q4_K_M)",
+        source=HubSource("mradermacher/Seed-Coder-8B-Base-GGUF", "Seed-Coder-8B-Base.Q4_K_M.gguf"),
+        template="seed-coder",
+        licence="MIT",
+        size_bytes=5_060_000_000,
+        memory_mb=5_700,
+        parameters_m=8_000,
+    ),
+    CatalogModel(
+        name="qwen3-coder-30b",
+        title="Qwen3-Coder 30B-A3B Instruct (Q8_0)",
+        source=HubSource(
+            "ggml-org/Qwen3-Coder-30B-A3B-Instruct-Q8_0-GGUF", "qwen3-coder-30b-a3b-instruct-q8_0.gguf"
+        ),
+        template="qwen",
+        licence="Apache-2.0",
+        size_bytes=32_483_933_856,
+        memory_mb=33_500,
+        parameters_m=30_500,
+        active_m=3_300,
+        sha256="f22993e29318b5b9ec2026f6b65802a5ca99b38ab4844aab83aed8a26ce00ff6",
     ),
 )
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import benchmarks.keystrokes.__main__ as benchmark
 from benchmarks.keystrokes.measures import RunConditions, condense
 from benchmarks.keystrokes.peers import PeerAnswer
 from benchmarks.keystrokes.replay import EventResult, Replay
@@ -70,3 +71,14 @@ def test_without_matplotlib_the_figures_are_written_and_the_remedy_is_named(tmp_
     assert [path.name for path in write_figures(results(), tmp_path)] == ["keystrokes.json", "keystrokes.md"]
     with pytest.raises(PlotsError, match="pip install matplotlib"):
         write_plots(results(), tmp_path)
+
+
+def test_a_plot_that_fails_ends_no_run(tmp_path, monkeypatch, capsys):
+    """The figures are written by then, and a run takes an hour."""
+
+    def fail(*_: object) -> None:
+        raise ValueError("no canvas")
+
+    monkeypatch.setattr(benchmark, "write_plots", fail)
+    benchmark.draw(results(), tmp_path)
+    assert "No plots: no canvas" in capsys.readouterr().err

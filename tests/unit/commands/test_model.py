@@ -30,7 +30,10 @@ def test_list_shows_what_is_here(root: Path, tiny_bytes: bytes, capsys: pytest.C
     (root / CATALOG["smollm2-135m"].file_name).write_bytes(tiny_bytes)
     (root / "mine.gguf").write_bytes(tiny_bytes)
     assert run("list") == 0
-    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    lines: dict[str, str] = {}
+    for line in filter(str.strip, capsys.readouterr().out.splitlines()):
+        # With llama.cpp a table of estimated speeds follows.
+        lines.setdefault(line.split()[0], line)
     assert set(CATALOG) < set(lines)
     assert lines["smollm2-135m"].split()[-1] == "yes"
     assert lines["qwen2.5-coder-7b"].split()[-1] == "-"
@@ -47,7 +50,10 @@ def test_list_as_json_is_the_catalog_for_editors(
     assert [name for name, entry in listed.items() if entry["here"]] == ["smollm2-135m"]
     assert listed["default"]["tuned"]
     assert listed["default"]["sizeBytes"] > 100_000_000
-    keys = {"name", "title", "sizeBytes", "memoryMb", "licence", "tuned", "here"}
+    fast = {name for name, entry in listed.items() if entry["suffixFirst"]}
+    assert {"default", "mellum-4b", "seed-coder-8b"} <= fast
+    assert not fast & {"qwen2.5-coder-1.5b", "starcoder2-3b", "granite-4-1b"}
+    keys = {"name", "title", "sizeBytes", "memoryMb", "licence", "tuned", "suffixFirst", "here"}
     assert all(set(entry) == keys for entry in listed.values())
 
 

@@ -28,6 +28,7 @@ def hub_model() -> CatalogModel:
         licence="MIT",
         size_bytes=50_000,
         memory_mb=1,
+        parameters_m=1,
     )
 
 

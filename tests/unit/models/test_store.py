@@ -58,6 +58,7 @@ def wheel_model(tmp_path: Path, tiny_bytes: bytes, monkeypatch: pytest.MonkeyPat
         licence="MIT",
         size_bytes=len(tiny_bytes),
         memory_mb=1,
+        parameters_m=1,
         sha256=digest,
     )
 
@@ -245,8 +246,8 @@ class TestJoin:
         )
         wheel_source = WheelSource("tiny-model", "1.0", digest_of(wheel), MEMBER, digest_of(base))
         models = (
-            CatalogModel("tiny", "Tiny", wheel_source, "qwen", "MIT", base.stat().st_size, 1),
-            CatalogModel("tuned", "Tiny, tuned", source, "smollm2", "MIT", base.stat().st_size, 1),
+            CatalogModel("tiny", "Tiny", wheel_source, "qwen", "MIT", base.stat().st_size, 1, 1),
+            CatalogModel("tuned", "Tiny, tuned", source, "smollm2", "MIT", base.stat().st_size, 1, 1),
         )
         return ModelStore(tmp_path / "models", {model.name: model for model in models})
 
