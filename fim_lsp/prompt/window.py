@@ -66,6 +66,8 @@ def middle_bound(settings: PromptSettings) -> int:
 def suffix_budget(tokens: int, prefix_share: float, prefix_chars: int) -> int:
     """Return the suffix's tokens: its own share, and the tokens that a short prefix does not need.
 
+    A quarter is always left to the prefix: at the top of a document it is short until something is typed.
+
     Args:
         tokens: budget of prefix and suffix together.
         prefix_share: part of it for the prefix, 0 to 1.
@@ -73,6 +75,7 @@ def suffix_budget(tokens: int, prefix_share: float, prefix_chars: int) -> int:
     """
     share = round(tokens * prefix_share)
     needed = quantised(math.ceil(prefix_chars / _CHARS_PER_TOKEN_DENSE), max(1, tokens // 16))
+    needed = max(needed, tokens // 4)
     return tokens - share + max(0, share - needed)
 
 

@@ -154,3 +154,12 @@ async def test_much_text_typed_without_a_pause_makes_the_window_move(make_desk):
         desk.completer.stop()
         sizes.append(sum(part.tokens for part in desk.explanation.parts))
     assert max(sizes) <= 2 * SHORT
+
+
+@pytest.mark.parametrize("model", [SUFFIX_FIRST, PSM])
+@pytest.mark.parametrize("limited", [True, False])
+async def test_at_the_top_of_a_document_the_typed_text_is_seen(make_desk, model, limited):
+    desk = await slow_desk(make_desk, SPEED if limited else 0.0, model=model)
+    await desk.cost(at_line(0))
+    await desk.cost(at_line(0, "import os, sys", version=2))
+    assert desk.explanation.parts[-1].text.endswith("import os, sys")

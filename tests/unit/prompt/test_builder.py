@@ -171,7 +171,8 @@ def test_prefix_and_suffix_get_their_shares_of_a_large_file() -> None:
 def test_the_share_that_one_side_does_not_need_goes_to_the_other(offset: int, kind: str) -> None:
     tokenizer = tokenizer_for(_QWEN)
     prompt = build(request(_CODE, offset), _QWEN, tokenizer, PromptSettings(max_tokens=1000))
-    assert {part.kind: part.tokens for part in prompt.parts}[kind] > 700
+    # A quarter is left to what will be typed.
+    assert {part.kind: part.tokens for part in prompt.parts}[kind] > 650
 
 
 @pytest.mark.parametrize("template", [_QWEN, _OURS, None], ids=["psm", "suffix first", "none"])
