@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shlex
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from benchmarks.keystrokes.measurement import BenchmarkPlan, open_peers, subject
 from benchmarks.quality.arms import ARMS, LLAMA_VIM, QualityArm, make_arm
-from benchmarks.quality.holes import QualityHole, cut_holes, interleave, read_sources
+from benchmarks.quality.holes import KINDS, QualityHole, cut_holes, interleave, read_sources
 from benchmarks.quality.report import compute_figures, markdown, write_report
 from benchmarks.quality.repositories import RELEASES, fetch
 from benchmarks.quality.results import HoleResult, append_result, make_result, read_results
@@ -24,6 +25,10 @@ from fim_lsp.errors import FimLspError
 
 _LLAMA_VIM_PREDICT = 128
 """llama.vim's default for the most tokens of a suggestion."""
+_TIMES_RARE = 12
+"""Holes that are cut for each one of a kind that is asked for alone."""
+_ROUND = 10
+"""Holes of each repository in a round: an interrupted run has about as many of each."""
 _MOST_TYPED = 60
 """Characters of a hole that the simulated typist writes."""
 
@@ -41,9 +46,9 @@ class Plan:
     folder: Path
     command: tuple[str, ...] = field(repr=False)
     """The server's command line."""
-    label: str = ""
-    """The name of the only arm in the results; empty for its own."""
     llama_server: Path | None = None
+    code: str = ""
+    """Commit of the code that is measured."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,10 +91,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", default="default", help="name or path of the model")
     parser.add_argument("--adapter", help="path of a GGUF adapter, for arms with +lora")
     parser.add_argument(
-        "--server",
-        help="command line of another version: 'env PYTHONPATH=DIR python -m fim_lsp --stdio'",
+        "--server", help="command line of another version, 'env PYTHONPATH=DIR python -m fim_lsp --stdio'"
     )
-    parser.add_argument("--label", default="", help="name of the arm in the results, for --server")
+    parser.add_argument("--label", help="name of the only arm in the results, for --server")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, help="holes of these kinds alone")
     parser.add_argument("--llama-server", type=Path, help="path of llama-server; built if it is missing")
     parser.add_argument(
         "--sources", type=Path, default=Path("build/bench/repositories"), help="folder of the repositories"
@@ -107,45 +112,77 @@ def make_plan(parsed: argparse.Namespace) -> Plan:
     arms = tuple(make_arm(name, parsed.model, parsed.adapter) for name in parsed.arms)
     releases = [release for release in RELEASES if not parsed.only or release.name in parsed.only]
     repositories = {release.name: fetch(release, parsed.sources) for release in releases}
-    share = -(-parsed.holes // max(1, len(repositories)))
+    kinds = parsed.kinds or KINDS
+    share = -(-parsed.holes * (1 if parsed.kinds is None else _TIMES_RARE) // max(1, len(repositories)))
     cut = [cut_holes(name, read_sources(root), share, parsed.seed) for name, root in repositories.items()]
-    holes = tuple(interleave(cut))[: parsed.holes]
+    wanted = [[hole for hole in own if hole.kind in kinds] for own in cut]
+    holes = tuple(interleave(wanted))[: parsed.holes]
     server = None
     if any(arm.name == LLAMA_VIM for arm in arms):
         from benchmarks.keystrokes.server import find_server
 
         server = find_server(parsed.llama_server)
+    if parsed.label and len(arms) == 1:
+        arms = (evolve(arms[0], name=parsed.label),)
     parsed.output.mkdir(parents=True, exist_ok=True)
     command = tuple(shlex.split(parsed.server or "")) or (sys.executable, "-m", "fim_lsp", "--stdio")
-    return Plan(
-        arms, repositories, holes, parsed.typed, parsed.model, parsed.output, command, parsed.label, server
-    )
+    code = "" if parsed.server else current_commit()
+    return Plan(arms, repositories, holes, parsed.typed, parsed.model, parsed.output, command, server, code)
 
 
 async def run(plan: Plan) -> None:
-    """Fill the holes that have no result yet, arm by arm, repository by repository."""
-    file = plan.folder / "quality.jsonl"
+    """Fill the holes that have no result yet, a few of every repository in each round.
+
+    The arms of the server share a process where nothing is typed: a prompt is evaluated for the first of them
+    alone. The arms take turns at being the first.
+    """
+    done = {(result.arm, result.hole) for result in read_results(plan.folder / "quality.jsonl")}
     typed = {hole.name for hole in plan.holes[: plan.typed]}
-    for name, root in plan.repositories.items():
-        for arm in plan.arms:
-            label = plan.label or arm.name
-            done = {result.hole for result in read_results(file) if result.arm == label}
-            missing = [hole for hole in plan.holes if hole.repository == name and hole.name not in done]
-            if not missing:
-                continue
-            async with _screen(plan, arm, root) as screen:
-                for hole in missing:
-                    append_result(file, await fill(screen, label, hole, typing=hole.name in typed))
-            print(f"{label}: {name}, {len(missing)} holes", file=sys.stderr)
+    server_arms = tuple(arm for arm in plan.arms if arm.name != LLAMA_VIM)
+    size = _ROUND * max(1, len(plan.repositories))
+    for start in range(0, len(plan.holes), size):
+        for name, root in plan.repositories.items():
+            own = [hole for hole in plan.holes[start : start + size] if hole.repository == name]
+            together = [hole for hole in own if hole.name not in typed]
+            apart = [hole for hole in own if hole.name in typed]
+            for arms, holes in [(server_arms, together), *(((arm,), apart) for arm in server_arms)]:
+                if missing := _missing(arms, holes, done):
+                    work = plan.folder / "workspace" / root.name
+                    async with server_screen(plan.command, arms[0], root, work) as screen:
+                        await _fill_all(plan, screen, missing, typed)
+        others = tuple(arm for arm in plan.arms if arm.name == LLAMA_VIM)
+        if missing := _missing(others, plan.holes[start : start + size], done):
+            async with _llama_vim_screen(plan) as llama_vim:
+                await _fill_all(plan, llama_vim, missing, typed)
+
+
+Missing = Sequence[tuple[QualityHole, Sequence[QualityArm]]]
+
+
+def _missing(
+    arms: tuple[QualityArm, ...], holes: Sequence[QualityHole], done: Container[tuple[str, str]]
+) -> Missing:
+    """Return the holes with the arms that have not filled them, each hole beginning with another arm."""
+    turns = [arms[index % len(arms) :] + arms[: index % len(arms)] for index in range(len(holes)) if arms]
+    left = [
+        (hole, [arm for arm in turn if (arm.name, hole.name) not in done])
+        for hole, turn in zip(holes, turns, strict=False)
+    ]
+    return [(hole, missing) for hole, missing in left if missing]
+
+
+async def _fill_all(plan: Plan, screen: Screen, missing: Missing, typed: Container[str]) -> None:
+    for hole, arms in missing:
+        for number, arm in enumerate(arms):
+            result = await fill(
+                screen, arm, hole, typing=hole.name in typed, cold=number == 0, code=plan.code
+            )
+            append_result(plan.folder / "quality.jsonl", result)
+    print(f"{missing[0][0].repository}: {len(missing)} holes", file=sys.stderr)
 
 
 @asynccontextmanager
-async def _screen(plan: Plan, arm: QualityArm, root: Path) -> AsyncIterator[Screen]:
-    if arm.name != LLAMA_VIM:
-        work = plan.folder / f"workspace-{plan.label or arm.name}" / root.name
-        async with server_screen(plan.command, arm, root, work) as screen:
-            yield screen
-        return
+async def _llama_vim_screen(plan: Plan) -> AsyncIterator[Screen]:
     settings = BenchmarkPlan(
         models=(plan.model,),
         peers=("infill-spm",),
@@ -158,9 +195,11 @@ async def _screen(plan: Plan, arm: QualityArm, root: Path) -> AsyncIterator[Scre
             yield LlamaVimScreen(peers["infill-spm"])
 
 
-async def fill(screen: Screen, arm: str, hole: QualityHole, *, typing: bool) -> HoleResult:
+async def fill(
+    screen: Screen, arm: QualityArm, hole: QualityHole, *, typing: bool, cold: bool = True, code: str = ""
+) -> HoleResult:
     """Fill one hole, type its text if ``typing``, and return the result."""
-    await screen.open(hole)
+    await screen.open(hole, arm)
     try:
         first = await screen.look("")
         typed = None
@@ -172,7 +211,19 @@ async def fill(screen: Screen, arm: str, hole: QualityHole, *, typing: bool) -> 
             typed = await type_text(hole.middle, hole.suffix, look, _MOST_TYPED)
     finally:
         await screen.close()
-    return make_result(arm, hole, first.shown, first.waited_ms, typed)
+    return make_result(arm.name, hole, first.shown, first.waited_ms, typed, cold=cold, code=code)
+
+
+def current_commit() -> str:
+    """Return the commit of the code that is measured, with ``+`` if files differ; empty if unknown."""
+    try:
+        name, changed = (
+            subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+            for command in (["git", "rev-parse", "--short", "HEAD"], ["git", "status", "--short", "fim_lsp"])
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f"{name}+" if changed else name
 
 
 if __name__ == "__main__":

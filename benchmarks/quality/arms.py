@@ -11,18 +11,23 @@ from attrs import field, frozen
 from fim_lsp.errors import FimLspError
 from fim_lsp.strict import merge
 
+BEFORE = "before"
+"""The arm for a version that lacks newer settings: the model alone, with ``--server``."""
 LLAMA_VIM = "llama.vim"
 """The arm of llama-server's ``/infill`` behind llama.vim's logic, on the same weights.
 
 With ``--spm-infill``, the order of the default model.
 """
-_COMMON: Mapping[str, Any] = MappingProxyType(
+_EVERY_VERSION: Mapping[str, Any] = MappingProxyType(
     {
         # One thread, and nothing that depends on the machine's load or on former runs.
         "model": {"threads": 1, "kvStateMb": 0, "speculation": "off"},
-        "prompt": {"cursorCpuSeconds": 0},
+        "completion": {"debounceMaxMs": 0, "prefetch": False},
     }
 )
+_COMMON: Mapping[str, Any] = merge(_EVERY_VERSION, {"prompt": {"cursorCpuSeconds": 0, "coldMs": None}})
+_SHORT: Mapping[str, Any] = MappingProxyType({"prompt": {"maxTokens": 256}})
+"""About as much as a laptop's core evaluates in a second: the prompt of a first answer at a new place."""
 
 
 class ArmError(FimLspError):
@@ -44,10 +49,14 @@ ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "document": {"memory": {"workspace": False}},
         "memory": {},
         "snippets": {"prompt": {"snippets": "on"}},
-        "long prompt": {"prompt": {"coldMs": None}},
-        "model, long prompt": {**_NO_MEMORY, "prompt": {"coldMs": None}},
+        "model, short prompt": {**_NO_MEMORY, **_SHORT},
+        "document, short prompt": {"memory": {"workspace": False}, **_SHORT},
+        "memory, short prompt": _SHORT,
+        "memory, first answer": {"prompt": {"coldMs": 400}},
         "subtle": {"completion": {"eagerness": "subtle"}},
+        "normal": {"completion": {"eagerness": "normal"}},
         "eager": {"completion": {"eagerness": "eager"}},
+        BEFORE: {},
         LLAMA_VIM: {},
     }
 )
@@ -73,5 +82,5 @@ def make_arm(name: str, model: str, adapter: str | None = None) -> QualityArm:
     if extra and not adapter:
         raise ArmError(f"The arm {name} needs an adapter.", "Give its path with --adapter.")
     adapters = {"adapters": [{"path": adapter}]} if extra else {}
-    settings = merge(merge(dict(_COMMON), {"model": {"name": model}}), dict(ARMS[base]))
-    return QualityArm(name, merge(settings, adapters))
+    common = _EVERY_VERSION if base == BEFORE else _COMMON
+    return QualityArm(name, merge(common, {"model": {"name": model}}, ARMS[base], adapters))

@@ -20,6 +20,7 @@ from attrs import field, frozen
 from fim_lsp.code.lexical import scan
 
 HoleKind = Literal["line_rest", "line", "block", "arguments", "complete"]
+KINDS: tuple[HoleKind, ...] = ("line_rest", "line", "block", "arguments", "complete")
 Span = tuple[int, int]
 
 _SHARES: Mapping[HoleKind, int] = MappingProxyType(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,7 +31,7 @@ def compute_figures(
             by_arm.setdefault(result.arm, []).append(result)
     names = list(by_arm)
     return {
-        "about": dict(about),
+        "about": {**about, "code": ", ".join(sorted({result.code for result in results} - {""}))},
         "arms": {name: arm_figures(own, holes, seed) for name, own in by_arm.items()},
         "paired": {
             f"{name} - {base}": paired_figures(by_arm[name], by_arm[base], holes, seed)
@@ -42,7 +43,7 @@ def compute_figures(
 
 
 def write_report(figures: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write ``quality.json`` and ``quality.md``, and ``quality.svg`` where matplotlib is installed."""
+    """Write ``quality.json`` and ``quality.md``, and ``quality.svg`` where matplotlib can draw it."""
     folder.mkdir(parents=True, exist_ok=True)
     document, table = folder / "quality.json", folder / "quality.md"
     document.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
@@ -51,7 +52,11 @@ def write_report(figures: Mapping[str, Any], folder: Path) -> list[Path]:
     if find_spec("matplotlib") is None:
         return written
     plot = folder / "quality.svg"
-    _draw(figures["arms"], plot)
+    try:
+        _draw(figures["arms"], plot)
+    except Exception as error:  # A plot must not end a run whose figures are written.
+        print(f"No plot: {error}", file=sys.stderr)
+        return written
     return [*written, plot]
 
 

@@ -16,7 +16,7 @@ from lsprotocol import types
 from benchmarks.keystrokes.llama_vim import shown_text
 from benchmarks.keystrokes.peers import Peer
 from benchmarks.keystrokes.sources import TypedFile
-from benchmarks.quality.arms import QualityArm
+from benchmarks.quality.arms import ArmError, QualityArm
 from benchmarks.quality.holes import QualityHole
 from benchmarks.quality.typist import ShownText
 from fim_lsp.lsp.client import HeadlessEditor, OpenFile, start_editor
@@ -37,8 +37,8 @@ class Looked:
 class Screen(Protocol):
     """A place where suggestions appear."""
 
-    async def open(self, hole: QualityHole) -> None:
-        """Show a file with a hole, with the cursor in it."""
+    async def open(self, hole: QualityHole, arm: QualityArm) -> None:
+        """Show a file with a hole, with the cursor in it, under the settings of an arm."""
 
     async def look(self, written: str) -> Looked:
         """Return what is shown once ``written`` stands in the hole in front of the cursor."""
@@ -55,16 +55,28 @@ class ServerScreen:
     root: Path
     """The copy. The open file lacks the hole's text there, too."""
     _hole: QualityHole | None = field(default=None, init=False)
+    """The hole that is cut on the disk."""
     _file: OpenFile | None = field(default=None, init=False)
+    _arm: QualityArm | None = field(default=None, init=False)
 
-    async def open(self, hole: QualityHole) -> None:
-        """Cut the hole into the file on the disk, then open the file."""
-        path = self.root / hole.path
-        self._write(path, hole.prefix + hole.suffix)
-        self._hole = hole
+    async def open(self, hole: QualityHole, arm: QualityArm) -> None:
+        """Cut the hole into the file on the disk, take the arm's settings, then open the file.
+
+        Raises:
+            ArmError: the server does not know a setting of the arm.
+        """
+        self._cut(hole)
+        if arm != self._arm:
+            self.editor.configure(arm.settings)
+            self._arm = arm
+            # The answer to a command comes behind the messages about bad settings.
+            await self.editor.explain()
+            if self.editor.messages:
+                raise ArmError(f"The server refuses the arm {arm.name}: {self.editor.messages[-1]}")
         # The last character is typed, so that the first request comes behind a keystroke.
         typed = hole.prefix[-1:]
         before = hole.prefix[: len(hole.prefix) - len(typed)]
+        path = self.root / hole.path
         self._file = self.editor.open(path, hole.language, before + hole.suffix, len(before))
         self.editor.insert(self._file, typed)
 
@@ -86,12 +98,20 @@ class ServerScreen:
         return Looked(ShownText(self.editor.ghost_text(file, item), end - file.cursor), waited_ms)
 
     async def close(self) -> None:
-        """Close the file, and restore it on the disk."""
-        assert self._hole is not None
+        """Close the file. It lacks the hole's text on the disk until another hole is opened."""
         assert self._file is not None
         self.editor.close(self._file)
-        self._write(self.root / self._hole.path, self._hole.prefix + self._hole.middle + self._hole.suffix)
         self._file = None
+
+    def _cut(self, hole: QualityHole) -> None:
+        """Restore the file of the hole before this one, and cut this one."""
+        if hole == self._hole:
+            return
+        if self._hole is not None:
+            former = self._hole
+            self._write(self.root / former.path, former.prefix + former.middle + former.suffix)
+        self._write(self.root / hole.path, hole.prefix + hole.suffix)
+        self._hole = hole
 
     def _write(self, path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8", newline="")
@@ -106,7 +126,7 @@ class LlamaVimScreen:
     peer: Peer
     _hole: QualityHole | None = field(default=None, init=False)
 
-    async def open(self, hole: QualityHole) -> None:
+    async def open(self, hole: QualityHole, arm: QualityArm) -> None:
         """Forget what was suggested before."""
         self._hole = hole
         self.peer.open([TypedFile(hole.path, hole.prefix + hole.suffix)])
@@ -131,12 +151,14 @@ async def server_screen(
 
     Args:
         command: the server's command line.
-        arm: the settings.
+        arm: its model is loaded.
         repository: its folder, which stays as it is.
         work: the copy's folder, which is replaced.
     """
     root = await asyncio.to_thread(_copy, repository, work)
-    async with start_editor(command, options=arm.settings, root=root) as editor:
+    # The other settings follow with each hole; here they would hold for the arms that do not name them.
+    options = {"model": arm.settings["model"]}
+    async with start_editor(command, options=options, root=root) as editor:
         await editor.ready()
         await _wait_for_index(editor)
         yield ServerScreen(editor, root)

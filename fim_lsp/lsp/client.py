@@ -132,6 +132,11 @@ class HeadlessEditor:
             self.replace(file, *_smallest_edit(file.text, text))
         file.cursor = cursor
 
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Change the user's settings. They are in force for all messages that are sent later."""
+        params = types.DidChangeConfigurationParams({"fimLsp": settings})
+        self.client.workspace_did_change_configuration(params)
+
     def rest(self, file: OpenFile) -> None:
         """Tell the server that the cursor rests where it is."""
         position = self.position(file.text, file.cursor)

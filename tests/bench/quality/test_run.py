@@ -1,0 +1,103 @@
+"""The run: arms share a server, the disk lacks the hole's text, and an interrupted run continues."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.quality.__main__ import Plan, run
+from benchmarks.quality.arms import ArmError, QualityArm, make_arm
+from benchmarks.quality.holes import QualityHole
+from benchmarks.quality.results import by_repository, read_results
+
+TEXTS = {"a.py": "x = first(1)\n", "b.py": "y = second(2)\n"}
+SERVER = Path(__file__).with_name("stand_in_server.py")
+ARMS = (make_arm("model", "default"), make_arm("memory", "default"))
+
+
+def hole(path: str, middle: str) -> QualityHole:
+    prefix, _, suffix = TEXTS[path].partition(middle)
+    return QualityHole("shop", path, "python", "line_rest", prefix, middle, suffix)
+
+
+HOLES = (hole("a.py", "first(1)"), hole("b.py", "second(2)"))
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    root = tmp_path / "shop"
+    root.mkdir()
+    for name, text in TEXTS.items():
+        (root / name).write_text(text)
+    return root
+
+
+def plan(repository: Path, arms: tuple[QualityArm, ...], *, typed: int = 0, broken: bool = False) -> Plan:
+    folder = repository.parent / "results"
+    folder.mkdir(exist_ok=True)
+    server = (sys.executable, "-c", "raise SystemExit(1)") if broken else (sys.executable, str(SERVER))
+    command = (*server, str(repository.parent / "log.jsonl"))
+    return Plan(arms, {"shop": repository}, HOLES, typed, "default", folder, command)
+
+
+def seen(repository: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (repository.parent / "log.jsonl").read_text().splitlines()]
+
+
+def test_arms_share_a_server_and_each_answers_under_its_own_settings(repository: Path) -> None:
+    asyncio.run(run(plan(repository, ARMS)))
+    results = read_results(repository.parent / "results" / "quality.jsonl")
+    assert {(one.arm, one.text) for one in results} == {("model", "alone"), ("memory", "with_memory")}
+    assert len(results) == 4
+    assert sum("started" in one for one in seen(repository)) == 1
+    # Each arm was once the first one in a hole, whose prompt was cold.
+    assert sorted(one.arm for one in results if one.cold) == ["memory", "model"]
+
+
+def test_no_request_finds_the_text_that_is_missing(repository: Path) -> None:
+    asyncio.run(run(plan(repository, ARMS)))
+    requests = [one for one in seen(repository) if "open" in one]
+    assert len(requests) == 4
+    for request in requests:
+        (middle,) = (one.middle for one in HOLES if one.path == request["name"])
+        assert middle not in request["open"]
+        assert middle not in request["disk"][request["name"]]
+        # The other file is whole again.
+        (other,) = (name for name in TEXTS if name != request["name"])
+        assert request["disk"][other] == TEXTS[other]
+    assert {path.name: path.read_text() for path in repository.iterdir()} == TEXTS
+
+
+def test_a_run_goes_on_where_it_was_interrupted(repository: Path) -> None:
+    asyncio.run(run(plan(repository, ARMS[:1])))
+    asyncio.run(run(plan(repository, ARMS)))
+    requests = [one for one in seen(repository) if "open" in one]
+    assert len(requests) == 4
+    # Nothing is missing any more: no server is started.
+    asyncio.run(run(plan(repository, ARMS, broken=True)))
+
+
+def test_what_is_typed_is_typed_in_a_process_of_each_arm(repository: Path) -> None:
+    asyncio.run(run(plan(repository, ARMS, typed=1)))
+    results = read_results(repository.parent / "results" / "quality.jsonl")
+    typed = [one for one in results if one.typing is not None]
+    assert [one.arm for one in typed] == ["model", "memory"]
+    assert all(one.typing is not None and one.typing.wrong > 0 for one in typed)
+    assert sum("started" in one for one in seen(repository)) == 3
+
+
+def test_an_arm_with_a_setting_that_the_server_refuses_is_named(repository: Path) -> None:
+    arm = QualityArm("odd", {"model": {}, "nonsense": 1})
+    with pytest.raises(ArmError, match=r"odd.*no setting"):
+        asyncio.run(run(plan(repository, (arm,))))
+
+
+def test_intervals_draw_repositories_where_there_are_enough_of_them() -> None:
+    many = [(name, (1.0, 1.0)) for name in "aabbccddeeff"]
+    assert by_repository(many) == [(2.0, 2.0)] * 6
+    assert by_repository(many[:4]) == [(1.0, 1.0)] * 4
