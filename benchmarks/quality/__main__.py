@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shlex
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 
 from benchmarks.keystrokes.measurement import BenchmarkPlan, open_peers, subject
-from benchmarks.quality.arms import ARMS, LLAMA_VIM, QualityArm, make_arm
+from benchmarks.quality.arms import ARMS, LLAMA_VIM, QualityArm, make_arm, share_a_server
 from benchmarks.quality.holes import KINDS, QualityHole, cut_holes, interleave, read_sources
 from benchmarks.quality.report import compute_figures, markdown, write_report
 from benchmarks.quality.repositories import RELEASES, fetch
@@ -22,12 +23,13 @@ from benchmarks.quality.results import HoleResult, append_result, make_result, r
 from benchmarks.quality.screens import LlamaVimScreen, Screen, server_screen
 from benchmarks.quality.typist import ShownText, type_text
 from fim_lsp.errors import FimLspError
+from fim_lsp.paths import USER_PATHS, variables_for
 
 _LLAMA_VIM_PREDICT = 128
 """llama.vim's default for the most tokens of a suggestion."""
 _TIMES_RARE = 12
 """Holes that are cut for each one of a kind that is asked for alone."""
-_ROUND = 10
+_ROUND = 25
 """Holes of each repository in a round: an interrupted run has about as many of each."""
 _MOST_TYPED = 60
 """Characters of a hole that the simulated typist writes."""
@@ -56,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         plan = make_plan(parsed)
+        # Measure without the user's own settings, and leave their statistics and saved indexes alone.
+        os.environ.update(variables_for(plan.folder.resolve() / "user", USER_PATHS))
         asyncio.run(run(plan))
     except FimLspError as error:
         print(error, file=sys.stderr)
@@ -82,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=["model", "memory"],
         metavar="ARM",
-        help=f"from {', '.join(ARMS)}; NAME+lora adds --adapter",
+        help=f"from {', '.join(ARMS)}; NAME+lora adds --adapter, NAME+short has a short prompt",
     )
     parser.add_argument("--holes", type=int, default=500, help="number of holes, over all repositories")
     parser.add_argument("--typed", type=int, default=150, help="number of holes that are typed key by key")
@@ -133,8 +137,8 @@ def make_plan(parsed: argparse.Namespace) -> Plan:
 async def run(plan: Plan) -> None:
     """Fill the holes that have no result yet, a few of every repository in each round.
 
-    The arms of the server share a process where nothing is typed: a prompt is evaluated for the first of them
-    alone. The arms take turns at being the first.
+    Arms with the same memory share a process where nothing is typed: a prompt is evaluated for the first of
+    them alone. The arms take turns at being the first.
     """
     done = {(result.arm, result.hole) for result in read_results(plan.folder / "quality.jsonl")}
     typed = {hole.name for hole in plan.holes[: plan.typed]}
@@ -145,7 +149,8 @@ async def run(plan: Plan) -> None:
             own = [hole for hole in plan.holes[start : start + size] if hole.repository == name]
             together = [hole for hole in own if hole.name not in typed]
             apart = [hole for hole in own if hole.name in typed]
-            for arms, holes in [(server_arms, together), *(((arm,), apart) for arm in server_arms)]:
+            shared = [(arms, together) for arms in share_a_server(server_arms)]
+            for arms, holes in [*shared, *(((arm,), apart) for arm in server_arms)]:
                 if missing := _missing(arms, holes, done):
                     work = plan.folder / "workspace" / root.name
                     async with server_screen(plan.command, arms[0], root, work) as screen:

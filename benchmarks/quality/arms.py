@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -49,10 +50,7 @@ ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "document": {"memory": {"workspace": False}},
         "memory": {},
         "snippets": {"prompt": {"snippets": "on"}},
-        "model, short prompt": {**_NO_MEMORY, **_SHORT},
-        "document, short prompt": {"memory": {"workspace": False}, **_SHORT},
-        "memory, short prompt": _SHORT,
-        "memory, first answer": {"prompt": {"coldMs": 400}},
+        "first answer": {"prompt": {"coldMs": 400}},
         "subtle": {"completion": {"eagerness": "subtle"}},
         "normal": {"completion": {"eagerness": "normal"}},
         "eager": {"completion": {"eagerness": "eager"}},
@@ -64,23 +62,37 @@ ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 
 def make_arm(name: str, model: str, adapter: str | None = None) -> QualityArm:
-    """Return an arm by its name; ``NAME+lora`` is the arm NAME with an adapter.
+    """Return an arm by its name; ``+short`` behind it is a short prompt, ``+lora`` an adapter.
 
     Args:
-        name: a name in :data:`ARMS`, or that with ``+lora``.
+        name: a name in :data:`ARMS`, or one with these endings.
         model: the model's name or path.
         adapter: path of a GGUF adapter, for ``+lora``.
 
     Raises:
         ArmError: there is no such arm, or it lacks its adapter.
     """
-    base, _, extra = name.partition("+")
-    if base not in ARMS or extra not in ("", "lora"):
+    base, *endings = name.split("+")
+    if base not in ARMS or not set(endings) <= {"short", "lora"}:
         raise ArmError(
-            f"There is no arm {name}.", f"Choose from {', '.join(ARMS)}, or one of them with +lora."
+            f"There is no arm {name}.",
+            f"Choose from {', '.join(ARMS)}, or one of them with +short or +lora.",
         )
-    if extra and not adapter:
+    if "lora" in endings and not adapter:
         raise ArmError(f"The arm {name} needs an adapter.", "Give its path with --adapter.")
-    adapters = {"adapters": [{"path": adapter}]} if extra else {}
     common = _EVERY_VERSION if base == BEFORE else _COMMON
-    return QualityArm(name, merge(common, {"model": {"name": model}}, ARMS[base], adapters))
+    extra = {"short": _SHORT, "lora": {"adapters": [{"path": adapter}]}}
+    layers = (common, {"model": {"name": model}}, *(extra[ending] for ending in endings), ARMS[base])
+    return QualityArm(name, merge(*layers))
+
+
+def share_a_server(arms: Sequence[QualityArm]) -> list[tuple[QualityArm, ...]]:
+    """Group the arms that can take turns in one process: those with the same memory.
+
+    Turning the memory off and on would index the workspace anew.
+    """
+    groups: dict[str, tuple[QualityArm, ...]] = {}
+    for arm in arms:
+        key = json.dumps(arm.settings.get("memory", {}), sort_keys=True)
+        groups[key] = (*groups.get(key, ()), arm)
+    return list(groups.values())

@@ -151,13 +151,13 @@ async def server_screen(
 
     Args:
         command: the server's command line.
-        arm: its model is loaded.
+        arm: has the model and the memory of all arms that will be asked.
         repository: its folder, which stays as it is.
         work: the copy's folder, which is replaced.
     """
     root = await asyncio.to_thread(_copy, repository, work)
     # The other settings follow with each hole; here they would hold for the arms that do not name them.
-    options = {"model": arm.settings["model"]}
+    options = {"model": arm.settings["model"], "memory": arm.settings.get("memory", {})}
     async with start_editor(command, options=options, root=root) as editor:
         await editor.ready()
         await _wait_for_index(editor)
@@ -171,11 +171,11 @@ def _copy(repository: Path, work: Path) -> Path:
 
 
 async def _wait_for_index(editor: HeadlessEditor) -> None:
-    """Wait until the server has indexed the workspace, as far as it tells."""
+    """Wait until the server has indexed the workspace, as its status tells."""
     deadline = time.perf_counter() + _INDEX_S
     while time.perf_counter() < deadline:
-        status = editor.statuses[-1]
-        index = getattr(status, "index", None)
-        if index is None or getattr(index, "done", True):
+        # A named tuple: its attribute ``index`` is a method where the status has no such field.
+        index = editor.statuses[-1]._asdict().get("index")
+        if index is None or index.ready:
             return
         await asyncio.sleep(0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -16,9 +17,13 @@ configured: dict[str, Any] = {}
 
 
 @server.feature(types.INITIALIZED)
-def initialized(_: Any) -> None:
-    server.protocol.notify("fimLsp/status", {"busy": False, "kind": "Normal", "message": "stand-in"})
+async def initialized(_: Any) -> None:
     note(started=True)
+    status = {"busy": False, "kind": "Normal", "message": "stand-in"}
+    server.protocol.notify("fimLsp/status", status | {"index": {"ready": False}})
+    await asyncio.sleep(0.2)
+    note(indexed=True)
+    server.protocol.notify("fimLsp/status", status | {"index": {"ready": True}})
 
 
 @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)

@@ -18,6 +18,7 @@ from benchmarks.quality.results import by_repository, read_results
 TEXTS = {"a.py": "x = first(1)\n", "b.py": "y = second(2)\n"}
 SERVER = Path(__file__).with_name("stand_in_server.py")
 ARMS = (make_arm("model", "default"), make_arm("memory", "default"))
+SHORT = make_arm("memory+short", "default")
 
 
 def hole(path: str, middle: str) -> QualityHole:
@@ -49,20 +50,27 @@ def seen(repository: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (repository.parent / "log.jsonl").read_text().splitlines()]
 
 
-def test_arms_share_a_server_and_each_answers_under_its_own_settings(repository: Path) -> None:
-    asyncio.run(run(plan(repository, ARMS)))
+def test_arms_with_the_same_memory_share_a_server_and_answer_under_their_own_settings(
+    repository: Path,
+) -> None:
+    asyncio.run(run(plan(repository, (*ARMS, SHORT))))
     results = read_results(repository.parent / "results" / "quality.jsonl")
-    assert {(one.arm, one.text) for one in results} == {("model", "alone"), ("memory", "with_memory")}
-    assert len(results) == 4
-    assert sum("started" in one for one in seen(repository)) == 1
-    # Each arm was once the first one in a hole, whose prompt was cold.
-    assert sorted(one.arm for one in results if one.cold) == ["memory", "model"]
+    texts = {("model", "alone"), ("memory", "with_memory"), ("memory+short", "with_memory")}
+    assert {(one.arm, one.text) for one in results} == texts
+    assert len(results) == 6
+    assert sum("started" in one for one in seen(repository)) == 2
+    sizes = [one["settings"]["prompt"].get("maxTokens") for one in seen(repository) if "open" in one]
+    assert sorted(map(str, sizes)) == ["256", "256", "None", "None", "None", "None"]
+    # Of two that share a server each was once the first one in a hole, whose prompt was cold.
+    assert sorted(one.arm for one in results if one.cold) == ["memory", "memory+short", "model", "model"]
 
 
 def test_no_request_finds_the_text_that_is_missing(repository: Path) -> None:
     asyncio.run(run(plan(repository, ARMS)))
     requests = [one for one in seen(repository) if "open" in one]
     assert len(requests) == 4
+    # None was sent before the workspace was indexed.
+    assert [next(iter(one)) for one in seen(repository)[:3]] == ["started", "indexed", "settings"]
     for request in requests:
         (middle,) = (one.middle for one in HOLES if one.path == request["name"])
         assert middle not in request["open"]
@@ -88,7 +96,7 @@ def test_what_is_typed_is_typed_in_a_process_of_each_arm(repository: Path) -> No
     typed = [one for one in results if one.typing is not None]
     assert [one.arm for one in typed] == ["model", "memory"]
     assert all(one.typing is not None and one.typing.wrong > 0 for one in typed)
-    assert sum("started" in one for one in seen(repository)) == 3
+    assert sum("started" in one for one in seen(repository)) == 4
 
 
 def test_an_arm_with_a_setting_that_the_server_refuses_is_named(repository: Path) -> None:
