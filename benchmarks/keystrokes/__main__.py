@@ -110,7 +110,7 @@ def _plan(chosen: argparse.Namespace) -> BenchmarkPlan:
     if given.get("cold_ms") == math.inf:
         given["cold_ms"] = None
     plan = evolve(plan, **given)
-    if set(plan.peers) == {"fim-lsp"}:
+    if set(plan.peers) <= {"fim-lsp", "served"}:
         return plan
     return evolve(plan, binary=find_server(chosen.llama_server))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -166,26 +167,57 @@ def llama_server(
         command = [str(binary), *_arguments(workload, markers, port)]
         if name == "infill-spm":
             command.append("--spm-infill")
-        process = await _start(command, log)
-        try:
-            # A new connection for each request, as llama.vim's curl makes it.
-            fresh = httpx.Limits(max_keepalive_connections=0)
-            address = f"http://127.0.0.1:{port}"
-            async with httpx.AsyncClient(base_url=address, timeout=None, limits=fresh) as client:
-                await _ready(client, process, log)
-                tree = ProcessTree(psutil.Process(process.pid))
-                if name == "completion":
-                    yield LlamaServer(
-                        tree, client, "/completion", layout.prompt, workload.predict, layout.forget
-                    )
-                else:
-                    yield LlamaServer(tree, client, "/infill", _infill, workload.predict, lambda: None)
-        finally:
-            if process.returncode is None:
-                process.terminate()
-            await process.wait()
+        async with _running(command, port, log) as (client, tree):
+            if name == "completion":
+                yield LlamaServer(tree, client, "/completion", layout.prompt, workload.predict, layout.forget)
+            else:
+                yield LlamaServer(tree, client, "/infill", _infill, workload.predict, lambda: None)
 
     return opened
+
+
+def fim_lsp_serve(logs: Path) -> OpenPeer:
+    """Return a function that opens ``fim-lsp serve``, to which llama.vim sends what it sends to llama-server.
+
+    Args:
+        logs: folder for the server's log.
+    """
+
+    @asynccontextmanager
+    async def opened(workload: Workload) -> AsyncIterator[LlamaServer]:
+        port, log = _free_port(), logs / "fim-lsp-serve.log"
+        settings = {
+            "model.threads": workload.threads,
+            "model.contextTokens": workload.context_tokens,
+            "model.kvStateMb": 0,
+            "prompt.maxTokens": workload.prompt_tokens,
+            "prompt.layout": workload.layout,
+        }
+        flags = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+        command = [sys.executable, "-m", "fim_lsp", "serve", "--port", str(port), "--model", workload.model]
+        async with _running([*command, *flags], port, log) as (client, tree):
+            yield LlamaServer(tree, client, "/infill", _infill, workload.predict, lambda: None)
+
+    return opened
+
+
+@asynccontextmanager
+async def _running(
+    command: Sequence[str], port: int, log: Path
+) -> AsyncIterator[tuple[httpx.AsyncClient, ProcessTree]]:
+    """Run a server until the end of the block; its model is loaded when the block begins."""
+    process = await _start(command, log)
+    try:
+        # A new connection for each request, as llama.vim's curl makes it.
+        fresh = httpx.Limits(max_keepalive_connections=0)
+        address = f"http://127.0.0.1:{port}"
+        async with httpx.AsyncClient(base_url=address, timeout=None, limits=fresh) as client:
+            await _ready(client, process, log)
+            yield client, ProcessTree(psutil.Process(process.pid))
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
 
 
 async def _start(command: Sequence[str], log: Path) -> asyncio.subprocess.Process:

@@ -11,7 +11,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from benchmarks.keystrokes.language_server import open_language_server
-from benchmarks.keystrokes.llama_server import PeerError, llama_server
+from benchmarks.keystrokes.llama_server import PeerError, fim_lsp_serve, llama_server
 from benchmarks.keystrokes.measures import RunConditions, condense
 from benchmarks.keystrokes.own_layout import OwnLayout
 from benchmarks.keystrokes.peers import OpenPeer, Peer, PeerName, Workload
@@ -30,7 +30,7 @@ from fim_lsp.prompt.templates import choose_template
 from fim_lsp.settings import ModelSettings, PromptSettings
 from fim_lsp.types import FimTemplate, Tokenizer
 
-PEERS: tuple[PeerName, ...] = ("fim-lsp", "infill", "infill-spm", "completion")
+PEERS: tuple[PeerName, ...] = ("fim-lsp", "infill", "infill-spm", "completion", "served")
 BASE = "default"
 """The model whose tokenizer the random models have."""
 _LINE = "def warm_up():\n    return "
@@ -148,6 +148,8 @@ async def open_peers(plan: BenchmarkPlan, prompted: PromptedModel) -> AsyncItera
 def _opener(plan: BenchmarkPlan, name: PeerName, prompted: PromptedModel) -> OpenPeer:
     if name == "fim-lsp":
         return open_language_server
+    if name == "served":
+        return fim_lsp_serve(plan.folder)
     if plan.binary is None or prompted.template is None:
         raise PeerError(
             f"{name} needs llama-server and a model with FIM markers.", "Leave it out: --peers fim-lsp."

@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLOURS = {"fim-lsp": "tab:blue", "completion": "tab:green", "infill": "tab:red", "infill-spm": "tab:orange"}
-_SHAPES = {"fim-lsp": "o", "completion": "s", "infill": "^", "infill-spm": "v"}
+_COLOURS = {
+    "fim-lsp": "tab:blue",
+    "completion": "tab:green",
+    "infill": "tab:red",
+    "infill-spm": "tab:orange",
+    "served": "tab:purple",
+}
+_SHAPES = {"fim-lsp": "o", "completion": "s", "infill": "^", "infill-spm": "v", "served": "D"}
 """Markers of different shapes, because equal figures hide each other."""
 
 _RATIOS = ("ttft", "cold_ttft", "warm_ttft", "shown", "cancel_to_next")

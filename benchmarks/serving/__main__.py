@@ -1,0 +1,183 @@
+"""``python -m benchmarks.serving``: load a server, and print what the clients met."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import socket
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import psutil
+
+from benchmarks.keystrokes.sources import source_pair
+from benchmarks.keystrokes.traces import Trace, record_trace
+from benchmarks.serving.client import ClientRecord, TypingClient
+from fim_lsp.errors import FimLspError
+
+_LOADING_S = 300.0
+_FILE_CHARS = 3000
+_SCRIPTED = "benchmarks.serving.scripted"
+
+
+class LoadError(FimLspError):
+    """The server did not start."""
+
+
+@asynccontextmanager
+async def serving(
+    command: Sequence[str], log: Path
+) -> AsyncIterator[tuple[httpx.AsyncClient, psutil.Process]]:
+    """Run a server on a free port; its model is loaded when the block begins."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(*command, "--port", str(port), stderr=output)
+    limits = httpx.Limits(max_connections=256, max_keepalive_connections=0)
+    try:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", timeout=120, limits=limits
+        ) as client:
+            await _ready(client)
+            yield client, psutil.Process(process.pid)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _ready(client: httpx.AsyncClient) -> None:
+    end_s = time.perf_counter() + _LOADING_S
+    while time.perf_counter() < end_s:
+        try:
+            if (await client.get("/health")).status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            pass
+        await asyncio.sleep(0.1)
+    raise LoadError("The server did not start.", "See its log.")
+
+
+async def typing(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Let many clients type, and return what they met."""
+    command = [sys.executable, "-m", "fim_lsp", "serve", "--model", chosen.model]
+    settings = (f"model.threads={chosen.threads}", f"model.sequences={chosen.sequences}", "model.kvStateMb=0")
+    flags = [part for setting in settings for part in ("--set", setting)]
+    async with serving([*command, *flags], chosen.output / "serve.log") as (client, process):
+        records = [ClientRecord(f"editor-{number}") for number in range(chosen.clients)]
+        end_s = time.perf_counter() + chosen.seconds
+        memory = asyncio.create_task(_watch(process, end_s))
+        await asyncio.gather(
+            *(
+                TypingClient(client, _trace(number), record, chosen.predict).type_until(end_s, number)
+                for number, record in enumerate(records)
+            )
+        )
+        return {**summary(records), "rss_mb": await memory}
+
+
+def _trace(number: int) -> Trace:
+    files = source_pair(_FILE_CHARS // 4, number % 8, lambda text: len(text) // 4)
+    return record_trace(files, 40, number)
+
+
+async def _watch(process: psutil.Process, end_s: float) -> list[float]:
+    """Return the resident memory in megabytes, ten times until the end."""
+    sizes: list[float] = []
+    pause_s = max(0.5, (end_s - time.perf_counter()) / 10)
+    while time.perf_counter() < end_s:
+        await asyncio.sleep(pause_s)
+        sizes.append(round(process.memory_info().rss / 1e6, 1))
+    return sizes
+
+
+def summary(records: Sequence[ClientRecord]) -> dict[str, Any]:
+    """Return the figures of all clients together, and of the slowest against the fastest."""
+    statuses: Counter[str] = sum((record.statuses for record in records), Counter())
+    times = sorted(ms for record in records for ms in record.shown_ms)
+    answered = [record.answered for record in records]
+    medians = [statistics.median(record.shown_ms) for record in records if record.shown_ms]
+    return {
+        "statuses": dict(statuses),
+        "answered": len(times),
+        "median_ms": round(statistics.median(times), 1) if times else None,
+        "p95_ms": round(times[int(0.95 * (len(times) - 1))], 1) if times else None,
+        "answered_by_client": [min(answered), max(answered)],
+        "median_ms_by_client": [round(min(medians), 1), round(max(medians), 1)] if medians else None,
+    }
+
+
+async def aborting(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Close the connection of many requests early, and return what is left of them."""
+    command = [sys.executable, "-m", _SCRIPTED]
+    async with serving(command, chosen.output / "aborts.log") as (client, process):
+        body = {"prompt": "x = 1\n" * 200, "max_tokens": 1000}
+
+        async def abort(number: int) -> None:
+            sent = {**body, "stream": bool(number % 2)}
+            asked = asyncio.create_task(client.post("/v1/completions", json=sent))
+            await asyncio.sleep(0.002 + 0.001 * (number % 20))
+            asked.cancel()
+            await asyncio.wait({asked})
+
+        sizes: list[dict[str, float]] = []
+        for start in range(0, chosen.aborts, 20):
+            count = min(20, chosen.aborts - start)
+            await asyncio.gather(*(abort(start + number) for number in range(count)))
+            if start % max(20, chosen.aborts // 10 // 20 * 20) == 0:
+                sizes.append(_left(process))
+        await asyncio.sleep(1)
+        answer = await client.post("/v1/completions", json={"prompt": "x", "max_tokens": 1})
+        counts = (await client.get("/metrics")).text.splitlines()
+        waiting = [line for line in counts if line.startswith(("fim_lsp_waiting", "fim_lsp_running"))]
+        return {
+            "aborted": chosen.aborts,
+            "left": [*sizes, _left(process)],
+            "queue": waiting,
+            "status_after": answer.status_code,
+        }
+
+
+def _left(process: psutil.Process) -> dict[str, float]:
+    return {
+        "rss_mb": round(process.memory_info().rss / 1e6, 1),
+        "threads": process.num_threads(),
+        "files": process.num_fds(),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the arguments ask for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--predict", type=int, default=16, help="most tokens a suggestion")
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--sequences", type=int, default=32, help="of the KV cache")
+    parser.add_argument("--aborts", type=int, help="abort so many requests instead, on a scripted engine")
+    parser.add_argument("--output", type=Path, default=Path("build/bench/serving"))
+    chosen = parser.parse_args(arguments)
+    try:
+        found = asyncio.run(aborting(chosen) if chosen.aborts else typing(chosen))
+    except FimLspError as error:
+        print(f"serving: {error}", file=sys.stderr)
+        return 1
+    text = json.dumps(found, indent=1)
+    (chosen.output / ("aborts.json" if chosen.aborts else "typing.json")).write_text(text + "\n")
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
