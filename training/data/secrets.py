@@ -8,24 +8,16 @@ here a value counts if it is assigned to a telling name *and* looks random.
 from __future__ import annotations
 
 import importlib
-import math
 import pkgutil
 import re
-from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import cast
 
-_KEYWORD = re.compile(
-    r"(?:api_?key|auth_?key|service_?key|account_?key|db_?key|private_?key|client_?secret|secret_?key|secret|"
-    r"passwo?r?d|passphrase|pwd|auth_?token|access_?token|token)[\"']?\s*(?::=|=>|[:=])\s*"
-    r"[\"']([A-Za-z0-9+/=_\-.~!@#$%^&*]{16,120})[\"']",
-    re.IGNORECASE,
-)
+from fim_lsp.workspace.secrets import random_assignments
+
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9+/=_-]{11,}|://[^\s/@]+@| PRIVATE KEY|-User-Key-File")
 _MIXED = re.compile(r"\d[^\d]*[A-Za-z]|[A-Za-z][^A-Za-z]*\d")
-_MIN_ENTROPY = 3.8
-"""Bits a character. English words joined by dashes have up to 3.6, 20 characters of random base64 have 4."""
 _NOT_SECRETS = frozenset({"IPPublicDetector", "MailchimpDetector", "TwilioKeyDetector"})
 """Addresses are no secrets; the other two match every hexadecimal digest behind two letters."""
 
@@ -38,15 +30,7 @@ def find_secret(text: str) -> str | None:
     for kind, pattern in _patterns():
         if pattern.search(suspect):
             return kind
-    for match in _KEYWORD.finditer(suspect):
-        value = match.group(1)
-        if (
-            entropy(value) >= _MIN_ENTROPY
-            and any(c.isdigit() for c in value)
-            and any(map(str.isalpha, value))
-        ):
-            return "keyword"
-    return None
+    return "keyword" if next(random_assignments(suspect), None) is not None else None
 
 
 def _suspect_lines(text: str) -> Iterator[str]:
@@ -59,12 +43,6 @@ def _suspect_lines(text: str) -> Iterator[str]:
         start, end = text.rfind("\n", 0, match.start()) + 1, text.find("\n", match.end())
         end = len(text) if end < 0 else end
         yield text[start:end]
-
-
-def entropy(text: str) -> float:
-    """Return the Shannon entropy of the characters, in bits a character."""
-    counts = Counter(text).values()
-    return -sum(count / len(text) * math.log2(count / len(text)) for count in counts)
 
 
 @lru_cache(maxsize=1)

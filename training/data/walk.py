@@ -14,26 +14,16 @@ from pathlib import Path, PurePosixPath
 from fim_lsp.code.languages import is_code
 from fim_lsp.completion.enabled import matches_any
 from fim_lsp.secret_files import FILES_WITH_SECRETS
+from fim_lsp.workspace.file_names import (
+    ENVIRONMENTS,
+    GENERATED,
+    LOCK_FILES,
+    REPOSITORIES,
+    VENDORED,
+    file_name_problem,
+)
 
 IGNORE_FILES = (".gitignore", ".fimignore")
-_VENDORED_NAMES = (
-    "node_modules bower_components vendor vendors vendored _vendor _vendored _vendored_packages "
-    "third_party third-party thirdparty 3rdparty external externals extern site-packages dist-packages "
-    "Pods jspm_packages .yarn __pycache__"
-)
-VENDORED = frozenset(_VENDORED_NAMES.split())
-"""Names of folders with code of other projects."""
-_GENERATED_NAMES = (
-    "dist umd esm cjs _esm _cjs _types esm5 esm2015 esm2020 fesm2015 fesm2020 fesm2022 bundles locale "
-    "locales coverage __generated__ generated"
-)
-GENERATED = frozenset(_GENERATED_NAMES.split())
-"""Names of folders with generated code, or with tables rather than code."""
-_LOCK_FILES_NAMES = (
-    "package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml poetry.lock pdm.lock uv.lock "
-    "Pipfile.lock Cargo.lock go.sum composer.lock Gemfile.lock gradle.lockfile flake.lock"
-)
-LOCK_FILES = frozenset(_LOCK_FILES_NAMES.split())
 
 
 def list_files(root: Path) -> list[str]:
@@ -77,11 +67,9 @@ def name_problem(path: str) -> str | None:
         return "may hold secrets"
     if any(part in VENDORED for part in parts[:-1]):
         return "vendored"
-    name = parts[-1].lower()
-    if ".min." in name or "-min." in name or ".bundle." in name:
-        return "minified"
-    generated = name.endswith((".d.ts", ".d.mts", ".d.cts", "_pb2.py", "_pb2_grpc.py", ".pb.go", ".g.dart"))
-    return "generated" if generated or any(part in GENERATED for part in parts[:-1]) else None
+    if problem := file_name_problem(parts[-1]):
+        return problem
+    return "generated" if any(part in GENERATED for part in parts[:-1]) else None
 
 
 def is_git_repository(root: Path) -> bool:
@@ -123,7 +111,7 @@ def _walk(root: Path) -> Iterator[str]:
             is_folder = entry.is_dir(follow_symlinks=False)
             if any(ignores(path + "/" * is_folder) for ignores in specs):
                 continue
-            if is_folder and entry.name not in (".git", ".hg", ".svn", ".venv", "venv", ".tox", ".nox"):
+            if is_folder and entry.name not in REPOSITORIES | ENVIRONMENTS:
                 pending.append((Path(entry.path), specs))
             elif entry.is_file(follow_symlinks=False):
                 yield path

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from training.data.secrets import entropy, find_secret
+from fim_lsp.workspace.secrets import entropy
+from training.data.secrets import find_secret
 
 # Put together here, so that no scanner takes this file for a leak.
 _AWS = "AKIA" + "IOSFODNN7" + "EXAMPLE"
