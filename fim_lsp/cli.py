@@ -26,7 +26,7 @@ _VERBS = {
     "stats": stats,
 }
 _HELP = {
-    "cache": "show or delete the KV states that are saved for a fast restart",
+    "cache": "show or delete what is saved for a fast restart: KV states, indexes of workspaces",
     "complete": "print the suggestion that an editor would show at a place in a file",
     "demo": "type into a sample project and print the suggestions and their cost",
     "doctor": "check this machine, the model and the speed, and advise changes",

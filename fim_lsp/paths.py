@@ -42,10 +42,11 @@ SETTINGS: Final = StoragePath("FIM_LSP_CONFIG", "settings for every editor", "co
 STATE: Final = StoragePath("FIM_LSP_STATE", "what became of suggestions", "state", "")
 MODELS: Final = StoragePath("FIM_LSP_MODELS", "model files", "cache", "models")
 KV_STATES: Final = StoragePath("FIM_LSP_KV_STATES", "saved KV states", "cache", "kv-states")
+INDEX: Final = StoragePath("FIM_LSP_INDEX", "saved indexes of workspaces", "cache", "index")
 
-STORAGE_PATHS: Final = (SETTINGS, STATE, MODELS, KV_STATES)
+STORAGE_PATHS: Final = (SETTINGS, STATE, MODELS, KV_STATES, INDEX)
 """All of them."""
-USER_PATHS: Final = (SETTINGS, STATE, KV_STATES)
+USER_PATHS: Final = (SETTINGS, STATE, KV_STATES, INDEX)
 """Those with what a user chose and wrote. Models are the same for every user, and large."""
 
 
@@ -67,6 +68,11 @@ def models_folder() -> Path:
 def kv_states_folder() -> Path:
     """Return the folder of saved KV states."""
     return KV_STATES.path()
+
+
+def index_folder() -> Path:
+    """Return the folder of saved indexes of workspaces."""
+    return INDEX.path()
 
 
 def variables_for(folder: Path, paths: Iterable[StoragePath] = STORAGE_PATHS) -> Mapping[str, str]:

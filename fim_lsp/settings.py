@@ -246,6 +246,23 @@ class MemorySettings:
         "Let the open documents and the files of the workspace vote on each token, beside the model.",
         common=True,
     )
+    workspace: bool = _setting(
+        True,
+        "Index the files of the workspace's folders for it, in the background. Ignored files, files without "
+        "suggestions and files that hold secrets are left out.",
+    )
+    max_tokens: int = _setting(
+        6_000_000,
+        "Maximum number of tokens of the workspace's files in memory, 20 bytes each; the nearest first.",
+        at_least=10_000,
+        at_most=8_000_000,
+    )
+    disk_mb: int = _setting(
+        256,
+        "Megabytes of disk for saved indexes, with which a restart reads only what changed; 0 saves none. "
+        "Saved indexes contain your code; fim-lsp cache --clear deletes them.",
+        at_least=0,
+    )
 
 
 @frozen

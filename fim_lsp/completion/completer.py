@@ -27,7 +27,7 @@ from fim_lsp.completion.enabled import is_enabled
 from fim_lsp.completion.explain import Answer, Source
 from fim_lsp.completion.generation import GenerationTask, InFlightGeneration, OnRefused
 from fim_lsp.completion.idle_prefill import PAUSE_S, IdlePrefill
-from fim_lsp.completion.open_documents import Folders, OpenDocuments
+from fim_lsp.completion.open_documents import Folders, OpenDocuments, Related, no_related
 from fim_lsp.completion.prefill_planner import PrefillPlanner
 from fim_lsp.completion.prompts import Prompts, candidates_for
 from fim_lsp.completion.query import Query
@@ -73,6 +73,7 @@ class Completer:
         pause_s: seconds without a keystroke after which idle prefill begins.
         folders: returns the workspace's folders; files outside of them are shown to no other file's prompt.
         corpora: returns what an index of the workspace has ready for the repository memory.
+        related: returns files of that index that may help in a document, for snippets.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Completer:
         pause_s: float = PAUSE_S,
         folders: Folders = tuple,
         corpora: CorpusSource = no_corpora,
+        related: Related = no_related,
     ) -> None:
         self._worker = worker
         self._clock = clock
@@ -97,6 +99,7 @@ class Completer:
         self._display = Display(clock)
         self._prompts: Prompts | None = None
         self._documents = OpenDocuments(folders)
+        self._related = related
         self._memories = RequestMemories(self._documents, corpora)
         self._idle_prefill = IdlePrefill(worker, pause_s, clock)
         self._planner = PrefillPlanner(self._idle_prefill, self._applicable)
@@ -105,6 +108,10 @@ class Completer:
     def ready(self) -> bool:
         """True once a model is loaded and its template known."""
         return self._worker.engine is not None and self._prompts is not None
+
+    def reads_snippets(self, settings: Settings) -> bool:
+        """Tell whether prompts hold snippets of other files."""
+        return self._prompts is not None and self._prompts.reads_snippets(settings)
 
     @property
     def generating(self) -> bool:
@@ -126,7 +133,7 @@ class Completer:
         """
         former, self._prompts = self._prompts, None
         chosen = choose_template(engine.info, engine.tokenizer, settings.model.template)
-        prompts = Prompts(engine, chosen, self._documents)
+        prompts = Prompts(engine, chosen, self._documents, self._related)
         self._prompts = evolve(prompts, bases=former.bases) if former is not None else prompts
         self._refused.clear()
         self._memories.model_changed(engine.tokenizer.encode)

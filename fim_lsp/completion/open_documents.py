@@ -22,6 +22,8 @@ from fim_lsp.types import DocumentSnapshot
 
 Folders = Callable[[], Sequence[PurePath]]
 """The workspace folders that the client names; none where it names none."""
+Related = Callable[[DocumentSnapshot], Sequence[OtherDocument]]
+"""From a document to files that no editor opened and that may help in it. It must not wait."""
 
 _REMEMBERED = 24
 """Closed documents are forgotten beyond so many, the one used longest ago first; open ones never are."""
@@ -156,6 +158,11 @@ class OpenDocuments:
                 chunks = cut(document.text, outline(document.language_id, document.text).definitions)
             known = self._known[uri] = evolve(known, chunks=chunks)
         return known.chunks or ()
+
+
+def no_related(document: DocumentSnapshot) -> Sequence[OtherDocument]:
+    """Return no files: without an index of the workspace, only documents that an editor opened are known."""
+    return ()
 
 
 def move_edits(edits: Sequence[int], before: str, after: str) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from attrs import evolve, field, frozen
 from cachetools import LRUCache
 
 from fim_lsp.code.outline import outline
-from fim_lsp.completion.open_documents import OpenDocuments
+from fim_lsp.completion.open_documents import OpenDocuments, Related, no_related
 from fim_lsp.engine.base import Engine
 from fim_lsp.engine.prefill_speed import SHORTEST_PROMPT
 from fim_lsp.gguf_keys import END_BIAS
@@ -80,6 +80,8 @@ class Prompts:
     engine: Engine = field(repr=False)
     chosen: ChosenTemplate
     documents: OpenDocuments = field(factory=OpenDocuments, repr=False)
+    related: Related = no_related
+    """Returns files that no editor opened, of which prompts may show snippets too."""
     bases: LRUCache[str, PromptBase] = field(factory=lambda: LRUCache(_BASES), repr=False)
     """By document; they outlive a model, so that the prompts of one that is loaded again stay the same."""
 
@@ -255,7 +257,7 @@ class Prompts:
         if self._without_snippets(settings):
             return ()
         document, prompt = request.document, settings.prompt
-        others = self.documents.others(document, settings.completion)
+        others = (*self.documents.others(document, settings.completion), *self.related(document))
         if not others:
             return ()
         imported = outline(document.language_id, document.text).imported
@@ -266,6 +268,10 @@ class Prompts:
             most=prompt.max_snippets,
             chars=snippet_chars(int(self._room(request, settings) * prompt.snippet_share)),
         )
+
+    def reads_snippets(self, settings: Settings) -> bool:
+        """Tell whether prompts hold snippets of other files."""
+        return not self._without_snippets(settings)
 
     def _without_snippets(self, settings: Settings) -> str:
         """Return why prompts hold no snippets of other files; empty where they do."""

@@ -48,8 +48,9 @@ class ClientPublisher:
         self._server.window_show_message(types.ShowMessageParams(kind, text))
 
     def send_status(self, status: ServerStatus) -> None:
-        """Send ``fimLsp/status``."""
-        self._server.protocol.notify(STATUS, asdict(status))
+        """Send ``fimLsp/status``, without what there is none of."""
+        fields = asdict(status, filter=lambda _, value: value is not None)
+        self._server.protocol.notify(STATUS, fields)
 
     def load_progress(self, title: str) -> LoadProgress:
         """Send ``$/progress`` to a client that can show it."""

@@ -38,8 +38,10 @@ from fim_lsp.lsp.publisher import ClientPublisher
 from fim_lsp.lsp.rpc import InlineParams, Protocol, make_converter
 from fim_lsp.lsp.session import ReadLayer, Session
 from fim_lsp.lsp.settings_layers import SECTION
+from fim_lsp.lsp.workspace_messages import add_workspace_handlers, watch_files
 from fim_lsp.settings import camel_case
 from fim_lsp.types import path_of
+from fim_lsp.workspace.child import indexing_command
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +66,12 @@ class Server(LanguageServer):
             notebook_document_sync=_ALL_NOTEBOOKS,
         )
         self.session = Session(
-            ClientPublisher(self), factory, flags=flags, read_user=read_user, folders=self._folders
+            ClientPublisher(self),
+            factory,
+            flags=flags,
+            read_user=read_user,
+            folders=self._folders,
+            index_command=indexing_command(),
         )
         self.log_handler = ClientLogHandler(self.window_log_message)
         self.is_initialized = False
@@ -105,6 +112,8 @@ class Server(LanguageServer):
 
     def _folders(self) -> Sequence[PurePath]:
         """Return the folders that the client names, as they are now."""
+        if not self.is_initialized:
+            return []
         uris = list(self.workspace.folders) or [self.workspace.root_uri]
         return [path_of(uri) for uri in uris if uri]
 
@@ -141,6 +150,7 @@ def create_server(
     server.command("fimLsp.toggle")(_toggle)
     server.command("fimLsp.reload")(_reload)
     server.command("fimLsp.explain")(_explain)
+    add_workspace_handlers(server)
     return server
 
 
@@ -165,17 +175,21 @@ async def _initialized(server: Server, _: types.InitializedParams) -> None:
     server.session.take_user_layer()
     await _pull_configuration(server)
     server.session.apply_settings()
-    workspace = server.client_capabilities.workspace
-    changes = workspace.did_change_configuration if workspace else None
-    if changes is not None and changes.dynamic_registration:
-        registration = types.Registration(
-            id="fimLsp.configuration",
-            method=types.WORKSPACE_DID_CHANGE_CONFIGURATION,
-            register_options={"section": SECTION},
-        )
-        server.client_register_capability(types.RegistrationParams([registration]))
+    _register(server)
     server.session.reload()
     server.session.start_watching()
+
+
+def _register(server: Server) -> None:
+    """Ask the client to tell of changed settings and files, where it can be asked."""
+    workspace = server.client_capabilities.workspace
+    changes = workspace.did_change_configuration if workspace else None
+    registrations = watch_files(server)
+    if changes is not None and changes.dynamic_registration:
+        method, options = types.WORKSPACE_DID_CHANGE_CONFIGURATION, {"section": SECTION}
+        registrations.append(types.Registration("fimLsp.configuration", method, options))
+    if registrations:
+        server.client_register_capability(types.RegistrationParams(registrations))
 
 
 async def _pull_configuration(server: Server) -> None:
@@ -351,7 +365,8 @@ async def _reload(server: Server, *_: Any) -> dict[str, Any]:
 
 def _explain(server: Server, *_: Any) -> dict[str, Any]:
     last = attrs.asdict(server.session.explanation)
-    return _camel_cased({**last, "feedback": server.session.feedback.counts})  # type: ignore[no-any-return]
+    index = attrs.asdict(server.session.index.status)
+    return _camel_cased({**last, "index": index, "feedback": server.session.feedback.counts})  # type: ignore[no-any-return]
 
 
 def _camel_cased(value: Any) -> Any:

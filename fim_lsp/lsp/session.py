@@ -35,6 +35,7 @@ from fim_lsp.lsp.status import ServerStatus, StatusLine
 from fim_lsp.settings import ModelSettings, Settings, SettingsError
 from fim_lsp.timers import CancelTimer, RunLater, run_later
 from fim_lsp.types import Completion, CompletionRequest, DocumentSnapshot, LineEdit, Trigger
+from fim_lsp.workspace.index import WorkspaceIndex
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Session:
         flags: Settings of the command line, in camelCase. They win over the client's.
         read_user: Reads the user's own settings, again and again. The client's win over them.
         folders: Returns the folders of the workspace, as they are now.
+        index_command: Starts the process that indexes the workspace; None for no index.
         feedback: Records what becomes of suggestions.
         run_later: Starts a timer.
         clock: Seconds of a clock that never goes back.
@@ -72,6 +74,7 @@ class Session:
         read_user: ReadLayer = dict,
         folders: Folders = tuple,
         feedback: FeedbackRecorder | None = None,
+        index_command: Sequence[str] | None = None,
         run_later: RunLater = run_later,
         clock: Callable[[], float] = time.perf_counter,
         on_battery: Callable[[], bool] = on_battery,
@@ -91,7 +94,15 @@ class Session:
         self._model_name = ""
         self.settings = Settings()
         self.worker = InferenceWorker(factory)
-        self.completer = Completer(self.worker, clock, on_refused=self._warn_of_adapter, folders=folders)
+        self.index = WorkspaceIndex(index_command, folders, self.show_state, self._remark)
+        self.completer = Completer(
+            self.worker,
+            clock,
+            on_refused=self._warn_of_adapter,
+            folders=folders,
+            corpora=self.index.corpora,
+            related=self.index.related,
+        )
         self.explanation = Explanation()
         """Of the last answer."""
         self.feedback = feedback or FeedbackRecorder(FeedbackWriter())
@@ -134,6 +145,7 @@ class Session:
         self.completer.settings_changed(self.settings)
         if self.settings.adapters != before.adapters:
             self.explanation = evolve(self.explanation, adapters=())
+        self.index.settings_changed(self.settings)
         self.feedback.enable(self.settings.feedback.enabled)
         self._sleep_timer.arm((model.unload_after_minutes or 0) * 60)
         self._save_timer.arm(SAVE_AFTER_S if model.kv_state_mb else None)
@@ -195,6 +207,7 @@ class Session:
             logger.exception("Loading %s failed", model.name)
             self._show_failure("model_failed", f"Loading {model.name} failed; see the log.")
             return
+        self.index.model_changed(engine.info.path)
         template = chosen.template.name if chosen.template else "none"
         logger.info(
             "Loaded %s, template %s (%s): %s", engine.info.name, template, chosen.source, chosen.reason
@@ -245,6 +258,7 @@ class Session:
         """Prefill what is known of a document's first prompt, and load the model that it will soon need."""
         self._versions[document.uri] = document.version
         self.completer.opened(document, self.settings)
+        self.index.document_opened(document)
         self._start_to_wake(CompletionRequest(document, 0, Trigger.INVOKED))
 
     def document_edited(
@@ -268,6 +282,7 @@ class Session:
         """Forget a document."""
         self._versions.pop(uri, None)
         self.completer.closed(uri)
+        self.index.document_closed(uri)
         self.feedback.document_closed(uri)
 
     async def complete(self, request: CompletionRequest) -> Completion | None:
@@ -300,7 +315,11 @@ class Session:
     async def _complete(self, request: CompletionRequest) -> Answer:
         with self._sleep_timer.used(), self._save_timer.used():
             await self._wake(request)
-            return await self.completer.complete(request, self.settings)
+            answer = await self.completer.complete(request, self.settings)
+        engine = self.worker.engine
+        if engine is not None and self.completer.reads_snippets(self.settings):
+            self.index.look_around(request, engine.tokenizer.encode)
+        return answer
 
     def _record(self, request: CompletionRequest, answer: Answer, latency_ms: float) -> None:
         """Record an answer that is sent to the client now."""
@@ -340,7 +359,7 @@ class Session:
         self._sleep_timer.stop()
         self._save_timer.stop()
         self.completer.stop()
-        await asyncio.gather(self.worker.close(), self.feedback.close())
+        await asyncio.gather(self.worker.close(), self.feedback.close(), self.index.close())
 
     # --- What the user sees besides suggestions
 
@@ -357,7 +376,8 @@ class Session:
         else:
             adapters = (adapter.path.stem for adapter in self.explanation.adapters)
             label = " + ".join((self.worker.engine.info.name, *adapters))
-            self._status.send(ServerStatus("Normal", "ready", model, label))
+            index = self.index.status if self.index.is_running else None
+            self._status.send(ServerStatus("Normal", "ready", model, label, index=index))
 
     def _show_failure(self, code: ErrorCode, problem: str) -> None:
         self._status.send(ServerStatus("Error", code, self._model_name, problem))

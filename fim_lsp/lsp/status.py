@@ -8,6 +8,7 @@ from typing import Literal
 from attrs import frozen
 
 from fim_lsp.errors import ErrorCode
+from fim_lsp.workspace.index import IndexStatus
 
 STATUS = "fimLsp/status"
 Kind = Literal["Normal", "Warning", "Error", "Inactive"]
@@ -28,6 +29,8 @@ class ServerStatus:
     message: str
     """The state, for people. Clients must not read anything out of it."""
     busy: bool = False
+    index: IndexStatus | None = None
+    """The index of the workspace; None where there is none."""
 
 
 class StatusLine:

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 _IMPORT_CHARS = 20_000
 """Characters of an opened document that are looked at for imports."""
+_TELL_S = 1.0
+"""Seconds between two changes of the status while files are indexed."""
 _LOOK_AGAIN_S = 120.0
 """Seconds between two looks at all folders, where the client tells of no changes."""
 
@@ -52,6 +54,7 @@ class IndexSettings:
 
     folders: tuple[str, ...] = ()
     disabled_files: tuple[str, ...] = ()
+    disabled_languages: tuple[str, ...] = ()
     max_tokens: int = 0
     disk_mb: int = 0
 
@@ -60,7 +63,9 @@ class IndexSettings:
         """Take what matters out of the settings."""
         memory = settings.memory
         paths = tuple(str(folder) for folder in folders)
-        return cls(paths, settings.completion.disabled_files, memory.max_tokens, memory.disk_mb)
+        completion = settings.completion
+        disabled = completion.disabled_files, completion.disabled_languages
+        return cls(paths, *disabled, memory.max_tokens, memory.disk_mb)
 
     def message(self) -> Mapping[str, Any]:
         """Return the message for the process."""
@@ -68,6 +73,7 @@ class IndexSettings:
             "kind": "start",
             "folders": self.folders,
             "disabled_files": self.disabled_files,
+            "disabled_languages": self.disabled_languages,
             "max_tokens": self.max_tokens,
             "disk_mb": self.disk_mb,
         }
@@ -97,7 +103,8 @@ class WorkspaceIndex:
         self._enabled = False
         self._vocabulary: str | None = None
         self._opened: dict[str, Mapping[str, Any]] = {}
-        self._corpora = WorkspaceCorpora(on_changed)
+        self._corpora = WorkspaceCorpora()
+        self._told_at = 0.0
         self._related = RelatedFiles(self._ask)
         self._looking: asyncio.Task[None] | None = None
         self._counts = IndexCounts()
@@ -137,6 +144,11 @@ class WorkspaceIndex:
         return self._counts
 
     @property
+    def is_running(self) -> bool:
+        """True if there is a workspace to index."""
+        return self._enabled and bool(self._settings.folders)
+
+    @property
     def building(self) -> bool:
         """True while files are being sorted."""
         return self._corpora.building
@@ -155,20 +167,23 @@ class WorkspaceIndex:
 
     def settings_changed(self, settings: Settings) -> None:
         """Start, stop or go on by other settings, or with other folders."""
-        enabled = self._child is not None and settings.memory.enabled and settings.memory.workspace
-        wanted = IndexSettings.of(settings, self._folders())
-        if enabled and not wanted.folders and not self._enabled:
-            logger.info("The workspace is not indexed: the editor named no folder of it.")
-        if not enabled:
+        if self._child is None:
+            return
+        if not (settings.memory.enabled and settings.memory.workspace):
             self._stop()
-        elif (wanted != self._settings or not self._enabled) and self._child is not None:
-            self._settings, self._enabled = wanted, True
-            self._child.send(wanted.message())
-            if wanted.folders:
-                self._child.start()
+            return
+        wanted = IndexSettings.of(settings, self._folders())
+        if wanted == self._settings and self._enabled:
+            return
+        if not wanted.folders and not self._enabled:
+            logger.info("The workspace is not indexed: the editor named no folder of it.")
+        self._settings, self._enabled = wanted, True
+        self._child.send(wanted.message())
+        if wanted.folders:
+            self._child.start()
 
     def model_changed(self, path: Path | None) -> None:
-        """Tokenise with the vocabulary of a model's file from now on; None where it is not on this machine."""
+        """Tokenise with the vocabulary of a model's file from now on; None where there is no file."""
         vocabulary = str(path) if path is not None else None
         if vocabulary == self._vocabulary:
             return
@@ -226,7 +241,9 @@ class WorkspaceIndex:
 
     def _first_messages(self) -> Sequence[Mapping[str, Any]]:
         self._corpora.clear()
+        self._related.clear()
         self._counts = IndexCounts()
+        self._on_changed()
         vocabulary = {"kind": "vocabulary", "path": self._vocabulary}
         start = [self._settings.message(), *self._opened.values()]
         return [*start, vocabulary] if self._vocabulary else start
@@ -238,8 +255,8 @@ class WorkspaceIndex:
     def _take(self, report: Report) -> None:
         self._corpora.take(report.files, report.gone)
         self._related.forget([*report.gone, *(file.path for file in report.files)])
-        self._counts = report.counts
-        if report.counts.done:
+        was_done, self._counts = self._counts.done, report.counts
+        if report.counts.done and not was_done:
             self._updated = time.time()
             counts = report.counts
             logger.info(
@@ -251,7 +268,9 @@ class WorkspaceIndex:
             self._on_remark(remark)
         if report.answer is not None:
             self._related.take(report.answer["documents"], self._shown_path)
-        self._on_changed()
+        if report.counts.done != was_done or time.monotonic() - self._told_at > _TELL_S:
+            self._told_at = time.monotonic()
+            self._on_changed()
 
     def _give_up(self, reason: str) -> None:
         self._corpora.clear()

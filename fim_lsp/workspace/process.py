@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from attrs import field, frozen
 
+from fim_lsp.code.languages import language_of
 from fim_lsp.code.outline import outline
 from fim_lsp.completion.enabled import matches_any
 from fim_lsp.engine.memory import ChunkEncoder
@@ -77,7 +78,7 @@ class IndexingProcess:
         self._indexer = Indexer(recent=recently_changed)
         self._folders: tuple[str, ...] = ()
         self._is_disabled: IsDisabled = lambda path: False
-        self._patterns: tuple[str, ...] | None = None
+        self._disabled: tuple[tuple[str, ...], frozenset[str]] | None = None
         self._disk_bytes = 0
         self._index_files: IndexFiles | None = None
         self._from_disk = 0
@@ -146,10 +147,10 @@ class IndexingProcess:
             self._disk_bytes = 0
 
     def _start(self, message: Message) -> None:
-        patterns = tuple(message["disabled_files"])
-        if patterns != self._patterns:
-            self._patterns = patterns
-            self._is_disabled = lambda path: matches_any(PurePath(path), patterns)
+        rules = tuple(message["disabled_files"]), frozenset(message["disabled_languages"])
+        if rules != self._disabled:
+            self._disabled = rules
+            self._is_disabled = _make_is_disabled(*rules)
         self._disk_bytes = int(message["disk_mb"]) * 1_000_000
         folders = tuple(os.path.realpath(path) for path in message["folders"])
         added = [folder for folder in folders if folder not in self._folders]
@@ -277,6 +278,17 @@ def _due(messages: queue.SimpleQueue[Message | None], *, wait: bool) -> list[Mes
             found.append(messages.get_nowait())
     except queue.Empty:
         return found
+
+
+def _make_is_disabled(patterns: tuple[str, ...], languages: frozenset[str]) -> IsDisabled:
+    def is_disabled(path: str) -> bool:
+        if matches_any(PurePath(path), patterns):
+            return True
+        # A header's language is known only by its text.
+        found = {"c", "cpp"} if path.endswith(".h") else {getattr(language_of(path), "id", "")}
+        return not found.isdisjoint(languages)
+
+    return is_disabled
 
 
 def _make_index(vocabulary: LoadedVocabulary) -> Index:

@@ -95,7 +95,7 @@ class RelatedFiles:
         return tuple(self._documents[path] for path in chosen if path in self._documents)
 
     def choose(self, uri: str, paths: Sequence[str]) -> None:
-        """Choose the files for a document, the most useful first, and ask for those that are not there yet."""
+        """Choose the files for a document, the most useful first; ask for those that are not there yet."""
         chosen = self._chosen[uri] = tuple(paths[:_MOST_FILES])
         missing = [path for path in chosen if path not in self._documents and path not in self._asked]
         if missing:

@@ -7,7 +7,8 @@ the last row only, and a native abort callback reads the request's own cancel fl
 
 ``loading`` opens weights and context, ``tokenizer`` reads the vocabulary, ``adapters`` applies LoRAs,
 ``engine`` runs requests on ``cache`` and ``decoding``, ``draft_cost`` measures whether drafts pay,
-``threads`` adapts to the machine's load, ``log`` forwards llama.cpp's log.
+``vocabulary_file`` opens a vocabulary alone, ``threads`` adapts to the machine's load, ``log`` forwards
+llama.cpp's log.
 """
 
 from fim_lsp.engine.llama.adapters import CheckAdapter
@@ -15,6 +16,7 @@ from fim_lsp.engine.llama.engine import LlamaEngine
 from fim_lsp.engine.llama.loading import library_features, open_llama
 from fim_lsp.engine.llama.threads import default_threads
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
+from fim_lsp.engine.llama.vocabulary_file import open_vocabulary
 
 __all__ = [
     "CheckAdapter",
@@ -23,4 +25,5 @@ __all__ = [
     "default_threads",
     "library_features",
     "open_llama",
+    "open_vocabulary",
 ]

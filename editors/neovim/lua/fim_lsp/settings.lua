@@ -78,6 +78,9 @@
 
 ---@class fim_lsp.ServerSettings.Memory
 ---@field enabled? boolean Let the open documents and the files of the workspace vote on each token, beside the model.
+---@field workspace? boolean (expert) Index the files of the workspace's folders for it, in the background. Ignored files, files without suggestions and files that hold secrets are left out.
+---@field maxTokens? integer (expert) Maximum number of tokens of the workspace's files in memory, 20 bytes each; the nearest first.
+---@field diskMb? integer (expert) Megabytes of disk for saved indexes, with which a restart reads only what changed; 0 saves none. Saved indexes contain your code; fim-lsp cache --clear deletes them.
 
 ---@class fim_lsp.ServerSettings.Feedback
 ---@field enabled? boolean Record on this machine what became of suggestions, for fim-lsp stats. No code is recorded, and nothing is sent.
