@@ -138,6 +138,7 @@ _PERCENT = Delimiters("%", (), '"', chars=True)
 _TEX = Delimiters("%")
 _MARKUP = Delimiters("", (("<!--", "-->"),))
 _NONE = Delimiters()
+_CURLY = ("{{", "}}")
 
 LANGUAGES: Final[tuple[Language, ...]] = (
     # With a grammar, and in the training data.
@@ -281,7 +282,16 @@ LANGUAGES: Final[tuple[Language, ...]] = (
     Language("xml nxml", "XML", _MARKUP, ".xml .xsd", markup=True),
     Language("xsl", "Xsl", _MARKUP, ".xsl .xslt", markup=True),
     Language("svg", "Svg", _MARKUP, ".svg", markup=True),
-    Language("vue", "Vue", _MARKUP, ".vue", markup=True, text_expressions=("{{", "}}")),
+    Language("vue", "Vue", _MARKUP, ".vue", markup=True, text_expressions=_CURLY),
+    Language(
+        "handlebars mustache", "Handlebars", _MARKUP, ".hbs .mustache", markup=True, text_expressions=_CURLY
+    ),
+    Language(
+        "django-html jinja-html jinja", "Jinja", _MARKUP, ".j2 .jinja", markup=True, text_expressions=_CURLY
+    ),
+    Language("twig liquid", "Twig", _MARKUP, ".twig .liquid", markup=True, text_expressions=_CURLY),
+    Language("erb eruby ejs", "ERB", _MARKUP, ".erb .ejs", markup=True, text_expressions=("<%", "%>")),
+    Language("astro", "Astro", _MARKUP, ".astro", markup=True, text_expressions=("{", "}")),
     Language("svelte", "Svelte", _MARKUP, ".svelte", markup=True, text_expressions=("{", "}")),
     Language(
         "haml",

@@ -28,7 +28,10 @@ _COMMENTS = {
     ("-- ", ""): "sql lua haskell ada elm vhdl purescript plsql",
     ("; ", ""): "clojure lisp commonlisp scheme racket emacs-lisp asm nasm",
     ("% ", ""): "latex tex bibtex erlang prolog matlab octave",
-    ("<!-- ", " -->"): "html xml xsl svg markdown vue svelte xhtml",
+    (
+        "<!-- ",
+        " -->",
+    ): "html xml xsl svg markdown vue svelte xhtml handlebars jinja twig liquid erb ejs astro",
     ("/* ", " */"): "css",
     ("// ", ""): (
         "javascript javascriptreact typescript typescriptreact go rust java c cpp csharp kotlin swift scala "
