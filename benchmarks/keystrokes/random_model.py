@@ -111,7 +111,8 @@ def _copy_tokenizer(writer: gguf.GGUFWriter, base: gguf.GGUFReader, vocabulary: 
 
     tokens, types = list(read("tokens")), list(read("token_type"))
     for marker, (key, text) in _MARKERS.items():
-        token = tokens.index(marker)
+        # The default model is made of SmolLM2, and has renamed some of its markers itself.
+        token = tokens.index(text if text in tokens else marker)
         tokens[token] = text
         writer.add_uint32(f"tokenizer.ggml.fim_{key}_token_id", token)
     missing = vocabulary - len(tokens)
