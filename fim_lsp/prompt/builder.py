@@ -204,8 +204,8 @@ def _steady_prefix_last(
     None if so much was typed that the tail has become twice as long as it may be.
     """
     tokens = room - len(suffix.ids)
-    reserve = min(math.ceil(middle_bound(anchor.settings) / CHARS_PER_TOKEN), tokens // 2)
-    before = fit_lines(text, anchor.offset, tokens - reserve, encode)
+    # Room for the beginning of the cursor's line; what is typed after that lengthens the prompt.
+    before = fit_lines(text, anchor.offset, tokens - tokens // 8, encode)
     typed = visible(text[anchor.offset : cursor])
     ids = (*before.ids, *encode(typed)) if typed else before.ids
     return (

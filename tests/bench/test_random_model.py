@@ -17,11 +17,20 @@ SHAPE = Shape("small-random", width=64, feed_forward=96, layers=2, heads=4, shar
 TOKENS = 320
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
+TUNED = {
+    "<jupyter_start>": "<|fim_prefix|>",
+    "<jupyter_text>": "<|fim_suffix|>",
+    "<jupyter_code>": "<|fim_middle|>",
+}
+"""Markers that the default model has renamed."""
+
+
+@pytest.fixture(scope="module", params=[{}, TUNED], ids=["base", "tuned"])
+def model(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("random")
     base = gguf.GGUFWriter(folder / "base.gguf", "llama")
     tokens, types = vocabulary()
+    tokens = [request.param.get(token, token) for token in tokens]
     base.add_tokenizer_model("gpt2")
     base.add_tokenizer_pre("smollm")
     base.add_token_list(tokens)
