@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Container, Mapping, Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 
 from benchmarks.keystrokes.measurement import BenchmarkPlan, open_peers, subject
-from benchmarks.quality.arms import ARMS, LLAMA_VIM, QualityArm, make_arm, share_a_server
+from benchmarks.quality.arms import ARMS, LLAMA_VIM, ArmError, QualityArm, make_arm, share_a_server
 from benchmarks.quality.holes import KINDS, QualityHole, cut_holes, interleave, read_sources
 from benchmarks.quality.report import compute_figures, markdown, write_report
 from benchmarks.quality.repositories import RELEASES, fetch
@@ -60,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plan = make_plan(parsed)
         # Measure without the user's own settings, and leave their statistics and saved indexes alone.
         os.environ.update(variables_for(plan.folder.resolve() / "user", USER_PATHS))
-        asyncio.run(run(plan))
+        if not parsed.report:
+            asyncio.run(run(plan))
     except FimLspError as error:
         print(error, file=sys.stderr)
         return 1
@@ -95,9 +95,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", default="default", help="name or path of the model")
     parser.add_argument("--adapter", help="path of a GGUF adapter, for arms with +lora")
     parser.add_argument(
-        "--server", help="command line of another version, 'env PYTHONPATH=DIR python -m fim_lsp --stdio'"
+        "--code", type=Path, metavar="DIR", help="another version's source tree, for the arm 'before'"
     )
-    parser.add_argument("--label", help="name of the only arm in the results, for --server")
+    parser.add_argument("--label", help="name of the only arm in the results")
+    parser.add_argument(
+        "--report", action="store_true", help="measure nothing: make the tables of the results that are there"
+    )
     parser.add_argument("--kinds", nargs="+", choices=KINDS, help="holes of these kinds alone")
     parser.add_argument("--llama-server", type=Path, help="path of llama-server; built if it is missing")
     parser.add_argument(
@@ -129,8 +132,8 @@ def make_plan(parsed: argparse.Namespace) -> Plan:
     if parsed.label and len(arms) == 1:
         arms = (evolve(arms[0], name=parsed.label),)
     parsed.output.mkdir(parents=True, exist_ok=True)
-    command = tuple(shlex.split(parsed.server or "")) or (sys.executable, "-m", "fim_lsp", "--stdio")
-    code = "" if parsed.server else current_commit()
+    tree = parsed.code or Path.cwd()
+    command, code = server_command(tree), current_commit(tree)
     return Plan(arms, repositories, holes, parsed.typed, parsed.model, parsed.output, command, server, code)
 
 
@@ -219,11 +222,23 @@ async def fill(
     return make_result(arm.name, hole, first.shown, first.waited_ms, typed, cold=cold, code=code)
 
 
-def current_commit() -> str:
-    """Return the commit of the code that is measured, with ``+`` if files differ; empty if unknown."""
+def server_command(tree: Path) -> tuple[str, ...]:
+    """Return the command line of the server in a source tree, which wins over the current folder's.
+
+    Raises:
+        ArmError: there is no server in it.
+    """
+    if not (tree / "fim_lsp" / "cli.py").is_file():
+        raise ArmError(f"There is no server in {tree}.", "Give the root of a source tree with --code.")
+    start = "import sys; sys.path.insert(0, sys.argv.pop(1)); from fim_lsp.cli import main; sys.exit(main())"
+    return (sys.executable, "-c", start, str(tree.resolve()), "--stdio")
+
+
+def current_commit(tree: Path) -> str:
+    """Return the commit of a source tree, with ``+`` if files differ; empty if unknown."""
     try:
         name, changed = (
-            subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+            subprocess.run(command, cwd=tree, capture_output=True, text=True, check=True).stdout.strip()
             for command in (["git", "rev-parse", "--short", "HEAD"], ["git", "status", "--short", "fim_lsp"])
         )
     except (OSError, subprocess.CalledProcessError):

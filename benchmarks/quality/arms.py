@@ -13,7 +13,7 @@ from fim_lsp.errors import FimLspError
 from fim_lsp.strict import merge
 
 BEFORE = "before"
-"""The arm for a version that lacks newer settings: the model alone, with ``--server``."""
+"""The arm for a version that lacks newer settings: the model alone, with ``--code``."""
 LLAMA_VIM = "llama.vim"
 """The arm of llama-server's ``/infill`` behind llama.vim's logic, on the same weights.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.quality.__main__ import Plan, run
+from benchmarks.quality.__main__ import Plan, run, server_command
 from benchmarks.quality.arms import ArmError, QualityArm, make_arm
 from benchmarks.quality.holes import QualityHole
 from benchmarks.quality.results import by_repository, read_results
@@ -109,3 +110,14 @@ def test_intervals_draw_repositories_where_there_are_enough_of_them() -> None:
     many = [(name, (1.0, 1.0)) for name in "aabbccddeeff"]
     assert by_repository(many) == [(2.0, 2.0)] * 6
     assert by_repository(many[:4]) == [(1.0, 1.0)] * 4
+
+
+def test_the_server_of_another_tree_wins_over_the_current_folders(tmp_path: Path) -> None:
+    package = tmp_path / "fim_lsp"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "cli.py").write_text("import sys\ndef main():\n    print('other', sys.argv[1:])\n")
+    done = subprocess.run(server_command(tmp_path), capture_output=True, text=True, check=True)
+    assert done.stdout == "other ['--stdio']\n"
+    with pytest.raises(ArmError, match="no server"):
+        server_command(tmp_path / "fim_lsp")
