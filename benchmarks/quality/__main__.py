@@ -155,7 +155,7 @@ async def run(plan: Plan) -> None:
             shared = [(arms, together) for arms in share_a_server(server_arms)]
             for arms, holes in [*shared, *(((arm,), apart) for arm in server_arms)]:
                 if missing := _missing(arms, holes, done):
-                    work = plan.folder / "workspace" / root.name
+                    work = plan.folder / "workspace" / name
                     async with server_screen(plan.command, arms[0], root, work) as screen:
                         await _fill_all(plan, screen, missing, typed)
         others = tuple(arm for arm in plan.arms if arm.name == LLAMA_VIM)
