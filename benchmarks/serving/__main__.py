@@ -125,8 +125,10 @@ async def aborting(chosen: argparse.Namespace) -> dict[str, Any]:
 
         async def abort(number: int) -> None:
             sent = {**body, "stream": bool(number % 2)}
-            asked = asyncio.create_task(client.post("/v1/completions", json=sent))
-            await asyncio.sleep(0.002 + 0.001 * (number % 20))
+            headers = {"X-Client-Id": f"editor-{number % 20}"}
+            asked = asyncio.create_task(client.post("/v1/completions", json=sent, headers=headers))
+            # Some while they wait, some in their prompt, some in their answer.
+            await asyncio.sleep(0.02 + 0.015 * (number % 20))
             asked.cancel()
             await asyncio.wait({asked})
 
@@ -139,11 +141,12 @@ async def aborting(chosen: argparse.Namespace) -> dict[str, Any]:
         await asyncio.sleep(1)
         answer = await client.post("/v1/completions", json={"prompt": "x", "max_tokens": 1})
         counts = (await client.get("/metrics")).text.splitlines()
-        waiting = [line for line in counts if line.startswith(("fim_lsp_waiting", "fim_lsp_running"))]
+        told = ("fim_lsp_waiting", "fim_lsp_running", "fim_lsp_cancelled_total", "fim_lsp_requests_total")
+        metrics = [line for line in counts if line.startswith(told)]
         return {
             "aborted": chosen.aborts,
             "left": [*sizes, _left(process)],
-            "queue": waiting,
+            "metrics": metrics,
             "status_after": answer.status_code,
         }
 
