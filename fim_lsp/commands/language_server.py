@@ -80,10 +80,11 @@ def _layer(text: str) -> dict[str, Any]:
 def forwarded(parsed: argparse.Namespace) -> list[str]:
     """Return the same settings as arguments for a server process that this command starts.
 
-    It saves no KV states unless told to: the cost of one answer must not depend on the one before.
+    It saves no KV states and indexes no workspace unless told to: one answer must not depend on the one
+    before, or on how far an index is.
     """
     model = ["--model", parsed.model] if parsed.model else []
-    chosen = ("model.kvStateMb=0", *parsed.settings)
+    chosen = ("model.kvStateMb=0", "memory.workspace=false", *parsed.settings)
     return [*model, *(part for text in chosen for part in ("--set", text))]
 
 

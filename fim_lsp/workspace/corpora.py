@@ -60,7 +60,7 @@ class WorkspaceCorpora:
         self._epoch = 0
         self._large = self._small = _Sorted.of(())
         self._task: asyncio.Task[None] | None = None
-        self._dirty = False
+        self._dirty = self._sorting = False
         self._parts: tuple[MemoryPart, ...] = ()
         self.names = KnownNames()
 
@@ -71,8 +71,8 @@ class WorkspaceCorpora:
 
     @property
     def building(self) -> bool:
-        """True while something is being built."""
-        return self._task is not None and not self._task.done()
+        """True while something is to be built."""
+        return self._dirty or self._sorting
 
     @property
     def memory_bytes(self) -> int:
@@ -99,8 +99,8 @@ class WorkspaceCorpora:
         self._touched.update(touched)
         self._parts = tuple(_without(part, touched) for part in self._parts)
         if touched:
-            self._dirty = True
-            if not self.building:
+            is_building, self._dirty = self.building, True
+            if not is_building:
                 self._task = asyncio.get_running_loop().create_task(self._build())
 
     def clear(self) -> None:
@@ -118,13 +118,15 @@ class WorkspaceCorpora:
 
     async def _build(self) -> None:
         while self._dirty:
-            self._dirty = False
+            self._dirty, self._sorting = False, True
             large = max(_SMALL_TOKENS, int(self._large.corpus.token_count * _LARGE_PART))
             try:
                 await (self._build_large() if self._changed_tokens > large else self._build_small())
             except Exception:
                 logger.exception("The workspace's files could not be sorted")
+                self._sorting = False
                 return
+            self._sorting = False
             self._publish()
 
     async def _build_large(self) -> None:

@@ -103,7 +103,7 @@ class WorkspaceIndex:
         self._enabled = False
         self._vocabulary: str | None = None
         self._opened: dict[str, Mapping[str, Any]] = {}
-        self._corpora = WorkspaceCorpora()
+        self._corpora = WorkspaceCorpora(self._built)
         self._told_at = 0.0
         self._related = RelatedFiles(self._ask)
         self._looking: asyncio.Task[None] | None = None
@@ -135,8 +135,9 @@ class WorkspaceIndex:
     @property
     def status(self) -> IndexStatus:
         """The state of the index."""
-        counts = self._counts
-        return IndexStatus(counts.files, counts.tokens, round(counts.seconds, 2), self._updated, counts.done)
+        counts, seconds = self._counts, round(self._counts.seconds, 2)
+        ready = counts.done and not self._corpora.building
+        return IndexStatus(counts.files, counts.tokens, seconds, self._updated, ready)
 
     @property
     def counts(self) -> IndexCounts:
@@ -270,6 +271,11 @@ class WorkspaceIndex:
             self._related.take(report.answer["documents"], self._shown_path)
         if report.counts.done != was_done or time.monotonic() - self._told_at > _TELL_S:
             self._told_at = time.monotonic()
+            self._on_changed()
+
+    def _built(self) -> None:
+        if self._counts.done:
+            self._updated = time.time()
             self._on_changed()
 
     def _give_up(self, reason: str) -> None:
