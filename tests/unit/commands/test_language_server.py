@@ -36,12 +36,13 @@ def test_a_bad_flag_is_refused(flag: str, problem: str) -> None:
         language_server.flags(_parsed("--set", flag))
 
 
-def test_a_child_process_gets_the_same_flags_and_saves_no_states_unless_told() -> None:
-    parsed = _parsed("--model", "b", "--set", "model.kvStateMb=9")
+def test_a_child_process_gets_the_same_flags_and_keeps_nothing_unless_told() -> None:
+    parsed = _parsed("--model", "b", "--set", "model.kvStateMb=9", "--set", "memory.workspace=true")
     forwarded = language_server.forwarded(parsed)
     assert language_server.flags(_parsed(*forwarded)) == language_server.flags(parsed)
     assert language_server.flags(_parsed(*language_server.forwarded(_parsed()))) == {
-        "model": {"kvStateMb": 0}
+        "memory": {"workspace": False},
+        "model": {"kvStateMb": 0},
     }
 
 
