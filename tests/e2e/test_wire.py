@@ -189,6 +189,9 @@ def test_unknown_methods_are_answered_and_unknown_notifications_ignored(shared_w
     shared_wire.send({"method": "some/notification", "params": {"x": 1}})
     shared_wire.send({"method": "textDocument/didChange", "params": {"nonsense": True}})
     shared_wire.send({"method": "textDocument/didShowCompletion", "params": {"item": {}}})
+    shared_wire.send({"method": "fimLsp/cursor", "params": {"textDocument": {"uri": 1}, "position": []}})
+    place = {"textDocument": {"uri": "file:///not-open.py"}, "position": {"line": 3, "character": 0}}
+    shared_wire.send({"method": "fimLsp/cursor", "params": place})
     assert shared_wire.request("some/method", {})["error"]["code"] == -32601
     assert shared_wire.request("workspace/executeCommand", {"command": "no.such"})["error"]["code"] == -32602
     assert "result" in shared_wire.request("textDocument/inlineCompletion", _inline())
@@ -202,6 +205,7 @@ def test_unknown_methods_are_answered_and_unknown_notifications_ignored(shared_w
         "exit",
         "initialized",
         "fimLsp/ignored",
+        "fimLsp/cursor",
         "$/setTrace",
     ],
 )
