@@ -81,7 +81,7 @@ class PromptedModel:
 
 
 async def measure(plan: BenchmarkPlan) -> AsyncIterator[BenchmarkResults]:
-    """Measure everything; yield the results so far after each length under each load.
+    """Measure everything; yield the results so far after each trace of each peer.
 
     Raises:
         FimLspError: a model, a source file or llama-server is missing, or a peer failed.
@@ -99,7 +99,7 @@ async def measure(plan: BenchmarkPlan) -> AsyncIterator[BenchmarkResults]:
                         async for name, replayed in _rounds(peers, traces, plan.pace):
                             conditions = RunConditions(name, label, length, spinning > 0)
                             found.setdefault(conditions, []).append(replayed)
-                yield BenchmarkResults({}, [condense(*run) for run in found.items()], found)
+                            yield BenchmarkResults({}, [condense(*run) for run in found.items()], found)
 
 
 @contextmanager
