@@ -27,6 +27,20 @@ class ShowingSettings:
         "is.",
         common=True,
     )
+    min_chance: float | None = setting(
+        None,
+        "Least estimated chance that a suggestion is kept; one with less is cut to a part with more, or "
+        "hidden. 0 hides none. null does as completion.eagerness says.",
+        at_least=0,
+        at_most=1,
+    )
+    confident_chance: float | None = setting(
+        None,
+        "Least estimated chance where suggestions are shown only if they are confident. null does as "
+        "completion.eagerness says.",
+        at_least=0,
+        at_most=1,
+    )
     within_words: Where = setting("auto", "Suggestions in the middle of a word.")
     within_lines: Where = setting("auto", "Suggestions in front of other code on the same line.")
     comments: Where = setting("auto", "Suggestions in comments.")

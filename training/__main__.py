@@ -44,6 +44,10 @@ _VERBS: Mapping[str, _Verb] = MappingProxyType(
             "training.evaluate.command",
             "measure models on holes in code, served as in an editor, and write a report",
         ),
+        "confidence": _Verb(
+            "training.confidence.command",
+            "fit the model that hides unlikely suggestions, and measure it",
+        ),
         "run": _Verb(
             "training.pipeline.run",
             "prepare, train, export and evaluate: from your own code to a model for your editor",

@@ -24,6 +24,8 @@ class ShownSuggestion:
     settings: Settings
     adapters: tuple[AppliedAdapter, ...] = ()
     """Those that it was made under."""
+    chance: float = 1.0
+    """Estimated chance that it is kept."""
 
     @property
     def accepted(self) -> CompletionRequest:
@@ -77,11 +79,12 @@ class ShownSuggestions:
         completion: Completion,
         settings: Settings,
         adapters: tuple[AppliedAdapter, ...] = (),
+        chance: float = 1.0,
     ) -> None:
         """Note that a completion, and its alternatives, may be shown for a request."""
         self.drop(request.document.uri)
         self._by_uri[request.document.uri] = tuple(
-            ShownSuggestion(request, each, settings, adapters)
+            ShownSuggestion(request, each, settings, adapters, chance)
             for each in (completion, *completion.alternatives)
         )
 

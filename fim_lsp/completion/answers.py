@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from attrs import evolve
 
@@ -11,17 +11,14 @@ from fim_lsp.completion.explain import Answer, Explanation, Source
 from fim_lsp.completion.prompts import candidates_for
 from fim_lsp.completion.query import Query
 from fim_lsp.completion.ranking import FilteredSuggestion, filter_suggestion, rank
-from fim_lsp.completion.showing.choice import choose, keep_shown
-
-IsRefused = Callable[[str], bool]
-"""Tells whether the user has refused a text at the cursor."""
+from fim_lsp.completion.showing.choice import Judge, choose, keep_shown
 
 
 def make_answer(
     query: Query,
     suggestion: Suggestion,
     source: Source,
-    is_refused: IsRefused,
+    judge: Judge,
     left: str = "",
     delay_ms: float = 0.0,
 ) -> Answer:
@@ -31,7 +28,7 @@ def make_answer(
         query: what was asked.
         suggestion: the text of the model, with its alternatives.
         source: its origin.
-        is_refused: tells which texts the user does not want here.
+        judge: decides what is worth showing while typing.
         left: the part of the shown suggestion that is not typed yet; only what begins with it may replace it.
         delay_ms: the debounce.
     """
@@ -40,7 +37,7 @@ def make_answer(
         filter_suggestion(each, context, request.selected_text, query.settings) for each in suggestion.all
     ]
     if query.automatic:
-        filtered = [choose(each, query, is_refused) for each in filtered]
+        filtered = [choose(each, query, judge) for each in filtered]
         if left:
             filtered = [keep_shown(filtered[0], left, query)]
     shown = rank(filtered, context)[: candidates_for(request, query.settings)]
@@ -81,6 +78,7 @@ def _explained(
         alternatives=tuple(each.completion.text for each in shown[1:]),
         dropped_because=first.dropped_because,
         confidence=first.suggestion.confidence,
+        chance=first.chance,
     )
     if not shown:
         return Answer(None, explanation, first.suggestion)

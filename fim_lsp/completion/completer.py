@@ -12,7 +12,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from pathlib import Path
 
 from attrs import evolve
@@ -394,11 +393,10 @@ class Completer:
         self, query: Query, suggestion: Suggestion, source: Source, left: str = "", delay_ms: float = 0.0
     ) -> Answer:
         """Make the answer, and note what may be on the screen then."""
-        is_refused = partial(self._display.is_refused, query)
-        answer = make_answer(query, suggestion, source, is_refused, left, delay_ms)
+        answer = make_answer(query, suggestion, source, self._display.judge(query), left, delay_ms)
         version = query.request.document.version
         is_current = self._versions.get(query.uri, version) == version
-        self._display.put(query, answer.completion if is_current else None)
+        self._display.put(query, answer if is_current else None)
         if answer.rest and answer.completion is not None and answer.suggestion is not None:
             accepted = CursorSnapshot.of(after_accepting(query.request, answer.completion))
             self._cache.put(accepted, answer.suggestion.continued_by(answer.rest))

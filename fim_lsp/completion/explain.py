@@ -61,6 +61,8 @@ class Explanation:
     """Why nothing is shown."""
     confidence: float = 0.0
     """Mean probability of the tokens, 0 to 1."""
+    chance: float = 0.0
+    """Estimated chance that the suggestion is kept, 0 to 1; 1 where none was estimated."""
 
 
 @frozen

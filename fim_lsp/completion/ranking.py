@@ -22,6 +22,8 @@ class FilteredSuggestion:
     filtered: Filtered
     completion: Completion
     dropped_because: str = ""
+    chance: float = 1.0
+    """Estimated chance that it is kept; 1 where none was estimated."""
     rest: str = field(default="", repr=False)
     """The text behind it, which is shown when it is accepted."""
 

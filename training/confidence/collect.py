@@ -45,6 +45,11 @@ class Sample:
     multiline: bool
 
     @property
+    def key(self) -> str:
+        """The name of its position."""
+        return self.position("").key
+
+    @property
     def suggestion(self) -> Suggestion:
         """The suggestion as the completer has it."""
         return Suggestion(
@@ -77,7 +82,7 @@ def collect(
         settings: settings in camelCase, as for the server.
         seconds: time to spend.
     """
-    done = {_key(sample) for sample in read_samples(output)} if output.exists() else set()
+    done = {sample.key for sample in read_samples(output)} if output.exists() else set()
     left = [[each for each in hole if each.key not in done] for hole in holes]
     return asyncio.run(
         _collect([hole for hole in left if hole], output, settings, time.monotonic() + seconds)
@@ -147,5 +152,3 @@ def read_samples(path: Path) -> Iterator[Sample]:
         raise ConfidenceError(f"The samples in {path} can't be read: {error}.") from error
 
 
-def _key(sample: Sample) -> str:
-    return sample.position("").key

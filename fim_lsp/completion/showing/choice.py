@@ -4,37 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from fim_lsp.completion.filters import FilterStep
 from fim_lsp.completion.filters.replace_range import compute_replace_range
 from fim_lsp.completion.query import Query
 from fim_lsp.completion.ranking import FilteredSuggestion
+from fim_lsp.completion.showing.chance import ChanceModel
 from fim_lsp.completion.showing.cuts import cut_to_parsing_lines, cut_to_piece
-from fim_lsp.completion.showing.places import allowed_at, find_place
+from fim_lsp.completion.showing.decision import decide
+from fim_lsp.completion.showing.features import Facts, KnowsName, no_names
+from fim_lsp.completion.showing.places import Place, find_place, least_chance
 from fim_lsp.types import Completion
 
-_CONFIDENT = 0.85
-"""Mean probability of the tokens from which the model counts as confident."""
+IsRefused = Callable[[str], bool]
+"""Tells whether the user has refused a text at the cursor."""
 
 
-def choose(
-    suggestion: FilteredSuggestion, query: Query, is_refused: Callable[[str], bool]
-) -> FilteredSuggestion:
+@frozen
+class Judge:
+    """What a choice depends on besides the query."""
+
+    is_refused: IsRefused
+    model: ChanceModel
+    shift: float = 0.0
+    """Of the estimates, by the user's own accepts and refusals."""
+    knows_name: KnowsName = no_names
+
+
+def choose(suggestion: FilteredSuggestion, query: Query, judge: Judge) -> FilteredSuggestion:
     """Shorten a filtered suggestion to what is worth showing, or drop it and say why."""
     if suggestion.dropped_because:
         return suggestion
-    whole = cut_to_parsing_lines(suggestion.filtered.text, query.context)
+    context = query.context
+    whole = cut_to_parsing_lines(suggestion.filtered.text, context)
     chosen = _shortened(suggestion, "cut_to_parsing_lines", whole, query)
-    piece = cut_to_piece(whole, query.context, query.rules.piece_lines)
+    facts = Facts(suggestion.suggestion, whole, context, find_place(context), judge.knows_name)
+    least = least_chance(facts.place, query.rules)
+    decision = decide(facts, judge.model, least, judge.shift)
+    chosen = evolve(chosen, chance=decision.chance)
+    if not decision.end:
+        return evolve(chosen, dropped_because=_unlikely(decision.chance, least, facts.place))
+    likely = whole[: decision.end]
+    chosen = _shortened(chosen, "cut_to_likely_part", likely, query)
+    piece = cut_to_piece(likely, context, query.rules.piece_lines)
     chosen = evolve(_shortened(chosen, "cut_to_piece", piece, query), rest=whole[len(piece) :])
-    if is_refused(piece):
-        return evolve(chosen, dropped_because="the user refused it here")
-    place = find_place(query.context)
-    unsure = suggestion.suggestion.confidence < _CONFIDENT
-    if allowed_at(place, query.rules) == "confident" and unsure:
-        return evolve(chosen, dropped_because=f"not sure enough: the cursor is {place.value}")
-    return chosen
+    return evolve(chosen, dropped_because="the user refused it here") if judge.is_refused(piece) else chosen
+
+
+def _unlikely(chance: float, least: float, place: Place) -> str:
+    setting = "completion.eagerness, minChance"
+    where = "" if place is Place.CODE else f", as the cursor is {place.value}"
+    return f"its chance of being kept is {chance:.2f}, less than {least:.2f}{where} ({setting})"
 
 
 def keep_shown(suggestion: FilteredSuggestion, left: str, query: Query) -> FilteredSuggestion:

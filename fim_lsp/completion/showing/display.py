@@ -7,10 +7,14 @@ from collections.abc import Callable, Sequence
 from attrs import evolve, frozen
 
 from fim_lsp.completion.acceptance import ShownSuggestion, ShownSuggestions
+from fim_lsp.completion.explain import Answer
 from fim_lsp.completion.query import Query
+from fim_lsp.completion.showing.chance import default_model
+from fim_lsp.completion.showing.choice import Judge
+from fim_lsp.completion.showing.habits import Habits
 from fim_lsp.completion.showing.places import allowed_at, find_place
 from fim_lsp.completion.showing.refusals import Refusals, SuggestedLine
-from fim_lsp.types import Completion, LineEdit
+from fim_lsp.types import LineEdit
 
 _RESTLESS_MS = 1000.0
 """Time after a key that made a suggestion wrong, in which the next one may be wrong as well."""
@@ -42,6 +46,7 @@ class Display:
         self._clock = clock
         self._records: dict[str, _Record] = {}
         self._refusals = Refusals()
+        self._habits = Habits()
         self.shown = ShownSuggestions()
 
     # --- What happens in the editor
@@ -56,14 +61,18 @@ class Display:
 
     def accepted(self, shown: ShownSuggestion) -> None:
         """Note that a suggestion was accepted: behind it, more than one line may follow."""
-        uri = shown.accepted.document.uri
-        self._records[uri] = evolve(self._record(uri), accepted_to=shown.accepted.offset)
+        uri = shown.request.document.uri
+        record, accepted_to = self._record(uri), shown.accepted.offset
+        if record.accepted_to != accepted_to:  # else the command comes after the edit, or before it
+            self._habits.note(shown.chance, kept=True)
+        self._records[uri] = evolve(record, accepted_to=accepted_to)
 
     def dismissed(self, uri: str | None) -> None:
         """Note that the user dismissed a document's suggestion, or the last of all."""
         if (last := self.shown.last(uri)) is not None:
             found, shown = last
             self._refusals.dismissed(found, shown.line)
+            self._habits.note(shown.chance, kept=False)
             self._records[found] = evolve(self._record(found), dismissed_at=self._now())
             self.shown.drop(found)
 
@@ -95,15 +104,17 @@ class Display:
         """Tell whether the cursor is behind a suggestion that was accepted just now."""
         return self._record(query.uri).accepted_to == query.request.offset
 
-    def put(self, query: Query, completion: Completion | None) -> None:
+    def put(self, query: Query, answer: Answer | None) -> None:
         """Note what may be on the screen."""
-        if completion is None:
+        if answer is None or answer.completion is None:
             self.shown.drop(query.uri)
-        else:
-            self.shown.put(query.request, completion, query.settings, query.adapters)
+            return
+        chance = answer.explanation.chance
+        self.shown.put(query.request, answer.completion, query.settings, query.adapters, chance)
 
     def _typed_past(self, uri: str, shown: ShownSuggestion) -> None:
         self._refusals.typed_past(uri, shown.line)
+        self._habits.note(shown.chance, kept=False)
         self._records[uri] = evolve(self._record(uri), contradicted_at=self._now())
         self.shown.drop(uri)
 
@@ -116,9 +127,13 @@ class Display:
         place = find_place(query.context)
         return f"the cursor is {place.value}" if allowed_at(place, rules) == "never" else ""
 
-    def is_refused(self, query: Query, text: str) -> bool:
-        """Tell whether the user has refused a text at this place."""
-        return self._refusals.is_refused(query.uri, SuggestedLine.of(query.request, text))
+    def judge(self, query: Query) -> Judge:
+        """Return what decides about suggestions for a query."""
+
+        def is_refused(text: str) -> bool:
+            return self._refusals.is_refused(query.uri, SuggestedLine.of(query.request, text))
+
+        return Judge(is_refused, default_model(), self._habits.shift)
 
     def wait_ms(self, query: Query) -> float:
         """Return how long a suggestion must wait so that the editor does not flicker.

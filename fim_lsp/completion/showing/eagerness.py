@@ -14,6 +14,8 @@ from fim_lsp.showing_settings import Eagerness, ShowingSettings, Where
 class ShowingRules:
     """When suggestions are shown while typing. The fields are those of :class:`ShowingSettings`."""
 
+    min_chance: float
+    confident_chance: float
     within_words: Where
     within_lines: Where
     comments: Where
@@ -28,6 +30,8 @@ class ShowingRules:
 _RULES: Mapping[Eagerness, ShowingRules] = MappingProxyType(
     {
         "subtle": ShowingRules(
+            min_chance=0.35,
+            confident_chance=0.5,
             within_words="never",
             within_lines="never",
             comments="never",
@@ -39,6 +43,8 @@ _RULES: Mapping[Eagerness, ShowingRules] = MappingProxyType(
             piece_lines=3,
         ),
         "normal": ShowingRules(
+            min_chance=0.1,
+            confident_chance=0.2,
             within_words="confident",
             within_lines="confident",
             comments="confident",
@@ -50,6 +56,8 @@ _RULES: Mapping[Eagerness, ShowingRules] = MappingProxyType(
             piece_lines=6,
         ),
         "eager": ShowingRules(
+            min_chance=0.0,
+            confident_chance=0.1,
             within_words="always",
             within_lines="always",
             comments="always",
@@ -63,6 +71,17 @@ _RULES: Mapping[Eagerness, ShowingRules] = MappingProxyType(
     }
 )
 
+_PLACES = ("within_words", "within_lines", "comments", "strings")
+_NUMBERS = (
+    "min_chance",
+    "confident_chance",
+    "while_deleting",
+    "cooldown_ms",
+    "appear_after_ms",
+    "one_line_first",
+    "piece_lines",
+)
+
 
 def rules_for(settings: ShowingSettings) -> ShowingRules:
     """Return the rules of an eagerness, with the parts that are set by themselves.
@@ -70,14 +89,6 @@ def rules_for(settings: ShowingSettings) -> ShowingRules:
     Example: ``eager`` with ``comments`` ``never`` shows everything but what is in comments.
     """
     rules = _RULES[settings.eagerness]
-    where = {
-        name: value
-        for name in ("within_words", "within_lines", "comments", "strings")
-        if (value := getattr(settings, name)) != "auto"
-    }
-    parts = {
-        name: value
-        for name in ("while_deleting", "cooldown_ms", "appear_after_ms", "one_line_first", "piece_lines")
-        if (value := getattr(settings, name)) is not None
-    }
+    where = {name: value for name in _PLACES if (value := getattr(settings, name)) != "auto"}
+    parts = {name: value for name in _NUMBERS if (value := getattr(settings, name)) is not None}
     return evolve(rules, **where, **parts)

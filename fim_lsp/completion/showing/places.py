@@ -49,6 +49,12 @@ def find_place(context: CursorContext) -> Place:
     return Place.CODE
 
 
+def least_chance(place: Place, rules: ShowingRules) -> float:
+    """Return the least chance of being kept with which a suggestion is shown at a place."""
+    confident = allowed_at(place, rules) == "confident"
+    return max(rules.min_chance, rules.confident_chance) if confident else rules.min_chance
+
+
 def allowed_at(place: Place, rules: ShowingRules) -> Where:
     """Return the rule for a kind of place."""
     rule: Mapping[Place, Where] = {

@@ -46,6 +46,8 @@
 
 ---@class fim_lsp.ServerSettings.Completion
 ---@field eagerness? 'subtle'|'normal'|'eager' Readiness to show suggestions while typing: subtle shows few and sure ones, eager shows what there is.
+---@field minChance? number (expert) Least estimated chance that a suggestion is kept; one with less is cut to a part with more, or hidden. 0 hides none. null does as completion.eagerness says.
+---@field confidentChance? number (expert) Least estimated chance where suggestions are shown only if they are confident. null does as completion.eagerness says.
 ---@field withinWords? 'auto'|'always'|'confident'|'never' (expert) Suggestions in the middle of a word.
 ---@field withinLines? 'auto'|'always'|'confident'|'never' (expert) Suggestions in front of other code on the same line.
 ---@field comments? 'auto'|'always'|'confident'|'never' (expert) Suggestions in comments.
