@@ -148,7 +148,5 @@ def read_samples(path: Path) -> Iterator[Sample]:
             values = json.loads(line)
             tokens = tuple(ScoredToken(**token) for token in values.pop("tokens"))
             yield Sample(tokens=tokens, **values)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, LookupError) as error:
         raise ConfidenceError(f"The samples in {path} can't be read: {error}.") from error
-
-

@@ -1,7 +1,7 @@
-"""``python -m training confidence``: collect suggestions, fit the model that hides the unlikely ones, report.
+"""``python -m training confidence``: collect suggestions, fit the model that hides unlikely ones, report.
 
-``collect`` needs the default model and time; it goes on where it was stopped. ``fit`` and ``report`` read what
-was collected and take seconds::
+``collect`` needs the default model and time; it goes on where it was stopped. ``fit`` and ``report`` read
+what was collected and take seconds::
 
     python -m training confidence collect fit.jsonl --repo sources/click --repo sources/ramda --holes 30
     python -m training confidence fit fit.jsonl --sources sources
@@ -11,19 +11,23 @@ was collected and take seconds::
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from training.confidence import ConfidenceError
 
 if TYPE_CHECKING:
     from fim_lsp.completion.showing.chance import ChanceModel
+    from fim_lsp.completion.showing.places import Place
     from training.confidence.examples import Shown
     from training.confidence.positions import CursorPosition
+    from training.confidence.report import LeastChance
 
 _LEAST = (0.0, 0.05, 0.1, 0.15, 0.2, 0.35, 0.5)
-"""Thresholds that the report lists."""
+"""Thresholds that the report lists, besides those of each eagerness."""
 _SETTINGS: dict[str, Any] = {
     "model": {"kvStateMb": 0},
     "completion": {
@@ -52,7 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     reporting = steps.add_parser("report", help="measure the weights on samples that they were not fitted on")
     for step in (fitting, reporting):
         step.add_argument("samples", type=Path, nargs="+", help="files that collect wrote")
-        step.add_argument("--sources", type=Path, required=True, help="the folder that holds the repositories")
+        step.add_argument(
+            "--sources", type=Path, required=True, help="the folder that holds the repositories"
+        )
     fitting.add_argument("--output", type=Path, help="file of weights; that of this package by default")
     reporting.add_argument("--weights", type=Path, help="file of weights; that of this package by default")
     reporting.add_argument("--plot", type=Path, help="draw the reliability plot: .png, .svg or .pdf")
@@ -68,7 +74,8 @@ def _collect(parsed: argparse.Namespace) -> int:
     from training.confidence.collect import collect
 
     holes = [_positions(root, parsed.holes, parsed.seed) for root in parsed.repo]
-    in_turn = [hole for turn in zip(*(_padded(each, parsed.holes) for each in holes)) for hole in turn if hole]
+    turns = zip_longest(*holes, fillvalue=())
+    in_turn = [hole for turn in turns for hole in turn if hole]
     settings = merge(_SETTINGS, {"model": {"name": parsed.model, "threads": parsed.threads}})
     left = collect(in_turn, parsed.samples, settings, parsed.seconds)
     print(f"{left} positions are left." if left else "All positions are collected.")
@@ -83,12 +90,6 @@ def _positions(root: Path, holes: int, seed: int) -> tuple[tuple[CursorPosition,
     if not files:
         raise ConfidenceError(f"There is no code in {root}.", "Give a folder with code.")
     return choose_positions(files, holes, seed)
-
-
-def _padded(
-    holes: tuple[tuple[CursorPosition, ...], ...], count: int
-) -> tuple[tuple[CursorPosition, ...], ...]:
-    return (*holes, *[()] * (count - len(holes)))
 
 
 def _fit(parsed: argparse.Namespace) -> int:
@@ -121,16 +122,33 @@ def _report(parsed: argparse.Namespace) -> int:
     print(f"mean distance of estimate and outcome {calibration_error(bins):.3f}\n")
     print("| least chance | kept characters lost | gained by cuts | wrong hidden | offered where complete |")
     print("|---|---|---|---|---|")
-    for least in _LEAST:
+    for name, least in _thresholds():
         figures = measure_hiding(shown, model, least)
         rates = (figures.lost, figures.gained, figures.hidden, figures.offered_where_complete)
-        print(f"| {least:g} | " + " | ".join(f"{100 * rate:.1f}%" for rate in rates) + " |")
+        print(f"| {name} | " + " | ".join(f"{100 * rate:.1f}%" for rate in rates) + " |")
+    print(f"\nRight: {figures.right}. Wrong: {figures.wrong}, where nothing is missing: {figures.complete}.")
     print("\n| estimated | right | suggestions |\n|---|---|---|")
     for each in bins:
         print(f"| {each.estimated:.3f} | {each.right:.3f} | {each.count} |")
     if parsed.plot:
         draw(bins, parsed.plot)
     return 0
+
+
+def _thresholds() -> Iterator[tuple[str, LeastChance]]:
+    from fim_lsp.completion.showing.eagerness import rules_for
+    from fim_lsp.completion.showing.places import least_chance
+    from fim_lsp.showing_settings import Eagerness, ShowingSettings
+
+    for least in _LEAST:
+        yield f"{least:g}", partial(_constant, least)
+    for name in get_args(Eagerness):
+        rules = rules_for(ShowingSettings(eagerness=name))
+        yield name, partial(least_chance, rules=rules)
+
+
+def _constant(least: float, _: Place) -> float:
+    return least
 
 
 def _read(files: Sequence[Path], sources: Path) -> list[Shown]:

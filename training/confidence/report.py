@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +11,18 @@ from attrs import frozen
 from fim_lsp.completion.showing.chance import ChanceModel
 from fim_lsp.completion.showing.decision import decide
 from fim_lsp.completion.showing.features import features_of
+from fim_lsp.completion.showing.places import Place
 from training.confidence.examples import Shown
 
+LeastChance = Callable[[Place], float]
+"""The least chance to show a suggestion at a kind of place."""
 _BINS = 8
 
 
 @frozen
 class HidingFigures:
-    """The outcome of one threshold, against showing every suggestion whole. Rates are 0 to 1."""
+    """The outcome of thresholds, against showing every suggestion whole. Rates are 0 to 1."""
 
-    least: float
-    """The threshold."""
     lost: float
     """Of the characters of right suggestions, those that are not shown."""
     gained: float
@@ -47,11 +48,11 @@ class CalibrationBin:
     count: int
 
 
-def measure_hiding(shown: Sequence[Shown], model: ChanceModel, least: float) -> HidingFigures:
-    """Return the figures of a threshold."""
+def measure_hiding(shown: Sequence[Shown], model: ChanceModel, least: LeastChance) -> HidingFigures:
+    """Return the figures of thresholds by place."""
     kept = lost = gained = right = wrong = hidden = complete = offered = 0
     for each in shown:
-        decision = decide(each.facts, model, least)
+        decision = decide(each.facts, model, least(each.facts.place))
         chars, part = len(each.text.strip()), len(each.text[: decision.end].strip())
         complete += each.complete
         offered += each.complete and decision.end > 0
@@ -65,7 +66,6 @@ def measure_hiding(shown: Sequence[Shown], model: ChanceModel, least: float) -> 
             hidden += decision.end == 0 or part_right
             gained += part * part_right
     return HidingFigures(
-        least,
         lost / max(1, kept),
         gained / max(1, kept),
         hidden / max(1, wrong),

@@ -43,8 +43,8 @@ _RULES: Mapping[Eagerness, ShowingRules] = MappingProxyType(
             piece_lines=3,
         ),
         "normal": ShowingRules(
-            min_chance=0.1,
-            confident_chance=0.2,
+            min_chance=0.08,
+            confident_chance=0.1,
             within_words="confident",
             within_lines="confident",
             comments="confident",
