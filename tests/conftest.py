@@ -14,7 +14,7 @@ from fim_lsp.paths import KV_STATES, USER_PATHS, variables_for
 MODEL = "smollm2-135m"
 
 # Examples that come slowly are a sign of a busy machine, not of the code.
-settings.register_profile("developer", suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("developer", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # In CI a change must not fail by an example that has nothing to do with it. Developers go on searching.
 settings.register_profile("ci", settings.get_profile("developer"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
