@@ -46,6 +46,7 @@ class QualityArm:
 _NO_MEMORY: Mapping[str, Any] = {"memory": {"enabled": False}}
 ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
+        BEFORE: {},
         "model": _NO_MEMORY,
         "document": {"memory": {"workspace": False}},
         "memory": {},
@@ -54,7 +55,6 @@ ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "subtle": {"completion": {"eagerness": "subtle"}},
         "normal": {"completion": {"eagerness": "normal"}},
         "eager": {"completion": {"eagerness": "eager"}},
-        BEFORE: {},
         LLAMA_VIM: {},
     }
 )

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmarks.quality.arms import ARMS
 from benchmarks.quality.holes import QualityHole
 from benchmarks.quality.results import TITLES, HoleResult, arm_figures, as_interval, paired_figures
 from training.evaluate.metrics import Interval
@@ -29,10 +30,10 @@ def compute_figures(
     for result in results:
         if result.hole in holes:
             by_arm.setdefault(result.arm, []).append(result)
-    names = list(by_arm)
+    names = sorted(by_arm, key=_rank)
     return {
         "about": {**about, "code": ", ".join(sorted({result.code for result in results} - {""}))},
-        "arms": {name: arm_figures(own, holes, seed) for name, own in by_arm.items()},
+        "arms": {name: arm_figures(by_arm[name], holes, seed) for name in names},
         "paired": {
             f"{name} - {base}": paired_figures(by_arm[name], by_arm[base], holes, seed)
             for name in names
@@ -40,6 +41,12 @@ def compute_figures(
             if name != base
         },
     }
+
+
+def _rank(name: str) -> tuple[int, str]:
+    """Return the place of an arm in the tables: as :data:`ARMS` lists them, unknown names behind."""
+    base = name.partition("+")[0]
+    return (list(ARMS).index(base) if base in ARMS else len(ARMS), name)
 
 
 def write_report(figures: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -61,18 +68,26 @@ def write_report(figures: Mapping[str, Any], folder: Path) -> list[Path]:
 
 
 def markdown(figures: Mapping[str, Any]) -> str:
-    """Return a table of the arms, and one of the differences, arm minus base."""
-    heads = ["arm", "holes", *TITLES.values()]
-    arms = [
-        [name, str(own["n"]), *(_words(as_interval(own[metric])) for metric in TITLES)]
-        for name, own in figures["arms"].items()
-    ]
-    pairs = [
-        [name, str(own["n"]), *(_words(as_interval(own[metric]), sign=True) for metric in TITLES)]
-        for name, own in figures["paired"].items()
-    ]
+    """Return a table of the arms, and one of each arm minus those before it; metrics are rows."""
+    names = list(figures["arms"])
+    pairs = [f"{arm} - {base}" for index, base in enumerate(names) for arm in names[index + 1 :]]
     about = "; ".join(f"{key} {value}" for key, value in figures["about"].items())
-    return "\n".join([*_table(heads, arms), "", *_table(heads, pairs), "", f"({about})", ""])
+    tables = [_grid("", figures["arms"], names)]
+    if pairs:
+        tables.append(_grid("difference", figures["paired"], pairs, sign=True))
+    return "\n".join([*(line for table in tables for line in (*table, "")), f"({about})", ""])
+
+
+def _grid(
+    title: str, figures: Mapping[str, Any], names: Sequence[str], *, sign: bool = False
+) -> Sequence[str]:
+    """Return a table with a column for each name, without the metrics that none of them has."""
+    rows = [["holes", *(str(figures[name]["n"]) for name in names)]]
+    for metric, heading in TITLES.items():
+        words = [_words(as_interval(figures[name][metric]), sign=sign) for name in names]
+        if any(words):
+            rows.append([heading, *words])
+    return _table([title, *names], rows)
 
 
 def _words(interval: Interval, *, sign: bool = False) -> str:

@@ -60,7 +60,9 @@ def test_figures_are_paired_over_the_holes_of_both_arms(tmp_path: Path) -> None:
     assert figures["arms"]["memory"]["chars_saved"]["value"] == 750.0
     assert figures["paired"]["memory - model"]["n"] == 1
     assert figures["paired"]["memory - model"]["exact_match"]["value"] == 100.0
-    assert "| memory - model | 1 | **+100.0 (+100.0, +100.0)**" in markdown(figures)
+    table = markdown(figures)
+    assert "| difference | memory - model |\n| --- | --- |\n| holes | 1 |\n" in table
+    assert "| exact, % | **+100.0 (+100.0, +100.0)** |" in table
     written = write_report(figures, tmp_path)
     assert json.loads(written[0].read_text(encoding="utf-8"))["arms"]["model"]["n"] == 1
 
