@@ -11,7 +11,18 @@ import sys
 from collections.abc import Sequence
 
 from fim_lsp import __version__
-from fim_lsp.commands import cache, complete, demo, doctor, language_server, model, serve, stats, train
+from fim_lsp.commands import (
+    cache,
+    complete,
+    demo,
+    doctor,
+    expected,
+    language_server,
+    model,
+    serve,
+    stats,
+    train,
+)
 from fim_lsp.consoles import accept_any_character
 from fim_lsp.errors import FimLspError
 
@@ -21,6 +32,7 @@ _VERBS = {
     "complete": complete,
     "demo": demo,
     "doctor": doctor,
+    "expected": expected,
     "model": model,
     "serve": serve,
     "stats": stats,
@@ -30,6 +42,7 @@ _HELP = {
     "complete": "print the suggestion that an editor would show at a place in a file",
     "demo": "type into a sample project and print the suggestions and their cost",
     "doctor": "check this machine, the model and the speed, and advise changes",
+    "expected": "count, export or delete the suggestions that you recorded as expected",
     "serve": "serve the model over HTTP, to editors and scripts that speak no LSP",
     "model": "list, fetch, locate and verify models",
     "stats": "show what became of suggestions here: accepted, kept, characters saved, latency",

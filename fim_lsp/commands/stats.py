@@ -117,7 +117,8 @@ def _print(summary: Summary) -> None:
         )
     console.print(
         "[dim]Seen: on screen for at least 0.75 s; acceptance is of these, in whole or in part.\n"
-        "Kept: two thirds of the accepted text were still there so much later.[/]"
+        "Kept: two thirds of the accepted text were still there so much later.\n"
+        "Kept rate: share of the accepted characters that were still there when last measured.[/]"
     )
 
 
@@ -135,6 +136,7 @@ _AFTERWARDS: Mapping[str, Any] = {
     "2 min": lambda figures: percent(figures.persistence[120].rate),
     "5 min": lambda figures: percent(figures.persistence[300].rate),
     "10 min": lambda figures: percent(figures.persistence[600].rate),
+    "kept rate": lambda figures: percent(figures.kept_rate),
     "saved": lambda figures: f"{figures.chars_saved:,}",
     "of code": lambda figures: percent(figures.completed_ratio),
     "ms p50": lambda figures: milliseconds(figures.latency_p50_ms),

@@ -33,6 +33,7 @@ from fim_lsp.completion.query import Query
 from fim_lsp.completion.request_memories import RequestMemories
 from fim_lsp.completion.showing.display import Display
 from fim_lsp.completion.showing.eagerness import rules_for
+from fim_lsp.completion.showing.features import KnowsName, no_names
 from fim_lsp.completion.stop_rules import make_stop_rules
 from fim_lsp.engine.base import AdapterError, Engine
 from fim_lsp.engine.memory import CorpusSource, no_corpora
@@ -71,6 +72,7 @@ class Completer:
         on_refused: called once with each adapter that can't be applied; completion goes on without it.
         pause_s: seconds without a keystroke after which idle prefill begins.
         folders: returns the workspace's folders; files outside of them are shown to no other file's prompt.
+        knows_name: tells whether a name stands in the workspace's files.
         corpora: returns what an index of the workspace has ready for the repository memory.
         related: returns files of that index that may help in a document, for snippets.
     """
@@ -83,6 +85,7 @@ class Completer:
         pause_s: float = PAUSE_S,
         folders: Folders = tuple,
         corpora: CorpusSource = no_corpora,
+        knows_name: KnowsName = no_names,
         related: Related = no_related,
     ) -> None:
         self._worker = worker
@@ -95,7 +98,7 @@ class Completer:
         self._cache = SuggestionCache(0)
         self._generations: dict[str, InFlightGeneration] = {}
         self._versions: dict[str, int] = {}
-        self._display = Display(clock)
+        self._display = Display(clock, knows_name)
         self._prompts: Prompts | None = None
         self._documents = OpenDocuments(folders)
         self._related = related
@@ -266,11 +269,7 @@ class Completer:
         return self._show(query, left or nothing, "generated", shown, delay_ms)
 
     async def _calm(self, query: Query, turn: Turn, shown: str) -> None:
-        """Wait while another suggestion at each key would make the editor flicker.
-
-        Raises:
-            SupersededError: a newer request came meanwhile.
-        """
+        """Wait while another suggestion at each key would make the editor flicker."""
         if query.automatic and not shown:
             await turn.sleep(self._display.wait_ms(query))
 
@@ -394,9 +393,7 @@ class Completer:
     ) -> Answer:
         """Make the answer, and note what may be on the screen then."""
         answer = make_answer(query, suggestion, source, self._display.judge(query), left, delay_ms)
-        version = query.request.document.version
-        is_current = self._versions.get(query.uri, version) == version
-        self._display.put(query, answer if is_current else None)
+        self._display.put(query, answer, self._versions.get(query.uri))
         if answer.rest and answer.completion is not None and answer.suggestion is not None:
             accepted = CursorSnapshot.of(after_accepting(query.request, answer.completion))
             self._cache.put(accepted, answer.suggestion.continued_by(answer.rest))

@@ -50,6 +50,8 @@ class Statistics:
     rejected: int
     acceptance: float | None
     """Fraction of those seen that was accepted, wholly or partly."""
+    kept_rate: float | None
+    """Share of the accepted characters that were left when it was last measured, 10 minutes later at most."""
     persistence: Mapping[int, Persistence]
     """By seconds since the acceptance."""
     chars_saved: int
@@ -121,6 +123,7 @@ def statistics(records: Sequence[SuggestionRecord], written: Sequence[WrittenCha
         typed=kinds["typed"],
         rejected=kinds["rejected"],
         acceptance=used / len(seen) if seen else None,
+        kept_rate=_kept_rate(records),
         persistence={after_s: _persistence(records, after_s) for after_s in CHECKS_S},
         chars_saved=saved,
         chars_written=chars,
@@ -133,6 +136,16 @@ def statistics(records: Sequence[SuggestionRecord], written: Sequence[WrittenCha
 def _persistence(records: Sequence[SuggestionRecord], after_s: int) -> Persistence:
     parts = [part for record in records if (part := record.kept.get(after_s)) is not None]
     return Persistence(len(parts), sum(part >= MOSTLY for part in parts))
+
+
+def _kept_rate(records: Sequence[SuggestionRecord]) -> float | None:
+    accepted = kept = 0.0
+    for record in records:
+        measured = [fraction for _, fraction in sorted(record.kept.items()) if fraction is not None]
+        if measured:
+            accepted += record.outcome.accepted_chars
+            kept += measured[-1] * record.outcome.accepted_chars
+    return kept / accepted if accepted else None
 
 
 def _percentile(values: Sequence[float], percent: float) -> float | None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
+from lsprotocol import types
 
 
 @frozen
@@ -56,6 +57,20 @@ def accepted_chars(params: Any) -> int | None:
         return None
     inserted = text.encode("utf-16-le", "surrogatepass")[: 2 * units].decode("utf-16-le", "ignore")
     return max(0, len(inserted) - (len(text) - chars))
+
+
+def range_of_command(arguments: Any) -> tuple[str, types.Position, types.Position] | None:
+    """Read the URI and range of ``fimLsp.expected``; None if one is malformed.
+
+    Example: ``[{"uri": "file:///a.py", "range": {"start": …, "end": …}}]``.
+    """
+    first = arguments[0] if isinstance(arguments, Sequence) and arguments else None
+    uri, places = _get(first, "uri"), [_get(_get(first, "range"), name) for name in ("start", "end")]
+    numbers = [_natural_number(_get(place, name)) for place in places for name in ("line", "character")]
+    if not isinstance(uri, str) or None in numbers:
+        return None
+    start_line, start, end_line, end = (number or 0 for number in numbers)
+    return uri, types.Position(start_line, start), types.Position(end_line, end)
 
 
 def _get(value: Any, key: str) -> Any:

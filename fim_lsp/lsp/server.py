@@ -29,10 +29,16 @@ from fim_lsp.code.languages import find_language
 from fim_lsp.completion.debounce import SupersededError
 from fim_lsp.engine.base import EngineFactory
 from fim_lsp.lsp import protocol
-from fim_lsp.lsp.acceptance_messages import accepted_chars, suggestion_of_command, suggestion_of_item
+from fim_lsp.lsp.acceptance_messages import (
+    accepted_chars,
+    range_of_command,
+    suggestion_of_command,
+    suggestion_of_item,
+)
 from fim_lsp.lsp.client_log import ClientLogHandler
 from fim_lsp.lsp.client_process import is_process_id, wait_until_gone
 from fim_lsp.lsp.documents import LspDocument, LspWorkspace, canonical_uri
+from fim_lsp.lsp.expected_command import record_range
 from fim_lsp.lsp.notebooks import Place, place_of
 from fim_lsp.lsp.publisher import ClientPublisher
 from fim_lsp.lsp.rpc import InlineParams, Protocol, make_converter
@@ -150,6 +156,7 @@ def create_server(
     server.command("fimLsp.toggle")(_toggle)
     server.command("fimLsp.reload")(_reload)
     server.command("fimLsp.explain")(_explain)
+    server.command("fimLsp.expected")(_expected)
     add_workspace_handlers(server)
     return server
 
@@ -361,6 +368,15 @@ async def _reload(server: Server, *_: Any) -> dict[str, Any]:
     # A client that cancels its request must not leave the model half loaded.
     await asyncio.shield(server.session.reload())
     return {"state": server.session.worker.state.value}
+
+
+async def _expected(server: Server, *arguments: Any) -> dict[str, Any]:
+    """Record the text of a range (``uri``, ``range``) as the suggestion that was expected there."""
+    place = range_of_command(arguments)
+    document = server.document(place[0]) if place is not None else None
+    if place is None or document is None:
+        return {"recorded": 0, "problem": "The command needs the URI of an open document, and a range."}
+    return await record_range(document, place[1], place[2], server.session.settings.completion)
 
 
 def _explain(server: Server, *_: Any) -> dict[str, Any]:

@@ -101,6 +101,7 @@ class Session:
             on_refused=self._warn_of_adapter,
             folders=folders,
             corpora=self.index.corpora,
+            knows_name=lambda name: name in self.index.names,
             related=self.index.related,
         )
         self.explanation = Explanation()

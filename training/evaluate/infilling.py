@@ -1,5 +1,7 @@
 """Load the holes of an evaluation from benchmark files in HumanEval-Infilling's format (arXiv 2207.14255).
 
+``path`` and ``language`` may be added; ``fim-lsp expected --export`` writes such files.
+
 A model gets prefix and suffix of a hole, and never its middle.
 """
 
@@ -94,8 +96,8 @@ def _hole(task: dict[str, Any], source: str) -> EvaluationHole:
         "benchmark",
         name=name,
         set=source,
-        path="solution.py",
-        language="python",
+        path=str(task.get("path", "solution.py")),
+        language=str(task.get("language", "python")),
         check=check,
     )
 

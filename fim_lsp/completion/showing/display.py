@@ -11,6 +11,7 @@ from fim_lsp.completion.explain import Answer
 from fim_lsp.completion.query import Query
 from fim_lsp.completion.showing.chance import default_model
 from fim_lsp.completion.showing.choice import Judge
+from fim_lsp.completion.showing.features import KnowsName, no_names
 from fim_lsp.completion.showing.habits import Habits
 from fim_lsp.completion.showing.places import allowed_at, find_place
 from fim_lsp.completion.showing.refusals import Refusals, SuggestedLine
@@ -40,10 +41,12 @@ class Display:
 
     Args:
         clock: seconds of any steady clock.
+        knows_name: tells whether a name stands in the workspace.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], knows_name: KnowsName = no_names) -> None:
         self._clock = clock
+        self._knows_name = knows_name
         self._records: dict[str, _Record] = {}
         self._refusals = Refusals()
         self._habits = Habits()
@@ -104,9 +107,10 @@ class Display:
         """Tell whether the cursor is behind a suggestion that was accepted just now."""
         return self._record(query.uri).accepted_to == query.request.offset
 
-    def put(self, query: Query, answer: Answer | None) -> None:
-        """Note what may be on the screen."""
-        if answer is None or answer.completion is None:
+    def put(self, query: Query, answer: Answer, version: int | None) -> None:
+        """Note what may be on the screen; nothing where the document has another ``version`` by now."""
+        moved_on = version not in (None, query.request.document.version)
+        if moved_on or answer.completion is None:
             self.shown.drop(query.uri)
             return
         chance = answer.explanation.chance
@@ -133,7 +137,7 @@ class Display:
         def is_refused(text: str) -> bool:
             return self._refusals.is_refused(query.uri, SuggestedLine.of(query.request, text))
 
-        return Judge(is_refused, default_model(), self._habits.shift)
+        return Judge(is_refused, default_model(), self._habits.shift, self._knows_name)
 
     def wait_ms(self, query: Query) -> float:
         """Return how long a suggestion must wait so that the editor does not flicker.

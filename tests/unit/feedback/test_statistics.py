@@ -70,3 +70,14 @@ def test_groups_come_largest_first_with_what_was_written_in_them():
 def test_latency_percentiles():
     total = summarize([_record("typed", latency=float(ms)) for ms in range(101)], ()).total
     assert (total.latency_p50_ms, total.latency_p95_ms) == (50.0, pytest.approx(95.0))
+
+
+def test_the_kept_rate_weighs_the_accepted_characters_by_what_is_left_of_them():
+    records = [
+        _record("accepted", accepted=30, kept={30: 1.0, 120: 0.5, 300: None}),
+        _record("accepted", accepted=10, kept={30: 1.0}),
+        _record("accepted", accepted=50, kept={30: None}),
+        _record("rejected"),
+    ]
+    assert summarize(records, ()).total.kept_rate == pytest.approx((15 + 10) / 40)
+    assert summarize((), ()).total.kept_rate is None
