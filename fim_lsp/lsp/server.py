@@ -83,6 +83,7 @@ class Server(LanguageServer):
         self.is_initialized = False
         """True once the client has sent ``initialized``."""
         self._client_watch: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[None] | None = None
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Log an error. pygls' default opens a message box for every malformed notification."""
@@ -109,9 +110,21 @@ class Server(LanguageServer):
         """End the server when the client's process has ended."""
         self._client_watch = asyncio.create_task(self._leave_when_gone(process_id))
 
+    def leave(self, reason: str) -> None:
+        """End the server because its client is gone. Do nothing the second time, and off the event loop."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if self._leaving is None:
+            logger.warning("%s, so the server ends.", reason)
+            self._leaving = loop.create_task(self._close_and_exit())
+
     async def _leave_when_gone(self, process_id: int) -> None:
         await wait_until_gone(process_id)
-        logger.warning("The client's process %d is gone, so the server ends.", process_id)
+        self.leave(f"The client's process {process_id} is gone")
+
+    async def _close_and_exit(self) -> None:
         with contextlib.suppress(Exception):
             await asyncio.wait_for(self.session.close(), _CLOSE_TIMEOUT_S)
         self.protocol.handle_message(types.ExitNotification())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -266,6 +267,43 @@ def test_hostile_messages_leave_no_request_unanswered(seed):
     outcome = hostile_messages.run(1500, seed, timeout_s=10)
     assert outcome.requests > 500
     assert (outcome.unanswered, outcome.answered_twice, outcome.alive) == ((), (), True)
+
+
+@pytest.mark.parametrize(
+    "header", [b"content-length: %d\r\n\r\n", b"Content-Length:%d\r\n\r\n", b"Content-Length: %d\n\n"]
+)
+def test_headers_in_another_spelling_are_read(shared_wire, header):
+    body = json.dumps({"jsonrpc": "2.0", "id": "spelled", "method": "some/method"}).encode()
+    assert shared_wire.process.stdin
+    shared_wire.process.stdin.write(header % len(body) + body)
+    shared_wire.process.stdin.flush()
+    assert shared_wire.read_answer("spelled")["error"]["code"] == -32601
+
+
+def test_the_server_ends_when_its_client_reads_no_more():
+    read_end, write_end = os.pipe()
+    command = [sys.executable, "-m", "fim_lsp", "--stdio", *NO_MODEL]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=write_end, stderr=subprocess.DEVNULL
+    ) as server:
+        os.close(write_end)
+        os.close(read_end)
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}).encode()
+        assert server.stdin
+        server.stdin.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        server.stdin.flush()
+        try:
+            assert server.wait(15) == 1
+        finally:
+            server.kill()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signal")
+def test_an_interrupt_ends_the_server(wire):
+    wire.initialize()
+    assert "result" in wire.request("textDocument/inlineCompletion", _inline())
+    wire.process.send_signal(signal.SIGINT)
+    assert wire.process.wait(10) == 1
 
 
 def test_a_message_that_is_no_json_is_skipped(shared_wire):
