@@ -6,12 +6,14 @@ from pathlib import Path
 
 import llama_cpp
 import pytest
+from attrs import evolve
 
 from fim_lsp.engine.base import CancelToken
 from fim_lsp.engine.llama import LlamaEngine, loading, open_llama, threads
 from fim_lsp.engine.machine_load import CpuSample, MachineLoad
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import Generation, Prompt, SamplingParams
+from tests.engine.test_cold_equality import abort_after
 from tests.engine.tiny_model import write_random_llama
 
 
@@ -115,4 +117,17 @@ def test_the_speed_of_prefill_is_measured_at_load_and_leaves_nothing_behind(mode
     assert engine.info.prefill_tokens_per_s > 0
     assert not any(state.tokens for state in engine.mirror.states)
     assert engine.cache.held(0) == 0
+    engine.close()
+
+
+def test_an_aborted_prefill_in_the_background_keeps_its_batches(model):
+    """The slower the machine, the smaller they are: a batch of 128 tokens of a large model takes seconds."""
+    engine = open_model(model, 1)
+    slow = evolve(engine, info=evolve(engine.info, prefill_tokens_per_s=100.0))
+    kept = []
+    for nodes in range(0, 900, 60):
+        engine.mirror.clear()
+        evolve(slow, abort_callback=abort_after(nodes)).prefill(Prompt((0,), "A = (B)\n" * 12), CancelToken())
+        kept.append(max(len(state.tokens) for state in engine.mirror.states))
+    assert {16, 32} <= set(kept)
     engine.close()

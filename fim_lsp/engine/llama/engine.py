@@ -34,6 +34,11 @@ from fim_lsp.gguf_keys import MEMORY_GATE
 from fim_lsp.settings import ModelSettings
 from fim_lsp.types import FinishReason, Generation, ModelInfo, Prompt, SamplingParams, Timings
 
+_LOST_S = 0.15
+"""Seconds of work in the background that an abort may lose."""
+_FEWEST_TOKENS = 16
+"""Tokens of a batch in the background: smaller ones cost more a token."""
+
 
 def _strlen() -> Any:
     """Return libc's strlen as an abort callback: a non-empty string aborts, and no Python runs."""
@@ -147,7 +152,7 @@ class LlamaEngine:
         with self._abortable(cancel):
             plan = self._assign(slot, prompt, background=True)
             before = len(self.mirror.tokens)
-            self._evaluate(plan.pending, cancel)
+            self._evaluate(plan.pending, cancel, self._interruptible_tokens())
             evaluated = len(self.mirror.tokens) - before
             return Timings(
                 prefill_ms=_ms_since(started),
@@ -206,10 +211,17 @@ class LlamaEngine:
             self.kv_states.save_evicted(slot, prompt)
         return self.cache.assign(slot, prompt, background=background)
 
-    def _evaluate(self, tokens: Sequence[int], cancel: CancelToken) -> bool:
+    def _interruptible_tokens(self) -> int:
+        """Return the tokens of a batch in the background: an abort loses what it has evaluated of one."""
+        fewest = int(self.info.prefill_tokens_per_s * _LOST_S)
+        return min(max(fewest, _FEWEST_TOKENS), self._settings.batch_tokens)
+
+    def _evaluate(self, tokens: Sequence[int], cancel: CancelToken, step: int | None = None) -> bool:
         """Evaluate tokens in batches. Return False when cancelled; those evaluated by then stay."""
         # GPU backends take no abort callback: use small batches there, and check between them.
-        step = self._settings.batch_tokens if self._settings.gpu_layers == 0 else self._settings.ubatch_tokens
+        if step is None or self._settings.gpu_layers != 0:
+            on_cpu = self._settings.gpu_layers == 0
+            step = self._settings.batch_tokens if on_cpu else self._settings.ubatch_tokens
         for start in range(0, len(tokens), step):
             part = tokens[start : start + step]
             last = start + step >= len(tokens)
