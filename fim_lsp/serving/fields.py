@@ -24,12 +24,11 @@ def parse_body(body: bytes) -> Any:
         RefusedError: no UTF-8, or no JSON.
     """
     try:
-        values = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        return _without_surrogates(json.loads(body.decode("utf-8"), parse_constant=_refuse_constant))
     except UnicodeDecodeError as error:
         raise RefusedError(400, f"The body is no UTF-8: byte {error.start} is wrong.") from None
     except (ValueError, RecursionError):
         raise RefusedError(400, "The body is no JSON.") from None
-    return _without_surrogates(values)
 
 
 def _refuse_constant(name: str) -> Any:

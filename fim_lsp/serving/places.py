@@ -13,9 +13,9 @@ import itertools
 from attrs import evolve, field, frozen
 from cachetools import LRUCache
 
-_CLIENTS = 256
+_CLIENTS = 128
 _PLACES_OF_A_CLIENT = 4
-_LONGEST = 200_000
+_LONGEST = 60_000
 """Characters before the cursor that are remembered of a place."""
 _OVERLAP = 256
 """Characters that a text shares with a remembered one, at least, if it begins in the middle of that."""
@@ -69,8 +69,9 @@ def _start_in(known: str, before: str) -> int | None:
 
     Example: ``lines 2, 3 and 4`` begins behind line 1 of ``lines 1, 2 and 3``.
     """
-    shortest = min(len(known), len(before))
-    if known[:_OVERLAP] == before[:_OVERLAP] or known[:shortest] == before[:shortest]:
+    if not known or not before:
+        return 0 if known == before else None
+    if _begin_alike(known, before):
         return 0
     if len(before) < _OVERLAP:
         return None

@@ -30,6 +30,7 @@ MOST_CHOICES = 8
 MOST_STOPS, LONGEST_STOP = 16, 256
 MOST_TOKENS = 4096
 _MOST_SCALE = 4.0
+_LONGEST_NAME = 4096
 _MOST_ID = 2**31 - 1
 
 
@@ -134,6 +135,9 @@ def _with_suffix(fields: Fields, name: str, prompt: ServedPrompt, suffix: str) -
 def named_file(fields: Fields, prompts: Sequence[ServedPrompt]) -> tuple[ServedPrompt, ...]:
     """Add the file's path and language, which our own clients may name, to prompts with a hole."""
     path, language = fields.text("path"), fields.text("language")
+    for name, value in (("path", path), ("language", language)):
+        if len(value) > _LONGEST_NAME:
+            raise fields.refused(name, f"may have {_LONGEST_NAME} characters at most")
     if not path and not language:
         return tuple(prompts)
     return tuple(

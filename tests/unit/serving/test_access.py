@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import logging
+import shutil
+import ssl
 
+import httpx2 as httpx
 import pytest
 
 from fim_lsp.serving.guard import Access, AccessError
@@ -183,9 +187,40 @@ def test_place_of_a_window_that_slides_keeps_its_beginning():
         assert moved.before == "".join(lines[:last])
 
 
+def test_request_without_text_leaves_the_place_alone():
+    places = Places()
+    first = places.find("a", "", "x = 1\n" * 100)
+    assert places.find("a", "", "").number != first.number
+    assert places.find("a", "", "x = 1\n" * 101).number == first.number
+
+
+def test_files_with_one_header_are_two_places():
+    places, header = Places(), "# licence\n" * 40
+    first = places.find("a", "", header + "x = 1\n" * 200)
+    assert places.find("a", "", header + "import os\n" * 200).number != first.number
+    assert places.find("a", "", header + "x = 1\n" * 201).number == first.number
+
+
 def test_another_file_is_another_place():
     places = Places()
     first = places.find("a", "", "x = 1\n" * 100)
     assert places.find("a", "", "import os\n" * 100).number != first.number
     assert places.find("a", "b.py", "x = 1\n" * 100).number != first.number
     assert places.find("a", "", "x = 1\n" * 101).number == first.number
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+async def test_certificate_serves_https(serve, tmp_path):
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    made = await asyncio.create_subprocess_exec(
+        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+        *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
+        *("-keyout", str(key), "-out", str(certificate)),
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert await made.wait() == 0
+    server = await serve(certificate=certificate, key=key)
+    trusted = ssl.create_default_context(cafile=str(certificate))
+    async with httpx.AsyncClient(base_url=f"https://127.0.0.1:{server.port}", verify=trusted) as client:
+        answer = await client.post("/v1/completions", json={"prompt": "x"})
+    assert answer.json()["choices"][0]["text"] == "return 1"

@@ -30,6 +30,7 @@ NO_REQUESTS = (
     b'{"prompt": "\xff\xfe"}',
     b'{"prompt": NaN}',
     b"[" * 100_000,
+    b'{"prompt": ' + b"[" * 900 + b"]" * 900 + b"}",
     b'{"prompt": ' + b"9" * 5000 + b"}",
     b"prompt=x",
 )
