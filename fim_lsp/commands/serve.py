@@ -60,6 +60,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="complete holes as in an editor, with stop rules and filters, unless a request says otherwise",
     )
+    parser.add_argument(
+        "--workspace",
+        metavar="FOLDER",
+        action="append",
+        default=[],
+        type=Path,
+        dest="workspaces",
+        help="a folder whose code votes on filtered completions; several times for several",
+    )
     parser.add_argument("--token-file", metavar="FILE", type=Path, help=f"or the variable {TOKEN_VARIABLE}")
     parser.add_argument("--allow-host", metavar="NAME", action="append", default=[], dest="hosts")
     parser.add_argument("--allow-origin", metavar="ORIGIN", action="append", default=[], dest="origins")
@@ -121,6 +130,7 @@ def make_plan(parsed: argparse.Namespace, environment: os._Environ[str] | dict[s
         aliases=tuple(parsed.aliases),
         filters=parsed.filters,
         runtime_adapters=parsed.runtime_adapters,
+        workspaces=tuple(map(_folder, parsed.workspaces)),
         most_waiting=parsed.queue,
         deadline_s=parsed.deadline,
         certificate=parsed.tls_cert,
@@ -130,6 +140,12 @@ def make_plan(parsed: argparse.Namespace, environment: os._Environ[str] | dict[s
 
 def _settings(parsed: argparse.Namespace) -> Settings:
     return from_wire(merge(read_user_settings(settings_file()), language_server.flags(parsed)))
+
+
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise ServeError(f"--workspace {path} is no folder.")
+    return path.absolute()
 
 
 def _read_token(path: Path | None) -> str | None:

@@ -42,6 +42,7 @@ from fim_lsp.serving.orders import CompletionOrder, Outcome, Piece
 from fim_lsp.serving.refusals import RefusedError, protocol_of
 from fim_lsp.serving.replies import Offer, Reply, read_scales
 from fim_lsp.serving.served_model import ServedModel
+from fim_lsp.workspace.index import WorkspaceIndex
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ class CompletionService:
     limits: BodyLimits = field(factory=BodyLimits)
     runtime_adapters: bool = False
     """True if adapters may be added, removed and made the default while the server runs."""
+    index: WorkspaceIndex = field(factory=WorkspaceIndex, repr=False)
+    """The code of given folders, for the repository memory."""
     metrics: Metrics = field(factory=Metrics, repr=False)
     started: datetime.datetime = field(factory=lambda: datetime.datetime.now(datetime.timezone.utc))
 
@@ -290,6 +293,9 @@ def make_app(
     known = frozenset((*posts, *gets))
     service.metrics.watch(
         "waiting", "Requests that wait for their turn.", lambda: service.model.queue.waiting
+    )
+    service.metrics.watch(
+        "index_ready", "1 once the workspaces are indexed.", lambda: service.index.status.ready
     )
     service.metrics.watch("running", "1 while a request has its turn.", lambda: service.model.queue.running)
 

@@ -25,6 +25,8 @@ from fim_lsp.serving.guard import Access
 from fim_lsp.serving.replies import Offer
 from fim_lsp.serving.served_model import ServedModel
 from fim_lsp.settings import Settings
+from fim_lsp.workspace.child import indexing_command
+from fim_lsp.workspace.index import WorkspaceIndex
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,8 @@ class ServerPlan:
     most_waiting_of_client: int = 8
     deadline_s: float = 60.0
     body: BodyLimits = field(factory=BodyLimits)
+    workspaces: tuple[Path, ...] = ()
+    """Folders whose code votes on filtered completions."""
     certificate: Path | None = None
     key: Path | None = None
     progress: bool = field(default=True)
@@ -67,9 +71,10 @@ def make_service(plan: ServerPlan, factory: EngineFactory) -> CompletionService:
     name = plan.settings.model.name
     bases = (*plan.aliases, Path(name).stem if name.endswith(".gguf") else name)
     queue = FairQueue(plan.most_waiting, plan.most_waiting_of_client)
-    model = ServedModel(factory, plan.settings, queue, plan.deadline_s)
+    index = WorkspaceIndex(indexing_command() if plan.workspaces else None, lambda: plan.workspaces)
+    model = ServedModel(factory, plan.settings, queue, plan.deadline_s, index.corpora)
     offer = Offer(AdapterRegistry(bases), plan.settings, plan.filters)
-    return CompletionService(model, offer, plan.body, plan.runtime_adapters)
+    return CompletionService(model, offer, plan.body, plan.runtime_adapters, index)
 
 
 async def load(service: CompletionService, plan: ServerPlan) -> None:
@@ -78,7 +83,9 @@ async def load(service: CompletionService, plan: ServerPlan) -> None:
     Raises:
         FimLspError: one of them can't be used.
     """
-    await service.model.load()
+    engine = await service.model.load()
+    service.index.settings_changed(plan.settings)
+    service.index.model_changed(engine.info.path)
     for adapter in plan.adapters:
         default = adapter.name == plan.default_adapter
         await service.serve_adapter(adapter.name, adapter.path, adapter.scale, default=default)
@@ -131,6 +138,7 @@ def make_server(
             yield
         finally:
             await service.model.close()
+            await service.index.close()
             loading.cancel()
             await asyncio.wait({loading})
 

@@ -46,6 +46,7 @@ def test_adapters_of_flags_and_environment_are_served():
         (["--adapter", "x"], "NAME=PATH"),
         (["--tls-cert", "/c"], "key"),
         (["--port", "99999"], "out of bounds"),
+        (["--workspace", "/missing"], "no folder"),
         (["--deadline", "nan"], "out of bounds"),
         (["--set", "model.threadz=1"], "threadz"),
     ],
