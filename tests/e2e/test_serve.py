@@ -142,3 +142,25 @@ async def _curl(served: ServedProcess, path: str, body: Any = None) -> str:
     )
     output, _ = await process.communicate()
     return output.decode()
+
+
+async def test_code_of_a_workspace_votes_on_filtered_completions(tmp_path):
+    arguments = 'fetch_entries("eu"), quarter=4, drift_ppm=250)'
+    functions = (
+        f"def {name}(store):\n    drifted = reconcile_ledger(store.{arguments}\n    return drifted\n"
+        for name in ("monthly", "yearly", "daily")
+    )
+    (tmp_path / "ledger.py").write_text("\n\n".join(functions))
+    hole = {
+        "input_prefix": "def weekly(store):\n    drifted = reconcile_ledger(store.",
+        "input_suffix": "\n    return len(drifted)\n",
+        "path": "weekly.py",
+        "n_predict": 32,
+    }
+    async with start_serving("default", "--workspace", str(tmp_path), "--filters") as served:
+        while "fim_lsp_index_ready 1.0" not in await _curl(served, "/metrics"):
+            await asyncio.sleep(0.1)
+        voted = json.loads(await _curl(served, "/infill", hole))["content"]
+        own = json.loads(await _curl(served, "/infill", {**hole, "filters": False}))["content"]
+    assert voted == arguments
+    assert own != arguments
