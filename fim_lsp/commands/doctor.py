@@ -7,6 +7,7 @@ import asyncio
 import platform
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
@@ -33,6 +34,8 @@ _DECODE_TOKENS = 32
 _COMFORTABLE_PREFILL = 100.0
 """Tokens a second. With fewer, a jump to another place in a file makes the user wait for seconds."""
 _COMFORTABLE_DECODE = 15.0
+_INDEX_S = 30.0
+"""Seconds that the folder that the command runs in is indexed at most."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,6 +96,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _probe(engine, settings)
         yield Finding("drafts", info.speculation.reason)
         yield from _speed(engine)
+        if info.path is not None and settings.memory.enabled and settings.memory.workspace:
+            yield index_workspace(Path.cwd(), info.path, settings)
     finally:
         engine.close()
 
@@ -217,6 +222,32 @@ def measure(engine: Engine) -> tuple[float, float]:
     timings = generation.timings
     prefill = timings.evaluated_tokens / max(timings.prefill_ms, 1e-3) * 1000
     return prefill, max(timings.generated_tokens - 1, 1) / max(timings.decode_ms, 1e-3) * 1000
+
+
+def index_workspace(folder: Path, model: Path, settings: Settings) -> Finding:
+    """Index a folder as a server would, for a while, and return time and size."""
+    from fim_lsp.workspace.child import indexing_command
+    from fim_lsp.workspace.index import WorkspaceIndex
+
+    async def measure() -> Finding:
+        remarks: list[str] = []
+        index = WorkspaceIndex(indexing_command(), lambda: [folder], on_remark=remarks.append)
+        index.settings_changed(settings)
+        index.model_changed(model)
+        ends = time.monotonic() + _INDEX_S
+        # Its progress is that of another process.
+        while time.monotonic() < ends and not index.status.ready and not remarks:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        status, size = index.status, index.memory_bytes / 1e6
+        await index.close()
+        if remarks:
+            return Finding("index", remarks[0])
+        result = f"{status.files:,} files of {folder}, {status.tokens:,} tokens, {size:.0f} MB"
+        if not status.ready:
+            return Finding("index", f"{result} after {_INDEX_S:.0f} s, and not done yet")
+        return Finding("index", f"{result} in {status.seconds:.1f} s")
+
+    return asyncio.run(measure())
 
 
 def _slow(otherwise: str) -> str:

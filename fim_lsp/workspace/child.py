@@ -18,6 +18,8 @@ _RESTARTS = 2
 """Times that the process is started again after it died."""
 _CLOSE_S = 1.0
 """Seconds that the process has to save its index when the session ends."""
+_KILL_S = 1.0
+"""Seconds that a killed process is waited for; one that hangs in a read can't end at once."""
 _MOST_BYTES = 1 << 30
 
 
@@ -44,6 +46,7 @@ class IndexingChild:
         self._on_given_up = on_given_up
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
 
     @property
     def process_id(self) -> int | None:
@@ -67,7 +70,7 @@ class IndexingChild:
         A process that hangs in a read of a network drive can't even be killed at once.
         """
         process, task = self._process, self._task
-        self._process = self._task = None
+        self._process, self._task, self._closing = None, None, True
         if process is not None and process.stdin is not None:
             with suppress(OSError, RuntimeError):
                 process.stdin.close()
@@ -76,6 +79,8 @@ class IndexingChild:
             if process.returncode is None:
                 with suppress(OSError):
                     process.kill()
+                with suppress(asyncio.TimeoutError, asyncio.CancelledError):
+                    await asyncio.wait_for(process.wait(), _KILL_S)
         if task is not None:
             task.cancel()
 
@@ -85,6 +90,8 @@ class IndexingChild:
                 await self._run_once()
             except (OSError, ValueError, TypeError, KeyError) as error:
                 logger.info("The process that indexes the workspace failed: %r", error)
+            if self._closing:
+                return
             process, self._process = self._process, None
             if process is not None and process.returncode is None:
                 with suppress(OSError):

@@ -24,6 +24,8 @@ _LARGE_PART = 0.25
 """Part of the large corpus that may have changed before it is built again."""
 _SMALL_TOKENS = 100_000
 """Tokens that may have changed in any case."""
+_MANY_FILES = 1000
+"""Files of the large corpus that may have changed: each request leaves them out again."""
 _ALL = 1 << 30
 
 
@@ -121,7 +123,8 @@ class WorkspaceCorpora:
             self._dirty, self._sorting = False, True
             large = max(_SMALL_TOKENS, int(self._large.corpus.token_count * _LARGE_PART))
             try:
-                await (self._build_large() if self._changed_tokens > large else self._build_small())
+                many = sum(len(part.excluded) for part in self._parts) > _MANY_FILES
+                await (self._build_large() if many or self._changed_tokens > large else self._build_small())
             except Exception:
                 logger.exception("The workspace's files could not be sorted")
                 self._sorting = False

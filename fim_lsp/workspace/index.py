@@ -291,6 +291,7 @@ class WorkspaceIndex:
             self._counts = IndexCounts()
             if self._child is not None:
                 self._child.send(self._settings.message())
+                self._child.send({"kind": "forget"})
 
     def _look_again_if_due(self) -> None:
         if not self.is_watched and time.monotonic() - self._looked_at > _LOOK_AGAIN_S:

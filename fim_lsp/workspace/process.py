@@ -1,7 +1,8 @@
 """The loop of the process that indexes: messages in on stdin, reports out on stdout, work between them.
 
 Messages, each a frame with a ``kind``: ``start`` (folders and settings), ``vocabulary`` (a model's file),
-``opened`` (a document), ``changed`` (URIs), ``look_again``, ``chunks`` (a question for the chunks of files).
+``opened`` (a document), ``changed`` (URIs), ``look_again``, ``forget`` (the server forgot all files),
+``chunks`` (a question for the chunks of files).
 The end of stdin ends the process, after the index is saved.
 """
 
@@ -38,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 _FLUSH_S = 0.1
 """Seconds after which files are sent, many at once: a message costs the server more than a file in it."""
+_URGENT_S = 0.5
+"""Seconds after which files in the folder of an open one are sent, if it has more of them."""
 _MOST_IN_REPORT = 200
 _SAVE_EVERY_S = 120.0
 """Seconds between two saves while files change."""
@@ -80,6 +83,7 @@ class IndexingProcess:
         self._is_disabled: IsDisabled = lambda path: False
         self._disabled: tuple[tuple[str, ...], frozenset[str]] | None = None
         self._disk_bytes = 0
+        self._index: Index | None = None
         self._index_files: IndexFiles | None = None
         self._from_disk = 0
         self._files, self._tokens = 0, 0
@@ -89,6 +93,11 @@ class IndexingProcess:
         self._saved_at = 0.0
         self._unsaved = False
         self._announced = True
+
+    @property
+    def is_settled(self) -> bool:
+        """True once the folders of open files are read, and from then on only the rest is left."""
+        return self._index_files is not None and not self._indexer.urgent
 
     @property
     def idle(self) -> bool:
@@ -108,11 +117,14 @@ class IndexingProcess:
             self._opened(message)
         elif kind == "changed":
             self._indexer.changed(_paths_of(message["uris"]))
+        elif kind == "forget":
+            self._indexer.take_vocabulary(self._index)
         elif kind == "look_again":
             self._indexer.look_again()
         elif kind == "chunks":
             self._answer_chunks(message)
         self._announced = False
+        self._sent_at = time.monotonic()
 
     def work(self) -> None:
         """Do a little, and send what is ready."""
@@ -121,7 +133,7 @@ class IndexingProcess:
         self._collect(self._indexer.take_changes())
         urgent_done = was_urgent and not self._indexer.urgent
         waiting = len(self._waiting.files) + len(self._waiting.gone)
-        late = time.monotonic() - self._sent_at > _FLUSH_S
+        late = time.monotonic() - self._sent_at > (_URGENT_S if self._indexer.urgent else _FLUSH_S)
         if urgent_done or waiting >= _MOST_IN_REPORT or (waiting and late) or self._waiting.remarks:
             self._flush(urgent=urgent_done)
         if self._indexer.finished and not self._announced:
@@ -163,10 +175,12 @@ class IndexingProcess:
             vocabulary = self._open_vocabulary(path)
         except Exception as error:
             self._send(Report(remarks=[f"The workspace is not indexed: {error}"], counts=self._counts()))
+            self._index = None
             self._indexer.take_vocabulary(None)
             return
         self._index_files = IndexFiles(self._storage, vocabulary.identity, self._disk_bytes)
-        self._indexer.take_vocabulary(_make_index(vocabulary))
+        self._index = _make_index(vocabulary)
+        self._indexer.take_vocabulary(self._index)
         self._remember(self._folders)
 
     def _remember(self, folders: Sequence[str]) -> None:
@@ -238,8 +252,22 @@ class IndexingProcess:
         )
 
 
-def serve(stdin: BinaryIO, stdout: BinaryIO, open_vocabulary: OpenVocabulary, storage: Path) -> None:
-    """Index until stdin ends."""
+def serve(
+    stdin: BinaryIO,
+    stdout: BinaryIO,
+    open_vocabulary: OpenVocabulary,
+    storage: Path,
+    on_settled: Callable[[], None] = lambda: None,
+) -> None:
+    """Index until stdin ends.
+
+    Args:
+        stdin: messages come from there.
+        stdout: reports go there.
+        open_vocabulary: opens the vocabulary of a model's file.
+        storage: the folder of saved indexes.
+        on_settled: called once, when the nearest files are read.
+    """
     messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
 
     def receive() -> None:
@@ -252,7 +280,7 @@ def serve(stdin: BinaryIO, stdout: BinaryIO, open_vocabulary: OpenVocabulary, st
         stdout.flush()
 
     threading.Thread(target=receive, daemon=True).start()
-    process = IndexingProcess(open_vocabulary, send, storage)
+    process, settled = IndexingProcess(open_vocabulary, send, storage), False
     try:
         while True:
             for message in _due(messages, wait=process.idle):
@@ -260,6 +288,9 @@ def serve(stdin: BinaryIO, stdout: BinaryIO, open_vocabulary: OpenVocabulary, st
                     return
                 process.handle(message)
             process.work()
+            if not settled and process.is_settled:
+                settled = True
+                on_settled()
     except BrokenPipeError:
         logger.debug("The server is gone")
     finally:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from attrs import define, evolve, field, frozen
 
 from fim_lsp.engine.memory.chunks import TokenArray
-from fim_lsp.engine.memory.corpus import LONGEST_MATCH, TokenCorpus
+from fim_lsp.engine.memory.corpus import LONGEST_MATCH, Positions, TokenCorpus
 from fim_lsp.engine.memory.request import MemoryPart
 
 SHORTEST_MATCH = 2
@@ -46,8 +46,8 @@ class _PartMatches:
     """The places of one corpus that match."""
 
     corpus: TokenCorpus
-    blocked: tuple[tuple[int, int], ...]
-    """Ranges of positions that do not vote."""
+    blocked: Positions
+    """Ranges of positions that do not vote, shape (ranges, 2)."""
     found: slice = slice(0, 0)
     """The range of the last pair in the corpus's positions."""
     depths: Depths = field(factory=lambda: np.empty(0, np.uint8))
@@ -80,10 +80,9 @@ class _PartMatches:
     def _find(self, last: int, token: int) -> None:
         self.found = self.corpus.find_pair(last, token)
         self.depths = np.full(self.found.stop - self.found.start, SHORTEST_MATCH, np.uint8)
-        if self.blocked and self.depths.size:
-            places = self.corpus.positions[self.found]
-            for start, end in self.blocked:
-                low, high = places.searchsorted((start, end))
+        if self.blocked.size and self.depths.size:
+            bounds = self.corpus.positions[self.found].searchsorted(self.blocked)
+            for low, high in bounds[bounds[:, 0] < bounds[:, 1]]:
                 self.depths[low:high] = 0
 
 

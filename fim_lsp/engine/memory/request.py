@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import numpy as np
 from attrs import evolve, field, frozen
 
-from fim_lsp.engine.memory.corpus import TokenCorpus
+from fim_lsp.engine.memory.corpus import Positions, TokenCorpus
 
 
 @frozen(eq=False)
@@ -16,17 +17,24 @@ class MemoryPart:
     corpus: TokenCorpus = field(repr=False)
     excluded: frozenset[str] = field(default=frozenset(), repr=False)
     """Paths; those that the corpus does not hold do no harm."""
-    blocked: tuple[tuple[int, int], ...] = field(init=False, repr=False)
-    """Ranges of positions that do not vote: those of the excluded files."""
+    blocked: Positions = field(repr=False)
+    """Ranges of positions that do not vote, those of the excluded files: begin and end, shape (files, 2)."""
 
     @blocked.default
-    def _find_blocked(self) -> tuple[tuple[int, int], ...]:
-        files = map(self.corpus.find_file, self.excluded)
-        return tuple((file.start, file.end) for file in files if file is not None)
+    def _find_blocked(self) -> Positions:
+        return self._ranges_of(self.excluded)
+
+    def _ranges_of(self, paths: Iterable[str]) -> Positions:
+        files = map(self.corpus.find_file, paths)
+        ranges = [(file.start, file.end) for file in files if file is not None]
+        return np.array(ranges, np.int32).reshape(-1, 2)
 
     def without(self, paths: Iterable[str]) -> MemoryPart:
         """Return the part with further files excluded."""
-        return evolve(self, excluded=self.excluded.union(paths))
+        # Thousands may be excluded already, after a branch switch; a request adds a few.
+        added = frozenset(paths) - self.excluded
+        blocked = np.concatenate([self.blocked, self._ranges_of(added)])
+        return evolve(self, excluded=self.excluded | added, blocked=blocked)
 
 
 @frozen(eq=False)
