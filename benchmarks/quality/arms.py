@@ -23,7 +23,7 @@ _EVERY_VERSION: Mapping[str, Any] = MappingProxyType(
     {
         # One thread, and nothing that depends on the machine's load or on former runs.
         "model": {"threads": 1, "kvStateMb": 0, "speculation": "off"},
-        "completion": {"debounceMaxMs": 0, "prefetch": False},
+        "completion": {"debounceMaxMs": 0, "prefetch": False, "timeBudgetMs": 60_000},
     }
 )
 _COMMON: Mapping[str, Any] = merge(_EVERY_VERSION, {"prompt": {"cursorCpuSeconds": 0, "coldMs": None}})
