@@ -84,12 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--arms",
         nargs="+",
-        default=["model", "memory"],
+        default=["model+short", "memory+short"],
         metavar="ARM",
         help=f"from {', '.join(ARMS)}; NAME+lora adds --adapter, NAME+short has a short prompt",
     )
-    parser.add_argument("--holes", type=int, default=500, help="number of holes, over all repositories")
-    parser.add_argument("--typed", type=int, default=150, help="number of holes that are typed key by key")
+    parser.add_argument("--holes", type=int, default=620, help="number of holes, over all repositories")
+    parser.add_argument("--typed", type=int, default=40, help="number of holes that are typed key by key")
     parser.add_argument("--only", nargs="+", metavar="REPOSITORY", help="measure these repositories alone")
     parser.add_argument("--seed", type=int, default=1, help="decides the holes")
     parser.add_argument("--model", default="default", help="name or path of the model")
