@@ -7,12 +7,21 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
+from fim_lsp.code.cursor import CursorContext
+from fim_lsp.code.lines import only_closers
 from fim_lsp.completion.showing.chance import ChanceModel
 from fim_lsp.completion.showing.cuts import line_ends
 from fim_lsp.completion.showing.features import Facts, features_of
 
 WORD_CHANCE = 0.5
 """The least chance for a part of a line: less than a line is only worth showing if it is likely right."""
+_WORTH = 6.0
+"""Characters that must be kept in the mean for a wrong suggestion, as a multiple of the least chance.
+
+A long text is shown with a smaller chance than a short one, because more is lost with it."""
+_WHERE_COMPLETE = 1.5
+"""Factor of the least chance where the line may be complete: most texts behind it are wrong."""
+_STATEMENT_END = re.compile(r"""[\w)\]}"'`;:>]$""")
 _WORD_END = re.compile(r"\w\b")
 _SHORTEST = 3
 """Characters that a part of a line has at least."""
@@ -33,6 +42,9 @@ class Decision:
 def decide(facts: Facts, model: ChanceModel, least: float, shift: float = 0.0) -> Decision:
     """Return the longest part that is likely enough to be kept.
 
+    A text is likely enough with the least chance, or, unless the line may be complete, where the characters
+    that are kept in the mean outweigh a wrong suggestion. A part of a line needs :data:`WORD_CHANCE`.
+
     Args:
         facts: the text and the place.
         model: estimates the chance.
@@ -43,17 +55,34 @@ def decide(facts: Facts, model: ChanceModel, least: float, shift: float = 0.0) -
     def estimate(end: int) -> float:
         return model.estimate(features_of(facts, end), shift)
 
+    complete = may_be_complete(facts.context)
+
+    def is_enough(chance: float, end: int) -> bool:
+        if complete:
+            return chance >= min(1.0, _WHERE_COMPLETE * least)
+        outweighs = chance * len(facts.text[:end].strip()) >= _WORTH * least * (1 - chance)
+        return chance >= least or outweighs
+
     whole = len(facts.text)
-    chance = first = estimate(whole)
-    if chance >= least:
-        return Decision(whole, chance)
+    first = estimate(whole)
+    if is_enough(first, whole):
+        return Decision(whole, first)
     for end in sorted(line_ends(facts.text, facts.context), reverse=True):
-        if end < whole and (chance := estimate(end)) >= least:
+        if end < whole and is_enough(chance := estimate(end), end):
             return Decision(end, chance)
     for end in reversed(list(word_ends(facts))):
         if (chance := estimate(end)) >= max(least, WORD_CHANCE):
             return Decision(end, chance)
     return Decision(0, first)
+
+
+def may_be_complete(context: CursorContext) -> bool:
+    """Tell whether the cursor is right behind what may be a whole statement.
+
+    Example: behind ``x = f(a)`` it is, behind ``x = `` it is not.
+    """
+    line = context.line_prefix
+    return only_closers(context.line_suffix) and _STATEMENT_END.search(line) is not None
 
 
 def word_ends(facts: Facts) -> Iterator[int]:
