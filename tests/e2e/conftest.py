@@ -39,7 +39,12 @@ UTF8, UTF16, UTF32 = (
 )
 PATIENCE_S = 240
 # Without the measurement of drafts at each load, and without drafts.
-_BASE: Mapping[str, Any] = {"status": True, "model": {"speculation": "off"}}
+_BASE: Mapping[str, Any] = {
+    "status": True,
+    "model": {"speculation": "off"},
+    # What is hidden while typing is tested in test_showing alone.
+    "completion": {"eagerness": "eager"},
+}
 # Nothing of one test in the prompts of the next: no snippets of closed documents, no saved KV states.
 SHARED: Mapping[str, Any] = {"prompt": {"snippets": "off"}, "model": {"kvStateMb": 0}}
 
