@@ -49,8 +49,14 @@ _SERVING: Mapping[str, Any] = MappingProxyType(
         "sampling": {"temperature": 0.0},
         # Each hole is a new place, and a short prompt would depend on the speed of the machine.
         "prompt": {"coldMs": None},
-        # Without cache and time limits, because an answer must depend on its hole alone.
-        "completion": {"cacheSize": 0, "timeBudgetMs": 1e9, "debounceMaxMs": 0, "disabledFiles": ()},
+        # Without cache and time limits, because an answer must depend on its hole alone. Nothing is hidden.
+        "completion": {
+            "eagerness": "eager",
+            "cacheSize": 0,
+            "timeBudgetMs": 1e9,
+            "debounceMaxMs": 0,
+            "disabledFiles": (),
+        },
     }
 )
 
