@@ -41,7 +41,7 @@ _TYPED_NEXT = " a" * 48
 _TOLERANCE = 1.1
 """Times the tokens of a short prompt that a long one may evaluate before the short one takes its place."""
 _SHORT_MIDDLE = 0.25
-"""Part of a short prompt that is reserved for the middle."""
+"""Part of a short prompt that is reserved for typed text."""
 _FEWEST_SEQUENCES = 3
 """Sequences of the KV cache: with fewer, a choice of snippets is evaluated while the user waits."""
 
@@ -242,7 +242,9 @@ class Prompts:
         longer = former.longer or former.anchor if former else None
         template, prompt = self.chosen.template, settings.prompt
         tokens = max(cold_tokens, SHORTEST_PROMPT)
-        middle = min(prompt.max_middle_chars, int(tokens * _SHORT_MIDDLE * CHARS_PER_TOKEN))
+        # Behind what stands on the cursor's line already.
+        typed = len(request.line_prefix) + int(tokens * _SHORT_MIDDLE * CHARS_PER_TOKEN)
+        middle = min(prompt.max_middle_chars, typed)
         short = evolve(prompt, max_tokens=tokens, max_middle_chars=middle)
         return PromptBase(
             next_anchor(None, request, template, short),

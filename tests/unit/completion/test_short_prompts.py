@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from fim_lsp.completion.prompts import Prompts
 from fim_lsp.engine.prefill_speed import PrefillSpeed
+from fim_lsp.engine.scripted import ScriptedEngine
+from fim_lsp.prompt.anchor import next_anchor
+from fim_lsp.prompt.templates import ChosenTemplate, find_template
+from fim_lsp.settings import Settings
+from tests.unit.completion.conftest import URI
 from tests.unit.completion.test_idle_prefill import SUFFIX_FIRST, UNHEALED, at_line
 
 PSM = {"name": "x", "template": "qwen"}
@@ -163,3 +169,14 @@ async def test_at_the_top_of_a_document_the_typed_text_is_seen(make_desk, model,
     await desk.cost(at_line(0))
     await desk.cost(at_line(0, "import os, sys", version=2))
     assert desk.explanation.parts[-1].text.endswith("import os, sys")
+
+
+def test_a_new_line_typed_behind_a_long_one_keeps_the_anchor_of_a_short_prompt():
+    """Most text at a new place begins with Enter at the end of a line."""
+    qwen = find_template("qwen")
+    prompts = Prompts(ScriptedEngine(lambda _: ""), ChosenTemplate(qwen, "settings", ""))
+    long = "    value = something.other(first, second)"
+    prompts.shortened(at_line(20, long), Settings(), 64)
+    anchor = prompts.bases[URI].anchor
+    typed = at_line(20, long + "\n    name =", version=2)
+    assert next_anchor(anchor, typed, qwen, anchor.settings) is anchor
