@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 _CALLER = (
@@ -28,3 +29,10 @@ BEFORE = "from parcels import codes\n\n\ndef print_label(parcel, carrier, printe
 TYPED = "code = co"
 EXPECTED = "des.normalize_tracking_code(parcel, carrier)"
 """The call as it stands in the repository; a model that does not know it can't guess the name."""
+
+
+def write_repository(folder: Path) -> None:
+    """Write the files into a folder, which editors then take for the root of a repository."""
+    for name, text in {**FILES, OPEN: "", ".git/HEAD": "ref: refs/heads/main\n"}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")

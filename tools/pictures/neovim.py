@@ -13,6 +13,7 @@ import pynvim
 from attrs import define, evolve, field
 
 from tests.editors.neovim.editor import Editor, server_command, start
+from tests.editors.repository import write_repository
 from tools.pictures import scene
 from tools.pictures.drawing import ScreenFrame
 from tools.pictures.neovim_screen import Cells, Screen
@@ -90,6 +91,7 @@ def record(nvim: str, folder: Path, background: str) -> Recording:
         folder: For the editor's files; made here.
         background: ``dark`` or ``light``.
     """
+    write_repository(folder)
     options = {
         "cmd": server_command(folder),
         "settings": {"model": {"name": scene.MODEL}, "feedback": {"enabled": False}},

@@ -6,39 +6,35 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
+from tests.editors.repository import FILES, OPEN
 from tools.pictures.drawing import ScreenFrame
 
 MODEL = "default"
-FILE = "inventory.py"
+FILE = OPEN
 MARKED = '''\
-"""A small inventory."""
+"""Labels for parcels."""
 
-from dataclasses import dataclass
-
-
-@dataclass
-class Item:
-    name: str
-    price: float
-    quantity: int = 0
+from parcels import codes
 
 
-def find_item(items: list[Item], name: str) -> Item | None:
+def print_label(parcel, carrier, printer):
     █
 
 
-def cheapest(items: list[Item]) -> Item:
-    return min(items, key=lambda item: item.price)
+def print_labels(parcels, carrier, printer):
+    for parcel in parcels:
+        print_label(parcel, carrier, printer)
 '''
-"""The file, with the cursor at █. The place suits a small model, because the rest of the file tells what is
-missing."""
+"""The file, with the cursor at █. It needs a function of a file that is never opened."""
 
-TYPED = "for "
-SUGGESTIONS = 2
+TYPED = "code = co"
+SUGGESTIONS = 1
 """The number of suggestions that are accepted."""
 STILL = 0
 """The suggestion on the still picture, counted from 0."""
 
+OTHER_FILES = FILES
+"""The repository around it: texts by their relative paths."""
 EVERY_S = 0.16
 """Seconds between keys."""
 READING_S = 1.4

@@ -84,7 +84,7 @@ def record(browser: Browser, root: Path, theme: str, screenshot: Path) -> Record
         screenshot: Where the browser's own picture of the last suggestion goes.
     """
     settings = {**_ROOM, "workbench.colorTheme": THEMES[theme]}
-    with start(root, settings=settings) as server:
+    with start(root, settings=settings, files={**scene.OTHER_FILES, scene.FILE: ""}) as server:
         workbench = _window(browser, server)
         workbench.open(scene.FILE, scene.MARKED)
         workbench.press(*["Control+ArrowUp"] * scene.MARKED.count("\n"))

@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.editors.neovim.editor import SETTINGS, Editor, plugin_options, start
-from tests.editors.repository import BEFORE, EXPECTED, FILES, OPEN, TYPED
+from tests.editors.repository import BEFORE, EXPECTED, OPEN, TYPED, write_repository
 
 
 def shown(variant: tuple[str, str], folder: Path, settings: dict[str, Any]) -> str:
     """Start Neovim in the repository, type the beginning of the call, and return what is shown."""
     nvim, display = variant
-    for name, text in {**FILES, OPEN: BEFORE + "\n", ".git/HEAD": "ref: refs/heads/main\n"}.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
+    write_repository(folder)
     options = plugin_options(folder, display, settings={**SETTINGS, **settings})
     with start(nvim, folder, options, display=display) as editor:
         editor.open(BEFORE + "█\n", name=OPEN)
