@@ -248,7 +248,7 @@ class IndexingProcess:
             self._indexer.problems(),
             time.monotonic() - self._began_at,
             self._from_disk,
-            self._indexer.finished,
+            self._indexer.finished and self._index is not None,
         )
 
 

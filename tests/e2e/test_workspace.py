@@ -36,10 +36,10 @@ def yearly(store):
 '''
 TYPED = """\
 def weekly(store):
-    drifted = reconcile_le█
+    drifted = reconcile_ledger(█
     return len(drifted)
 """
-CALL = 'dger(store.fetch_entries("eu"), quarter=4, drift_ppm=250)'
+CALL = 'store.fetch_entries("eu"), quarter=4, drift_ppm=250)'
 SECRET = "q8Zr7LmX2vN4bT6yW9sKd3Fh"
 
 
@@ -89,7 +89,7 @@ async def test_function_of_a_file_that_was_never_opened_is_completed_elsewhere(
             editor.open(TYPED, uri=uri)
             if workspace:
                 assert (await indexed(editor)).files == 1
-            await editor.items()
+            await editor.items(invoked=True)
             explanation = await editor.explain()
             shown[workspace] = explanation.shown
             if workspace:
@@ -97,8 +97,8 @@ async def test_function_of_a_file_that_was_never_opened_is_completed_elsewhere(
                 line = HELPER.splitlines()[explanation.memory.line]
                 assert "reconcile_ledger(" in line
                 assert explanation.index.files == 1
-    assert shown == {False: shown[False], True: CALL}
-    assert shown[False] != CALL
+    assert shown[True].startswith(CALL)
+    assert not (shown[False] or "").startswith(CALL)
 
 
 async def test_nothing_that_is_left_out_reaches_the_disk_and_what_changes_is_followed(
@@ -147,5 +147,5 @@ async def test_second_start_reads_the_index_from_the_disk_and_a_killed_process_i
         await until(lambda: [each for each in editor.client.process.children() if each.pid != child.pid])
         editor.open(TYPED.replace("reconcile", "recompute"), uri=(project / "a.py").as_uri())
         assert (await indexed(editor)).files == 1
-        await editor.items()
-        assert (await editor.explain()).shown == CALL
+        await editor.items(invoked=True)
+        assert (await editor.explain()).shown.startswith(CALL)
