@@ -145,6 +145,7 @@ async def test_second_start_reads_the_index_from_the_disk_and_a_killed_process_i
         (child,) = editor.client.process.children()
         child.kill()
         await until(lambda: [each for each in editor.client.process.children() if each.pid != child.pid])
+        await editor.status(lambda status: bool(status.index and not status.index.ready))
         editor.open(TYPED.replace("reconcile", "recompute"), uri=(project / "a.py").as_uri())
         assert (await indexed(editor)).files == 1
         await editor.items(invoked=True)
