@@ -70,10 +70,7 @@ async def _ready(client: httpx.AsyncClient) -> None:
 
 async def typing(chosen: argparse.Namespace) -> dict[str, Any]:
     """Let many clients type, and return what they met."""
-    command = [sys.executable, "-m", "fim_lsp", "serve", "--model", chosen.model]
-    settings = (f"model.threads={chosen.threads}", f"model.sequences={chosen.sequences}", "model.kvStateMb=0")
-    flags = [part for setting in settings for part in ("--set", setting)]
-    async with serving([*command, *flags], chosen.output / "serve.log") as (client, process):
+    async with serving(_command(chosen), chosen.output / "serve.log") as (client, process):
         records = [ClientRecord(f"editor-{number}") for number in range(chosen.clients)]
         end_s = time.perf_counter() + chosen.seconds
         memory = asyncio.create_task(_watch(process, end_s))
@@ -84,6 +81,19 @@ async def typing(chosen: argparse.Namespace) -> dict[str, Any]:
             )
         )
         return {**summary(records), "rss_mb": await memory}
+
+
+def _command(chosen: argparse.Namespace) -> list[str]:
+    if chosen.scripted:
+        return [sys.executable, "-m", _SCRIPTED]
+    settings = {
+        "model.threads": chosen.threads,
+        "model.sequences": chosen.sequences,
+        "model.kvStateMb": 0,
+        "prompt.maxTokens": chosen.prompt_tokens,
+    }
+    flags = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    return [sys.executable, "-m", "fim_lsp", "serve", "--model", chosen.model, *flags]
 
 
 def _trace(number: int) -> Trace:
@@ -168,6 +178,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default="default")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--sequences", type=int, default=32, help="of the KV cache")
+    parser.add_argument("--prompt-tokens", type=int, default=256, dest="prompt_tokens")
+    parser.add_argument("--scripted", action="store_true", help="an engine without weights: the server alone")
     parser.add_argument("--aborts", type=int, help="abort so many requests instead, on a scripted engine")
     parser.add_argument("--output", type=Path, default=Path("build/bench/serving"))
     chosen = parser.parse_args(arguments)

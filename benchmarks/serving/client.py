@@ -12,8 +12,8 @@ from attrs import define, field
 
 from benchmarks.keystrokes.traces import Trace
 
-_PAUSE_S = (0.15, 0.6)
-"""Shortest and longest time between two keys."""
+_KEY_S, _READ_S = (0.15, 0.6), (1.0, 3.0)
+"""Shortest and longest time between two keys, and of a look at a suggestion."""
 
 
 @define
@@ -50,7 +50,9 @@ class TypingClient:
                     break
                 if event.text:
                     await self._ask(event.text, event.cursor)
-                await asyncio.sleep(pauses.uniform(*_PAUSE_S))
+                # A pause of the trace is one to read a suggestion.
+                key_s, read_s = pauses.uniform(*_KEY_S), pauses.uniform(*_READ_S)
+                await asyncio.sleep(read_s if event.kind == "pause" else key_s)
         if self._asking is not None:
             await asyncio.wait({self._asking})
 
