@@ -19,7 +19,7 @@ READY := $(VENV)/.ready$(addprefix -wheels-,$(WHEELS))
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo help test test-unit test-engine test-e2e test-bench test-training test-editors
+.PHONY: demo help test test-unit test-engine test-e2e test-bench test-training test-editors test-vllm
 .PHONY: lint lint-python lint-typescript lint-lua lint-workflows fix typecheck typecheck-training
 .PHONY: hooks settings pictures bench bench-quality dist model clean
 
@@ -84,6 +84,9 @@ pictures: model  ## the README's pictures, from real editors; installs them wher
 
 test: model $(VENV)/.ready-training  ## set up, fetch the model, and run every test but those of the editors
 	$(BIN)/python -m pytest
+
+test-vllm: model  ## the remote engine with a real vLLM, on a CPU with AVX-512; installs it
+	tests/vllm/run.sh $(BIN)/python
 
 test-bench: model $(VENV)/.ready-training  ## tests of the benchmarks
 	$(BIN)/python -m pytest tests/bench

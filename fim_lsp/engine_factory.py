@@ -6,16 +6,23 @@ the same files with the same messages.
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 if TYPE_CHECKING:
-    from fim_lsp.engine.base import OnLoading
-    from fim_lsp.engine.llama import CheckAdapter, LlamaEngine
+    from fim_lsp.engine.base import Engine, OnLoading
+    from fim_lsp.engine.llama import CheckAdapter, LlamaEngine, ModelVocabulary
     from fim_lsp.models.gguf_header import GgufHeader
     from fim_lsp.settings import ModelSettings
+    from fim_lsp.types import Prompt
+
+logger = logging.getLogger(__name__)
 
 
 def open_engine(
@@ -55,6 +62,91 @@ def open_engine(
         check_adapter=_adapter_check(settings.name, resolved.path, header),
         kv_state_folder=kv_state_folder if settings.kv_state_mb else None,
     )
+
+
+def open_any_engine(
+    settings: ModelSettings, on_loading: OnLoading, kv_state_folder: Path | None = None
+) -> Engine:
+    """Open the engine that the settings name: a server with or without a fallback, a local model, or two.
+
+    Args:
+        settings: The model, and how to run it.
+        on_loading: See :data:`fim_lsp.engine.base.OnLoading`.
+        kv_state_folder: See :func:`open_engine`.
+
+    Raises:
+        ModelError: no such model, or a file that can't be used.
+        EngineError: the model can't be loaded, or the server can't be used and there is no fallback.
+    """
+    if settings.second is None:
+        return _open_one(settings, on_loading, kv_state_folder)
+    from fim_lsp.engine.second_model import SecondModelEngine
+
+    first = _open_one(evolve(settings, second=None), on_loading, kv_state_folder)
+    try:
+        if settings.remote.url:
+            other = evolve(settings, second=None, remote=evolve(settings.remote, model=settings.second))
+        else:
+            other = evolve(settings, second=None, name=settings.second)
+        return SecondModelEngine(first, _open_one(other, on_loading, None), rebuild_for(settings))
+    except Exception:
+        first.close()
+        raise
+
+
+def _open_one(settings: ModelSettings, on_loading: OnLoading, kv_state_folder: Path | None) -> Engine:
+    """Open one model: on a server, with or without a fallback, or in this process."""
+    if not settings.remote.url:
+        return open_engine(settings, on_loading, kv_state_folder)
+    from fim_lsp.engine.remote import FallbackEngine, RemoteError, open_remote
+
+    remote = open_remote(settings, _open_vocabulary(settings))
+    try:
+        remote.connect()
+    except RemoteError as error:
+        if settings.fallback is None:
+            remote.close()
+            raise
+        logger.warning("%s", error)
+    if settings.fallback is None:
+        return remote
+    remote.patience_ms = settings.remote.fallback_after_ms
+    try:
+        local = open_engine(evolve(settings, name=settings.fallback), on_loading, kv_state_folder)
+    except Exception:
+        remote.close()
+        raise
+    return FallbackEngine(remote, local, rebuild_for(settings), settings.remote.first)
+
+
+def _open_vocabulary(settings: ModelSettings) -> ModelVocabulary | None:
+    """Open the vocabulary of the model on the server, if the settings name its file."""
+    if settings.remote.vocabulary is None:
+        return None
+    from fim_lsp.engine.llama import open_model_vocabulary
+    from fim_lsp.models.gguf_header import check_model
+    from fim_lsp.models.store import ModelStore
+    from fim_lsp.paths import models_folder
+
+    resolved = ModelStore(models_folder()).resolve(settings.remote.vocabulary)
+    check_model(resolved.path)
+    return open_model_vocabulary(resolved.path)
+
+
+def rebuild_for(settings: ModelSettings) -> Callable[[Prompt, Engine], Prompt]:
+    """Return a function that builds a prompt anew for an engine, with the engine's own template."""
+    from fim_lsp.prompt.rebuild import rebuild
+    from fim_lsp.prompt.templates import choose_template
+    from fim_lsp.settings import PromptSettings
+
+    def build(prompt: Prompt, engine: Engine) -> Prompt:
+        # A template that is set belongs to the model on the server.
+        named = settings.template if engine.info.host else None
+        template = choose_template(engine.info, engine.tokenizer, named).template
+        room = engine.info.context // 2
+        return rebuild(prompt, template, engine.tokenizer, PromptSettings(max_tokens=max(64, room)))
+
+    return build
 
 
 def _adapter_check(name: str, path: Path, header: GgufHeader) -> CheckAdapter:

@@ -19,6 +19,8 @@ import attrs
 from attrs import field, frozen
 
 from fim_lsp.errors import FimLspError
+from fim_lsp.experiment import ExperimentSettings
+from fim_lsp.remote_settings import RemoteSettings
 from fim_lsp.secret_files import FILES_WITH_SECRETS
 from fim_lsp.setting_fields import camel_case as camel_case
 from fim_lsp.setting_fields import metadata as _metadata
@@ -32,6 +34,7 @@ class SettingsError(FimLspError):
 
 
 _WORDING = Wording("fimLsp", "setting", "an object", camel_case)
+
 KvType = Literal["f32", "f16", "q8_0", "q4_0"]
 
 
@@ -97,6 +100,16 @@ class ModelSettings:
         common=True,
         at_least=0,
     )
+    fallback: str | None = _setting(
+        None,
+        "Catalog name or GGUF file of a local model that answers while the server of model.remote does not.",
+    )
+    second: str | None = _setting(
+        None,
+        "Catalog name or GGUF file of a second model, or its name on the server of model.remote, for an arm "
+        "of an experiment. It is loaded too, and needs its own memory.",
+    )
+    remote: RemoteSettings = RemoteSettings()
 
 
 @frozen
@@ -277,9 +290,9 @@ class FeedbackSettings:
     )
 
 
-def _names_a_file(_: object, __: attrs.Attribute[Any], path: str) -> None:
-    if not path:
-        raise ValueError("path must name a file")
+def _names_something(adapter: AdapterSettings, _: attrs.Attribute[Any], name: str) -> None:
+    if not adapter.path and not name:
+        raise ValueError("path must name a file, or name an adapter on a server")
 
 
 def _whole_paths(_: object, attribute: attrs.Attribute[Any], folders: tuple[str, ...]) -> None:
@@ -292,13 +305,18 @@ def _whole_paths(_: object, attribute: attrs.Attribute[Any], folders: tuple[str,
 class AdapterSettings:
     """A LoRA adapter and the documents that it is for. The model stays loaded when it changes."""
 
-    path: str = field(metadata=_metadata("Path of a LoRA adapter in a GGUF file."), validator=_names_a_file)
+    path: str = _setting("", "Path of a LoRA adapter in a GGUF file, for a model on this machine.")
     scale: float = _setting(1.0, "Scale of the adapter; 0 switches it off.", at_least=0, at_most=4)
     languages: tuple[str, ...] = _setting((), "Language ids of the documents it is for; empty for all.")
     workspaces: tuple[str, ...] = field(
         default=(),
         metadata=_metadata("Absolute paths of the folders it is for; empty for all."),
         validator=_whole_paths,
+    )
+    name: str = field(
+        default="",
+        metadata=_metadata("Name of a LoRA adapter on the server of model.remote."),
+        validator=_names_something,
     )
 
 
@@ -315,6 +333,7 @@ class Settings:
     )
     memory: MemorySettings = MemorySettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    experiment: ExperimentSettings = ExperimentSettings()
     status: bool = _setting(False, "Send fimLsp/status notifications, for clients that show them.")
 
 
@@ -333,6 +352,8 @@ class SettingRow:
     """False for a setting that is for experts."""
     at_least: float | None
     at_most: float | None
+    user_only: bool = False
+    """True if clients and workspaces can't set it."""
     items: tuple[SettingRow, ...] = ()
     """The keys of each object in a list, with paths that begin at the object."""
 
@@ -340,6 +361,27 @@ class SettingRow:
 def table() -> tuple[SettingRow, ...]:
     """Return every setting, in order: the source of truth for editors and documentation."""
     return tuple(_rows(Settings, ""))
+
+
+def without_user_only(layer: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return a layer without the settings that clients and workspaces must not set, and their keys."""
+    kept, dropped = dict(layer), []
+    for row in table():
+        if not row.user_only:
+            continue
+        *sections, key = row.path.split(".")
+        part: Any = kept
+        for section in sections:
+            inner = part.get(section)
+            if not isinstance(inner, Mapping):
+                break
+            part[section] = inner = dict(inner)
+            part = inner
+        else:
+            if key in part:
+                del part[key]
+                dropped.append(row.path)
+    return kept, tuple(dropped)
 
 
 def _rows(cls: type[Any], path: str, common: bool = False) -> Iterator[SettingRow]:
@@ -359,6 +401,7 @@ def _rows(cls: type[Any], path: str, common: bool = False) -> Iterator[SettingRo
                 common or metadata["common"],
                 metadata["at_least"],
                 metadata["at_most"],
+                metadata["user_only"],
                 tuple(_rows(item, "", metadata["common"])) if item else (),
             )
 

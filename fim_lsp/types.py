@@ -211,6 +211,8 @@ class ModelInfo:
     speculation: Speculation = Speculation()
     prefill_tokens_per_s: float = 0.0
     """Measured when the model was loaded; 0 where the length of a prompt hardly matters (a GPU)."""
+    host: str = ""
+    """The host that prompts are sent to; empty for a model in this process."""
 
     def same_model(self, other: ModelInfo) -> bool:
         """Tell whether both are one file opened alike; what was measured at load may differ."""
@@ -235,11 +237,23 @@ class AppliedAdapter:
     scale: float = field(default=1.0, validator=_not_zero)
     version: int = 0
     """Differs whenever the file was written; 0 where there is no file."""
+    name: str = ""
+    """Its name on a server; the path of one that is on a server alone is empty."""
 
     @property
     def file(self) -> tuple[Path, int]:
-        """The weights: one file in one version."""
-        return self.path, self.version
+        """The weights: one file in one version, or a name on a server."""
+        return self.path / self.name, self.version
+
+    @property
+    def label(self) -> str:
+        """The name for people, without folders, which are private."""
+        return self.name or self.path.stem
+
+    @property
+    def has_file(self) -> bool:
+        """True if there is a file of it, which a model in this process can apply."""
+        return self.path != Path()
 
 
 @frozen
@@ -283,6 +297,8 @@ class Prompt:
     draft: str = field(default="", repr=False)
     """Text that the generation may follow somewhere, with some of the text before it. Only a guess: it costs
     next to nothing and never changes the generation."""
+    second_model: bool = False
+    """True if the second of two loaded models is to answer."""
     location: str = ""
     """Document and anchor: prompts of one location follow each other in one sequence of the KV cache."""
     memory: RepositoryMemory | None = field(default=None, repr=False, eq=False)
@@ -394,6 +410,12 @@ class Generation:
     probabilities: tuple[float, ...] = field(default=(), repr=False)
     memory: MemoryUse = MemoryUse()
     """What the repository memory did; empty where there was none."""
+    model: str = ""
+    """The model that answered, where an engine has several; empty for the one that its info names."""
+    host: str = ""
+    """The host that the prompt was sent to; empty for none."""
+    notice: str = ""
+    """A remark for the user, once: another model had to answer."""
 
 
 @frozen

@@ -81,6 +81,8 @@ def _line(row: SettingRow, inside: str) -> str:
 def _default(value: Any) -> str:
     if value is attrs.NOTHING:
         return "required"
+    if value == "":
+        return "none"
     if isinstance(value, tuple):
         return " ".join(f"`{item}`" for item in value) or "none"
     if value is None:

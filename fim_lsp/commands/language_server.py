@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
-from fim_lsp.engine_factory import open_engine
+from fim_lsp.engine_factory import open_any_engine as open_engine
 from fim_lsp.paths import settings_file
 from fim_lsp.settings import ModelSettings, SettingsError, from_wire
 from fim_lsp.strict import merge
@@ -89,7 +89,7 @@ def forwarded(parsed: argparse.Namespace) -> list[str]:
 
 
 def open_engine_for_editor(settings: ModelSettings, on_loading: OnLoading) -> Engine:
-    """Open the model that the settings name, with the folder of saved KV states."""
+    """Open the engine that the settings name, with the folder of saved KV states."""
     from fim_lsp.paths import kv_states_folder
 
     return open_engine(settings, on_loading, kv_states_folder())

@@ -26,6 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of ``stats``."""
     doing = parser.add_mutually_exclusive_group()
     doing.add_argument("--json", action="store_true", help="print every figure as JSON")
+    parser.add_argument(
+        "--compare",
+        metavar="EXPERIMENT",
+        nargs="?",
+        const="",
+        help="compare the two arms of an experiment, by default the latest",
+    )
     doing.add_argument("--clear", action="store_true", help="delete everything that was counted")
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw a picture too: .png, .svg or .pdf")
     parser.add_argument("--yes", action="store_true", help="with --clear: do not ask")
@@ -33,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Show, draw or clear the feedback."""
+    from fim_lsp.commands.compare_arms import compare
     from fim_lsp.feedback.statistics import summarize
     from fim_lsp.feedback.store import FeedbackStore, feedback_path
 
@@ -46,6 +54,8 @@ def run(parsed: argparse.Namespace) -> int:
     try:
         if parsed.clear:
             return _clear(store, sure=parsed.yes)
+        if parsed.compare is not None:
+            return compare(store.records(), parsed.compare, as_json=parsed.json)
         summary = summarize(store.records(), store.written())
     finally:
         store.close()

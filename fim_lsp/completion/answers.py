@@ -12,6 +12,7 @@ from fim_lsp.completion.prompts import candidates_for
 from fim_lsp.completion.query import Query
 from fim_lsp.completion.ranking import FilteredSuggestion, filter_suggestion, rank
 from fim_lsp.completion.showing.choice import Judge, choose, keep_shown
+from fim_lsp.experiment import arm_label
 
 
 def make_answer(
@@ -72,6 +73,7 @@ def _explained(
         delay_ms=delay_ms,
         timings=suggestion.explanation.timings,
         adapters=suggestion.adapters,
+        arm=arm_label(query.settings.experiment, query.uri),
         generated=first.suggestion.text,
         steps=first.filtered.steps,
         shown=first.completion.text if shown else None,

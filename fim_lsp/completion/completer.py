@@ -21,7 +21,7 @@ from fim_lsp.completion.acceptance import ShownSuggestion, after_accepting
 from fim_lsp.completion.answers import make_answer, silent_answer
 from fim_lsp.completion.cache import CursorSnapshot, Suggestion, SuggestionCache
 from fim_lsp.completion.debounce import LatestWins, Rhythm, SupersededError, Turn, lost_ms
-from fim_lsp.completion.document_adapters import adapters_for, as_on_disk
+from fim_lsp.completion.document_adapters import adapters_for, adapters_of_arm, as_on_disk
 from fim_lsp.completion.enabled import is_enabled
 from fim_lsp.completion.explain import Answer, Source
 from fim_lsp.completion.generation import GenerationTask, InFlightGeneration, OnRefused
@@ -38,6 +38,7 @@ from fim_lsp.completion.stop_rules import make_stop_rules
 from fim_lsp.engine.base import AdapterError, Engine
 from fim_lsp.engine.memory import CorpusSource, no_corpora
 from fim_lsp.engine.worker import InferenceWorker
+from fim_lsp.experiment import uses_second_model
 from fim_lsp.prompt.templates import ChosenTemplate, choose_template
 from fim_lsp.settings import AdapterSettings, Settings
 from fim_lsp.types import (
@@ -138,7 +139,7 @@ class Completer:
         prompts = Prompts(engine, chosen, self._documents, self._related)
         self._prompts = evolve(prompts, bases=former.bases) if former is not None else prompts
         self._refused.clear()
-        self._memories.model_changed(engine.tokenizer.encode)
+        self._memories.model_changed(None if engine.info.host else engine.tokenizer.encode)
         self.settings_changed(settings)
         self._planner.warm_up(self._prompts, settings)
         return chosen
@@ -148,7 +149,7 @@ class Completer:
         if self._prompts is None or not self._prompts.engine.info.same_model(engine.info):
             return False
         self._prompts = evolve(self._prompts, engine=engine)
-        self._memories.model_changed(engine.tokenizer.encode)
+        self._memories.model_changed(None if engine.info.host else engine.tokenizer.encode)
         self._planner.warm_up(self._prompts, settings)
         return True
 
@@ -248,7 +249,7 @@ class Completer:
         cached = self._cache.find(query.request, query.adapters)
         if cached is not None:
             await self._calm(query, turn, shown)
-            explanation = evolve(cached.explanation, timings=Timings())
+            explanation = evolve(cached.explanation, timings=Timings(), notice="")
             return self._show(query, evolve(cached, explanation=explanation), "cache", shown)
         running = self._join(query)
         if running is not None:
@@ -285,7 +286,11 @@ class Completer:
     def _applicable(self, request: CompletionRequest, settings: Settings) -> tuple[AppliedAdapter, ...]:
         """Return the document's adapters, as they are on disk, without those that were refused."""
         document = request.document
-        chosen = map(as_on_disk, adapters_for(settings.adapters, document.language_id, document.path))
+        remote = self._prompts is not None and bool(self._prompts.engine.info.host)
+        arm = adapters_of_arm(settings.experiment, document.uri, remote=remote)
+        adapters = (*settings.adapters, *arm)
+        listed = adapters_for(adapters, document.language_id, document.path, remote=remote)
+        chosen = map(as_on_disk, listed)
         return tuple(adapter for adapter in chosen if adapter.file not in self._refused)
 
     def _refuse(self, error: AdapterError) -> None:
@@ -325,7 +330,8 @@ class Completer:
         def complete_prompt(prompt: Prompt) -> Prompt:
             draft = former.draft if former is not None else ""
             memory = self._memories.of(request, query.settings)
-            return evolve(prompt, adapters=query.adapters, draft=draft, memory=memory)
+            second = uses_second_model(query.settings.experiment, query.uri)
+            return evolve(prompt, adapters=query.adapters, draft=draft, memory=memory, second_model=second)
 
         def shorten() -> Prompt | None:
             if cold_tokens is None or self._prompts is None:

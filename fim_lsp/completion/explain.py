@@ -26,6 +26,12 @@ class Explanation:
     """A remembered suggestion, a generation that was already running, or one of its own; ``silent`` where
     nothing was looked for."""
     model: str = ""
+    host: str = ""
+    """The host that the prompt was sent to; empty if it stayed in this process."""
+    notice: str = ""
+    """A remark for the user: another model had to answer."""
+    arm: str = ""
+    """Experiment and arm of the document; empty without an experiment."""
     template: str = ""
     adapters: tuple[AppliedAdapter, ...] = ()
     """Those that were applied; one that was refused is not among them."""

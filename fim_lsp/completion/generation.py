@@ -224,7 +224,9 @@ class InFlightGeneration:
     def _explain(self, generation: Generation, ended_by: str) -> Explanation:
         engine = self._worker.engine
         return Explanation(
-            model=engine.info.name if engine is not None else "",
+            model=generation.model or (engine.info.name if engine is not None else ""),
+            host=generation.host,
+            notice=generation.notice,
             template=self.prompt.template,
             adapters=self.prompt.adapters,
             multiline=self._task.rules.multiline,

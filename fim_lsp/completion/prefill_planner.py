@@ -9,6 +9,7 @@ from attrs import evolve
 from fim_lsp.completion.enabled import is_enabled
 from fim_lsp.completion.idle_prefill import IdlePrefill, PrefillOrder
 from fim_lsp.completion.prompts import PlannedPrefill, Prompts
+from fim_lsp.experiment import uses_second_model
 from fim_lsp.settings import Settings
 from fim_lsp.types import AppliedAdapter, CompletionRequest, DocumentSnapshot, Trigger
 
@@ -86,8 +87,9 @@ class PrefillPlanner:
     ) -> None:
         def find_adapted() -> Iterator[PlannedPrefill]:
             adapters = self._adapters_for(request, settings)
+            second = uses_second_model(settings.experiment, request.document.uri)
             for planned in find():
-                yield evolve(planned, prompt=evolve(planned.prompt, adapters=adapters))
+                yield evolve(planned, prompt=evolve(planned.prompt, adapters=adapters, second_model=second))
 
         def adopt(planned: PlannedPrefill) -> None:
             if planned.base is not None:

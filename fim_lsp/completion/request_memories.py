@@ -73,9 +73,13 @@ class RequestMemories:
         """True while the corpus of the other documents is being built."""
         return self._building is not None and not self._building.done()
 
-    def model_changed(self, encode: Encode) -> None:
-        """Take up a loaded vocabulary; tokens of another one are of no use."""
-        self._chunks, self._built = ChunkEncoder(encode), _Built.nothing()
+    def model_changed(self, encode: Encode | None) -> None:
+        """Take up a loaded vocabulary; tokens of another one are of no use.
+
+        None for a model on a server: it takes no votes.
+        """
+        self._chunks = None if encode is None else ChunkEncoder(encode)
+        self._built = _Built.nothing()
 
     def of(self, request: CompletionRequest, settings: Settings) -> RepositoryMemory | None:
         """Return what may vote on a request; None where the memory is off.

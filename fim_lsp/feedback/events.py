@@ -18,6 +18,10 @@ class SuggestionOrigin:
     adapter: str
     """Empty without one."""
     language: str
+    arm: str = ""
+    """Experiment and arm that the document belongs to: ``style/plain``; empty without an experiment."""
+    bucket: int = 0
+    """0 to 999: documents of one bucket are in one arm."""
 
 
 @frozen

@@ -59,6 +59,10 @@ _MIGRATIONS = (
         PRIMARY KEY (day, server, model, adapter, language)
     );
     """,
+    """
+    ALTER TABLE suggestion ADD COLUMN arm TEXT NOT NULL DEFAULT '';
+    ALTER TABLE suggestion ADD COLUMN bucket INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 """Each entry brings the schema from the version of its index to the next. Never change a released one."""
 _DAY_S = 86_400
@@ -134,7 +138,7 @@ class FeedbackStore:
         origin, outcome = record.origin, record.outcome
         with self._writing():
             self._connection.execute(
-                "INSERT INTO suggestion VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO suggestion VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     record.id,
                     record.at,
@@ -145,6 +149,8 @@ class FeedbackStore:
                     outcome.suggestion_chars,
                     outcome.typed_chars,
                     outcome.accepted_chars,
+                    origin.arm,
+                    origin.bucket,
                 ),
             )
 
@@ -277,9 +283,11 @@ def _move_aside(path: Path) -> None:
 
 def _record(row: tuple[Any, ...], kept: dict[int, float | None]) -> SuggestionRecord:
     """Read a row of the table ``suggestion``."""
-    suggestion_id, at, *origin, kind, latency_ms, shown_ms, suggested, typed, accepted = row
+    suggestion_id, at, server, model, adapter, language = row[:6]
+    kind, latency_ms, shown_ms, suggested, typed, accepted, arm, bucket = row[6:]
+    origin = SuggestionOrigin(server, model, adapter, language, arm, bucket)
     outcome = SuggestionOutcome(kind, shown_ms, suggested, typed, accepted)
-    return SuggestionRecord(suggestion_id, at, SuggestionOrigin(*origin), outcome, latency_ms, kept)
+    return SuggestionRecord(suggestion_id, at, origin, outcome, latency_ms, kept)
 
 
 def _key(origin: SuggestionOrigin) -> tuple[str, str, str, str]:

@@ -18,12 +18,14 @@ from lsprotocol.types import MessageType
 from fim_lsp import __version__
 from fim_lsp.completion.completer import Completer
 from fim_lsp.completion.debounce import SupersededError
+from fim_lsp.completion.document_adapters import adapter_label
 from fim_lsp.completion.enabled import is_enabled
 from fim_lsp.completion.explain import Answer, Explanation
 from fim_lsp.completion.open_documents import Folders
 from fim_lsp.engine.base import AdapterError, EngineFactory, OvertakenError
 from fim_lsp.engine.worker import InferenceWorker, WorkerState
 from fim_lsp.errors import ErrorCode, FimLspError
+from fim_lsp.experiment import assign
 from fim_lsp.feedback.events import SuggestionOrigin
 from fim_lsp.feedback.recorder import FeedbackRecorder
 from fim_lsp.feedback.writer import FeedbackWriter
@@ -92,6 +94,7 @@ class Session:
         self._reported: set[str] = set()
         self._status = StatusLine(publisher.send_status)
         self._model_name = ""
+        self._failure = ""
         self.settings = Settings()
         self.worker = InferenceWorker(factory)
         self.index = WorkspaceIndex(index_command, folders, self.show_state, self._remark)
@@ -141,6 +144,9 @@ class Session:
             logger.warning("%s", error)
             self._publisher.show_message(MessageType.Warning, str(error))
             return
+        for remark in self._layers.remarks():
+            if self._is_new(remark):
+                self._publisher.show_message(MessageType.Warning, remark)
         model = self.settings.model
         self._status.enabled = self.settings.status
         self.completer.settings_changed(self.settings)
@@ -298,15 +304,20 @@ class Session:
         except SupersededError:
             raise
         except FimLspError as error:
-            logger.error("%s", error)
+            # A server that is away fails every request alike, until it is back.
+            logger.log(logging.DEBUG if str(error) == self._failure else logging.ERROR, "%s", error)
+            self._failure = str(error)
             self._show_failure(error.code, error.problem)
             return None
         except Exception as error:
             logger.exception("Completion failed")
             self._show_failure("completion_failed", f"{type(error).__name__}; see the log.")
             return None
+        self._failure = ""
         if answer.explanation.uri:
             self.explanation = answer.explanation
+        if answer.explanation.notice:
+            self._publisher.show_message(MessageType.Warning, answer.explanation.notice)
         self.show_state()
         if self._versions.get(request.document.uri) != request.document.version:
             raise SupersededError
@@ -328,14 +339,18 @@ class Session:
         if completion is None or engine is None:
             self.feedback.empty_answer_sent(document.uri)
             return
-        adapters = _adapter_label(answer.explanation)
+        adapters, model = adapter_label(answer.explanation.adapters), answer.explanation.model
+        assigned = assign(self.settings.experiment, document.uri)
+        arm = (assigned.label, assigned.bucket) if assigned is not None else ("", 0)
         self.feedback.suggestion_sent(
             document.uri,
             document.text,
             request.offset,
             completion.text,
             completion.replace_suffix_chars,
-            origin=SuggestionOrigin(__version__, engine.info.name, adapters, document.language_id),
+            origin=SuggestionOrigin(
+                __version__, model or engine.info.name, adapters, document.language_id, *arm
+            ),
             latency_ms=latency_ms,
             alternatives=[(other.text, other.replace_suffix_chars) for other in completion.alternatives],
         )
@@ -375,8 +390,9 @@ class Session:
         elif self.worker.engine is None:
             self._status.send(ServerStatus("Inactive", "asleep", model, "Asleep; loads again when you type"))
         else:
-            adapters = (adapter.path.stem for adapter in self.explanation.adapters)
-            label = " + ".join((self.worker.engine.info.name, *adapters))
+            adapters = (adapter.label for adapter in self.explanation.adapters)
+            info = self.worker.engine.info
+            label = " + ".join((info.name, *adapters)) + (f" on {info.host}" if info.host else "")
             index = self.index.status if self.index.is_running else None
             self._status.send(ServerStatus("Normal", "ready", model, label, index=index))
 
@@ -407,14 +423,3 @@ class Session:
 def _load_settings(model: ModelSettings) -> ModelSettings:
     """Return the settings without those that do not need a reload when they change."""
     return evolve(model, unload_after_minutes=None)
-
-
-def _adapter_label(explanation: Explanation) -> str:
-    """Return the names of the adapters of an answer, without their folders, which are private.
-
-    Example: ``style + tests x 0.5``.
-    """
-    return " + ".join(
-        adapter.path.stem if adapter.scale == 1 else f"{adapter.path.stem} x {adapter.scale:g}"
-        for adapter in explanation.adapters
-    )

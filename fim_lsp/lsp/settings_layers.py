@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from fim_lsp.settings import CompletionSettings, Settings, from_wire
+from fim_lsp.settings import CompletionSettings, Settings, from_wire, without_user_only
 from fim_lsp.strict import merge
 
 SECTION = "fimLsp"
@@ -20,9 +20,9 @@ class SettingsLayers:
     user: Mapping[str, Any] = field(factory=dict)
     """The user's settings file."""
     initialization: Mapping[str, Any] = field(factory=dict)
-    """``initializationOptions`` of the client."""
+    """``initializationOptions`` of the client, without what only the user may set; a project can set them."""
     configuration: Mapping[str, Any] = field(factory=dict)
-    """``workspace/configuration`` or ``workspace/didChangeConfiguration`` of the client."""
+    """``workspace/configuration`` or ``workspace/didChangeConfiguration`` of the client, likewise."""
     flags: Mapping[str, Any] = field(factory=dict)
     """The command line."""
     toggles: Mapping[str, Any] = field(factory=dict)
@@ -34,7 +34,20 @@ class SettingsLayers:
         Raises:
             SettingsError: a value is of the wrong type, or a key is unknown.
         """
-        return from_wire(merge(self.user, self.initialization, self.configuration, self.flags, self.toggles))
+        sent = [without_user_only(layer)[0] for layer in (self.initialization, self.configuration)]
+        return from_wire(merge(self.user, *sent, self.flags, self.toggles))
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return what the user should know of the layers: keys that a client must not set."""
+        keys = [
+            key for layer in (self.initialization, self.configuration) for key in without_user_only(layer)[1]
+        ]
+        if not keys:
+            return ()
+        return (
+            f"Ignored {', '.join(dict.fromkeys(keys))} of the editor's settings, which a workspace can set: "
+            "write it into your own settings file (fim-lsp doctor shows its path).",
+        )
 
     def toggled(
         self, completion: CompletionSettings, enabled: bool | None = None, language: str | None = None

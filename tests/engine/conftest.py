@@ -9,10 +9,21 @@ import pytest
 from attrs import evolve, frozen
 
 from fim_lsp.engine.base import CancelToken, Engine
+from fim_lsp.engine.remote import RemoteEngine, open_remote
 from fim_lsp.engine.scripted import Answer, Script, ScriptedEngine
+from fim_lsp.remote_settings import RemoteSettings
 from fim_lsp.settings import ModelSettings
-from fim_lsp.types import AppliedAdapter, Generation, Prompt, SamplingParams, StreamedToken, Timings
+from fim_lsp.types import (
+    AppliedAdapter,
+    Generation,
+    Prompt,
+    SamplingParams,
+    StreamedToken,
+    Timings,
+)
+from tests.llama_server_process import LlamaServerProcess, find_llama_server
 from tests.lora_file import write_lora
+from tests.stand_in_server import ByteVocabulary, StandInServer, running
 
 CONTEXT = 1024
 
@@ -104,6 +115,47 @@ def drafting_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     engine.close()
 
 
+@pytest.fixture(scope="session")
+def llama_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LlamaServerProcess]:
+    """Provide a real llama-server with the same model, on one sequence."""
+    binary = find_llama_server()
+    if binary is None:
+        pytest.skip("there is no llama-server: build one with make bench, or set FIM_LSP_LLAMA_SERVER")
+    model: Path = request.getfixturevalue("model_path")
+    with LlamaServerProcess.start(binary, model, CONTEXT, tmp_path_factory.mktemp("slots")) as server:
+        yield server
+
+
+def remote_engine(url: str, vocabulary: object | None = None, **remote: object) -> RemoteEngine:
+    """Return an engine that is connected to a server."""
+    engine = open_remote(ModelSettings(remote=RemoteSettings(url=url, **remote)), vocabulary)
+    engine.connect()
+    return engine
+
+
+@pytest.fixture
+def remote_scripted_engine() -> Iterator[Engine]:
+    """Provide a stand-in for llama-server, with the scripted engine's answers and vocabulary."""
+    answer = _scripted().script.answer
+    with running(StandInServer(answer=answer, context=CONTEXT)) as server:
+        engine = remote_engine(server.url, ByteVocabulary())
+        yield engine
+        engine.close()
+
+
+@pytest.fixture
+def remote_llama_engine(request: pytest.FixtureRequest, llama_server: LlamaServerProcess) -> Iterator[Engine]:
+    """Provide the real llama-server, with nothing evaluated."""
+    from fim_lsp.engine.llama import open_model_vocabulary
+
+    llama_server.forget()
+    engine = remote_engine(llama_server.url, open_model_vocabulary(request.getfixturevalue("model_path")))
+    yield engine
+    engine.close()
+
+
 @pytest.fixture(
     params=[
         "scripted",
@@ -112,7 +164,17 @@ def drafting_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     ]
 )
 def bench(request: pytest.FixtureRequest) -> Bench:
-    if request.param == "scripted":
+    return make_bench(request)
+
+
+def make_bench(request: pytest.FixtureRequest) -> Bench:
+    """Return the engine that the fixture's parameter names."""
+    if request.param.startswith("remote"):
+        if request.node.get_closest_marker("local_engine"):
+            pytest.skip("a server offers no logits, and keeps its KV cache to itself")
+        engine = request.getfixturevalue(f"{request.param}_engine")
+        adapters = tuple(AppliedAdapter(Path(), name=name) for name in ("one", "two"))
+    elif request.param == "scripted":
         engine = _scripted()
         adapters = tuple(map(AppliedAdapter, engine.script.adapters))
     else:

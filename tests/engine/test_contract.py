@@ -1,4 +1,7 @@
-"""The contract of every engine, in counts of tokens. Runs over the scripted and the real one."""
+"""The contract of every engine, in counts of tokens.
+
+Runs over the scripted one, llama.cpp, and both behind HTTP: a stand-in for llama-server, and the real one.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,22 @@ import pytest
 from fim_lsp.engine.base import CancelToken, PromptTooColdError, PromptTooLongError
 from fim_lsp.engine.scripted import ScriptedEngine
 from fim_lsp.types import FinishReason, Prompt, StreamedToken
+from tests.engine.conftest import Bench, make_bench
+
+ENGINES = [
+    "scripted",
+    pytest.param("llama", marks=pytest.mark.model),
+    pytest.param("drafting", marks=pytest.mark.model),
+    "remote_scripted",
+    pytest.param("remote_llama", marks=pytest.mark.model),
+]
 
 CODE = "import os\n\n\ndef add(a, b):\n    return a + b\n\n\ndef multiply(a, b):\n    return a"
+
+
+@pytest.fixture(params=ENGINES)
+def bench(request: pytest.FixtureRequest) -> Bench:
+    return make_bench(request)
 
 
 def test_a_cold_prompt_is_evaluated_whole(bench):
@@ -49,6 +66,7 @@ def test_a_head_that_stays_is_reused(bench):
     assert timings.reused_tokens >= len(bench.engine.tokenizer.encode(CODE)) - 1
 
 
+@pytest.mark.local_engine
 def test_the_mirror_never_claims_more_than_was_evaluated(bench):
     generation = bench.run(bench.prompt(CODE), max_tokens=5)
     timings = generation.timings
@@ -128,6 +146,7 @@ def test_stop_ids_end_the_generation(bench):
     assert generation.text == ""
 
 
+@pytest.mark.local_engine
 def test_a_cancel_inside_a_prefill_keeps_what_was_evaluated(bench):
     prompt = bench.prompt("value = compute(first, second)\n" * 30)
     total = len(bench.engine.tokenizer.encode(prompt.tail))
@@ -160,6 +179,7 @@ def _cancel_within_prefill(bench, cancel: CancelToken) -> threading.Thread:
     return watcher
 
 
+@pytest.mark.local_engine
 @pytest.mark.parametrize("draft", ["", "    return a * b\n", "nothing alike", "😀"])
 def test_a_draft_never_changes_the_text_nor_the_kept_tokens(bench, draft):
     expected = bench.run(bench.prompt(CODE), max_tokens=12)
@@ -172,6 +192,7 @@ def test_a_draft_never_changes_the_text_nor_the_kept_tokens(bench, draft):
     assert len(bench.mirror) == timings.evaluated_tokens + timings.generated_tokens - 1
 
 
+@pytest.mark.local_engine
 def test_logits_of_many_rows_are_those_of_each_prefix(bench):
     tokens = bench.engine.tokenizer.encode(CODE)
     rows = bench.engine.logits(bench.prompt(CODE), rows=5)
@@ -183,6 +204,7 @@ def test_logits_of_many_rows_are_those_of_each_prefix(bench):
         np.testing.assert_allclose(row, alone, atol=1.5)
 
 
+@pytest.mark.local_engine
 def test_logits_rank_the_first_token_of_a_generation_first(bench):
     generation = bench.run(bench.prompt(CODE), max_tokens=1)
     (row,) = bench.engine.logits(bench.prompt(CODE))
@@ -190,6 +212,7 @@ def test_logits_rank_the_first_token_of_a_generation_first(bench):
     assert bench.engine.tokenizer.decode((likeliest,)) == generation.text
 
 
+@pytest.mark.local_engine
 def test_logits_leave_their_prompt_evaluated(bench):
     bench.run(bench.prompt(CODE))
     bench.engine.logits(bench.prompt(CODE), rows=3)
@@ -198,12 +221,14 @@ def test_logits_leave_their_prompt_evaluated(bench):
     assert bench.run(bench.prompt(CODE)).timings.evaluated_tokens == 1
 
 
+@pytest.mark.local_engine
 @pytest.mark.parametrize("rows", [0, 1000])
 def test_a_prompt_has_no_more_rows_of_logits_than_tokens(bench, rows):
     with pytest.raises(ValueError, match="rows of logits"):
         bench.engine.logits(bench.prompt(CODE), rows=rows)
 
 
+@pytest.mark.local_engine
 @pytest.mark.parametrize("background", [False, True])
 def test_a_prompt_that_is_too_cold_evaluates_and_drops_nothing(bench, background):
     bench.run(bench.prompt(CODE))

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,8 +34,11 @@ def test_camel_case_on_the_wire_snake_case_inside():
         ({"sampling": {"topP": 1.5}}, "at most 1, not 1.5"),
         ({"adapters": "a.gguf"}, "expected a list of objects, not 'a.gguf' @ fimLsp.adapters"),
         ({"adapters": [{"path": "a"}, 3]}, "expected an object, not 3 @ fimLsp.adapters[1]"),
-        ({"adapters": [{}]}, "required, and missing @ fimLsp.adapters[0].path"),
-        ({"adapters": [{"path": ""}]}, "path must name a file @ fimLsp.adapters[0]"),
+        ({"adapters": [{}]}, "path must name a file, or name an adapter on a server @ fimLsp.adapters[0]"),
+        (
+            {"adapters": [{"path": ""}]},
+            "path must name a file, or name an adapter on a server @ fimLsp.adapters[0]",
+        ),
         ({"adapters": [{"path": "a", "scale": "1"}]}, "expected float, not '1' @ fimLsp.adapters[0].scale"),
         ({"adapters": [{"path": "a", "scale": -1}]}, "scale must be at least 0, not -1"),
         ({"adapters": [{"path": "a", "scale": float("nan")}]}, "scale must be at least 0, not nan"),
@@ -69,10 +71,10 @@ def test_adapters_are_structured_in_order():
 
 
 def test_the_table_tells_what_the_objects_of_a_list_have():
-    (row,) = [row for row in table() if row.items]
-    assert row.path == "adapters"
-    assert [item.path for item in row.items] == ["path", "scale", "languages", "workspaces"]
-    assert row.items[0].default is attrs.NOTHING
+    row, arms = [row for row in table() if row.items]
+    assert (row.path, arms.path) == ("adapters", "experiment.arms")
+    assert [item.path for item in row.items] == ["path", "scale", "languages", "workspaces", "name"]
+    assert row.items[0].default == ""
     assert all(item.about.endswith(".") for item in row.items)
 
 

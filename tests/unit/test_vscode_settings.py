@@ -28,7 +28,7 @@ def test_the_extension_contributes_every_setting(script):
 def test_nothing_else_is_contributed(script):
     manifest = json.loads(script.MANIFEST.read_text(encoding="utf-8"))
     found = [key for part in manifest["contributes"]["configuration"] for key in part["properties"]]
-    wanted = {f"fimLsp.{row.path}" for row in table()} - {"fimLsp.status"} | OWN
+    wanted = {f"fimLsp.{row.path}" for row in table() if not row.user_only} - {"fimLsp.status"} | OWN
     assert sorted(found) == sorted(wanted)
 
 
@@ -36,7 +36,7 @@ def test_what_names_files_or_programs_is_not_taken_from_an_untrusted_workspace(s
     manifest = json.loads(script.MANIFEST.read_text(encoding="utf-8"))
     restricted = set(manifest["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"])
     contributed = {key for part in manifest["contributes"]["configuration"] for key in part["properties"]}
-    files = {"fimLsp.model.name", "fimLsp.adapters"} & contributed
+    files = {"fimLsp.model.name", "fimLsp.model.fallback", "fimLsp.adapters"} & contributed
     assert restricted >= OWN | files
 
 

@@ -58,7 +58,7 @@ def classes(name: str, rows: Iterable[SettingRow], path: str = "") -> Iterator[s
 
 def types() -> str:
     """Return the text of ``lua/fim_lsp/settings.lua``."""
-    return "\n".join([HEADER, *classes(ROOT, table())])
+    return "\n".join([HEADER, *classes(ROOT, (row for row in table() if not row.user_only))])
 
 
 if __name__ == "__main__":

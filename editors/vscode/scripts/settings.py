@@ -75,8 +75,11 @@ def _on_the_wire(value: Any) -> Any:
 
 
 def categories() -> list[Schema]:
-    """Return the table's sections as categories, in order; in each, common settings come first."""
-    rows = [row for row in table() if row.path not in _FOR_CLIENTS]
+    """Return the table's sections as categories, in order; in each, common settings come first.
+
+    What only the user's own settings file may set is left out: a workspace can set whatever VS Code knows.
+    """
+    rows = [row for row in table() if row.path not in _FOR_CLIENTS and not row.user_only]
     sections = groupby(rows, lambda row: row.path.split(".")[0])
     return [
         {

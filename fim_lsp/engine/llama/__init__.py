@@ -14,6 +14,7 @@ llama.cpp's log.
 from fim_lsp.engine.llama.adapters import CheckAdapter
 from fim_lsp.engine.llama.engine import LlamaEngine
 from fim_lsp.engine.llama.loading import library_features, open_llama
+from fim_lsp.engine.llama.model_vocabulary import ModelVocabulary, open_model_vocabulary
 from fim_lsp.engine.llama.threads import default_threads
 from fim_lsp.engine.llama.tokenizer import LlamaTokenizer
 from fim_lsp.engine.llama.vocabulary_file import open_vocabulary
@@ -22,8 +23,10 @@ __all__ = [
     "CheckAdapter",
     "LlamaEngine",
     "LlamaTokenizer",
+    "ModelVocabulary",
     "default_threads",
     "library_features",
     "open_llama",
+    "open_model_vocabulary",
     "open_vocabulary",
 ]

@@ -92,7 +92,7 @@ def open_llama(
     speculation = decide_speculation(cache, settings)
     logger.info("Speculative decoding is %s", speculation.reason)
     _, too_many = limited_threads(settings.threads or default_threads())
-    info = _describe(path, model, context)
+    info = evolve(describe(path, model), context=llama_cpp.llama_n_ctx_seq(context))
     info = evolve(
         info,
         name=name or info.name,
@@ -221,7 +221,8 @@ def context_params(settings: ModelSettings, sequences: int) -> Any:
     return params
 
 
-def _describe(path: Path, model: Any, context: Any) -> ModelInfo:
+def describe(path: Path, model: Any) -> ModelInfo:
+    """Return what a model's file says about it."""
     metadata = _metadata(model)
     named = {key: metadata.get(f"tokenizer.ggml.fim_{key}_token_id") for key in _FIM_KEYS}
     return ModelInfo(
@@ -231,7 +232,6 @@ def _describe(path: Path, model: Any, context: Any) -> ModelInfo:
         parameters=llama_cpp.llama_model_n_params(model),
         size_bytes=llama_cpp.llama_model_size(model),
         trained_context=llama_cpp.llama_model_n_ctx_train(model),
-        context=llama_cpp.llama_n_ctx_seq(context),
         metadata=metadata,
         # Only ids that the file names: llama.cpp also guesses some from token texts (<reponame> for REP).
         fim_ids={key: int(value) for key, value in named.items() if value is not None},

@@ -62,3 +62,31 @@ def test_toggles_of_before_stay():
     layers = layers.toggled(layers.merged().completion, language="go")
     assert not layers.merged().completion.enabled
     assert layers.merged().completion.disabled_languages == ("go",)
+
+
+@pytest.mark.parametrize("layer", ["initialization", "configuration"])
+def test_a_client_can_not_say_where_code_is_sent(layer):
+    hostile = {"model": {"remote": {"url": "http://evil.example", "token": "x"}, "threads": 3}}
+    layers = SettingsLayers(**{layer: hostile})
+    assert layers.merged().model.remote.url == ""
+    assert layers.merged().model.threads == 3
+    (remark,) = layers.remarks()
+    assert "model.remote.url" in remark
+    assert "evil" not in remark
+
+
+@pytest.mark.parametrize("layer", ["user", "flags"])
+def test_the_user_and_the_command_line_can(layer):
+    layers = SettingsLayers(**{layer: {"model": {"remote": {"url": "http://gpu"}}}})
+    assert layers.merged().model.remote.url == "http://gpu"
+    assert layers.remarks() == ()
+
+
+def test_a_client_can_not_change_the_host_that_the_user_chose():
+    layers = SettingsLayers(
+        user={"model": {"remote": {"url": "https://gpu"}}},
+        initialization={"model": {"remote": {"url": "http://evil", "caFile": "/tmp/ca"}}},
+        configuration={"model": {"remote": {"url": "http://evil"}}},
+    )
+    remote = layers.merged().model.remote
+    assert (remote.url, remote.ca_file) == ("https://gpu", None)

@@ -20,6 +20,8 @@
 ---@field mlock? boolean (expert) Lock the model in memory, so that it is not swapped out.
 ---@field kvStateMb? integer Megabytes of disk for saved KV states, with which a restart resumes fast; 0 saves none. Saved states contain your code; fim-lsp cache --clear deletes them.
 ---@field unloadAfterMinutes? number Minutes without a request after which the model's memory is freed; null or 0 for never.
+---@field fallback? string (expert) Catalog name or GGUF file of a local model that answers while the server of model.remote does not.
+---@field second? string (expert) Catalog name or GGUF file of a second model, or its name on the server of model.remote, for an arm of an experiment. It is loaded too, and needs its own memory.
 
 ---@class fim_lsp.ServerSettings.Prompt
 ---@field maxTokens? integer (expert) Maximum number of tokens in a prompt.
@@ -73,10 +75,11 @@
 ---@field prefetch? boolean (expert) Compute the next suggestion as soon as one is accepted.
 
 ---@class fim_lsp.ServerSettings.Adapters
----@field path? string Path of a LoRA adapter in a GGUF file.
+---@field path? string Path of a LoRA adapter in a GGUF file, for a model on this machine.
 ---@field scale? number Scale of the adapter; 0 switches it off.
 ---@field languages? string[] Language ids of the documents it is for; empty for all.
 ---@field workspaces? string[] Absolute paths of the folders it is for; empty for all.
+---@field name? string Name of a LoRA adapter on the server of model.remote.
 
 ---@class fim_lsp.ServerSettings.Memory
 ---@field enabled? boolean Let the open documents and the files of the workspace vote on each token, beside the model.
@@ -87,6 +90,17 @@
 ---@class fim_lsp.ServerSettings.Feedback
 ---@field enabled? boolean Record on this machine what became of suggestions, for fim-lsp stats. No code is recorded, and nothing is sent.
 
+---@class fim_lsp.ServerSettings.Experiment.Arms
+---@field name? string (expert) Name of the arm, for fim-lsp stats.
+---@field share? number (expert) Share of the documents, in relation to that of the other arm.
+---@field model? 'first'|'second' (expert) The model that answers: that of model.name, or that of model.second.
+---@field adapter? string (expert) Path of a LoRA adapter, or its name on the server of model.remote, besides those of adapters.
+---@field scale? number (expert) Scale of the adapter.
+
+---@class fim_lsp.ServerSettings.Experiment
+---@field name? string (expert) Name of the experiment. Another name draws the arms anew; empty for none.
+---@field arms? fim_lsp.ServerSettings.Experiment.Arms[] (expert) The two arms, as a list of objects.
+
 ---@class fim_lsp.ServerSettings
 ---@field model? fim_lsp.ServerSettings.Model
 ---@field prompt? fim_lsp.ServerSettings.Prompt
@@ -95,4 +109,5 @@
 ---@field adapters? fim_lsp.ServerSettings.Adapters[] LoRA adapters, as a list of objects. All that are for a document are applied to it.
 ---@field memory? fim_lsp.ServerSettings.Memory
 ---@field feedback? fim_lsp.ServerSettings.Feedback
+---@field experiment? fim_lsp.ServerSettings.Experiment
 ---@field status? boolean (expert) Send fimLsp/status notifications, for clients that show them.

@@ -1,0 +1,1 @@
+"""Measure models on servers: the same text as in process, and how many editors one server carries."""

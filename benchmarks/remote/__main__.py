@@ -1,0 +1,88 @@
+"""``python -m benchmarks.remote``: the same text as in process, or a replay of many editors."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from attrs import asdict
+
+from benchmarks.remote.replay import replay
+from benchmarks.remote.same_text import compare, holes, rounding_of
+from fim_lsp.engine.llama import open_model_vocabulary
+from fim_lsp.engine.remote import open_remote
+from fim_lsp.engine_factory import open_engine
+from fim_lsp.errors import FimLspError
+from fim_lsp.models.store import ModelStore
+from fim_lsp.paths import models_folder
+from fim_lsp.remote_settings import RemoteSettings
+from fim_lsp.settings import ModelSettings
+
+SOURCES = Path(__file__).parents[2] / "fim_lsp"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the arguments ask for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.remote", description=__doc__)
+    parser.add_argument("--url", required=True, help="a server on this machine, with the model of --model")
+    doing = parser.add_subparsers(dest="doing", required=True)
+    same = doing.add_parser("same-text", help="fill holes in process and on the server, and compare")
+    same.add_argument("--model", default="default")
+    same.add_argument("--holes", type=int, default=50)
+    many = doing.add_parser("replay", help="let many editors type against the server")
+    many.add_argument("--editors", type=int, nargs="+", default=[1, 2, 4, 8])
+    many.add_argument("--seconds", type=float, default=30, help="of typing, for each number of editors")
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.doing == "replay":
+            for editors in chosen.editors:
+                print(json.dumps(asdict(replay(chosen.url, editors, chosen.seconds))), flush=True)
+            return 0
+        return _same_text(chosen.url, chosen.model, chosen.holes)
+    except FimLspError as error:
+        print(f"remote: {error}", file=sys.stderr)
+        return 1
+
+
+def _same_text(url: str, model: str, count: int) -> int:
+    """Print each difference and its reason, then a summary. Return 1 if one has no reason."""
+    path = ModelStore(models_folder()).resolve(model).path
+    settings = ModelSettings(name=model, threads=1, remote=RemoteSettings(url=url, timeout_ms=120_000))
+    remote = open_remote(settings, open_model_vocabulary(path))
+    local = open_engine(settings, lambda _: True)
+    try:
+        remote.connect()
+        found = []
+        found = list(compare(local, remote, list(holes(sorted(SOURCES.rglob("*.py")), count))))
+    finally:
+        remote.close()
+        local.close()
+    rounding = rounding_of(found)
+    reasons = [comparison.reason(rounding) for comparison in found if not comparison.same]
+    for comparison in found:
+        if not comparison.same:
+            line = {
+                "place": comparison.place,
+                "reason": comparison.reason(rounding),
+                "agreed": comparison.agreed,
+                "gap": round(comparison.gap_nats, 3),
+                "local": comparison.local.text,
+                "remote": comparison.remote.text,
+            }
+            print(json.dumps(line))
+    noise = [value for comparison in found for value in comparison.noise]
+    same, known = len(found) - len(reasons), sum(map(bool, reasons))
+    mean = sum(noise) / max(len(noise), 1)
+    print(f"{len(found)} holes: {same} the same, {known} differ for a known reason")
+    print(
+        f"{len(noise)} tokens that both wrote: log probabilities differ by {mean:.3f} in the mean, "
+        f"by at most {max(noise, default=0):.3f}; up to {rounding:.3f} counts as rounding"
+    )
+    return int(not all(reasons))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
