@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from attrs import evolve
 if TYPE_CHECKING:
     from fim_lsp.engine.base import Engine, OnLoading
     from fim_lsp.engine.llama import CheckAdapter, LlamaEngine, ModelVocabulary
+    from fim_lsp.engine.remote.fallback import Rebuild
     from fim_lsp.models.gguf_header import GgufHeader
     from fim_lsp.settings import ModelSettings
     from fim_lsp.types import Prompt
@@ -133,17 +133,17 @@ def _open_vocabulary(settings: ModelSettings) -> ModelVocabulary | None:
     return open_model_vocabulary(resolved.path)
 
 
-def rebuild_for(settings: ModelSettings) -> Callable[[Prompt, Engine], Prompt]:
+def rebuild_for(settings: ModelSettings) -> Rebuild:
     """Return a function that builds a prompt anew for an engine, with the engine's own template."""
     from fim_lsp.prompt.rebuild import rebuild
     from fim_lsp.prompt.templates import choose_template
     from fim_lsp.settings import PromptSettings
 
-    def build(prompt: Prompt, engine: Engine) -> Prompt:
+    def build(prompt: Prompt, engine: Engine, most: int | None = None) -> Prompt:
         # A template that is set belongs to the model on the server.
         named = settings.template if engine.info.host else None
         template = choose_template(engine.info, engine.tokenizer, named).template
-        room = engine.info.context // 2
+        room = min(engine.info.context // 2, most or engine.info.context)
         return rebuild(prompt, template, engine.tokenizer, PromptSettings(max_tokens=max(64, room)))
 
     return build

@@ -21,8 +21,8 @@ class SecondModelEngine:
 
     first: Engine
     second: Engine
-    rebuild: Callable[[Prompt, Engine], Prompt]
-    """Builds a prompt anew for an engine."""
+    rebuild: Callable[[Prompt, Engine, int | None], Prompt]
+    """Builds a prompt anew for an engine, in at most so many tokens."""
 
     @property
     def info(self) -> ModelInfo:
@@ -40,7 +40,9 @@ class SecondModelEngine:
         """See :meth:`fim_lsp.engine.base.Engine.generate`; the answer of the second model names it."""
         if not prompt.second_model:
             return self.first.generate(prompt, sampling, cancel, on_tokens)
-        generations = self.second.generate(self.rebuild(prompt, self.second), sampling, cancel, on_tokens)
+        generations = self.second.generate(
+            self.rebuild(prompt, self.second, None), sampling, cancel, on_tokens
+        )
         name = self.second.info.name
         return tuple(evolve(generation, model=generation.model or name) for generation in generations)
 
@@ -52,7 +54,7 @@ class SecondModelEngine:
         """See :meth:`fim_lsp.engine.base.Engine.prefill`."""
         if not prompt.second_model:
             return self.first.prefill(prompt, cancel)
-        return self.second.prefill(self.rebuild(prompt, self.second), cancel)
+        return self.second.prefill(self.rebuild(prompt, self.second, None), cancel)
 
     def save_one(self) -> Future[None] | None:
         """See :meth:`fim_lsp.engine.base.Engine.save_one`."""

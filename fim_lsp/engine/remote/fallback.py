@@ -13,15 +13,19 @@ from typing import Literal, Protocol
 
 from attrs import evolve
 
-from fim_lsp.engine.base import CancelToken, Engine, OnToken
+from fim_lsp.engine.base import CancelToken, Engine, OnToken, PromptTooColdError
 from fim_lsp.engine.remote.errors import RemoteError
 from fim_lsp.engine.sampling import Logits
 from fim_lsp.types import FinishReason, Generation, ModelInfo, Prompt, SamplingParams, Timings, Tokenizer
 
 logger = logging.getLogger(__name__)
 
-Rebuild = Callable[[Prompt, Engine], Prompt]
-"""Builds a prompt anew for an engine."""
+Rebuild = Callable[[Prompt, Engine, int | None], Prompt]
+"""Builds a prompt anew for an engine, with at most so many tokens where a number is given."""
+
+_COLD_S = 0.4
+"""Seconds of prefill that the user waits for when the local model has to answer at once."""
+_FEWEST_TOKENS = 64
 
 
 class RemoteModel(Engine, Protocol):
@@ -97,7 +101,7 @@ class FallbackEngine:
 
     def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
         """Evaluate a prompt in the local model, if that is asked first or the server does not answer."""
-        if self._built_for is self._local and (self._first == "local" or not self._remote.available):
+        if self._first == "local" or self._failing:
             return self._local.prefill(self._for_local(prompt), cancel)
         return Timings()
 
@@ -121,7 +125,7 @@ class FallbackEngine:
     ) -> tuple[Generation, ...]:
         self._remote.connect()
         if self._built_for is not self._remote:
-            prompt = self._rebuild(prompt, self._remote)
+            prompt = self._rebuild(prompt, self._remote, None)
         return self._remote.generate(prompt, sampling, cancel, on_tokens)
 
     def _local_first(
@@ -184,16 +188,31 @@ class FallbackEngine:
         on_tokens: Sequence[OnToken],
         written: str = "",
     ) -> tuple[Generation, ...]:
-        own = self._for_local(prompt)
-        if written:
-            own = evolve(own, tail=own.tail + written, heal=False)
-        generations = self._local.generate(own, sampling, cancel, on_tokens)
+        rate = self._local.info.prefill_tokens_per_s
+        warm = max(_FEWEST_TOKENS, int(rate * _COLD_S)) if rate else 0
+        try:
+            own = self._for_local(prompt, written, max_pending=warm)
+            generations = self._local.generate(own, sampling, cancel, on_tokens)
+        except PromptTooColdError:
+            # It was not asked for a while: a short prompt answers before the user goes on.
+            own = self._for_local(prompt, written, most=warm or None)
+            generations = self._local.generate(own, sampling, cancel, on_tokens)
         name = self._local.info.name
         return tuple(evolve(generation, model=name) for generation in generations)
 
-    def _for_local(self, prompt: Prompt) -> Prompt:
-        """Return the prompt for the local model, without the adapters that are on the server alone."""
-        if self._built_for is not self._local:
-            prompt = self._rebuild(prompt, self._local)
+    def _for_local(
+        self, prompt: Prompt, written: str = "", *, most: int | None = None, max_pending: int = 0
+    ) -> Prompt:
+        """Return the prompt for the local model, without the adapters that are on the server alone.
+
+        Args:
+            prompt: as it was built.
+            written: the beginning of the answer.
+            most: tokens of the prompt, where it has to be short.
+            max_pending: see :attr:`fim_lsp.types.Prompt.max_pending`.
+        """
+        if self._built_for is not self._local or most is not None:
+            prompt = self._rebuild(prompt, self._local, most)
         files = tuple(adapter for adapter in prompt.adapters if adapter.has_file)
-        return evolve(prompt, adapters=files)
+        prompt = evolve(prompt, adapters=files, max_pending=max_pending)
+        return evolve(prompt, tail=prompt.tail + written, heal=False) if written else prompt

@@ -30,10 +30,10 @@ class Pair:
         self.engine, self.server, self.prompts = engine, server, prompts
         self.heard: list[str] = []
 
-    def run(self, *, max_tokens: int = 64, on_token=None, adapters=(), cancel=None):
+    def run(self, *, max_tokens: int = 64, on_token=None, adapters=(), cancel=None, before=BEFORE):
         template = choose_template(self.engine.info, self.engine.tokenizer, None).template
-        document = DocumentSnapshot("file:///project/add.py", "python", 1, BEFORE + AFTER)
-        request = CompletionRequest(document, len(BEFORE))
+        document = DocumentSnapshot("file:///project/add.py", "python", 1, before + AFTER)
+        request = CompletionRequest(document, len(before))
         settings = PromptSettings(heal_tokens=False)
         prompt = build(request, template, self.engine.tokenizer, settings, path="add.py")
         prompt = evolve(prompt, adapters=adapters, location=f"{document.uri}@0")
@@ -185,3 +185,15 @@ def test_without_a_fallback_the_failure_is_an_error(start):
             CancelToken(),
             [lambda _: True],
         )
+
+
+def test_a_cold_local_model_answers_a_short_prompt_first(start):
+    pair = start(StandInServer())
+    local = pair.engine._local
+    pair.engine._local = evolve(local, info=evolve(local.info, prefill_tokens_per_s=100.0))
+    pair.server.fault = "500"
+    assert pair.run(before="x = 1\n" * 30 + BEFORE).text == "LOCAL"
+    # At most 64 tokens, which are bytes here and markers.
+    (asked,) = pair.prompts
+    assert "return a <|fim_suffix|>" in asked
+    assert len(asked) <= 64 + len("<|fim_prefix|><|fim_suffix|><|fim_middle|>")
