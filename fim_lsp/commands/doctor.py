@@ -75,6 +75,11 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("fim-lsp", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     yield _interpreter()
     yield from _storage()
+    if settings.model.remote.url:
+        yield _server(settings)
+        if settings.model.fallback is None:
+            return
+        settings = evolve(settings, model=evolve(settings.model, name=settings.model.fallback))
     library = processor.inspect_library()
     yield describe_library(library)
     if not library.features:
@@ -98,6 +103,24 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _speed(engine)
         if info.path is not None and settings.memory.enabled and settings.memory.workspace:
             yield index_workspace(Path.cwd(), info.path, settings)
+    finally:
+        engine.close()
+
+
+def _server(settings: Settings) -> Finding:
+    """Ask the server that prompts are sent to what it is."""
+    from fim_lsp.engine.remote import open_remote
+
+    try:
+        engine = open_remote(settings.model)
+    except FimLspError as error:
+        return Finding("server", error.problem, good=False, advice=error.remedy)
+    try:
+        engine.connect()
+        advice = f"Optional: {engine.info.notice}" if engine.info.notice else ""
+        return Finding("server", f"prompts are sent to {engine.info.host}: {engine.info.name}", advice=advice)
+    except FimLspError as error:
+        return Finding("server", error.problem, good=False, advice=error.remedy)
     finally:
         engine.close()
 
