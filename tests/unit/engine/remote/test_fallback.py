@@ -131,7 +131,7 @@ def test_each_episode_is_told_once(start, caplog, monkeypatch):
         assert notices(1) == [False]
         pair.server.fault = "500"
         assert notices(2) == [True, False]
-    assert len(caplog.records) == 2
+    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 2
     assert "scripted on this machine answers meanwhile" in caplog.text
 
 
