@@ -51,7 +51,7 @@ def test_the_mixture_is_the_interpolation_and_sums_to_one(logits, votes, weights
     mixed = _softmax(row.logits)
     expected = _interpolated(logits, votes, gate)
     assert expected.sum() == pytest.approx(1)
-    np.testing.assert_allclose(mixed, expected, atol=1e-5)
+    np.testing.assert_allclose(mixed, expected, atol=1e-4)
     # Logits are float32: a hundred nats have 1e-5 of them left.
     np.testing.assert_allclose(np.exp(row.logits - row.log_total), expected, atol=1e-4)
 
@@ -62,8 +62,8 @@ def test_among_allowed_ids_their_mass_stays_and_the_others_are_unchanged(logits,
     mixed = _softmax(mix(row, _tally(votes), Gate(tuple(weights)), ids).logits)
     before = _softmax(row)
     others = np.setdiff1d(np.arange(VOCABULARY), ids)
-    np.testing.assert_allclose(mixed[others], before[others], atol=1e-5)
-    assert mixed[ids].sum() == pytest.approx(before[ids].sum(), abs=1e-5)
+    np.testing.assert_allclose(mixed[others], before[others], atol=1e-4)
+    assert mixed[ids].sum() == pytest.approx(before[ids].sum(), abs=1e-4)
     conditional = [vote for vote in votes if vote[0] in allowed]
     if conditional:
         # As for a model that knows these ids alone.
