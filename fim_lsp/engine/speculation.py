@@ -6,13 +6,14 @@ free: a draft of three costs 1.8 to 2.7 decodes of one token, by quantisation an
 measured when a model is loaded, and a draft is tried only if it yields more than it costs at the acceptance
 rate seen so far.
 
-Drafts come from the text itself (prompt lookup decoding, after Saxena, 2023): names, calls and whole lines of
-code repeat, and a suggestion that was dropped is most often right from the next word on.
+Drafts come from the text itself (prompt lookup decoding, after Saxena, 2023) and from the repository memory:
+names, calls and whole lines of code repeat, and a suggestion that was dropped is most often right from the
+next word on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from attrs import define, field, frozen
@@ -162,14 +163,29 @@ class Drafter:
     document: Ngrams = field(factory=lambda: Ngrams(_DOCUMENT_RUNS))
     former: Ngrams = field(factory=lambda: Ngrams(_FORMER_RUNS))
 
-    def draft(self, sampled: Sequence[int], limit: int) -> tuple[int, ...]:
-        """Return at most ``limit`` tokens that may follow those just sampled; none without a good guess."""
+    def draft(
+        self,
+        sampled: Sequence[int],
+        limit: int,
+        remembered: Callable[[int], tuple[int, ...]] = lambda count: (),
+    ) -> tuple[int, ...]:
+        """Return at most ``limit`` tokens that may follow those just sampled; none without a good guess.
+
+        Args:
+            sampled: The tokens.
+            limit: Most tokens to draft.
+            remembered: Returns up to so many tokens behind a long match of the repository memory.
+        """
         self.document.extend(sampled)
         self.last = (*self.last, *sampled)[-max(_DOCUMENT_RUNS) :]
         count = min(self.speculator.speculation.draft_tokens, limit)
         if count < 1:
             return ()
-        drafted = self.former.following(self.last, count) or self.document.following(self.last, count)
+        drafted = (
+            self.former.following(self.last, count)
+            or remembered(count)
+            or self.document.following(self.last, count)
+        )
         return drafted if self.speculator.pays(len(drafted)) else ()
 
     def record(self, drafted: Sequence[int], sampled: Sequence[int]) -> int:

@@ -9,6 +9,7 @@ from fim_lsp.engine.base import CancelToken
 from fim_lsp.engine.memory import ChunkEncoder, MemoryPart, RepositoryMemory, TokenCorpus, TokenizedFile
 from fim_lsp.engine.scripted import ScriptedEngine
 from fim_lsp.types import MemoryUse, Prompt, SamplingParams
+from tests.engine.conftest import Bench
 
 CODE = "from widgets import align\n\n\ndef show(left, right):\n    value = align_"
 COPIED = "align_quokka_baseline(left, right, tolerance=0.125)"
@@ -129,3 +130,15 @@ def test_every_generation_is_the_same_with_one_corpus_or_several(bench):
 def test_the_memory_is_no_part_of_what_is_evaluated():
     memory = RepositoryMemory("a", "b")
     assert Prompt((1,), "x", memory=memory) == Prompt((1,), "x")
+
+
+@pytest.mark.model
+def test_a_long_match_is_drafted(request):
+    engine = request.getfixturevalue("drafting_engine")
+    engine.mirror.clear()
+    bench = Bench(engine)
+    before = CODE + "quokka_baseline(left"
+    memory = _memory(bench, REPOSITORY, before=before)
+    generation = bench.run(_prompt(bench, memory, before), max_tokens=12)
+    assert generation.text.startswith(", right, tolerance=0.125)")
+    assert generation.timings.accepted_tokens >= 6

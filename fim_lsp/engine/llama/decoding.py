@@ -57,7 +57,8 @@ def decode_stream(
             return cost
         draft = ()
         if drafter is not None and not stream.healing:
-            draft = drafter.draft(sampled, stream.remaining - 1)
+            remembered = stream.memory.draft if stream.memory is not None else _nothing
+            draft = drafter.draft(sampled, stream.remaining - 1, remembered)
         started = time.perf_counter()
         if not cache.decode((sampled[-1], *draft), logits=1 + len(draft)):
             cache.drop_beyond(prompt_tokens + stream.count - 1)
@@ -65,6 +66,11 @@ def decode_stream(
         if not draft:
             on_decoded((time.perf_counter() - started) * 1000)
         cost = evolve(cost, decodes=cost.decodes + 1)
+
+
+def _nothing(count: int) -> tuple[int, ...]:
+    """Return no tokens: without a repository memory, none are remembered."""
+    return ()
 
 
 def _sample_rows(cache: KvCache, stream: TokenStream, draft: Sequence[int], cancel: CancelToken) -> list[int]:

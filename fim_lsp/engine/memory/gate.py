@@ -50,9 +50,9 @@ class ModelView:
 class Gate:
     """The weights of the features, in the order of :data:`FEATURES`."""
 
-    weights: tuple[float, ...] = (-1.289, -0.117, 0.582, -1.075, -0.736, 0.192, 0.587)
+    weights: tuple[float, ...] = (-1.205, -0.109, 0.542, -1.017, -0.677, 0.203, 0.541)
     """The default was fitted for the default model and for a surer one, which it must not make worse: see
-    docs/decisions/020."""
+    docs/decisions/022."""
 
     def shares(self, tally: Tally, model: ModelView) -> npt.NDArray[np.float64]:
         """Return the share of the votes at each level, 0 to 1, shape (levels,)."""

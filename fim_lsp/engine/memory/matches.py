@@ -13,7 +13,7 @@ import numpy.typing as npt
 from attrs import define, evolve, field, frozen
 
 from fim_lsp.engine.memory.chunks import TokenArray
-from fim_lsp.engine.memory.corpus import LONGEST_MATCH, Positions, TokenCorpus
+from fim_lsp.engine.memory.corpus import LONGEST_MATCH, Positions, TokenCorpus, boundary_of
 from fim_lsp.engine.memory.request import MemoryPart
 
 SHORTEST_MATCH = 2
@@ -116,6 +116,20 @@ class Matches:
             for part in self.parts:
                 part.advance(self.context[-1], token)
         self.context = (*self.context, token)[-LONGEST_MATCH:]
+
+    def continuation(self, count: int, least_depth: int) -> tuple[int, ...]:
+        """Return up to ``count`` tokens behind the longest match; none if it is below ``least_depth``."""
+        depth, deepest = max(
+            ((int(part.depths.max()), part) for part in self.parts if part.depths.size),
+            key=lambda found: found[0],
+            default=(0, None),
+        )
+        if deepest is None or depth < least_depth:
+            return ()
+        place = int(deepest.corpus.positions[deepest.found][int(deepest.depths.argmax())])
+        following = deepest.corpus.tokens[place : place + count].tolist()
+        boundary = boundary_of(deepest.corpus.tokens)
+        return tuple(following[: following.index(boundary)] if boundary in following else following)
 
     def voters(self) -> Voters | None:
         """Return the places that vote now; None if there are none."""

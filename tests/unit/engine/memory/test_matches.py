@@ -73,6 +73,15 @@ def test_a_copy_goes_its_own_way(files, context, text, other):
     assert _votes(copy) == _search(files, context + other)
 
 
+def test_the_continuation_is_that_of_the_longest_match_and_ends_with_its_file():
+    part = _part([[1, 2, 3, 4, 5], [9, 2, 3, 7, 8]])
+    matches = Matches.of([part], [1, 2, 3])
+    assert matches.continuation(4, 3) == (4, 5)
+    assert matches.continuation(1, 3) == (4,)
+    assert matches.continuation(4, 4) == ()
+    assert Matches.of([part], [6, 6]).continuation(4, 2) == ()
+
+
 def test_of_many_places_the_deepest_vote():
     rare = [7, 8, 9, 1, 2, 5]
     common = [1, 2, 3] * (2 * MOST_VOTERS)
