@@ -121,6 +121,8 @@ def _token_cost(corpus: TokenCorpus, vocabulary: int) -> dict[str, float]:
         stream = MemoryIndex(index.parts, context).begin()
         starts.append((time.thread_time() - started) * 1000)
         for number, token in enumerate(corpus.tokens[place : place + _FOLLOWED].tolist()):
+            if token == boundary_of(corpus.tokens):
+                break
             started = time.thread_time()
             stream.mix(rows[number % _ROWS])
             stream.advance(token)

@@ -74,6 +74,7 @@ def test_after_any_edits_the_index_is_the_one_built_from_scratch(edits):
     asyncio.run(run())
 
 
+@settings(deadline=None)
 @given(st.lists(TEXT, min_size=1, max_size=6))
 def test_the_tokens_of_a_document_do_not_depend_on_what_was_encoded_before(texts):
     kept = ChunkEncoder(_encode)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fim_lsp.engine.memory.chunks import ChunkEncoder, split
@@ -19,6 +19,7 @@ def _file(tokens: list[int], path: str = "a.py") -> TokenizedFile:
     return TokenizedFile(path, "python", np.array(tokens, np.int32))
 
 
+@settings(deadline=None)
 @given(st.lists(TOKENS, max_size=4))
 def test_each_pair_is_found_where_it_stands_and_never_across_files(files):
     corpus = TokenCorpus.build([_file(tokens, str(index)) for index, tokens in enumerate(files)])
@@ -61,6 +62,7 @@ def test_an_id_that_no_vocabulary_has_is_refused():
         TokenCorpus.build([_file([1 << 20, 1, 1])])
 
 
+@settings(deadline=None)
 @given(st.text("ab \n\t", max_size=3000))
 def test_chunks_spell_the_text(text):
     assert "".join(split(text)) == text

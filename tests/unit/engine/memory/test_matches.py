@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fim_lsp.engine.memory import MemoryPart, TokenCorpus, TokenizedFile
@@ -41,6 +41,7 @@ def _votes(matches: Matches) -> list[tuple[int, int]]:
     return [] if voters is None else sorted(zip(voters.depths.tolist(), voters.tokens.tolist(), strict=True))
 
 
+@settings(deadline=None)
 @given(FILES, FILES, TOKENS, TOKENS)
 def test_followed_matches_are_those_of_a_search_from_scratch(files, others, context, text):
     matches = Matches.of([_part(files), _part(others)], context)
@@ -50,6 +51,7 @@ def test_followed_matches_are_those_of_a_search_from_scratch(files, others, cont
         assert _votes(matches) == _search(files + others, context + text[:count])
 
 
+@settings(deadline=None)
 @given(FILES, TOKENS, TOKENS, st.sets(st.integers(0, 2)))
 def test_excluded_files_never_vote(files, context, text, excluded):
     part = _part(files, frozenset(map(str, excluded)))
@@ -61,6 +63,7 @@ def test_excluded_files_never_vote(files, context, text, excluded):
             matches.advance(text[count])
 
 
+@settings(deadline=None)
 @given(FILES, TOKENS, TOKENS, TOKENS)
 def test_a_copy_goes_its_own_way(files, context, text, other):
     matches = Matches.of([_part(files)], context)

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fim_lsp.engine.memory.gate import FEATURES, Gate, ModelView, load_gate
@@ -44,6 +44,7 @@ def _interpolated(logits: list[float], votes: list[tuple[int, int]], gate: Gate)
     return p
 
 
+@settings(deadline=None)
 @given(LOGITS, VOTES, WEIGHTS)
 def test_the_mixture_is_the_interpolation_and_sums_to_one(logits, votes, weights):
     gate = Gate(tuple(weights))
@@ -56,6 +57,7 @@ def test_the_mixture_is_the_interpolation_and_sums_to_one(logits, votes, weights
     np.testing.assert_allclose(np.exp(row.logits - row.log_total), expected, atol=1e-4)
 
 
+@settings(deadline=None)
 @given(LOGITS, VOTES, WEIGHTS, st.sets(st.integers(0, VOCABULARY - 1), min_size=1))
 def test_among_allowed_ids_their_mass_stays_and_the_others_are_unchanged(logits, votes, weights, allowed):
     row, ids = np.array(logits, np.float32), np.array(sorted(allowed))
