@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
-from fim_lsp.engine.memory.gate import FEATURES, HIGHEST_SCORE, Gate, ModelView, level_features, weigh_votes
+from fim_lsp.engine.memory.gate import (
+    FEATURES,
+    HIGHEST_SCORE,
+    Gate,
+    ModelView,
+    lead,
+    level_features,
+    next_record,
+    weigh_votes,
+)
 from fim_lsp.engine.memory.matches import LEVELS
 from fim_lsp.engine.memory.tally import Tally
 from training.gate.collect import HoleSteps, ModelStep, Step
@@ -22,6 +31,8 @@ _LEAST = 1e-12
 Floats = npt.NDArray[np.float64]
 ModelOf = Callable[[Step], ModelStep]
 """Which model's probabilities to take at a step."""
+_Row = tuple[Floats, Floats, npt.NDArray[np.bool_], float]
+"""Features, shares of the votes, levels that match, and the model's logarithm, of one token."""
 
 
 @frozen(eq=False)
@@ -59,9 +70,7 @@ class GateData:
 def make_data(holes: Iterable[HoleSteps], model_of: ModelOf = lambda step: step.model) -> GateData:
     """Compute the features of all tokens, as the engine does, beside the model that ``model_of`` takes."""
     rows = [
-        (_row(step, model_of(step)), number, hole.repository)
-        for number, hole in enumerate(holes)
-        for step in hole.steps
+        (row, number, hole.repository) for number, hole in enumerate(holes) for row in _rows(hole, model_of)
     ]
     features, shares, matched, logs = zip(*(row for row, _, _ in rows), strict=True)
     return GateData(
@@ -74,12 +83,23 @@ def make_data(holes: Iterable[HoleSteps], model_of: ModelOf = lambda step: step.
     )
 
 
-def _row(step: Step, model: ModelStep) -> tuple[Floats, Floats, npt.NDArray[np.bool_], float]:
+def _rows(hole: HoleSteps, model_of: ModelOf) -> Iterator[_Row]:
+    """Yield the rows of a middle. The record grows from token to token, as it does in the engine."""
+    record = 0.0
+    for step in hole.steps:
+        model = model_of(step)
+        features, shares, matched, log = _row(step, model, record)
+        yield features, shares, matched, log
+        leading = lead(float(shares[matched.sum() - 1]), log) if matched.any() else 0.0
+        record = next_record(record, leading)
+
+
+def _row(step: Step, model: ModelStep, record: float) -> _Row:
     features, shares = np.zeros((LEVELS, len(FEATURES))), np.zeros(LEVELS)
     if step.voters is None:
         return features, shares, np.zeros(LEVELS, np.bool_), model.target
     tally = Tally.of(step.voters)
-    view, levels = ModelView(model.voted, model.highest), len(tally.totals)
+    view, levels = ModelView(model.voted, model.highest, record), len(tally.totals)
     features[:levels] = level_features(tally, view)
     shares[:levels] = weigh_votes(tally, view)[:, tally.tokens == step.target].sum(axis=1)
     return features, shares, np.arange(LEVELS) < levels, model.target

@@ -17,14 +17,15 @@ from attrs import field, frozen
 from fim_lsp.engine.memory.matches import SHORTEST_MATCH
 from fim_lsp.engine.memory.tally import Tally
 
-FEATURES = ("bias", "depth", "matches", "distinct", "confidence", "plausibility", "doubt")
+FEATURES = ("bias", "depth", "matches", "distinct", "confidence", "plausibility", "doubt", "record")
 """Names of the features, in order. Files hold weights by these names: one may be added, not renamed.
 
 ``bias``: 1. ``depth``: length of the match, at most 8. ``matches``: logarithm of the number of places that
 match so far. ``distinct``: logarithm of the number of tokens that they vote for. ``confidence``: logarithm of
 the model's highest probability. ``plausibility``: logarithm of the model's probability for the token with the
 most votes. ``doubt``: logarithm of what the model leaves to all but its likeliest token. Each logarithm of a
-probability is at least -8, for ``plausibility`` -12.
+probability is at least -8, for ``plausibility`` -12. ``record``: how much better than the model the longest
+matches foretold the tokens since the cursor, in nats; each counts half as much as the next (:func:`lead`).
 """
 _DEEPEST = 8
 _LEAST, _LEAST_PLAUSIBLE = -8.0, -12.0
@@ -32,6 +33,7 @@ HIGHEST_SCORE = 12.0
 """Bound of what the logistic function is taken of: the model always keeps a part."""
 _AGREEMENT = 0.25
 """Power of the model's probability that a vote for a token is multiplied by."""
+_LARGEST_LEAD, _LEAST_PART = 6.0, 1e-3
 _FARTHEST = -40.0
 """A token counts as no less likely than so many nats below the likeliest one that is voted for."""
 
@@ -44,13 +46,15 @@ class ModelView:
     """Logarithm of the model's probability for each token that is voted for, shape (tokens,)."""
     highest: float
     """Logarithm of its highest probability."""
+    record: float = 0.0
+    """How much better the votes have been than it so far; see :data:`FEATURES`."""
 
 
 @frozen
 class Gate:
     """The weights of the features, in the order of :data:`FEATURES`."""
 
-    weights: tuple[float, ...] = (-1.205, -0.109, 0.542, -1.017, -0.677, 0.203, 0.541)
+    weights: tuple[float, ...] = (-0.855, -0.202, 0.498, -0.92, -0.581, 0.206, 0.457, 0.143)
     """The default was fitted for the default model and for a surer one, which it must not make worse: see
     docs/decisions/022."""
 
@@ -93,8 +97,24 @@ def level_features(tally: Tally, model: ModelView) -> npt.NDArray[np.float64]:
     rows[:, 3] = np.log(np.count_nonzero(tally.counts, axis=1))
     rows[:, 4] = max(_LEAST, model.highest)
     rows[:, 5] = np.maximum(_LEAST_PLAUSIBLE, model.logs[tally.counts.argmax(axis=1)])
+    rows[:, 7] = model.record
     rows[:, 6] = math.log(max(math.exp(_LEAST), -math.expm1(min(0.0, model.highest))))
     return rows
+
+
+def lead(part: float, log: float) -> float:
+    """Return how much better than the model the longest matches foretold a token, in nats, -6 to 6.
+
+    Args:
+        part: The token's part of the votes of the longest matches.
+        log: Logarithm of the model's probability for it.
+    """
+    return min(_LARGEST_LEAD, max(-_LARGEST_LEAD, math.log(max(part, _LEAST_PART)) - log))
+
+
+def next_record(record: float, leading: float) -> float:
+    """Return the record after one more token."""
+    return record / 2 + leading
 
 
 def weigh_votes(tally: Tally, model: ModelView) -> npt.NDArray[np.float64]:

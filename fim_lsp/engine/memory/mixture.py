@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
-from fim_lsp.engine.memory.gate import Gate, ModelView, weigh_votes
+from fim_lsp.engine.memory.gate import Gate, ModelView, lead, weigh_votes
 from fim_lsp.engine.memory.tally import Tally
 
 LogitRow = npt.NDArray[np.float32]
@@ -29,9 +29,32 @@ class MixedRow:
     """Shape (vocabulary,)."""
     log_total: float | None = None
     """Logarithm of the sum of all exponentiated logits, where it is known without another pass."""
+    model_total: float = 0.0
+    """That of the model's own row, among the allowed ids."""
+    tokens: npt.NDArray[np.int64] | None = field(default=None, repr=False)
+    """The tokens that are voted for, ascending; None if nothing votes."""
+    own: npt.NDArray[np.float64] | None = field(default=None, repr=False)
+    """Logarithm of the model's probability for each."""
+    foretold: npt.NDArray[np.float64] | None = field(default=None, repr=False)
+    """Each one's part of the votes of the longest matches."""
+
+    def lead(self, token: int) -> float:
+        """Return how much better than the model the longest matches foretold a token; 0 if nothing votes."""
+        if self.tokens is None or self.own is None or self.foretold is None:
+            return 0.0
+        index = int(self.tokens.searchsorted(token))
+        if index < len(self.tokens) and self.tokens[index] == token:
+            return lead(float(self.foretold[index]), float(self.own[index]))
+        return lead(0.0, float(self.logits[token]) - self.model_total)
 
 
-def mix(logits: LogitRow, tally: Tally, gate: Gate, allowed: npt.NDArray[np.int64] | None = None) -> MixedRow:
+def mix(
+    logits: LogitRow,
+    tally: Tally,
+    gate: Gate,
+    allowed: npt.NDArray[np.int64] | None = None,
+    record: float = 0.0,
+) -> MixedRow:
     """Return the mixture of the model's distribution and the votes.
 
     Args:
@@ -40,6 +63,7 @@ def mix(logits: LogitRow, tally: Tally, gate: Gate, allowed: npt.NDArray[np.int6
         gate: Weighs them.
         allowed: Ids to choose among; None for all. The mixture is that of the distributions among these, and
             their probability together stays what it is.
+        record: How much better the votes have been than the model so far.
     """
     if allowed is not None:
         among = tally.among(allowed)
@@ -50,16 +74,17 @@ def mix(logits: LogitRow, tally: Tally, gate: Gate, allowed: npt.NDArray[np.int6
     peak = float(considered.max())
     total = peak + float(np.log(_mass(considered, peak)))
     own = logits[tally.tokens].astype(np.float64) - total
-    model = ModelView(own, peak - total)
-    kept, added = interpolate(weigh_votes(tally, model), gate.shares(tally, model))
+    model = ModelView(own, peak - total, record)
+    votes = weigh_votes(tally, model)
+    kept, added = interpolate(votes, gate.shares(tally, model))
     mixed: LogitRow = logits.copy()
     if allowed is None:
         # The softmax divides by the sum, so only what changes against the kept part is written.
         mixed[tally.tokens] = total + np.logaddexp(own, np.log(np.maximum(added, _LEAST)) - np.log(kept))
-        return MixedRow(mixed, total - float(np.log(kept)))
+        return MixedRow(mixed, total - float(np.log(kept)), total, tally.tokens, own, votes[-1])
     mixed[allowed] += np.float32(np.log(kept))
     mixed[tally.tokens] = total + np.log(np.maximum(kept * np.exp(own) + added, _LEAST))
-    return MixedRow(mixed)
+    return MixedRow(mixed, None, total, tally.tokens, own, votes[-1])
 
 
 def interpolate(

@@ -8,7 +8,7 @@ from attrs import define, evolve, field, frozen
 
 from fim_lsp.engine.memory.chunks import ChunkEncoder
 from fim_lsp.engine.memory.corpus import TokenCorpus, TokenizedFile
-from fim_lsp.engine.memory.gate import Gate
+from fim_lsp.engine.memory.gate import Gate, next_record
 from fim_lsp.engine.memory.matches import Matches, Voters, last_tokens
 from fim_lsp.engine.memory.mixture import LogitRow, MixedRow, mix
 from fim_lsp.engine.memory.request import MemoryPart, RepositoryMemory
@@ -87,6 +87,9 @@ class MemoryStream:
     index: MemoryIndex
     matches: Matches
     _voters: Voters | None = None
+    _row: MixedRow | None = None
+    _record: float = 0.0
+    """How much better the votes have been than the model since the cursor."""
     _models_choice: int | None = None
     """The token that the model alone would take; None if nothing votes."""
     _decided: list[str] = field(factory=list)
@@ -96,12 +99,13 @@ class MemoryStream:
     def mix(self, logits: LogitRow, allowed: npt.NDArray[np.int64] | None = None) -> MixedRow:
         """Return the mixture; the same row if nothing votes. See :func:`.mixture.mix`."""
         self._voters = self.matches.voters()
-        self._models_choice = None
+        self._models_choice = self._row = None
         if self._voters is None:
             return MixedRow(logits)
         choice = int((logits if allowed is None else logits[allowed]).argmax())
         self._models_choice = choice if allowed is None else int(allowed[choice])
-        return mix(logits, Tally.of(self._voters), self.index.gate, allowed)
+        self._row = mix(logits, Tally.of(self._voters), self.index.gate, allowed, self._record)
+        return self._row
 
     def advance(self, token: int, text: str = "") -> None:
         """Take up the token that was sampled, and the text that it added."""
@@ -117,8 +121,9 @@ class MemoryStream:
                     int(voters.positions[deepest]),
                 )
                 self._longest = max(self._longest, found, key=lambda match: match[0])
+        self._record = next_record(self._record, self._row.lead(token) if self._row is not None else 0.0)
         self.matches.advance(token)
-        self._voters = None
+        self._voters = self._row = None
 
     @property
     def decided(self) -> tuple[str, ...]:

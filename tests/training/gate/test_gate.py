@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from fim_lsp.engine.memory.gate import FEATURES, Gate, load_gate
+from fim_lsp.engine.memory.gate import FEATURES, Gate, load_gate, next_record
 from fim_lsp.engine.memory.matches import LEVELS, Voters
 from fim_lsp.engine.memory.mixture import mix
 from fim_lsp.engine.memory.tally import Tally
@@ -66,10 +66,12 @@ def test_the_loss_is_that_of_the_engines_mixture():
     rng = np.random.default_rng(0)
     steps, rows = zip(*(_step(rng) for _ in range(20)), strict=True)
     gate = Gate(tuple(rng.normal(size=len(FEATURES))))
-    expected = []
+    expected, record = [], 0.0
     for step, logits in zip(steps, rows, strict=True):
-        mixed = mix(logits.astype(np.float32), Tally.of(step.voters), gate).logits.astype(np.float64)
+        row = mix(logits.astype(np.float32), Tally.of(step.voters), gate, record=record)
+        mixed = row.logits.astype(np.float64)
         expected.append(np.log(np.exp(mixed).sum()) - mixed[step.target])
+        record = next_record(record, row.lead(step.target))
     np.testing.assert_allclose(losses(make_data([HoleSteps("a", steps)]), gate), expected, atol=1e-4)
 
 

@@ -92,6 +92,14 @@ def test_the_surer_the_model_the_less_the_votes_count():
     assert shares[0] > 2 * shares[-1]
 
 
+def test_votes_that_foretold_better_than_the_model_count_more_from_then_on():
+    tally, row = _tally([(1, 5)] * 4), np.zeros(VOCABULARY, np.float32)
+    before = mix(row, tally, Gate())
+    right, wrong = (mix(row, tally, Gate(), record=before.lead(token)) for token in (1, 2))
+    assert before.lead(1) > 0 > before.lead(2)
+    assert _softmax(right.logits)[1] > _softmax(before.logits)[1] > _softmax(wrong.logits)[1]
+
+
 def test_a_gate_is_read_back_as_it_was_written():
     gate = Gate(tuple(float(weight) for weight in range(len(FEATURES))))
     assert load_gate(gate.dump()) == gate
