@@ -62,7 +62,7 @@ def mix(
         tally: The votes.
         gate: Weighs them.
         allowed: Ids to choose among; None for all. The mixture is that of the distributions among these, and
-            their probability together stays what it is.
+            their probability together stays what it is. How sure the model is counts over all ids.
         record: How much better the votes have been than the model so far.
     """
     if allowed is not None:
@@ -75,6 +75,11 @@ def mix(
     total = peak + float(np.log(_mass(considered, peak)))
     own = logits[tally.tokens].astype(np.float64) - total
     model = ModelView(own, peak - total, record)
+    if allowed is not None:
+        # Shorter tokens, which also spell the word, make the model look sure among the allowed ones.
+        whole_peak = float(logits.max())
+        whole = whole_peak + float(np.log(_mass(logits, whole_peak)))
+        model = ModelView(own + (total - whole), whole_peak - whole, record)
     votes = weigh_votes(tally, model)
     kept, added = interpolate(votes, gate.shares(tally, model))
     mixed: LogitRow = logits.copy()
