@@ -56,7 +56,7 @@ class Gate:
 
     weights: tuple[float, ...] = (-0.855, -0.202, 0.498, -0.92, -0.581, 0.206, 0.457, 0.143)
     """The default was fitted for the default model and for a surer one, which it must not make worse: see
-    docs/decisions/022."""
+    docs/decisions/026."""
 
     def shares(self, tally: Tally, model: ModelView) -> npt.NDArray[np.float64]:
         """Return the share of the votes at each level, 0 to 1, shape (levels,)."""
