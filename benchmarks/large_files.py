@@ -45,7 +45,7 @@ class Answers:
 
 
 @frozen
-class Typist:
+class LargeFileTypist:
     """Sends an in-process server what an editor sends, without a pipe between them."""
 
     server: Server
@@ -76,10 +76,14 @@ class Typist:
         return self.answers.by_id[100 + number]
 
 
-async def open_document(text: str, line: int, column: int, engine: ScriptedEngine | None = None) -> Typist:
+async def open_document(
+    text: str, line: int, column: int, engine: ScriptedEngine | None = None
+) -> LargeFileTypist:
     """Start a server and open a document with the cursor at a line and column."""
     model = engine or ScriptedEngine(lambda prompt: "x + 1")
-    typist = Typist(create_server(lambda settings, on_loading: model, _SETTINGS), Answers(), line, column)
+    typist = LargeFileTypist(
+        create_server(lambda settings, on_loading: model, _SETTINGS), Answers(), line, column
+    )
     typist.server.protocol.set_writer(typist.answers)  # type: ignore[arg-type]
     capabilities: dict[str, Any] = {"textDocument": {"inlineCompletion": {}}}
     typist.send("initialize", {"processId": None, "capabilities": capabilities}, 1)

@@ -388,7 +388,7 @@ class Timings:
 
 @frozen
 class MemoryUse:
-    """What the repository memory did for one generation."""
+    """The part of the repository memory in one generation."""
 
     decided: tuple[str, ...] = field(default=(), repr=False)
     """The text of each token that the model alone would not have chosen, in order."""

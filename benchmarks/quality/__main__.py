@@ -19,7 +19,7 @@ from benchmarks.quality.holes import KINDS, QualityHole, cut_holes, interleave, 
 from benchmarks.quality.report import compute_figures, markdown, write_report
 from benchmarks.quality.repositories import RELEASES, fetch
 from benchmarks.quality.results import HoleResult, append_result, make_result, read_results
-from benchmarks.quality.screens import LlamaVimScreen, Screen, server_screen
+from benchmarks.quality.screens import LlamaVimScreen, SuggestionScreen, server_screen
 from benchmarks.quality.typist import ShownText, type_text
 from fim_lsp.errors import FimLspError
 from fim_lsp.paths import USER_PATHS, variables_for
@@ -35,8 +35,8 @@ _MOST_TYPED = 60
 
 
 @frozen
-class Plan:
-    """What is measured."""
+class QualityPlan:
+    """The arms, repositories and holes of one run."""
 
     arms: tuple[QualityArm, ...]
     repositories: Mapping[str, Path] = field(repr=False)
@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def make_plan(parsed: argparse.Namespace) -> Plan:
+def make_plan(parsed: argparse.Namespace) -> QualityPlan:
     """Fetch the repositories, and cut the holes.
 
     Raises:
@@ -134,10 +134,12 @@ def make_plan(parsed: argparse.Namespace) -> Plan:
     parsed.output.mkdir(parents=True, exist_ok=True)
     tree = parsed.code or Path.cwd()
     command, code = server_command(tree), current_commit(tree)
-    return Plan(arms, repositories, holes, parsed.typed, parsed.model, parsed.output, command, server, code)
+    return QualityPlan(
+        arms, repositories, holes, parsed.typed, parsed.model, parsed.output, command, server, code
+    )
 
 
-async def run(plan: Plan) -> None:
+async def run(plan: QualityPlan) -> None:
     """Fill the holes that have no result yet, a few of every repository in each round.
 
     Arms with the same memory share a process where nothing is typed: a prompt is evaluated for the first of
@@ -179,7 +181,9 @@ def _missing(
     return [(hole, missing) for hole, missing in left if missing]
 
 
-async def _fill_all(plan: Plan, screen: Screen, missing: Missing, typed: Container[str]) -> None:
+async def _fill_all(
+    plan: QualityPlan, screen: SuggestionScreen, missing: Missing, typed: Container[str]
+) -> None:
     for hole, arms in missing:
         for number, arm in enumerate(arms):
             result = await fill(
@@ -190,7 +194,7 @@ async def _fill_all(plan: Plan, screen: Screen, missing: Missing, typed: Contain
 
 
 @asynccontextmanager
-async def _llama_vim_screen(plan: Plan) -> AsyncIterator[Screen]:
+async def _llama_vim_screen(plan: QualityPlan) -> AsyncIterator[SuggestionScreen]:
     settings = BenchmarkPlan(
         models=(plan.model,),
         peers=("infill-spm",),
@@ -204,7 +208,13 @@ async def _llama_vim_screen(plan: Plan) -> AsyncIterator[Screen]:
 
 
 async def fill(
-    screen: Screen, arm: QualityArm, hole: QualityHole, *, typing: bool, cold: bool = True, code: str = ""
+    screen: SuggestionScreen,
+    arm: QualityArm,
+    hole: QualityHole,
+    *,
+    typing: bool,
+    cold: bool = True,
+    code: str = "",
 ) -> HoleResult:
     """Fill one hole, type its text if ``typing``, and return the result."""
     await screen.open(hole, arm)

@@ -45,7 +45,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
 
 @frozen
 class HoleResult:
-    """What one arm showed in one hole, and what became of its typing."""
+    """The suggestion of one arm in one hole, and the outcome of its typing."""
 
     arm: str
     hole: str

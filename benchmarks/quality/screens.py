@@ -28,13 +28,13 @@ _INDEX_S = 120.0
 
 @frozen
 class Looked:
-    """What was shown, and how long it took."""
+    """The shown text, and the time that it took."""
 
     shown: ShownText
     waited_ms: float
 
 
-class Screen(Protocol):
+class SuggestionScreen(Protocol):
     """A place where suggestions appear."""
 
     async def open(self, hole: QualityHole, arm: QualityArm) -> None:

@@ -19,7 +19,7 @@ class ShownText:
 
 @frozen
 class Typing:
-    """What became of one hole that was typed."""
+    """The outcome of one hole that was typed."""
 
     characters: int
     """Length of the true text that was typed or accepted."""

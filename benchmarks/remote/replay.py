@@ -33,7 +33,7 @@ _LINE_KEYS = 12
 
 @frozen
 class ReplayResult:
-    """What so many editors got."""
+    """The answers to a number of editors."""
 
     editors: int
     seconds: float

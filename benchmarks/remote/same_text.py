@@ -37,7 +37,7 @@ class Filling:
 
 
 @frozen
-class Comparison:
+class TextComparison:
     """One hole, filled twice."""
 
     place: str
@@ -81,7 +81,7 @@ class Comparison:
         return "rounding" if self.gap_nats <= rounding_nats else ""
 
 
-def rounding_of(comparisons: Sequence[Comparison]) -> float:
+def rounding_of(comparisons: Sequence[TextComparison]) -> float:
     """Return the noise that 99 of 100 tokens stay below, twice: it moves two log probabilities."""
     noise = [value for comparison in comparisons for value in comparison.noise]
     return 2 * float(np.percentile(noise, 99)) if noise else 0.0
@@ -107,13 +107,13 @@ def holes(sources: Sequence[Path], count: int, seed: int = 7) -> Iterator[Comple
         yield CompletionRequest(document, len(before))
 
 
-def compare(local: Engine, remote: Engine, requests: Sequence[CompletionRequest]) -> Iterator[Comparison]:
+def compare(local: Engine, remote: Engine, requests: Sequence[CompletionRequest]) -> Iterator[TextComparison]:
     """Fill each hole with both engines, from the same prompt."""
     template = choose_template(local.info, local.tokenizer, None).template
     for number, request in enumerate(requests):
         prompt = build(request, template, local.tokenizer, PromptSettings())
         first, second = (_fill(engine, prompt) for engine in (local, remote))
-        yield Comparison(f"{request.document.uri}:{number}", first, second)
+        yield TextComparison(f"{request.document.uri}:{number}", first, second)
 
 
 def _fill(engine: Engine, prompt: Prompt) -> Filling:

@@ -18,7 +18,7 @@ _KEY_S, _READ_S = (0.15, 0.6), (1.0, 3.0)
 
 @define
 class ClientRecord:
-    """What one client met."""
+    """The answers to one client."""
 
     name: str
     shown_ms: list[float] = field(factory=list)

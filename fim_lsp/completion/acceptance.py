@@ -34,7 +34,7 @@ class ShownSuggestion:
 
     @cached_property
     def cursor(self) -> CursorSnapshot:
-        """Where it is shown."""
+        """The place at which it is shown."""
         return CursorSnapshot.of(self.request)
 
     @property
@@ -59,7 +59,7 @@ class ShownSuggestion:
 
 @frozen
 class Following:
-    """What a request makes of the suggestion shown before it."""
+    """The relation of a request to the suggestion shown before it."""
 
     left: str = field(default="", repr=False)
     """The part of it that the user, typing along, has not typed yet."""

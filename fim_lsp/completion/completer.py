@@ -31,7 +31,7 @@ from fim_lsp.completion.prefill_planner import PrefillPlanner
 from fim_lsp.completion.prompts import Prompts, candidates_for
 from fim_lsp.completion.query import Query
 from fim_lsp.completion.request_memories import RequestMemories
-from fim_lsp.completion.showing.display import Display
+from fim_lsp.completion.showing.display import SuggestionDisplay
 from fim_lsp.completion.showing.eagerness import rules_for
 from fim_lsp.completion.showing.features import KnowsName, no_names
 from fim_lsp.completion.stop_rules import make_stop_rules
@@ -99,7 +99,7 @@ class Completer:
         self._cache = SuggestionCache(0)
         self._generations: dict[str, InFlightGeneration] = {}
         self._versions: dict[str, int] = {}
-        self._display = Display(clock, knows_name)
+        self._display = SuggestionDisplay(clock, knows_name)
         self._prompts: Prompts | None = None
         self._documents = OpenDocuments(folders)
         self._related = related

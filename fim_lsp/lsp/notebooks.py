@@ -24,24 +24,24 @@ _BETWEEN = "\n\n"
 
 
 @frozen
-class Place:
+class CellPlace:
     """A document as the completer sees it, and where a document of the client begins in it."""
 
     snapshot: DocumentSnapshot
     start: int = 0
 
 
-def place_of(workspace: LspWorkspace, document: LspDocument) -> Place:
+def place_of(workspace: LspWorkspace, document: LspDocument) -> CellPlace:
     """Return the place of an open document: in its notebook if it is a cell, else at its own beginning."""
     snapshot = to_snapshot(document)
     cells = workspace.cells_beside(document)
     if cells is None:
-        return Place(snapshot)
+        return CellPlace(snapshot)
     alike = [cell for cell in cells.documents if cell is document or cell.language_id == document.language_id]
     above = alike[: next(index for index, cell in enumerate(alike) if cell is document)]
     text = _BETWEEN.join(cell.source for cell in alike)
     start = sum(len(cell.source) + len(_BETWEEN) for cell in above)
-    return Place(evolve(snapshot, uri=cells.uri, version=cells.version, text=text), start)
+    return CellPlace(evolve(snapshot, uri=cells.uri, version=cells.version, text=text), start)
 
 
 def to_snapshot(document: LspDocument) -> DocumentSnapshot:

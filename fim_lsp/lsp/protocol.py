@@ -20,7 +20,7 @@ from attrs import evolve
 from lsprotocol import types
 
 from fim_lsp.lsp.documents import LspDocument, units
-from fim_lsp.lsp.notebooks import Place, to_snapshot
+from fim_lsp.lsp.notebooks import CellPlace, to_snapshot
 from fim_lsp.lsp.rpc import InlineParams
 from fim_lsp.types import Completion, CompletionRequest, LineEdit, Trigger
 
@@ -32,7 +32,9 @@ _LONGEST_LINE = 2000
 _LONGEST_WORD = 200
 
 
-def to_request(params: InlineParams, document: LspDocument, place: Place | None = None) -> CompletionRequest:
+def to_request(
+    params: InlineParams, document: LspDocument, place: CellPlace | None = None
+) -> CompletionRequest:
     """Translate an inline completion request.
 
     Where an entry of the completion menu is selected, the request is for the document with the entry in it.
@@ -42,7 +44,7 @@ def to_request(params: InlineParams, document: LspDocument, place: Place | None 
         document: the one that they name.
         place: where it is, if it is a cell of a notebook.
     """
-    place = place or Place(to_snapshot(document))
+    place = place or CellPlace(to_snapshot(document))
     offset = place.start + document.offset_at_position(params.position)
     snapshot, untyped = place.snapshot, ""
     if (selected := selected_entry(params)) is not None:
@@ -65,13 +67,13 @@ def to_request(params: InlineParams, document: LspDocument, place: Place | None 
 
 
 def to_completion_request(
-    position: types.Position, document: LspDocument, place: Place | None = None
+    position: types.Position, document: LspDocument, place: CellPlace | None = None
 ) -> CompletionRequest:
     """Translate a request of a client without inline completion. It is always an automatic one.
 
     Editors call the first letter of a word "invoked" too, and they show a menu of short entries.
     """
-    place = place or Place(to_snapshot(document))
+    place = place or CellPlace(to_snapshot(document))
     offset = place.start + document.offset_at_position(position)
     return CompletionRequest(place.snapshot, offset, line=max(0, position.line))
 

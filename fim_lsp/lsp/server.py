@@ -39,7 +39,7 @@ from fim_lsp.lsp.client_log import ClientLogHandler
 from fim_lsp.lsp.client_process import is_process_id, wait_until_gone
 from fim_lsp.lsp.documents import LspDocument, LspWorkspace, canonical_uri
 from fim_lsp.lsp.expected_command import record_range
-from fim_lsp.lsp.notebooks import Place, place_of
+from fim_lsp.lsp.notebooks import CellPlace, place_of
 from fim_lsp.lsp.publisher import ClientPublisher
 from fim_lsp.lsp.rpc import InlineParams, Protocol, make_converter
 from fim_lsp.lsp.session import ReadLayer, Session
@@ -93,7 +93,7 @@ class Server(LanguageServer):
         """Return an open document; None for one that is not open."""
         return cast(LspWorkspace, self.workspace).find(uri)
 
-    def place(self, document: LspDocument) -> Place:
+    def place(self, document: LspDocument) -> CellPlace:
         """Return where an open document is: in its notebook, if it is a cell of one."""
         return place_of(cast(LspWorkspace, self.workspace), document)
 

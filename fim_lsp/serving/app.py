@@ -38,7 +38,7 @@ from fim_lsp.serving.fields import Fields, KnownFields
 from fim_lsp.serving.guard import Access, GuardMiddleware
 from fim_lsp.serving.metrics import Metrics
 from fim_lsp.serving.openapi import describe
-from fim_lsp.serving.orders import CompletionOrder, Outcome, Piece
+from fim_lsp.serving.orders import CompletionOrder, Outcome, ServedPiece
 from fim_lsp.serving.refusals import RefusedError, protocol_of
 from fim_lsp.serving.replies import Offer, Reply, read_scales
 from fim_lsp.serving.served_model import ServedModel
@@ -86,7 +86,7 @@ class CompletionService:
         return JSONResponse(reply.whole(outcomes))
 
     async def _outcome(
-        self, order: CompletionOrder, client: str, on_piece: Callable[[Piece], None] = lambda _: None
+        self, order: CompletionOrder, client: str, on_piece: Callable[[ServedPiece], None] = lambda _: None
     ) -> Outcome:
         began_s = time.perf_counter()
         outcome = await self.model.complete(order, client, on_piece)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from attrs import define, field
 
-from fim_lsp.serving.orders import Choice, EndedBy, LimitsOfText, Piece, ServedToken
+from fim_lsp.serving.orders import Choice, EndedBy, LimitsOfText, ServedPiece, ServedToken
 from fim_lsp.serving.stop_strings import IndentLimit, StopStrings
 from fim_lsp.types import FinishReason, Generation, StreamedToken
 
@@ -17,7 +17,7 @@ class ChoiceStream:
 
     index: int
     limits: LimitsOfText
-    emit: Callable[[Piece], None]
+    emit: Callable[[ServedPiece], None]
     """Takes each piece of text that is certain; must be callable from any thread."""
     _indent: IndentLimit = field(init=False)
     _stops: StopStrings = field(init=False)
@@ -59,7 +59,7 @@ class ChoiceStream:
             tokens = self.tokens[self._emitted :]
             self._emitted = len(self._tokens)
             self._text.append(text)
-            self.emit(Piece(self.index, text, tokens))
+            self.emit(ServedPiece(self.index, text, tokens))
 
     def _ended_by(self, generation: Generation) -> EndedBy:
         if self._stops.found is not None:

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from fim_lsp.serving.fields import Fields, parse_body
-from fim_lsp.serving.orders import Outcome, Piece
+from fim_lsp.serving.orders import Outcome, ServedPiece
 from fim_lsp.serving.refusals import ErrorAnswer, Protocol, RefusedError, answer_of, refusal_of
 
 logger = logging.getLogger(__name__)
@@ -119,10 +119,10 @@ async def _end(task: asyncio.Future[Any]) -> None:
 class PieceStream:
     """The pieces of an outcome on their way to the client."""
 
-    _queue: asyncio.Queue[Piece | None] = field(factory=asyncio.Queue, init=False)
+    _queue: asyncio.Queue[ServedPiece | None] = field(factory=asyncio.Queue, init=False)
     _task: asyncio.Task[Outcome] | None = field(default=None, init=False)
 
-    def start(self, complete: Callable[[Callable[[Piece], None]], Awaitable[Outcome]]) -> None:
+    def start(self, complete: Callable[[Callable[[ServedPiece], None]], Awaitable[Outcome]]) -> None:
         """Begin to complete; ``complete`` gets the function that takes the pieces."""
 
         async def run() -> Outcome:
@@ -133,7 +133,7 @@ class PieceStream:
 
         self._task = asyncio.create_task(run())
 
-    async def first(self) -> Piece | None:
+    async def first(self) -> ServedPiece | None:
         """Wait for the first piece; None if there is none.
 
         Raises:
@@ -144,7 +144,7 @@ class PieceStream:
             await self.outcome()
         return piece
 
-    async def pieces(self, first: Piece | None) -> AsyncIterator[Piece]:
+    async def pieces(self, first: ServedPiece | None) -> AsyncIterator[ServedPiece]:
         """Yield the pieces from the first one on."""
         piece = first
         while piece is not None:

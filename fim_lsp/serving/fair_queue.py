@@ -17,7 +17,7 @@ _LATEST_SHARE = 0.2
 """Weight of the last turn in the mean length of a turn."""
 
 
-class Turn:
+class QueueTurn:
     """The right to use the model, until it is released."""
 
     def __init__(self, release: Callable[[], None]) -> None:
@@ -60,7 +60,7 @@ class FairQueue:
         """Requests that wait for their turn."""
         return sum(map(len, self._waiting.values()))
 
-    async def enter(self, client: str) -> Turn:
+    async def enter(self, client: str) -> QueueTurn:
         """Wait for a turn.
 
         Raises:
@@ -71,7 +71,7 @@ class FairQueue:
         self._turns += 1
         self._served[client] = self._turns
         self._began_s = self._clock()
-        return Turn(self._leave)
+        return QueueTurn(self._leave)
 
     async def _wait(self, client: str) -> None:
         own = self._waiting.get(client, ())

@@ -14,7 +14,7 @@ from attrs import field, frozen
 from fim_lsp import __version__
 from fim_lsp.serving.adapter_registry import AdapterRegistry
 from fim_lsp.serving.fields import Fields, KnownFields
-from fim_lsp.serving.orders import Choice, CompletionOrder, HolePrompt, LimitsOfText, Outcome, Piece
+from fim_lsp.serving.orders import Choice, CompletionOrder, HolePrompt, LimitsOfText, Outcome, ServedPiece
 from fim_lsp.serving.replies import (
     MOST_CHOICES,
     MOST_TOKENS,
@@ -129,7 +129,7 @@ class LlamaReply:
         """Return nothing."""
         return b""
 
-    def piece(self, number: int, piece: Piece) -> bytes:
+    def piece(self, number: int, piece: ServedPiece) -> bytes:
         """Return a piece of text."""
         return event(
             {"index": piece.choice, "content": piece.text, "tokens": [], "stop": False, "id_slot": -1}

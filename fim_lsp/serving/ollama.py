@@ -12,7 +12,7 @@ from attrs import field, frozen
 from fim_lsp.serving.adapter_registry import AdapterRegistry
 from fim_lsp.serving.fields import Fields, KnownFields
 from fim_lsp.serving.openai import last_choice
-from fim_lsp.serving.orders import CompletionOrder, LimitsOfText, Outcome, Piece
+from fim_lsp.serving.orders import CompletionOrder, LimitsOfText, Outcome, ServedPiece
 from fim_lsp.serving.replies import (
     MOST_TOKENS,
     Offer,
@@ -83,7 +83,7 @@ class OllamaReply:
         """Return nothing."""
         return b""
 
-    def piece(self, number: int, piece: Piece) -> bytes:
+    def piece(self, number: int, piece: ServedPiece) -> bytes:
         """Return a piece of text in a line."""
         return to_json({**self._frame(), "response": piece.text, "done": False}) + b"\n"
 

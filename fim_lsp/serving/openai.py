@@ -18,7 +18,7 @@ from fim_lsp.serving.orders import (
     HolePrompt,
     LimitsOfText,
     Outcome,
-    Piece,
+    ServedPiece,
     ServedToken,
     TextPrompt,
 )
@@ -97,7 +97,7 @@ class OpenAiReply:
         ]
         return {**self._frame(choices), "usage": usage(outcomes)}
 
-    def piece(self, number: int, piece: Piece) -> bytes:
+    def piece(self, number: int, piece: ServedPiece) -> bytes:
         """Return a piece of text."""
         return event(self._frame([self._choice(number, piece.choice, piece.text, None, piece.tokens)]))
 

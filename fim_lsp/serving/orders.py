@@ -83,7 +83,7 @@ class ServedToken:
 
 
 @frozen
-class Piece:
+class ServedPiece:
     """Text of one choice that will not change any more."""
 
     choice: int

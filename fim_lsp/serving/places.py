@@ -22,7 +22,7 @@ _OVERLAP = 256
 
 
 @frozen
-class Place:
+class ClientPlace:
     """A place in the code of one client."""
 
     client: str
@@ -41,15 +41,15 @@ class Places:
     """The last places of each client. What one client sent is never compared with another one's text."""
 
     def __init__(self) -> None:
-        self._known: LRUCache[str, tuple[Place, ...]] = LRUCache(_CLIENTS)
+        self._known: LRUCache[str, tuple[ClientPlace, ...]] = LRUCache(_CLIENTS)
         self._numbers = itertools.count(1)
 
-    def find(self, client: str, path: str, before: str) -> Place:
+    def find(self, client: str, path: str, before: str) -> ClientPlace:
         """Return the place of a text, and remember it."""
         known = self._known.get(client, ())
         found = next((place for place in known if place.path == path and _begins_in(place, before)), None)
         if found is None:
-            place = Place(client, next(self._numbers), path, before)
+            place = ClientPlace(client, next(self._numbers), path, before)
         else:
             above = found.before[: _start_in(found.before, before) or 0]
             place = evolve(found, before=above + before)
@@ -60,7 +60,7 @@ class Places:
         return place
 
 
-def _begins_in(place: Place, before: str) -> bool:
+def _begins_in(place: ClientPlace, before: str) -> bool:
     return _start_in(place.before, before) is not None
 
 

@@ -15,7 +15,7 @@ from fim_lsp.serving.orders import (
     HolePrompt,
     LimitsOfText,
     Outcome,
-    Piece,
+    ServedPiece,
     ServedPrompt,
     TextPrompt,
     TokenPrompt,
@@ -36,7 +36,7 @@ _MOST_ID = 2**31 - 1
 
 @frozen
 class Offer:
-    """What the server serves: the facts that requests are read with."""
+    """The served models and limits: the facts that requests are read with."""
 
     registry: AdapterRegistry
     settings: Settings
@@ -65,7 +65,7 @@ class Reply(Protocol):
     def begin(self, number: int) -> bytes:
         """Return what comes before the first piece of the order with this number."""
 
-    def piece(self, number: int, piece: Piece) -> bytes:
+    def piece(self, number: int, piece: ServedPiece) -> bytes:
         """Return a piece of an order."""
 
     def finished(self, number: int, outcome: Outcome) -> bytes:

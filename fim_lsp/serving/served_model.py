@@ -46,7 +46,7 @@ from fim_lsp.serving.orders import (
     CompletionOrder,
     HolePrompt,
     Outcome,
-    Piece,
+    ServedPiece,
     TokenPrompt,
 )
 from fim_lsp.serving.places import Places
@@ -64,12 +64,12 @@ from fim_lsp.types import (
 
 logger = logging.getLogger(__name__)
 
-OnPiece = Callable[[Piece], None]
+OnPiece = Callable[[ServedPiece], None]
 """Called on the event loop with each piece of text."""
 _REMEMBERED_PLACES = 64
 
 
-def _ignore(_: Piece) -> None:
+def _ignore(_: ServedPiece) -> None:
     """Take a piece that the client does not want yet."""
 
 
@@ -308,7 +308,7 @@ class ServedModel:
         """Generate the choices of an order side by side, and pass their text on as it comes."""
         loop = asyncio.get_running_loop()
 
-        def emit(piece: Piece) -> None:
+        def emit(piece: ServedPiece) -> None:
             loop.call_soon_threadsafe(on_piece, piece)
 
         streams = [ChoiceStream(first + index, order.limits, emit) for index in range(order.count)]
@@ -359,7 +359,7 @@ class ServedModel:
         )
         for index, choice in enumerate(choices):
             if choice.text:
-                on_piece(Piece(index, choice.text))
+                on_piece(ServedPiece(index, choice.text))
         return Outcome(choices, suggestion.explanation.timings)
 
     def _plan(self, order: CompletionOrder, laid_out: _LaidOut) -> None:

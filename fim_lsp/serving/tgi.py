@@ -10,7 +10,7 @@ from attrs import define, field
 
 from fim_lsp.serving.fields import Fields, KnownFields
 from fim_lsp.serving.openai import last_choice
-from fim_lsp.serving.orders import Choice, CompletionOrder, LimitsOfText, Outcome, Piece, TextPrompt
+from fim_lsp.serving.orders import Choice, CompletionOrder, LimitsOfText, Outcome, ServedPiece, TextPrompt
 from fim_lsp.serving.refusals import RefusedError
 from fim_lsp.serving.rendered import recognise
 from fim_lsp.serving.replies import (
@@ -80,7 +80,7 @@ class TgiReply:
         """Return nothing."""
         return b""
 
-    def piece(self, number: int, piece: Piece) -> bytes:
+    def piece(self, number: int, piece: ServedPiece) -> bytes:
         """Return a piece of text as if it were one token."""
         self._sent += 1
         probability = math.prod(token.probability for token in piece.tokens)

@@ -68,7 +68,7 @@ class WorkspaceCorpora:
 
     @property
     def parts(self) -> tuple[MemoryPart, ...]:
-        """What is ready for the memory, the files that changed last first."""
+        """The corpora that are ready for the memory, the files that changed last first."""
         return self._parts
 
     @property

@@ -80,7 +80,7 @@ class IndexSettings:
 
 
 class WorkspaceIndex:
-    """What is known of the workspace's files. Lives on one asyncio loop; nothing here waits for the index.
+    """The facts about the workspace's files. It lives on one asyncio loop, and nothing waits for the index.
 
     Args:
         command: starts the process that indexes; None for no index.

@@ -20,7 +20,7 @@ from fim_lsp.workspace.file_names import is_left_out_folder
 from fim_lsp.workspace.file_text import FileReading, FileStamp, read_file
 from fim_lsp.workspace.ignore_rules import IGNORE_FILES, IgnoreRules
 from fim_lsp.workspace.indexed_file import IndexedFile
-from fim_lsp.workspace.nearness import OpenFile, order_files
+from fim_lsp.workspace.nearness import OpenPlace, order_files
 from fim_lsp.workspace.time_limit import TimeLimit
 from fim_lsp.workspace.walk import FolderListing, IsDisabled, list_folder, refuse
 
@@ -45,7 +45,7 @@ Index = Callable[[str, FileReading], IndexedFile]
 
 
 @frozen
-class Plan:
+class IndexPlan:
     """The folders to index, and by which rules."""
 
     folders: tuple[str, ...] = ()
@@ -84,8 +84,8 @@ class Indexer:
         self._index = index
         self._limit = limit or TimeLimit(_TIME_LIMIT_S)
         self._find_recent = recent
-        self._plan = Plan()
-        self._opened: tuple[OpenFile, ...] = ()
+        self._plan = IndexPlan()
+        self._opened: tuple[OpenPlace, ...] = ()
         self._recent: frozenset[str] = frozenset()
         self._listings: dict[str, FolderListing] = {}
         self._above: dict[str, IgnoreRules] = {}
@@ -131,11 +131,11 @@ class Indexer:
 
     # --- What happens
 
-    def start(self, plan: Plan) -> None:
+    def start(self, plan: IndexPlan) -> None:
         """Index other folders, or the same ones by other rules. Versions that were read are kept."""
         folders = tuple(folder for folder in dict.fromkeys(plan.folders) if self._may_index(folder))
         same = folders == self._plan.folders and plan.is_disabled is self._plan.is_disabled
-        self._plan = Plan(folders, plan.max_tokens, plan.is_disabled)
+        self._plan = IndexPlan(folders, plan.max_tokens, plan.is_disabled)
         if not same:
             self.look_again()
         found = (self._limited(folder, self._find_recent, folder) for folder in folders)
@@ -155,7 +155,7 @@ class Indexer:
         """Take versions that were saved on the disk; each is used if the file is still the same."""
         self._saved.update((file.path, file) for file in files)
 
-    def opened(self, file: OpenFile) -> None:
+    def opened(self, file: OpenPlace) -> None:
         """Read what is near a file that was opened."""
         others = (other for other in self._opened if other.path != file.path)
         self._opened = (file, *islice(others, _OPEN_FILES - 1))
@@ -395,7 +395,7 @@ class Indexer:
                 self._remark(f"{holder} is not indexed: its disk does not answer.")
                 self._forget_folder(holder)
                 folders = tuple(folder for folder in self._plan.folders if folder != holder)
-                self._plan = Plan(folders, self._plan.max_tokens, self._plan.is_disabled)
+                self._plan = IndexPlan(folders, self._plan.max_tokens, self._plan.is_disabled)
         except OSError as error:
             logger.debug("%s: %s", path, error)
         return None

@@ -13,7 +13,7 @@ from fim_lsp.workspace.file_text import FileStamp
 
 
 @frozen
-class OpenFile:
+class OpenPlace:
     """A file that an editor has open, as far as other files are near it."""
 
     path: str
@@ -29,7 +29,7 @@ class OpenFile:
 
 
 def order_files(
-    files: Mapping[str, FileStamp], opened: Sequence[OpenFile], recent: Collection[str] = ()
+    files: Mapping[str, FileStamp], opened: Sequence[OpenPlace], recent: Collection[str] = ()
 ) -> list[str]:
     """Return the paths of files, the nearest first.
 

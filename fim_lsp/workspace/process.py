@@ -30,8 +30,8 @@ from fim_lsp.workspace.frames import IndexCounts, Report, read_frame
 from fim_lsp.workspace.git_history import recently_changed
 from fim_lsp.workspace.index_file import IndexFiles
 from fim_lsp.workspace.indexed_file import IndexedFile
-from fim_lsp.workspace.indexer import Changes, Index, Indexer, Plan
-from fim_lsp.workspace.nearness import OpenFile
+from fim_lsp.workspace.indexer import Changes, Index, Indexer, IndexPlan
+from fim_lsp.workspace.nearness import OpenPlace
 from fim_lsp.workspace.walk import IsDisabled
 from fim_lsp.workspace.words import defined_in, hash_names, names_in
 
@@ -167,7 +167,7 @@ class IndexingProcess:
         folders = tuple(os.path.realpath(path) for path in message["folders"])
         added = [folder for folder in folders if folder not in self._folders]
         self._folders = folders
-        self._indexer.start(Plan(folders, int(message["max_tokens"]), self._is_disabled))
+        self._indexer.start(IndexPlan(folders, int(message["max_tokens"]), self._is_disabled))
         self._remember(added)
 
     def _take_vocabulary(self, path: str) -> None:
@@ -196,7 +196,7 @@ class IndexingProcess:
         (path,) = _paths_of([message["uri"]]) or ("",)
         imported = outline(message["language"], message["text"]).imported
         if path:
-            self._indexer.opened(OpenFile(path, message["language"], imported))
+            self._indexer.opened(OpenPlace(path, message["language"], imported))
 
     def _answer_chunks(self, message: Message) -> None:
         """Answer with the chunks of files that are in the index; they are screened again, as they are now."""

@@ -44,7 +44,7 @@ Floats = npt.NDArray[np.float64]
 
 @frozen(eq=False)
 class ModelStep:
-    """What one model gives to a token of a true middle. All probabilities are logarithms."""
+    """One model's probabilities at a token of a true middle, all as logarithms."""
 
     target: float
     """For the true token."""

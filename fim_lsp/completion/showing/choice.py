@@ -23,7 +23,7 @@ IsRefused = Callable[[str], bool]
 
 @frozen
 class Judge:
-    """What a choice depends on besides the query."""
+    """The facts that a choice depends on besides the query."""
 
     is_refused: IsRefused
     model: ChanceModel

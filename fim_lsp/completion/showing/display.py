@@ -36,7 +36,7 @@ class _Record:
     """Offset behind a suggestion that was accepted, and after which nothing was edited."""
 
 
-class Display:
+class SuggestionDisplay:
     """The display of all documents.
 
     Args:

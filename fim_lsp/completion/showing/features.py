@@ -35,7 +35,7 @@ def no_names(_: str) -> bool:
 
 @frozen
 class Facts:
-    """What the features of all parts of one suggestion share."""
+    """The facts that the features of all parts of one suggestion share."""
 
     suggestion: Suggestion
     text: str

@@ -40,7 +40,7 @@ _FARTHEST = -40.0
 
 @frozen(eq=False)
 class ModelView:
-    """What the gate knows of the model's own distribution."""
+    """The part of the model's own distribution that the gate reads."""
 
     logs: npt.NDArray[np.float64] = field(repr=False)
     """Logarithm of the model's probability for each token that is voted for, shape (tokens,)."""

@@ -39,7 +39,7 @@ class MemoryPart:
 
 @frozen(eq=False)
 class RepositoryMemory:
-    """What may vote on the tokens of one request: other files, and the document around the cursor.
+    """The texts that may vote on the tokens of one request: other files, and the document at the cursor.
 
     The text that is being completed is in none of it: the document is given before and after the cursor, and
     its copies (on the disk, or in an older index) are excluded by their path.

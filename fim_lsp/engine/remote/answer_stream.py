@@ -7,7 +7,7 @@ import time
 from attrs import define, evolve, field
 
 from fim_lsp.engine.base import OnToken
-from fim_lsp.engine.remote.dialects import Chunk, Piece
+from fim_lsp.engine.remote.dialects import AnswerChunk, AnswerPiece
 from fim_lsp.types import FinishReason, Generation, StreamedToken, Timings
 
 
@@ -44,7 +44,7 @@ class AnswerStream:
         """True once a token was handed on."""
         return bool(self._probabilities)
 
-    def add(self, chunk: Chunk) -> None:
+    def add(self, chunk: AnswerChunk) -> None:
         """Take an event.
 
         Raises:
@@ -79,7 +79,7 @@ class AnswerStream:
         reason = self.reason or FinishReason.CANCELLED
         return Generation(self.text, reason, timings, tuple(self._probabilities))
 
-    def _count(self, chunk: Chunk) -> None:
+    def _count(self, chunk: AnswerChunk) -> None:
         if chunk.evaluated_tokens is not None:
             self.timings = evolve(self.timings, evaluated_tokens=chunk.evaluated_tokens)
         if chunk.reused_tokens is not None:
@@ -91,7 +91,7 @@ class AnswerStream:
             self._first_at = self.progress_at
             self.timings = evolve(self.timings, prefill_ms=(self._first_at - self._started) * 1000)
 
-    def _take(self, piece: Piece) -> None:
+    def _take(self, piece: AnswerPiece) -> None:
         if piece.token in self.stop_ids:
             self._probabilities.append(piece.probability)
             self.finish(FinishReason.END)

@@ -13,7 +13,7 @@ from fim_lsp.engine.remote.client import Client
 from fim_lsp.engine.remote.dialects import (
     Codestral,
     Dialect,
-    LlamaServer,
+    LlamaServerDialect,
     Ollama,
     OpenAi,
     Tgi,
@@ -34,7 +34,7 @@ _CODESTRAL = next(family.template for family in FAMILIES if family.template.name
 
 @frozen
 class ServerFacts:
-    """What a server was found to be."""
+    """The facts that were found out about a server."""
 
     dialect: Dialect
     model: str
@@ -147,7 +147,13 @@ async def _llama_server(client: Client, settings: RemoteSettings, asked: _Asked)
     empty = _mapping(await client.post("/tokenize", {"content": "", "add_special": True})).get("tokens")
     bos = tuple(token for token in empty if _count(token) is not None)[:1] if isinstance(empty, list) else ()
     return ServerFacts(
-        LlamaServer(adapters), settings.model or name, tuple(names), tuple(adapters), context, markers, bos
+        LlamaServerDialect(adapters),
+        settings.model or name,
+        tuple(names),
+        tuple(adapters),
+        context,
+        markers,
+        bos,
     )
 
 

@@ -25,8 +25,8 @@ _FEW_STOPS = 4
 
 
 @frozen
-class Completion:
-    """What a server is asked."""
+class CompletionCall:
+    """A request for a completion, before it is written in a server's dialect."""
 
     model: str
     prompt: EncodedPrompt = field(repr=False)
@@ -43,7 +43,7 @@ class Completion:
 
 
 @frozen
-class Piece:
+class AnswerPiece:
     """The text of about one token."""
 
     text: str = field(repr=False)
@@ -53,10 +53,10 @@ class Piece:
 
 
 @frozen
-class Chunk:
+class AnswerChunk:
     """One event of an answer."""
 
-    pieces: tuple[Piece, ...] = ()
+    pieces: tuple[AnswerPiece, ...] = ()
     end: FinishReason | None = None
     evaluated_tokens: int | None = None
     """None where the server does not say."""
@@ -72,16 +72,16 @@ class Dialect(Protocol):
 
     @property
     def path(self) -> str:
-        """Where completions are asked for."""
+        """The path of requests for completions."""
 
     @property
     def takes_ids(self) -> bool:
         """True if a prompt may be token ids."""
 
-    def body(self, request: Completion) -> dict[str, Any]:
+    def body(self, request: CompletionCall) -> dict[str, Any]:
         """Return the request's JSON."""
 
-    def read(self, event: Mapping[str, Any]) -> Chunk:
+    def read(self, event: Mapping[str, Any]) -> AnswerChunk:
         """Read an event.
 
         Raises:
@@ -125,7 +125,7 @@ def prefix_grammar(text: str) -> str:
 
 
 @frozen
-class LlamaServer:
+class LlamaServerDialect:
     """llama.cpp's own server, ``/completion``."""
 
     adapter_ids: Mapping[str, int] = field(factory=dict)
@@ -134,7 +134,7 @@ class LlamaServer:
     path: str = "/completion"
     takes_ids: bool = True
 
-    def body(self, request: Completion) -> dict[str, Any]:
+    def body(self, request: CompletionCall) -> dict[str, Any]:
         """See :meth:`Dialect.body`. Settings of the server for sampling are overridden, penalties too."""
         sampling, ids = request.sampling, request.prompt.ids
         drawn = ["top_k", "top_p"] if sampling.temperature > 0 else []
@@ -162,7 +162,7 @@ class LlamaServer:
             ]
         return body
 
-    def read(self, event: Mapping[str, Any]) -> Chunk:
+    def read(self, event: Mapping[str, Any]) -> AnswerChunk:
         """See :meth:`Dialect.read`."""
         raise_error(event)
         timings = _mapping(event.get("timings"))
@@ -170,16 +170,16 @@ class LlamaServer:
         if event.get("stop"):
             end = _reason(event.get("stop_type") or "eos")
         text, tokens = event.get("content"), event.get("tokens")
-        pieces: tuple[Piece, ...] = ()
+        pieces: tuple[AnswerPiece, ...] = ()
         if isinstance(text, str) and (text or tokens):
             pieces = (self._piece(text, tokens, event.get("completion_probabilities")),)
-        return Chunk(pieces, end, _count(timings.get("prompt_n")), _count(timings.get("cache_n")))
+        return AnswerChunk(pieces, end, _count(timings.get("prompt_n")), _count(timings.get("cache_n")))
 
     @staticmethod
-    def _piece(text: str, tokens: Any, probabilities: Any) -> Piece:
+    def _piece(text: str, tokens: Any, probabilities: Any) -> AnswerPiece:
         last = _mapping(probabilities[-1]) if isinstance(probabilities, list) and probabilities else {}
         token = _count(tokens[-1]) if isinstance(tokens, list) and tokens else None
-        return Piece(text, _probability(last.get("logprob")), token)
+        return AnswerPiece(text, _probability(last.get("logprob")), token)
 
 
 @frozen
@@ -190,7 +190,7 @@ class OpenAi:
     path: str = "/v1/completions"
     takes_ids: bool = False
 
-    def body(self, request: Completion) -> dict[str, Any]:
+    def body(self, request: CompletionCall) -> dict[str, Any]:
         """See :meth:`Dialect.body`."""
         sampling, ids = request.sampling, request.prompt.ids
         body: dict[str, Any] = {
@@ -206,7 +206,7 @@ class OpenAi:
             body["stop"] = list(request.stops[:_FEW_STOPS])
         return body
 
-    def read(self, event: Mapping[str, Any]) -> Chunk:
+    def read(self, event: Mapping[str, Any]) -> AnswerChunk:
         """See :meth:`Dialect.read`."""
         raise_error(event)
         choices, usage = event.get("choices"), _mapping(event.get("usage"))
@@ -214,10 +214,10 @@ class OpenAi:
         cached = _count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens"))
         asked = _count(usage.get("prompt_tokens"))
         evaluated = asked - (cached or 0) if asked is not None else None
-        return Chunk(_pieces(choice), _reason(choice.get("finish_reason")), evaluated, cached)
+        return AnswerChunk(_pieces(choice), _reason(choice.get("finish_reason")), evaluated, cached)
 
 
-def _pieces(choice: Mapping[str, Any]) -> tuple[Piece, ...]:
+def _pieces(choice: Mapping[str, Any]) -> tuple[AnswerPiece, ...]:
     """Return the pieces of a choice: one a token, where the log probabilities name the tokens."""
     text = choice.get("text")
     if not isinstance(text, str):
@@ -227,10 +227,12 @@ def _pieces(choice: Mapping[str, Any]) -> tuple[Piece, ...]:
     found = _mapping(choice.get("logprobs"))
     tokens, logprobs = found.get("tokens"), found.get("token_logprobs")
     if not isinstance(tokens, list) or not isinstance(logprobs, list) or len(tokens) != len(logprobs):
-        return (Piece(text),)
+        return (AnswerPiece(text),)
     if all(isinstance(token, str) for token in tokens) and "".join(tokens) == text:
-        return tuple(Piece(token, _probability(value)) for token, value in zip(tokens, logprobs, strict=True))
-    return (Piece(text, min(map(_probability, logprobs), default=1.0)),)
+        return tuple(
+            AnswerPiece(token, _probability(value)) for token, value in zip(tokens, logprobs, strict=True)
+        )
+    return (AnswerPiece(text, min(map(_probability, logprobs), default=1.0)),)
 
 
 @frozen
@@ -240,7 +242,7 @@ class Vllm(OpenAi):
     kind: str = "vllm"
     takes_ids: bool = True
 
-    def body(self, request: Completion) -> dict[str, Any]:
+    def body(self, request: CompletionCall) -> dict[str, Any]:
         """See :meth:`Dialect.body`. vLLM hides special tokens by default, which then would end nothing."""
         return {
             **super().body(request),
@@ -261,7 +263,7 @@ class Tgi:
     path: str = "/generate_stream"
     takes_ids: bool = False
 
-    def body(self, request: Completion) -> dict[str, Any]:
+    def body(self, request: CompletionCall) -> dict[str, Any]:
         """See :meth:`Dialect.body`."""
         sampling = request.sampling
         parameters: dict[str, Any] = {
@@ -281,20 +283,20 @@ class Tgi:
             parameters["adapter_id"] = request.adapters[0][0]
         return {"inputs": request.prompt.text, "parameters": parameters}
 
-    def read(self, event: Mapping[str, Any]) -> Chunk:
+    def read(self, event: Mapping[str, Any]) -> AnswerChunk:
         """See :meth:`Dialect.read`."""
         raise_error(event)
         token, details = _mapping(event.get("token")), _mapping(event.get("details"))
         text = token.get("text")
-        pieces: tuple[Piece, ...] = ()
+        pieces: tuple[AnswerPiece, ...] = ()
         end = _reason(details.get("finish_reason"))
         if token.get("special"):
             end = end or FinishReason.END
         elif isinstance(text, str):
-            pieces = (Piece(text, _probability(token.get("logprob")), _count(token.get("id"))),)
+            pieces = (AnswerPiece(text, _probability(token.get("logprob")), _count(token.get("id"))),)
         if event.get("generated_text") is not None:
             end = end or FinishReason.END
-        return Chunk(pieces, end, _count(details.get("input_length")))
+        return AnswerChunk(pieces, end, _count(details.get("input_length")))
 
 
 @frozen
@@ -306,7 +308,7 @@ class Ollama:
     path: str = "/api/generate"
     takes_ids: bool = False
 
-    def body(self, request: Completion) -> dict[str, Any]:
+    def body(self, request: CompletionCall) -> dict[str, Any]:
         """See :meth:`Dialect.body`. An adapter is a model of its own there."""
         sampling = request.sampling
         return {
@@ -327,13 +329,13 @@ class Ollama:
             },
         }
 
-    def read(self, event: Mapping[str, Any]) -> Chunk:
+    def read(self, event: Mapping[str, Any]) -> AnswerChunk:
         """See :meth:`Dialect.read`."""
         raise_error(event)
         text = event.get("response")
-        pieces = (Piece(text),) if isinstance(text, str) and text else ()
+        pieces = (AnswerPiece(text),) if isinstance(text, str) and text else ()
         end = _reason(event.get("done_reason") or "stop") if event.get("done") else None
-        return Chunk(pieces, end, _count(event.get("prompt_eval_count")))
+        return AnswerChunk(pieces, end, _count(event.get("prompt_eval_count")))
 
 
 @frozen
@@ -343,7 +345,7 @@ class Codestral(OpenAi):
     kind: str = "codestral"
     path: str = "/v1/fim/completions"
 
-    def body(self, request: Completion) -> dict[str, Any]:
+    def body(self, request: CompletionCall) -> dict[str, Any]:
         """See :meth:`Dialect.body`."""
         sampling = request.sampling
         return {

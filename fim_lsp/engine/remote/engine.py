@@ -20,7 +20,7 @@ from fim_lsp.engine.remote.answer_stream import AnswerStream, HealingFailedError
 from fim_lsp.engine.remote.circuit import Circuit
 from fim_lsp.engine.remote.client import Client
 from fim_lsp.engine.remote.detection import ServerFacts, detect, markers_by_name
-from fim_lsp.engine.remote.dialects import Completion, stop_texts
+from fim_lsp.engine.remote.dialects import CompletionCall, stop_texts
 from fim_lsp.engine.remote.encoding import EncodedPrompt, Marker, PromptEncoder
 from fim_lsp.engine.remote.errors import RemoteError
 from fim_lsp.engine.remote.text_tokenizer import TextTokenizer
@@ -68,7 +68,7 @@ class ReadableVocabulary(Protocol):
 
     @property
     def info(self) -> ModelInfo:
-        """What the file says about the model."""
+        """Facts about the model."""
 
 
 def open_remote(settings: ModelSettings, vocabulary: ReadableVocabulary | None = None) -> RemoteEngine:
@@ -296,7 +296,7 @@ class RemoteEngine:
             )
         prefix, suffix = around_cursor(prompt)
         stream.healing = encoded.healed
-        request = Completion(
+        request = CompletionCall(
             self._facts.model,
             encoded,
             sampling,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.quality.__main__ import Plan, run, server_command
+from benchmarks.quality.__main__ import QualityPlan, run, server_command
 from benchmarks.quality.arms import ArmError, QualityArm, make_arm
 from benchmarks.quality.holes import QualityHole
 from benchmarks.quality.results import by_repository, read_results
@@ -39,12 +39,14 @@ def repository(tmp_path: Path) -> Path:
     return root
 
 
-def plan(repository: Path, arms: tuple[QualityArm, ...], *, typed: int = 0, broken: bool = False) -> Plan:
+def plan(
+    repository: Path, arms: tuple[QualityArm, ...], *, typed: int = 0, broken: bool = False
+) -> QualityPlan:
     folder = repository.parent / "results"
     folder.mkdir(exist_ok=True)
     server = (sys.executable, "-c", "raise SystemExit(1)") if broken else (sys.executable, str(SERVER))
     command = (*server, str(repository.parent / "log.jsonl"))
-    return Plan(arms, {"shop": repository}, HOLES, typed, "default", folder, command)
+    return QualityPlan(arms, {"shop": repository}, HOLES, typed, "default", folder, command)
 
 
 def seen(repository: Path) -> list[dict[str, Any]]:

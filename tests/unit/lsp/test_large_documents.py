@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.large_files import URI, Typist, open_document
+from benchmarks.large_files import URI, LargeFileTypist, open_document
 from fim_lsp.engine.scripted import ScriptedEngine
 
 LINE = "    value = compute(first, second)\n"
@@ -41,7 +41,7 @@ async def test_keys_sent_at_once_are_answered_as_in_a_small_file() -> None:
     assert large[1][-1]["items"][0]["insertText"] == small[1][-1]["items"][0]["insertText"]
 
 
-async def _last_answer(text: str, column: int) -> tuple[Typist, dict[str, Any]]:
+async def _last_answer(text: str, column: int) -> tuple[LargeFileTypist, dict[str, Any]]:
     typist = await open_document(text, 0, column)
     typist.type_key(0)
     answer = await asyncio.wait_for(typist.answered(0), 20)

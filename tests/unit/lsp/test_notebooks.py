@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from benchmarks.large_files import READY, Answers, Typist
+from benchmarks.large_files import READY, Answers, LargeFileTypist
 from fim_lsp.engine.scripted import ScriptedEngine
 from fim_lsp.lsp.server import create_server
 
@@ -26,7 +26,7 @@ class Client:
     """A client with one notebook, and the prompts that the model got."""
 
     prompts: list[str]
-    typist: Typist
+    typist: LargeFileTypist
     settings: Mapping[str, Any] = field(factory=dict)
     _ids: int = 200
 
@@ -79,7 +79,7 @@ async def client():
         return "loads(text)"
 
     engine = ScriptedEngine(answer)
-    typist = Typist(create_server(lambda settings, on_loading: engine, SETTINGS), Answers(), 0, 0)
+    typist = LargeFileTypist(create_server(lambda settings, on_loading: engine, SETTINGS), Answers(), 0, 0)
     typist.server.protocol.set_writer(typist.answers)
     capabilities = {
         "textDocument": {"inlineCompletion": {}},

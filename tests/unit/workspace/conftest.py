@@ -13,7 +13,7 @@ from fim_lsp.engine.scripted import ByteTokenizer
 from fim_lsp.secret_files import FILES_WITH_SECRETS
 from fim_lsp.workspace.file_text import FileReading
 from fim_lsp.workspace.indexed_file import IndexedFile
-from fim_lsp.workspace.indexer import Indexer, Plan
+from fim_lsp.workspace.indexer import Indexer, IndexPlan
 from fim_lsp.workspace.words import defined_in, hash_names, names_in
 
 PLENTY = 1_000_000
@@ -44,7 +44,7 @@ class Mirror:
     """The paths in the order in which they were told."""
 
     def start(self, *folders: Path, max_tokens: int = PLENTY) -> None:
-        self.indexer.start(Plan(tuple(map(str, folders)), max_tokens, is_disabled))
+        self.indexer.start(IndexPlan(tuple(map(str, folders)), max_tokens, is_disabled))
 
     def settle(self) -> None:
         """Let the indexer work until it has nothing to do."""

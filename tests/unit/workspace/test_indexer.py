@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fim_lsp.workspace.file_text import FileReading
 from fim_lsp.workspace.indexed_file import IndexedFile
 from fim_lsp.workspace.indexer import Indexer
-from fim_lsp.workspace.nearness import OpenFile
+from fim_lsp.workspace.nearness import OpenPlace
 from fim_lsp.workspace.time_limit import TimeLimit
 from tests.unit.workspace.conftest import Mirror, index_bytes, write
 
@@ -92,7 +92,7 @@ def test_work_tree_of_git_elsewhere_has_the_excludes_of_its_repository(root: Pat
 def test_folder_of_the_open_file_comes_first(root: Path, mirror: Mirror) -> None:
     write(root, {f"{folder}/{name}.py": CODE for folder in "abc" for name in "xyz"})
     mirror.start(root)
-    mirror.indexer.opened(OpenFile(str(root / "b" / "x.py"), "python"))
+    mirror.indexer.opened(OpenPlace(str(root / "b" / "x.py"), "python"))
     steps = 0
     while len(mirror.files) < 3:
         mirror.indexer.step()
@@ -108,7 +108,7 @@ def test_ignored_folder_of_an_open_file_stays_out(root: Path, mirror: Mirror) ->
     write(root, {".gitignore": "/b/\n", "a/x.py": CODE, "b/c/x.py": CODE, "node_modules/d/x.py": CODE})
     mirror.start(root)
     for folder in ("b/c", "node_modules/d"):
-        mirror.indexer.opened(OpenFile(str(root / folder / "x.py"), "python"))
+        mirror.indexer.opened(OpenPlace(str(root / folder / "x.py"), "python"))
     mirror.settle()
     assert sorted(mirror.texts(root)) == ["a/x.py"]
 
@@ -118,14 +118,14 @@ def test_budget_keeps_the_nearest(root: Path, mirror: Mirror) -> None:
     write(root, {f"{folder}/{name}.{end}": text for folder in "abc" for name in "xy" for end in ("py", "js")})
     write(root, {"a/utils.py": text})
     mirror.start(root, max_tokens=71 * 8)
-    near = OpenFile(str(root / "c" / "x.py"), "python", frozenset({"utils"}))
+    near = OpenPlace(str(root / "c" / "x.py"), "python", frozenset({"utils"}))
     mirror.indexer.opened(near)
     mirror.settle()
     found = sorted(mirror.texts(root))
     assert len(found) == 8
     assert {"c/x.py", "c/x.js", "c/y.py", "c/y.js", "a/utils.py"} < set(found)
     assert {name for name in found if name.endswith(".js")} == {"c/x.js", "c/y.js"}
-    mirror.indexer.opened(OpenFile(str(root / "b" / "x.js"), "javascript"))
+    mirror.indexer.opened(OpenPlace(str(root / "b" / "x.js"), "javascript"))
     mirror.settle()
     assert {"b/x.py", "b/x.js", "b/y.py", "b/y.js", "c/x.py"} < set(mirror.texts(root))
     assert len(mirror.files) == 8
@@ -269,7 +269,7 @@ def test_incremental_index_equals_one_built_from_scratch(steps: list[tuple[str, 
             if changed:
                 mirror.indexer.changed([str(path) for path in changed])
             elif kind == "open":
-                mirror.indexer.opened(OpenFile(str(root / name), "python"))
+                mirror.indexer.opened(OpenPlace(str(root / name), "python"))
             elif kind == "folders":
                 chosen = {
                     "root": (root,),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fim_lsp.engine.remote.answer_stream import AnswerStream, HealingFailedError
-from fim_lsp.engine.remote.dialects import Chunk, Piece
+from fim_lsp.engine.remote.dialects import AnswerChunk, AnswerPiece
 from fim_lsp.types import FinishReason
 
 
@@ -16,9 +16,9 @@ def stream(**options) -> tuple[AnswerStream, list[str]]:
 def feed(answer: AnswerStream, *texts: str, end: FinishReason | None = None) -> None:
     for text in texts:
         if answer.reason is None:
-            answer.add(Chunk((Piece(text, 0.5),)))
+            answer.add(AnswerChunk((AnswerPiece(text, 0.5),)))
     if end is not None:
-        answer.add(Chunk(end=end))
+        answer.add(AnswerChunk(end=end))
 
 
 def test_pieces_are_handed_on_and_joined():
