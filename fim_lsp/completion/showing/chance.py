@@ -1,7 +1,7 @@
 """Estimate the chance that a suggestion is kept: a logistic model over its features.
 
 The weights are data of this package, written by ``python -m training confidence fit`` from suggestions at
-places whose true text is known. docs/decisions/025-chance-of-being-kept.md has their figures.
+places whose true text is known. docs/decisions/023-chance-of-being-kept.md has their figures.
 """
 
 from __future__ import annotations

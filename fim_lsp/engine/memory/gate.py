@@ -55,7 +55,7 @@ class Gate:
     """The weights of the features, in the order of :data:`FEATURES`."""
 
     weights: tuple[float, ...] = (-3.17, -0.03, 0.86, -1.69, -0.77, 0.0, 0.0, 0.14)
-    """The default serves models whose file holds none; docs/decisions/026 has what it was measured to do."""
+    """The default serves models whose file holds none; docs/decisions/024 has what it was measured to do."""
 
     def shares(self, tally: Tally, model: ModelView) -> npt.NDArray[np.float64]:
         """Return the share of the votes at each level, 0 to 1, shape (levels,)."""

@@ -16,7 +16,7 @@ from fim_lsp.engine.memory.tally import Tally
 
 LineBreaks = npt.NDArray[np.int64]
 _LEAST_DRAFT_DEPTH = 8
-"""Length of a match whose continuation is drafted: from there on 82% were right (docs/decisions/026)."""
+"""Length of a match whose continuation is drafted: from there on 82% were right (docs/decisions/024)."""
 
 
 @frozen(eq=False)
