@@ -21,7 +21,7 @@ CODE = (
     "class Queue:\n    def __init__(self):\n        self.items = []\n\n    def put(self, item):\n"
     "        self.items.append(item)\n\n    def get(self):\n        return self.items.pop(0)\n"
 )
-ALONE = {"completion": {"prefetch": False, "cacheSize": 0}}
+ALONE = {"completion": {"prefetch": False, "cacheSize": 0}, "prompt": {"coldMs": None}}
 
 
 async def evaluated(editor: DrivenEditor) -> tuple[int, str]:
@@ -73,7 +73,7 @@ async def test_nothing_is_kept_where_saving_is_off(kv_states: Path):
 async def test_nothing_is_kept_of_a_document_without_completions(kv_states: Path):
     async with start(options=ALONE) as editor:
         await editor.ready()
-        editor.open(CODE, uri="file:///project/credentials.py")
+        editor.open(CODE, uri="file:///project/credentials.json")
         assert not await editor.items(invoked=True)
     assert kv_state_files(kv_states) == []
 
