@@ -48,8 +48,9 @@ local idle = require('fim_lsp.statusline').state() == 'ready'
 local _, remainder = require('fim_lsp.display').at_cursor()
 return idle and remainder and remainder.text or ''
 """
-# One thread and short answers: the tests compare texts, not speed.
+# One thread and short answers: the tests compare texts, not speed. Eager: they need suggestions everywhere.
 SETTINGS: dict[str, Any] = {
+    "completion": {"eagerness": "eager"},
     "model": {"name": "smollm2-135m", "threads": 1},
     "sampling": {"maxTokens": 24, "invokedMaxTokens": 24},
 }

@@ -22,13 +22,15 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
 VSIX = REPOSITORY / "editors/vscode/fim-lsp.vsix"
 
-# Popups and tips would take keys and room. The other settings keep the editor from using the network.
+# Popups and tips would take keys and room. Most tests need a suggestion at every place: eager.
+# The other settings keep the editor from using the network.
 _QUIET: dict[str, Any] = {
     "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
     "editor.wordBasedSuggestions": "off",
     "editor.suggestOnTriggerCharacters": False,
     "editor.parameterHints.enabled": False,
     "editor.minimap.enabled": False,
+    "fimLsp.completion.eagerness": "eager",
     "editor.autoClosingBrackets": "never",
     "editor.autoClosingQuotes": "never",
     "files.autoSave": "off",

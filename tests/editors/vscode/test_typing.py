@@ -20,6 +20,7 @@ def test_sixty_characters_at_ten_a_second(
     record_testsuite_property: Callable[[str, object], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    workbench.settings(fimLsp__completion__eagerness="normal")
     workbench.open("typing.py", BEFORE + "█")
     record = workbench.server.record
     generations, costs = (len(record.entries(kind)) for kind in ("generation", "cost"))
