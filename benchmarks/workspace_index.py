@@ -4,7 +4,8 @@
 
 Makes the files in a temporary folder, with one of them open. The index is the server's own, in this process,
 with its child process and the model's vocabulary. Meanwhile a task notes how long other work holds the event
-loop: a keystroke would wait as long. The same is noted without an index. Then 5,000 files change at once, as
+loop, in CPU time of its thread: a keystroke waits at least as long, and longer where the loop waits for the
+interpreter's lock or for a processor. The same is noted without an index. Then 5,000 files change at once, as
 in a branch switch, and a second start finds the saved index. Writes ``build/bench/workspace_index.json``.
 """
 
@@ -66,9 +67,9 @@ def make_workspace(root: Path, count: int) -> None:
 
 @contextmanager
 def noting_delays(delays: list[float]) -> Iterator[None]:
-    """Note how late the event loop calls a task, in milliseconds, while the context is open.
+    """Note how long the event loop is held between two calls of a task, while the context is open.
 
-    CPU time of the loop's thread, so that what other processes take does not count.
+    In milliseconds of CPU time of the loop's thread: waiting for a lock or a processor does not count.
     """
 
     async def tick() -> None:
