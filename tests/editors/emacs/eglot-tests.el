@@ -16,7 +16,8 @@
 
 (setq eglot-server-programs
       `((python-mode . (,(getenv "FIM_LSP_PYTHON") "-m" "fim_lsp" "--stdio"
-                        "--model" "smollm2-135m" "--set" "model.threads=1" "--set" "sampling.maxTokens=24")))
+                        "--model" "smollm2-135m" "--set" "model.threads=1" "--set" "sampling.maxTokens=24"
+                        "--set" "completion.eagerness=eager")))
       eglot-sync-connect fim-lsp-tests--patience
       eglot-connect-timeout fim-lsp-tests--patience
       jsonrpc-default-request-timeout fim-lsp-tests--patience
