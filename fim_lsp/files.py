@@ -107,3 +107,15 @@ def real_path(path: PurePath) -> str:
     with suppress(OSError, ValueError):
         text = os.path.realpath(text)
     return PurePath(os.path.normcase(text)).as_posix()
+
+
+def last_used_first(root: Path, pattern: str) -> list[tuple[Path, os.stat_result]]:
+    """Return the files below a folder that match a glob pattern, the last used first.
+
+    Files that disappear meanwhile are left out.
+    """
+    found = []
+    for path in root.glob(pattern):
+        with suppress(OSError):
+            found.append((path, path.stat()))
+    return sorted(found, key=lambda file: file[1].st_mtime_ns, reverse=True)

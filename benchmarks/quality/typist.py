@@ -75,7 +75,7 @@ async def type_text(middle: str, suffix: str, look: Look, most: int) -> Typing:
         middle: the true text.
         suffix: the text behind the hole.
         look: shows what the server suggests.
-        most: characters after which the typist stops looking, as holes may be long.
+        most: characters that are typed at most, as holes may be long.
     """
     middle = middle[:most]
     hand = _Hand()

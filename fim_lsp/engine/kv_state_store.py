@@ -31,6 +31,7 @@ from fim_lsp.engine.kv_state_file import (
 )
 from fim_lsp.engine.mirror import Mirror, Slot
 from fim_lsp.engine.sequence import common_prefix, count_shared
+from fim_lsp.files import last_used_first
 from fim_lsp.types import AppliedAdapter, Prompt
 
 logger = logging.getLogger(__name__)
@@ -47,11 +48,7 @@ _ABANDONED_S = 3600.0
 
 def kv_state_files(root: Path) -> list[tuple[Path, os.stat_result]]:
     """Return all saved states of all models, the last used first."""
-    found = []
-    for path in root.glob("*/*.kv"):
-        with suppress(OSError):
-            found.append((path, path.stat()))
-    return sorted(found, key=lambda file: file[1].st_mtime_ns, reverse=True)
+    return last_used_first(root, "*/*.kv")
 
 
 def clear_kv_states(root: Path) -> None:

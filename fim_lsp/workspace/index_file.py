@@ -19,7 +19,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from fim_lsp.files import atomic_write
+from fim_lsp.files import atomic_write, last_used_first
 from fim_lsp.workspace.file_text import FileStamp
 from fim_lsp.workspace.indexed_file import IndexedFile, pack, unpack
 
@@ -41,11 +41,7 @@ class DamagedIndexError(ValueError):
 
 def index_files(root: Path) -> list[tuple[Path, os.stat_result]]:
     """Return all saved indexes, the last used first."""
-    found = []
-    for path in root.glob("*.index"):
-        with suppress(OSError):
-            found.append((path, path.stat()))
-    return sorted(found, key=lambda file: file[1].st_mtime_ns, reverse=True)
+    return last_used_first(root, "*.index")
 
 
 def clear_index_files(root: Path) -> None:
