@@ -126,7 +126,7 @@ def test_an_interrupted_run_saves_and_goes_on_with_dropout_too(options: TrainOpt
                 os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.train.display.SuggestionDisplay", Interrupting)
+        patch.setattr("training.train.display.Display", Interrupting)
         result = train(stopped, recipe)
     assert not result.finished
     assert result.steps == 2
