@@ -14,6 +14,7 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 
 from benchmarks.keystrokes.measurement import BenchmarkPlan, open_peers, subject
+from benchmarks.keystrokes.peers import PeerName
 from benchmarks.quality.arms import ARMS, LLAMA_VIM, ArmError, QualityArm, make_arm, share_a_server
 from benchmarks.quality.holes import KINDS, QualityHole, cut_holes, interleave, read_sources
 from benchmarks.quality.report import compute_figures, markdown, write_report
@@ -197,14 +198,16 @@ async def _fill_all(
 async def _llama_vim_screen(plan: QualityPlan) -> AsyncIterator[SuggestionScreen]:
     settings = BenchmarkPlan(
         models=(plan.model,),
-        peers=("infill-spm",),
         predict=_LLAMA_VIM_PREDICT,
         binary=plan.llama_server,
         folder=plan.folder,
     )
     with subject(settings, plan.model) as prompted:
-        async with open_peers(settings, prompted) as peers:
-            yield LlamaVimScreen(peers["infill-spm"])
+        # The order that is nearest to the model's: llama-server has no other one with the suffix first.
+        prefix_first = prompted.template is not None and prompted.template.order == "psm"
+        name: PeerName = "infill" if prefix_first else "infill-spm"
+        async with open_peers(evolve(settings, peers=(name,)), prompted) as peers:
+            yield LlamaVimScreen(peers[name])
 
 
 async def fill(

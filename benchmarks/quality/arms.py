@@ -17,7 +17,7 @@ BEFORE = "before"
 LLAMA_VIM = "llama.vim"
 """The arm of llama-server's ``/infill`` behind llama.vim's logic, on the same weights.
 
-With ``--spm-infill``, the order of the default model.
+With ``--spm-infill`` where the model wants the suffix first.
 """
 _EVERY_VERSION: Mapping[str, Any] = MappingProxyType(
     {

@@ -157,7 +157,8 @@ async def server_screen(
     """
     root = await asyncio.to_thread(_copy, repository, work)
     # The other settings follow with each hole; here they would hold for the arms that do not name them.
-    options = {"model": arm.settings["model"], "memory": arm.settings.get("memory", {})}
+    # A version of before the memory refuses the whole table if it is named.
+    options = {key: arm.settings[key] for key in ("model", "memory") if key in arm.settings}
     async with start_editor(command, options=options, root=root) as editor:
         await editor.ready()
         await _wait_for_index(editor)
