@@ -45,6 +45,9 @@ class ShowingSettings:
     within_lines: Where = setting("auto", "Suggestions in front of other code on the same line.")
     comments: Where = setting("auto", "Suggestions in comments.")
     strings: Where = setting("auto", "Suggestions in strings, docstrings among them.")
+    new_lines: Where = setting(
+        "auto", "Suggestions that begin a new line where the line in front of the cursor may be complete."
+    )
     while_deleting: bool | None = setting(
         None, "Show suggestions after a deletion too. null does as completion.eagerness says."
     )

@@ -53,19 +53,25 @@ def wants_multiline(
         return True
     if not line:
         return _begins_block(context)
-    return _opens_block(line, context.language_id) or ends_in_header(context)
+    return opens_block(context)
+
+
+def opens_block(context: CursorContext) -> bool:
+    """Tell whether a block or a list may begin behind the cursor's line."""
+    line = context.line_prefix.rstrip()
+    return _ends_in_opener(line, context.language_id) or ends_in_header(context)
 
 
 def _begins_block(context: CursorContext) -> bool:
     """Tell whether a blank line is the first of a block: below a header, with nothing in the block yet."""
     above = next((line.rstrip() for line in reversed(context.lines_above) if line.strip()), "")
-    if not above or not _opens_block(above, context.language_id):
+    if not above or not _ends_in_opener(above, context.language_id):
         return False
     indent = indent_width(above, context.tab_size)
     return not context.next_line or indent_width(context.next_line, context.tab_size) <= indent
 
 
-def _opens_block(line: str, language_id: str) -> bool:
+def _ends_in_opener(line: str, language_id: str) -> bool:
     """Tell whether the last characters of a line begin a block or a list."""
     if line.endswith(":"):
         # Not in brackets: there a colon belongs to a dictionary, a slice or an annotation.

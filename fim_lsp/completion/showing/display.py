@@ -137,7 +137,8 @@ class SuggestionDisplay:
         def is_refused(text: str) -> bool:
             return self._refusals.is_refused(query.uri, SuggestedLine.of(query.request, text))
 
-        return Judge(is_refused, default_model(), self._habits.shift, self._knows_name)
+        shift, accepted = self._habits.shift, self.is_accepted(query)
+        return Judge(is_refused, default_model(), shift, self._knows_name, accepted)
 
     def wait_ms(self, query: Query) -> float:
         """Return how long a suggestion must wait so that the editor does not flicker.

@@ -20,6 +20,7 @@ class ShowingRules:
     within_lines: Where
     comments: Where
     strings: Where
+    new_lines: Where
     while_deleting: bool
     cooldown_ms: float
     appear_after_ms: float
@@ -36,6 +37,7 @@ _RULES: Mapping[Eagerness, ShowingRules] = MappingProxyType(
             within_lines="never",
             comments="never",
             strings="confident",
+            new_lines="never",
             while_deleting=False,
             cooldown_ms=3000,
             appear_after_ms=300,
@@ -49,6 +51,7 @@ _RULES: Mapping[Eagerness, ShowingRules] = MappingProxyType(
             within_lines="confident",
             comments="confident",
             strings="confident",
+            new_lines="never",
             while_deleting=False,
             cooldown_ms=1000,
             appear_after_ms=150,
@@ -62,6 +65,7 @@ _RULES: Mapping[Eagerness, ShowingRules] = MappingProxyType(
             within_lines="always",
             comments="always",
             strings="always",
+            new_lines="always",
             while_deleting=True,
             cooldown_ms=0,
             appear_after_ms=0,
@@ -71,7 +75,7 @@ _RULES: Mapping[Eagerness, ShowingRules] = MappingProxyType(
     }
 )
 
-_PLACES = ("within_words", "within_lines", "comments", "strings")
+_PLACES = ("within_words", "within_lines", "comments", "strings", "new_lines")
 _NUMBERS = (
     "min_chance",
     "confident_chance",

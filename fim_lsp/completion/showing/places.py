@@ -10,6 +10,8 @@ from fim_lsp.code.cursor import CursorContext
 from fim_lsp.code.languages import find_language
 from fim_lsp.code.lexical import Scope
 from fim_lsp.code.lines import is_word, only_closers
+from fim_lsp.code.nesting import read_nesting
+from fim_lsp.completion.multiline import opens_block
 from fim_lsp.completion.showing.eagerness import ShowingRules
 from fim_lsp.showing_settings import Where
 
@@ -47,6 +49,16 @@ def find_place(context: CursorContext) -> Place:
     if scope is Scope.STRING and context.language_id not in _ALL_STRINGS:
         return Place.STRING
     return Place.CODE
+
+
+def may_be_complete(context: CursorContext) -> bool:
+    """Tell whether the line in front of the cursor may be complete: it is not blank, and opens nothing.
+
+    Example: behind ``x = 1`` it may be, behind ``x = (1,`` and behind ``if x:`` more has to follow.
+    """
+    if not context.line_prefix.strip() or opens_block(context):
+        return False
+    return not read_nesting(context.line_prefix, context.language_id).open
 
 
 def least_chance(place: Place, rules: ShowingRules) -> float:

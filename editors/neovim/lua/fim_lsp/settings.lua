@@ -54,6 +54,7 @@
 ---@field withinLines? 'auto'|'always'|'confident'|'never' (expert) Suggestions in front of other code on the same line.
 ---@field comments? 'auto'|'always'|'confident'|'never' (expert) Suggestions in comments.
 ---@field strings? 'auto'|'always'|'confident'|'never' (expert) Suggestions in strings, docstrings among them.
+---@field newLines? 'auto'|'always'|'confident'|'never' (expert) Suggestions that begin a new line where the line in front of the cursor may be complete.
 ---@field whileDeleting? boolean (expert) Show suggestions after a deletion too. null does as completion.eagerness says.
 ---@field cooldownMs? number (expert) Time without suggestions after one was dismissed, in milliseconds. null does as completion.eagerness says.
 ---@field appearAfterMs? number (expert) Earliest time after a key at which a suggestion takes the place of another that the key made wrong, in milliseconds. null does as completion.eagerness says.

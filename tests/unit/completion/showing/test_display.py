@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from attrs import evolve
 
 from fim_lsp.completion.debounce import SupersededError
 from fim_lsp.types import LineEdit, Trigger
@@ -222,3 +223,20 @@ async def test_a_closed_document_is_forgotten(make_desk):
     desk.completer.dismissed(URI)
     desk.completer.closed(URI)
     assert await shown(desk, typed("", 2), TYPED) == "compute(1)"
+
+
+async def test_no_new_line_is_begun_behind_a_line_that_may_be_complete(make_desk):
+    desk = await make_desk("\n    y = 2")
+    assert await desk.complete(typed("1", 1)) is None
+    assert "completion.newLines" in desk.explanation.dropped_because
+    assert await desk.complete(evolve(typed("1", 1), trigger=Trigger.INVOKED)) is not None
+    assert await desk.complete(typed("(1,", 2)) is not None
+
+
+@pytest.mark.parametrize(
+    ("rule", "confident_chance", "is_shown"),
+    [("always", 1, True), ("confident", 0, True), ("confident", 1, False)],
+)
+async def test_a_new_line_is_begun_where_the_settings_say_so(make_desk, rule, confident_chance, is_shown):
+    desk = await make_desk("\n    y = 2", completion={"newLines": rule, "confidentChance": confident_chance})
+    assert (await desk.complete(typed("1", 1)) is not None) is is_shown

@@ -31,6 +31,7 @@ def test_the_more_eager_the_more_is_shown():
         ("withinLines", "within_lines", "always"),
         ("comments", "comments", "never"),
         ("strings", "strings", "never"),
+        ("newLines", "new_lines", "confident"),
         ("whileDeleting", "while_deleting", True),
         ("cooldownMs", "cooldown_ms", 0),
         ("appearAfterMs", "appear_after_ms", 0),

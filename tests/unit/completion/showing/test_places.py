@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fim_lsp.code.cursor import CursorContext
-from fim_lsp.completion.showing.places import Place, find_place
+from fim_lsp.completion.showing.places import Place, find_place, may_be_complete
 from tests.unit.completion.conftest import request
 
 
@@ -33,3 +33,27 @@ from tests.unit.completion.conftest import request
 )
 def test_the_kind_of_a_place(marked, language, place):
     assert find_place(CursorContext.of(request(marked, language=language))) is place
+
+
+@pytest.mark.parametrize(
+    ("marked", "language", "expected"),
+    [
+        ("x = 1█\n", "python", True),
+        ("    return total█\n", "python", True),
+        ("def f(\n    a,█\n):\n", "python", True),
+        ("    █\n", "python", False),
+        ("x = (1,█\n", "python", False),
+        ("x = f(█)\n", "python", False),
+        ("if x:█\n", "python", False),
+        ("run();█\n", "typescript", True),
+        ("const f = () => {█\n", "typescript", False),
+        ("const a = `first█\n", "typescript", False),
+        ("<li>first</li>█\n", "html", True),
+        ("<ul>█\n", "html", False),
+        ("- first█\n", "markdown", True),
+        ("  name: fim█\n", "yaml", True),
+        ("jobs:█\n", "yaml", False),
+    ],
+)
+def test_a_line_that_may_be_complete(marked, language, expected):
+    assert may_be_complete(CursorContext.of(request(marked, language=language))) is expected
