@@ -87,7 +87,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=["model+short", "memory+short"],
         metavar="ARM",
-        help=f"from {', '.join(ARMS)}; NAME+lora adds --adapter, NAME+short has a short prompt",
+        help=f"from {', '.join(ARMS)}; with +lora behind it with --adapter, with +short or +512 with "
+        "prompts of 256 or 512 tokens",
     )
     parser.add_argument("--holes", type=int, default=620, help="number of holes, over all repositories")
     parser.add_argument("--typed", type=int, default=40, help="number of holes that are typed key by key")

@@ -65,7 +65,7 @@ def make_arm(name: str, model: str, adapter: str | None = None) -> QualityArm:
     """Return an arm by its name; ``+short`` behind it is a short prompt, ``+lora`` an adapter.
 
     Args:
-        name: a name in :data:`ARMS`, or one with these endings.
+        name: a name in :data:`ARMS`, or one with endings; ``+512`` limits prompts to so many tokens.
         model: the model's name or path.
         adapter: path of a GGUF adapter, for ``+lora``.
 
@@ -73,15 +73,16 @@ def make_arm(name: str, model: str, adapter: str | None = None) -> QualityArm:
         ArmError: there is no such arm, or it lacks its adapter.
     """
     base, *endings = name.split("+")
-    if base not in ARMS or not set(endings) <= {"short", "lora"}:
+    lengths = {ending: {"prompt": {"maxTokens": int(ending)}} for ending in endings if ending.isdecimal()}
+    if base not in ARMS or not set(endings) <= {"short", "lora", *lengths}:
         raise ArmError(
             f"There is no arm {name}.",
-            f"Choose from {', '.join(ARMS)}, or one of them with +short or +lora.",
+            f"Choose from {', '.join(ARMS)}, or one of them with +short, +lora or +TOKENS.",
         )
     if "lora" in endings and not adapter:
         raise ArmError(f"The arm {name} needs an adapter.", "Give its path with --adapter.")
     common = _EVERY_VERSION if base == BEFORE else _COMMON
-    extra = {"short": _SHORT, "lora": {"adapters": [{"path": adapter}]}}
+    extra = {"short": _SHORT, "lora": {"adapters": [{"path": adapter}]}, **lengths}
     layers = (common, {"model": {"name": model}}, *(extra[ending] for ending in endings), ARMS[base])
     return QualityArm(name, merge(*layers))
 
