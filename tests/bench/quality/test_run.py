@@ -22,6 +22,13 @@ ARMS = (make_arm("model", "default"), make_arm("memory", "default"))
 SHORT = make_arm("memory+short", "default")
 
 
+def test_an_ending_sets_the_length_of_the_prompt() -> None:
+    assert make_arm("memory+512", "default").settings["prompt"]["maxTokens"] == 512
+    assert make_arm("memory+short", "default").settings == make_arm("memory+256", "default").settings
+    with pytest.raises(ArmError, match=r"memory\+long"):
+        make_arm("memory+long", "default")
+
+
 def hole(path: str, middle: str) -> QualityHole:
     prefix, _, suffix = TEXTS[path].partition(middle)
     return QualityHole("shop", path, "python", "line_rest", prefix, middle, suffix)
