@@ -22,8 +22,6 @@ from fim_lsp.errors import FimLspError
 if TYPE_CHECKING:
     from training.gate.collect import HoleSteps
 
-_CONTEXT = 1024
-
 
 @frozen
 class Additions:
@@ -114,28 +112,11 @@ def _collect(
     asked: Additions, adapter: Path | None, files: Sequence[Any], holes: Sequence[Any], folder: Path
 ) -> list[HoleSteps]:
     """Evaluate the holes' middles, as far as they have no record yet."""
-    from fim_lsp.engine_factory import open_engine
-    from fim_lsp.prompt.templates import choose_template
-    from fim_lsp.settings import ModelSettings
-    from fim_lsp.types import AppliedAdapter
-    from training.gate.collect import Collector, load_records
+    from training.gate.collect import load_records, open_collector
 
-    settings = ModelSettings(
-        name=asked.model,
-        context_tokens=_CONTEXT,
-        threads=asked.threads,
-        sequences=1,
-        speculation="off",
-        kv_state_mb=0,
-    )
-    engine = open_engine(settings, lambda _: True)
-    try:
-        template = choose_template(engine.info, engine.tokenizer, None).template
-        adapters = () if adapter is None else (AppliedAdapter(adapter.resolve()),)
-        Collector(engine, template, adapters).collect(files, holes, folder)
-        return list(load_records(folder))
-    finally:
-        engine.close()
+    with open_collector(asked.model, adapter, asked.threads) as collector:
+        collector.collect(files, holes, folder)
+    return list(load_records(folder))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,8 @@ SURER = 0.6
 """Probability that the imagined surer model moves to the true token."""
 _LONGEST_MIDDLE = 48
 """Tokens of a middle that are scored."""
+
+_CONTEXT = 1024
 
 Floats = npt.NDArray[np.float64]
 
@@ -154,6 +157,31 @@ class Collector:
             steps.append(Step(target, model, ModelStep.of(logits * SHARPENED, target, voted), voters))
             matches.advance(target)
         return steps
+
+
+@contextmanager
+def open_collector(
+    model: str, adapter: Path | None = None, threads: int | None = None
+) -> Iterator[Collector]:
+    """Open a model, with a LoRA if one is given, to collect with.
+
+    Raises:
+        FimLspError: the model or the adapter can't be opened.
+    """
+    from fim_lsp.engine_factory import open_engine
+    from fim_lsp.prompt.templates import choose_template
+    from fim_lsp.settings import ModelSettings
+
+    settings = ModelSettings(
+        name=model, context_tokens=_CONTEXT, threads=threads, sequences=1, speculation="off", kv_state_mb=0
+    )
+    engine = open_engine(settings, lambda _: True)
+    try:
+        template = choose_template(engine.info, engine.tokenizer, None).template
+        adapters = () if adapter is None else (AppliedAdapter(adapter.resolve()),)
+        yield Collector(engine, template, adapters)
+    finally:
+        engine.close()
 
 
 def load_records(folder: Path) -> Iterator[HoleSteps]:

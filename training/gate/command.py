@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from training.gate.fit import GateData
 
 _HOLES = 40
-_CONTEXT = 1024
 
 
 class GateError(FimLspError):
@@ -118,39 +117,23 @@ def _collect(options: GateOptions, console: Console) -> tuple[HoleSteps, ...]:
     """Return the records of all repositories, after making those that are missing."""
     from rich.progress import Progress
 
-    from fim_lsp.engine_factory import open_engine
-    from fim_lsp.prompt.templates import choose_template
-    from fim_lsp.settings import ModelSettings
-    from fim_lsp.types import AppliedAdapter
     from training.evaluate.cuts import cut_files, source_files
-    from training.gate.collect import Collector, load_records
+    from training.gate.collect import load_records, open_collector
 
-    settings = ModelSettings(
-        name=options.model,
-        context_tokens=_CONTEXT,
-        threads=options.threads,
-        sequences=1,
-        speculation="off",
-        kv_state_mb=0,
-    )
-    engine = open_engine(settings, lambda _: True)
-    try:
-        template = choose_template(engine.info, engine.tokenizer, None).template
-        adapters = () if options.adapter is None else (AppliedAdapter(options.adapter),)
-        collector = Collector(engine, template, adapters)
-        found: list[HoleSteps] = []
-        with Progress(console=console) as progress:
-            for root in options.repositories:
-                name = root.resolve().name
-                files = source_files(root)
-                holes = cut_files(files, name, options.holes, options.seed)
-                bar = progress.add_task(name, total=len(holes))
-                folder = options.output / "records" / name
-                collector.collect(files, holes, folder, lambda bar=bar: progress.advance(bar))  # type: ignore[misc]
-                found += load_records(folder)
-        return tuple(found)
-    finally:
-        engine.close()
+    found: list[HoleSteps] = []
+    with (
+        open_collector(options.model, options.adapter, options.threads) as collector,
+        Progress(console=console) as progress,
+    ):
+        for root in options.repositories:
+            name = root.resolve().name
+            files = source_files(root)
+            holes = cut_files(files, name, options.holes, options.seed)
+            bar = progress.add_task(name, total=len(holes))
+            folder = options.output / "records" / name
+            collector.collect(files, holes, folder, lambda bar=bar: progress.advance(bar))  # type: ignore[misc]
+            found += load_records(folder)
+    return tuple(found)
 
 
 def _report(records: Sequence[HoleSteps]) -> dict[str, Any]:
