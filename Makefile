@@ -85,7 +85,7 @@ pictures: model  ## the README's pictures, from real editors; installs them wher
 test: model $(VENV)/.ready-training  ## set up, fetch the model, and run every test but those of the editors
 	$(BIN)/python -m pytest
 
-test-vllm: model  ## the remote engine with a real vLLM, on a CPU with AVX-512; installs it
+test-vllm: model $(VENV)/.ready-training  ## the remote engine with a real vLLM, on a CPU with AVX-512; installs it
 	tests/vllm/run.sh $(BIN)/python
 
 test-bench: model $(VENV)/.ready-training  ## tests of the benchmarks

@@ -20,12 +20,14 @@ import psutil
 
 from benchmarks.keystrokes.sources import source_pair
 from benchmarks.keystrokes.traces import Trace, record_trace
-from benchmarks.serving.client import ClientRecord, TypingClient
+from benchmarks.serving.client import OVERTAKEN, ClientRecord, TypingClient
 from fim_lsp.errors import FimLspError
 
 _LOADING_S = 300.0
 _FILE_CHARS = 3000
 _SCRIPTED = "benchmarks.serving.scripted"
+_EXPECTED = ("200", "429", OVERTAKEN)
+"""Everything else that a client meets is an error."""
 
 
 class LoadError(FimLspError):
@@ -80,7 +82,9 @@ async def typing(chosen: argparse.Namespace) -> dict[str, Any]:
                 for number, record in enumerate(records)
             )
         )
-        return {**summary(records), "rss_mb": await memory}
+        sizes = await memory
+        grown = round(sizes[-1] - sizes[len(sizes) // 2], 1) if sizes else None
+        return {**summary(records), "rss_mb": sizes, "rss_grown_in_second_half_mb": grown}
 
 
 def _command(chosen: argparse.Namespace) -> list[str]:
@@ -117,13 +121,18 @@ def summary(records: Sequence[ClientRecord]) -> dict[str, Any]:
     times = sorted(ms for record in records for ms in record.shown_ms)
     answered = [record.answered for record in records]
     medians = [statistics.median(record.shown_ms) for record in records if record.shown_ms]
+    refused_s = sorted(second for record in records for second in record.retry_after_s)
     return {
+        "clients": len(records),
         "statuses": dict(statuses),
+        "errors": sum(count for status, count in statuses.items() if status not in _EXPECTED),
         "answered": len(times),
         "median_ms": round(statistics.median(times), 1) if times else None,
         "p95_ms": round(times[int(0.95 * (len(times) - 1))], 1) if times else None,
+        "retry_after_s": [refused_s[0], refused_s[-1]] if refused_s else None,
         "answered_by_client": [min(answered), max(answered)],
         "median_ms_by_client": [round(min(medians), 1), round(max(medians), 1)] if medians else None,
+        "slowest_to_fastest": round(max(medians) / min(medians), 2) if medians else None,
     }
 
 
@@ -191,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = json.dumps(found, indent=1)
     (chosen.output / ("aborts.json" if chosen.aborts else "typing.json")).write_text(text + "\n")
     print(text)
-    return 0
+    return int(bool(found.get("errors")))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from benchmarks.keystrokes.traces import Trace
 
 _KEY_S, _READ_S = (0.15, 0.6), (1.0, 3.0)
 """Shortest and longest time between two keys, and of a look at a suggestion."""
+OVERTAKEN = "closed for a newer one"
+"""The status of a request whose connection the client closed."""
 
 
 @define
@@ -24,6 +26,8 @@ class ClientRecord:
     shown_ms: list[float] = field(factory=list)
     """Milliseconds of each request that was answered."""
     statuses: Counter[str] = field(factory=Counter)
+    retry_after_s: list[int] = field(factory=list)
+    """Seconds after which refused requests were told to come again."""
 
     @property
     def answered(self) -> int:
@@ -61,7 +65,7 @@ class TypingClient:
         if self._asking is not None and not self._asking.done():
             self._asking.cancel()
             await asyncio.wait({self._asking})
-            self.record.statuses["closed for a newer one"] += 1
+            self.record.statuses[OVERTAKEN] += 1
         self._asking = asyncio.create_task(self._send(text, cursor))
 
     async def _send(self, text: str, cursor: int) -> None:
@@ -74,5 +78,7 @@ class TypingClient:
             self.record.statuses[type(error).__name__] += 1
             return
         self.record.statuses[str(answer.status_code)] += 1
+        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            self.record.retry_after_s.append(int(answer.headers["retry-after"]))
         if answer.status_code == httpx.codes.OK:
             self.record.shown_ms.append((time.perf_counter() - began) * 1000)

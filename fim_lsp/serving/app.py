@@ -48,11 +48,20 @@ logger = logging.getLogger(__name__)
 
 Parse = Callable[[Fields, Offer], Reply]
 Answer = Callable[[Request], Awaitable[Response]]
+_WAIT = re.compile(r'\s*wait\s*=\s*"?([0-9]{1,5})"?\s*', re.IGNORECASE)
 _CLIENT_NAME = re.compile(r"[\w.:@-]{1,64}")
 _LOAD = KnownFields(
     frozenset({"lora_name", "lora_path", "scale"}), {"lora_int_id": (), "load_inplace": (False,)}
 )
 _UNLOAD = KnownFields(frozenset({"lora_name"}), {"lora_int_id": ()})
+
+
+@frozen
+class _Asker:
+    """The client of a request, and how long it wants to wait."""
+
+    client: str
+    wait_s: float | None
 
 
 @frozen(eq=False)
@@ -75,30 +84,33 @@ class CompletionService:
         """Answer a request for completions, at once or piece by piece."""
         fields = await read_fields(request, self.limits)
         reply = parse(fields, self._offer_for(request))
-        client = client_of(request, fields)
+        asker = _Asker(client_of(request, fields), preferred_wait_s(request))
         if reply.streamed:
-            return await self._stream(request, reply, client)
+            return await self._stream(request, reply, asker)
 
         async def all_outcomes() -> list[Outcome]:
-            return [await self._outcome(order, client) for order in reply.orders]
+            return [await self._outcome(order, asker) for order in reply.orders]
 
         outcomes = await unless_gone(request, all_outcomes())
         return JSONResponse(reply.whole(outcomes))
 
     async def _outcome(
-        self, order: CompletionOrder, client: str, on_piece: Callable[[ServedPiece], None] = lambda _: None
+        self,
+        order: CompletionOrder,
+        asker: _Asker,
+        on_piece: Callable[[ServedPiece], None] = lambda _: None,
     ) -> Outcome:
         began_s = time.perf_counter()
-        outcome = await self.model.complete(order, client, on_piece)
+        outcome = await self.model.complete(order, asker.client, on_piece, asker.wait_s)
         self.metrics.completed(outcome, time.perf_counter() - began_s)
         return outcome
 
-    async def _stream(self, request: Request, reply: Reply, client: str) -> Response:
+    async def _stream(self, request: Request, reply: Reply, asker: _Asker) -> Response:
         """Answer piece by piece. What fails before the first piece has an answer of its own."""
         streams = [PieceStream() for _ in reply.orders]
 
         def start(number: int) -> None:
-            streams[number].start(partial(self._outcome, reply.orders[number], client))
+            streams[number].start(partial(self._outcome, reply.orders[number], asker))
 
         async def close() -> None:
             for stream in streams:
@@ -242,6 +254,14 @@ def client_of(request: Request, fields: Fields) -> str:
     user = fields.values.get("user")
     named = request.headers.get("x-client-id") or (user if isinstance(user, str) else "")
     return f"{address}/{named}" if _CLIENT_NAME.fullmatch(named) else address
+
+
+def preferred_wait_s(request: Request) -> float | None:
+    """Return the seconds that a client wants to wait, from the header ``Prefer: wait=5`` (RFC 7240)."""
+    for preference in ",".join(request.headers.getlist("prefer")).split(","):
+        if (found := _WAIT.fullmatch(preference.partition(";")[0])) is not None:
+            return float(max(1, int(found[1])))
+    return None
 
 
 def make_app(

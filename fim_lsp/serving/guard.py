@@ -23,7 +23,7 @@ _SHORTEST_TOKEN = 16
 _PUBLIC = frozenset({"/health", "/docs", "/openapi.json"})
 """Paths that need no token: they tell nothing of anyone."""
 _METHODS = "GET, POST"
-_HEADERS = "authorization, content-type, x-client-id"
+_HEADERS = "authorization, content-type, prefer, x-client-id"
 
 
 class AccessError(FimLspError):

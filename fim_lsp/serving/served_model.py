@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal
 
 from attrs import evolve, field, frozen
@@ -17,14 +17,12 @@ from cachetools import LRUCache
 
 from fim_lsp.code.cursor import CursorContext
 from fim_lsp.code.languages import language_of
-from fim_lsp.completion.cache import Suggestion
 from fim_lsp.completion.generation import GenerationTask, InFlightGeneration
 from fim_lsp.completion.idle_prefill import IdlePrefill
 from fim_lsp.completion.multiline import wants_multiline
 from fim_lsp.completion.open_documents import OpenDocuments
 from fim_lsp.completion.prefill_planner import PrefillPlanner
 from fim_lsp.completion.prompts import Prompts
-from fim_lsp.completion.ranking import filter_suggestion
 from fim_lsp.completion.request_memories import RequestMemories
 from fim_lsp.completion.stop_rules import make_stop_rules
 from fim_lsp.engine.base import (
@@ -40,6 +38,8 @@ from fim_lsp.engine.worker import InferenceWorker
 from fim_lsp.prompt.markers import stop_ids
 from fim_lsp.prompt.templates import choose_template
 from fim_lsp.serving.choice_stream import ChoiceStream
+from fim_lsp.serving.choices import check_ended, cut_at_stop, insertable, joined
+from fim_lsp.serving.cut_off import CutOff, check_answered
 from fim_lsp.serving.fair_queue import FairQueue
 from fim_lsp.serving.orders import (
     Choice,
@@ -49,14 +49,13 @@ from fim_lsp.serving.orders import (
     ServedPiece,
     TokenPrompt,
 )
-from fim_lsp.serving.places import Places
+from fim_lsp.serving.places import ClientPlace, Places
 from fim_lsp.serving.refusals import RefusedError
 from fim_lsp.settings import Settings
 from fim_lsp.types import (
     AppliedAdapter,
     CompletionRequest,
     DocumentSnapshot,
-    FinishReason,
     Generation,
     Prompt,
     SamplingParams,
@@ -91,7 +90,7 @@ class ServedModel:
         queue: gives turns.
         deadline_s: seconds that an order may take, with its wait.
         corpora: returns what an index of the workspace has ready for the repository memory.
-        clock: seconds of any steady clock.
+        clock: the clock of the queue.
     """
 
     def __init__(
@@ -184,54 +183,59 @@ class ServedModel:
         self._idle_prefill.stop()
         await self._worker.close()
 
-    async def complete(self, order: CompletionOrder, client: str, on_piece: OnPiece = _ignore) -> Outcome:
+    async def complete(
+        self, order: CompletionOrder, client: str, on_piece: OnPiece = _ignore, wait_s: float | None = None
+    ) -> Outcome:
         """Complete an order. A cancel aborts the generation within milliseconds.
+
+        Text that is there at the deadline is the answer, as at the limit of tokens.
 
         Args:
             order: what to complete.
             client: a name that the client's requests share; turns and places are its own.
             on_piece: gets the text as it comes.
+            wait_s: seconds that the client wants to wait at most.
 
         Raises:
-            RefusedError: too many wait, the deadline has passed, or the model is not there.
+            RefusedError: too many wait, there was no text at the deadline, or the model is not there.
             EngineError: the engine refused the prompt or an adapter.
         """
-        try:
-            return await asyncio.wait_for(self._complete(order, client, on_piece), self._deadline_s)
-        except asyncio.TimeoutError:
-            raise RefusedError(
-                504,
-                f"The request took longer than {self._deadline_s:g} s.",
-                "Ask for fewer tokens, or try again when fewer clients are waiting.",
-                name="deadline_exceeded",
-            ) from None
-
-    async def _complete(self, order: CompletionOrder, client: str, on_piece: OnPiece) -> Outcome:
+        own = wait_s is not None and wait_s < self._deadline_s
+        limit_s = wait_s if own and wait_s is not None else self._deadline_s
+        deadline_s = self._clock() + limit_s
         _ = self.engine  # refuse before anything waits
-        turn = await self.queue.enter(client)
+        place = self._place_of(order, client)
+        turn = await self.queue.enter(
+            client, place=place.number if place is not None else None, deadline_s=deadline_s
+        )
+        cut_off = CutOff()
         try:
             self._idle_prefill.stop()
-            laid_out = self._lay_out(order, client)
-            outcome = await self._run(order, laid_out, on_piece)
+            laid_out = self._lay_out(order, client, place)
+            with cut_off.after(deadline_s - self._clock()):
+                outcome = await self._run(order, laid_out, on_piece, cut_off)
         finally:
             turn.release()
+        check_answered(outcome, cut_off, limit_s, self.queue.mean_turn_s, own=own)
         self._plan(order, laid_out)
         return outcome
 
-    async def _run(self, order: CompletionOrder, laid_out: _LaidOut, on_piece: OnPiece) -> Outcome:
+    async def _run(
+        self, order: CompletionOrder, laid_out: _LaidOut, on_piece: OnPiece, cut_off: CutOff
+    ) -> Outcome:
         if not order.limits.max_tokens:
-            timings = await self._worker.prefill(laid_out.prompt, CancelToken())
+            timings = await self._worker.prefill(laid_out.prompt, cut_off.token)
             return Outcome(tuple(Choice("", "length") for _ in range(order.count)), timings)
         if order.filters and laid_out.request is not None:
-            return await self._fill_as_editor(order, laid_out.prompt, laid_out.request, on_piece)
+            return await self._fill_as_editor(order, laid_out.prompt, laid_out.request, on_piece, cut_off)
         if order.temperature > 0:
             outcome = Outcome(())
             for index in range(order.count):
                 seeded = evolve(order, count=1, seed=order.seed + index)
-                outcome = _joined(outcome, await self._generate(seeded, laid_out, on_piece, index))
+                outcome = joined(outcome, await self._generate(seeded, laid_out, on_piece, cut_off, index))
             return outcome
         try:
-            return await self._generate(order, laid_out, on_piece)
+            return await self._generate(order, laid_out, on_piece, cut_off)
         except DecodeError as error:
             if not isinstance(order.prompt, TokenPrompt):
                 raise
@@ -242,11 +246,19 @@ class ServedModel:
 
     # --- From an order to the model's prompt
 
-    def _lay_out(self, order: CompletionOrder, client: str) -> _LaidOut:
+    def _place_of(self, order: CompletionOrder, client: str) -> ClientPlace | None:
+        """Return the place in the code of a prompt with a hole."""
+        prompt = order.prompt
+        return (
+            self._places.find(client, prompt.path, prompt.before) if isinstance(prompt, HolePrompt) else None
+        )
+
+    def _lay_out(self, order: CompletionOrder, client: str, place: ClientPlace | None) -> _LaidOut:
         """Build the prompt of an order."""
         tokenizer, prompt = self.engine.tokenizer, order.prompt
         if isinstance(prompt, HolePrompt):
-            return self._lay_out_hole(prompt, order, client)
+            assert place is not None
+            return self._lay_out_hole(prompt, order, place)
         if isinstance(prompt, TokenPrompt):
             head, tail = prompt.ids, ""
         else:
@@ -267,9 +279,8 @@ class ServedModel:
             )
         )
 
-    def _lay_out_hole(self, hole: HolePrompt, order: CompletionOrder, client: str) -> _LaidOut:
+    def _lay_out_hole(self, hole: HolePrompt, order: CompletionOrder, place: ClientPlace) -> _LaidOut:
         assert self._prompts is not None
-        place = self._places.find(client, hole.path, hole.before)
         self._version += 1
         language = language_of(hole.path, hole.before) if hole.path else None
         language_id = hole.language or (language.id if language else "plaintext")
@@ -303,7 +314,12 @@ class ServedModel:
     # --- Generations
 
     async def _generate(
-        self, order: CompletionOrder, laid_out: _LaidOut, on_piece: OnPiece, first: int = 0
+        self,
+        order: CompletionOrder,
+        laid_out: _LaidOut,
+        on_piece: OnPiece,
+        cut_off: CutOff,
+        first: int = 0,
     ) -> Outcome:
         """Generate the choices of an order side by side, and pass their text on as it comes."""
         loop = asyncio.get_running_loop()
@@ -315,10 +331,13 @@ class ServedModel:
         generations = await self._worker.generate(
             laid_out.prompt,
             self._sampling(order, laid_out.request),
-            CancelToken(),
+            cut_off.token,
             [stream.on_token for stream in streams],
         )
-        _check_ended(generations)
+        if not cut_off.reached:
+            check_ended(generations)
+        elif len(generations) < len(streams):
+            generations = generations[:1] * len(streams)  # the time was over before the first token
         choices = tuple(
             stream.finish(generation) for stream, generation in zip(streams, generations, strict=False)
         )
@@ -327,7 +346,12 @@ class ServedModel:
         return Outcome(choices, generations[0].timings)
 
     async def _fill_as_editor(
-        self, order: CompletionOrder, prompt: Prompt, request: CompletionRequest, on_piece: OnPiece
+        self,
+        order: CompletionOrder,
+        prompt: Prompt,
+        request: CompletionRequest,
+        on_piece: OnPiece,
+        cut_off: CutOff,
     ) -> Outcome:
         """Generate with the language server's stop rules, retry and filters; the text comes at the end."""
         context, settings = CursorContext.of(request), self._settings_for(order)
@@ -344,6 +368,7 @@ class ServedModel:
         generation = InFlightGeneration(
             self._worker, task, lambda _, generation, __: ended.append(generation), refused.append
         )
+        cut_off.also(generation.abort)
         try:
             suggestion = await asyncio.shield(generation.outcome)
         except asyncio.CancelledError:
@@ -351,11 +376,13 @@ class ServedModel:
             raise
         if refused:
             raise refused[0]
+        if suggestion is None and cut_off.reached:
+            return Outcome((Choice("", "length"),))
         if suggestion is None:
-            _check_ended(ended)
+            check_ended(ended)
             return Outcome((Choice("", "rule"),), ended[0].timings)
         choices = tuple(
-            _cut_at_stop(_insertable(each, context, settings), order.limits.stop) for each in suggestion.all
+            cut_at_stop(insertable(each, context, settings), order.limits.stop) for each in suggestion.all
         )
         for index, choice in enumerate(choices):
             if choice.text:
@@ -369,36 +396,3 @@ class ServedModel:
             return
         self._adapters_at[request.document.uri] = order.adapters
         self._planner.plan(self._prompts, request, self._settings_for(order))
-
-
-def _check_ended(generations: Sequence[Generation]) -> None:
-    """Raise an error for a generation that was cut off because the model went away."""
-    if not generations or generations[0].finish_reason is FinishReason.CANCELLED:
-        raise EngineError("The model was unloaded while the request ran.", "Try again later.")
-
-
-def _insertable(suggestion: Suggestion, context: CursorContext, settings: Settings) -> Choice:
-    """Return a filtered suggestion as text to insert: clients replace nothing behind the cursor."""
-    completion = filter_suggestion(suggestion, context, "", settings)
-    if completion.dropped_because:
-        return Choice("", "rule")
-    text, replaced = completion.completion.text, completion.completion.replace_suffix_chars
-    behind = context.line_suffix[:replaced]
-    if behind and text.endswith(behind):
-        text = text[: -len(behind)]
-    return Choice(text, "rule")
-
-
-def _cut_at_stop(choice: Choice, stops: Sequence[str]) -> Choice:
-    found = [(choice.text.index(stop), stop) for stop in stops if stop in choice.text]
-    if not found:
-        return choice
-    end, stop = min(found)
-    return evolve(choice, text=choice.text[:end], ended_by="stop", stop=stop)
-
-
-def _joined(outcome: Outcome, later: Outcome) -> Outcome:
-    """Add the choices of a second generation, for which the prompt was in the KV cache."""
-    if not outcome.choices:
-        return later
-    return Outcome((*outcome.choices, *later.choices), outcome.timings.then(later.timings))

