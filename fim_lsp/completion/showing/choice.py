@@ -14,7 +14,7 @@ from fim_lsp.completion.showing.chance import ChanceModel
 from fim_lsp.completion.showing.cuts import cut_to_parsing_lines, cut_to_piece
 from fim_lsp.completion.showing.decision import decide
 from fim_lsp.completion.showing.features import Facts, KnowsName, no_names
-from fim_lsp.completion.showing.places import Place, find_place, least_chance, may_be_complete
+from fim_lsp.completion.showing.places import Place, find_place, least_chance, may_end_line
 from fim_lsp.types import Completion
 
 IsRefused = Callable[[str], bool]
@@ -43,7 +43,7 @@ def choose(suggestion: FilteredSuggestion, query: Query, judge: Judge) -> Filter
     chosen = _shortened(suggestion, "cut_to_parsing_lines", whole, query)
     facts = Facts(suggestion.suggestion, whole, context, find_place(context), judge.knows_name)
     least = least_chance(facts.place, query.rules)
-    if whole.lstrip(" \t").startswith("\n") and not judge.accepted and may_be_complete(context):
+    if whole.lstrip(" \t").startswith("\n") and not judge.accepted and may_end_line(context):
         if query.rules.new_lines == "never":
             return evolve(chosen, dropped_because="it begins a new line (completion.newLines)")
         if query.rules.new_lines == "confident":

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from fim_lsp.code.cursor import CursorContext
-from fim_lsp.code.lines import only_closers
 from fim_lsp.completion.showing.chance import ChanceModel
 from fim_lsp.completion.showing.cuts import line_ends
 from fim_lsp.completion.showing.features import Facts, features_of
+from fim_lsp.completion.showing.places import may_be_complete
 
 WORD_CHANCE = 0.5
 """The least chance for a part of a line: less than a line is only worth showing if it is likely right."""
@@ -21,7 +20,6 @@ _WORTH = 6.0
 A long text is shown with a smaller chance than a short one, because more is lost with it."""
 _WHERE_COMPLETE = 1.5
 """Factor of the least chance where the line may be complete: most texts behind it are wrong."""
-_STATEMENT_END = re.compile(r"""[\w)\]}"'`;:>]$""")
 _WORD_END = re.compile(r"\w\b")
 _SHORTEST = 3
 """Characters that a part of a line has at least."""
@@ -74,15 +72,6 @@ def decide(facts: Facts, model: ChanceModel, least: float, shift: float = 0.0) -
         if (chance := estimate(end)) >= max(least, WORD_CHANCE):
             return Decision(end, chance)
     return Decision(0, first)
-
-
-def may_be_complete(context: CursorContext) -> bool:
-    """Tell whether the cursor is right behind what may be a whole statement.
-
-    Example: behind ``x = f(a)`` it is, behind ``x = `` it is not.
-    """
-    line = context.line_prefix
-    return only_closers(context.line_suffix) and _STATEMENT_END.search(line) is not None
 
 
 def word_ends(facts: Facts) -> Iterator[int]:

@@ -45,7 +45,7 @@ _RULES: Mapping[Eagerness, ShowingRules] = MappingProxyType(
             piece_lines=3,
         ),
         "normal": ShowingRules(
-            min_chance=0.08,
+            min_chance=0.05,
             confident_chance=0.1,
             within_words="confident",
             within_lines="confident",

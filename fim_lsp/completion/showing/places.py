@@ -16,6 +16,7 @@ from fim_lsp.completion.showing.eagerness import ShowingRules
 from fim_lsp.showing_settings import Where
 
 _CLOSING_TAG = re.compile(r"</[\w.:-]*>|/?>")
+_STATEMENT_END = re.compile(r"""[\w)\]}"'`;:>]$""")
 _ALL_STRINGS = frozenset({"json", "jsonc", "json5", "jsonl"})
 """Languages whose every text is a string."""
 
@@ -52,11 +53,20 @@ def find_place(context: CursorContext) -> Place:
 
 
 def may_be_complete(context: CursorContext) -> bool:
-    """Tell whether the line in front of the cursor may be complete: it is not blank, and opens nothing.
+    """Tell whether the cursor is right behind what may be a whole statement.
 
-    Example: behind ``x = 1`` it may be, behind ``x = (1,`` and behind ``if x:`` more has to follow.
+    Example: behind ``x = f(a)`` it is, behind ``x = `` it is not.
     """
-    if not context.line_prefix.strip() or opens_block(context):
+    line = context.line_prefix
+    return only_closers(context.line_suffix) and _STATEMENT_END.search(line) is not None
+
+
+def may_end_line(context: CursorContext) -> bool:
+    """Tell whether the cursor's line may end here: behind a whole statement that opens nothing.
+
+    Example: behind ``x = 1`` it may, behind ``x = [1`` and ``if x:`` more has to follow.
+    """
+    if not may_be_complete(context) or opens_block(context):
         return False
     return not read_nesting(context.line_prefix, context.language_id).open
 

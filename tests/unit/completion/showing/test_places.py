@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fim_lsp.code.cursor import CursorContext
-from fim_lsp.completion.showing.places import Place, find_place, may_be_complete
+from fim_lsp.completion.showing.places import Place, find_place, may_end_line
 from tests.unit.completion.conftest import request
 
 
@@ -40,7 +40,7 @@ def test_the_kind_of_a_place(marked, language, place):
     [
         ("x = 1█\n", "python", True),
         ("    return total█\n", "python", True),
-        ("def f(\n    a,█\n):\n", "python", True),
+        ("def f(\n    a,█\n):\n", "python", False),
         ("    █\n", "python", False),
         ("x = (1,█\n", "python", False),
         ("x = f(█)\n", "python", False),
@@ -55,5 +55,5 @@ def test_the_kind_of_a_place(marked, language, place):
         ("jobs:█\n", "yaml", False),
     ],
 )
-def test_a_line_that_may_be_complete(marked, language, expected):
-    assert may_be_complete(CursorContext.of(request(marked, language=language))) is expected
+def test_a_line_that_may_end_line(marked, language, expected):
+    assert may_end_line(CursorContext.of(request(marked, language=language))) is expected
