@@ -1,4 +1,4 @@
-"""``python -m benchmarks.remote``: the same text as in process, or a replay of many editors."""
+"""``python -m benchmarks.remote``: the same text as in process, a replay, or a killed server."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 
 from attrs import asdict
 
+from benchmarks.keystrokes.server import find_server
+from benchmarks.remote.killing import KillResult, Phase, kill, summary
 from benchmarks.remote.replay import replay
 from benchmarks.remote.same_text import compare, holes, rounding_of
 from fim_lsp.engine.llama import open_model_vocabulary
@@ -27,7 +29,7 @@ SOURCES = Path(__file__).parents[2] / "fim_lsp"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.remote", description=__doc__)
-    parser.add_argument("--url", required=True, help="a server on this machine, with the model of --model")
+    parser.add_argument("--url", default="", help="a server on this machine, with the model of --model")
     doing = parser.add_subparsers(dest="doing", required=True)
     same = doing.add_parser("same-text", help="fill holes in process and on the server, and compare")
     same.add_argument("--model", default="default")
@@ -35,8 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     many = doing.add_parser("replay", help="let many editors type against the server")
     many.add_argument("--editors", type=int, nargs="+", default=[1, 2, 4, 8])
     many.add_argument("--seconds", type=float, default=30, help="of typing, for each number of editors")
+    killing = doing.add_parser("kill", help="kill a llama-server while it answers an editor with a fallback")
+    killing.add_argument("--model", default="default", help="of both")
+    killing.add_argument("--rounds", type=int, default=5, help="of each kind")
+    killing.add_argument("--threads", type=int, default=1)
+    killing.add_argument("--llama-server", type=Path, help="default: built when it is missing")
+    killing.add_argument("--output", type=Path, default=Path("build/bench/remote"))
     chosen = parser.parse_args(arguments)
+    if chosen.doing != "kill" and not chosen.url:
+        parser.error(f"{chosen.doing} needs --url")
     try:
+        if chosen.doing == "kill":
+            return _kill(chosen)
         if chosen.doing == "replay":
             for editors in chosen.editors:
                 print(json.dumps(asdict(replay(chosen.url, editors, chosen.seconds))), flush=True)
@@ -45,6 +57,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FimLspError as error:
         print(f"remote: {error}", file=sys.stderr)
         return 1
+
+
+def _kill(chosen: argparse.Namespace) -> int:
+    """Print each round, then a summary of each kind; write both as JSON."""
+    binary = find_server(chosen.llama_server)
+    results: list[KillResult] = []
+    phases: tuple[Phase, ...] = ("prompt", "answer")
+    for number in range(2 * chosen.rounds):
+        results.append(kill(binary, chosen.model, phases[number % 2], chosen.threads))
+        print(json.dumps(asdict(results[-1])), flush=True)
+    found = {"rounds": [asdict(result) for result in results], "summary": summary(results)}
+    chosen.output.mkdir(parents=True, exist_ok=True)
+    (chosen.output / "kill.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(found["summary"], indent=1))
+    return 0
 
 
 def _same_text(url: str, model: str, count: int) -> int:

@@ -1,10 +1,11 @@
-"""``python -m benchmarks.serving``: load a server, and print what the clients met."""
+"""``python -m benchmarks.serving``: load a server, abort requests, or compare it with llama-server."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+import os
 import socket
 import statistics
 import sys
@@ -17,11 +18,16 @@ from typing import Any
 
 import httpx2 as httpx
 import psutil
+from attrs import evolve
 
+from benchmarks.keystrokes.measurement import BenchmarkPlan
+from benchmarks.keystrokes.server import find_server
 from benchmarks.keystrokes.sources import source_pair
 from benchmarks.keystrokes.traces import Trace, record_trace
+from benchmarks.serving.beside import beside, table
 from benchmarks.serving.client import OVERTAKEN, ClientRecord, TypingClient
 from fim_lsp.errors import FimLspError
+from fim_lsp.paths import USER_PATHS, variables_for
 
 _LOADING_S = 300.0
 _FILE_CHARS = 3000
@@ -78,7 +84,7 @@ async def typing(chosen: argparse.Namespace) -> dict[str, Any]:
         memory = asyncio.create_task(_watch(process, end_s))
         await asyncio.gather(
             *(
-                TypingClient(client, _trace(number), record, chosen.predict).type_until(end_s, number)
+                TypingClient(client, _trace(number), record, chosen.predict or 16).type_until(end_s, number)
                 for number, record in enumerate(records)
             )
         )
@@ -94,7 +100,7 @@ def _command(chosen: argparse.Namespace) -> list[str]:
         "model.threads": chosen.threads,
         "model.sequences": chosen.sequences,
         "model.kvStateMb": 0,
-        "prompt.maxTokens": chosen.prompt_tokens,
+        "prompt.maxTokens": chosen.prompt_tokens or 256,
     }
     flags = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
     return [sys.executable, "-m", "fim_lsp", "serve", "--model", chosen.model, *flags]
@@ -178,27 +184,56 @@ def _left(process: psutil.Process) -> dict[str, float]:
     }
 
 
+async def comparing(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Compare llama.vim on ``fim-lsp serve`` with llama.vim on llama-server, and print a table."""
+    plan = evolve(
+        BenchmarkPlan(),
+        models=(chosen.model,),
+        lengths=(chosen.file_tokens,),
+        keys=chosen.keys,
+        rounds=chosen.rounds,
+        predict=chosen.predict or BenchmarkPlan().predict,
+        threads=chosen.threads,
+        prompt_tokens=chosen.prompt_tokens or BenchmarkPlan().prompt_tokens,
+        busy=(0,),
+        binary=find_server(chosen.llama_server),
+        folder=chosen.output,
+    )
+    # Without the user's own settings and saved KV states.
+    os.environ.update(variables_for(chosen.output.resolve() / "user", USER_PATHS))
+    found = await beside(plan)
+    (chosen.output / "beside.md").write_text(table(found) + "\n", encoding="utf-8")
+    print(table(found), file=sys.stderr)
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=300.0)
-    parser.add_argument("--predict", type=int, default=16, help="most tokens a suggestion")
-    parser.add_argument("--model", default="default")
+    parser.add_argument("--predict", type=int, help="most tokens a suggestion (16; beside 32)")
+    parser.add_argument("--model", default="default", help="name in the catalog, or path of a GGUF file")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--sequences", type=int, default=32, help="of the KV cache")
-    parser.add_argument("--prompt-tokens", type=int, default=256, dest="prompt_tokens")
+    parser.add_argument("--prompt-tokens", type=int, help="most of a prompt (256; beside 1024)")
     parser.add_argument("--scripted", action="store_true", help="an engine without weights: the server alone")
     parser.add_argument("--aborts", type=int, help="abort so many requests instead, on a scripted engine")
+    parser.add_argument("--beside", action="store_true", help="replay llama.vim beside llama-server instead")
+    parser.add_argument("--llama-server", type=Path, metavar="PATH", help="default: built when it is missing")
+    parser.add_argument("--file-tokens", type=int, default=4096, help="length of the file typed in (beside)")
+    parser.add_argument("--keys", type=int, default=32, help="characters typed a trace (beside)")
+    parser.add_argument("--rounds", type=int, default=2, help="traces (beside)")
     parser.add_argument("--output", type=Path, default=Path("build/bench/serving"))
     chosen = parser.parse_args(arguments)
     try:
-        found = asyncio.run(aborting(chosen) if chosen.aborts else typing(chosen))
+        run = aborting if chosen.aborts else comparing if chosen.beside else typing
+        found = asyncio.run(run(chosen))
     except FimLspError as error:
         print(f"serving: {error}", file=sys.stderr)
         return 1
     text = json.dumps(found, indent=1)
-    (chosen.output / ("aborts.json" if chosen.aborts else "typing.json")).write_text(text + "\n")
+    (chosen.output / f"{run.__name__}.json").write_text(text + "\n", encoding="utf-8")
     print(text)
     return int(bool(found.get("errors")))
 

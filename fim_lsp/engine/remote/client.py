@@ -122,7 +122,7 @@ class Client:
     async def _send(
         self, method: str, path: str, body: Mapping[str, Any] | None = None
     ) -> AsyncIterator[httpx2.Response]:
-        """Send a request, again if a connection that was kept open turns out to be closed."""
+        """Send a request once. A refused or broken connection is an error at once: a fallback answers."""
         host = self.address.host
         try:
             async with self._client.stream(method, self.address.url + path, json=body) as response:
@@ -152,7 +152,7 @@ class Client:
         self, status: int, text: str, headers: Mapping[str, str]
     ) -> RemoteError | PromptTooLongError:
         host, message = self.address.host, _message(text)
-        logger.debug("%s answers with status %d: %s", host, status, text)
+        logger.debug("%s answers with status %d and %d characters", host, status, len(text))
         if status in (400, 413, 422) and any(words in text.lower() for words in _TOO_LONG):
             return PromptTooLongError(
                 f"The prompt does not fit into the context window of the model on {host}.",

@@ -7,7 +7,6 @@ LM Studio's REST API, Mistral's API for fill-in-the-middle.
 from __future__ import annotations
 
 import json
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -17,8 +16,6 @@ from attrs import field, frozen
 from fim_lsp.engine.remote.encoding import EncodedPrompt
 from fim_lsp.engine.remote.errors import RemoteError
 from fim_lsp.types import FinishReason, SamplingParams
-
-logger = logging.getLogger(__name__)
 
 _FEW_STOPS = 4
 """Most stop strings of OpenAI's API and those that follow it, vLLM too; TGI's default limit is the same."""
@@ -109,9 +106,8 @@ def _reason(name: Any) -> FinishReason | None:
 
 
 def raise_error(event: Mapping[str, Any]) -> None:
-    """Raise an error that a server sends in a stream. Its words may hold code, so they are logged apart."""
-    if error := event.get("error"):
-        logger.debug("The server reports: %s", error)
+    """Raise an error that a server sends in a stream. Its words may hold code, so they are not shown."""
+    if event.get("error"):
         raise RemoteError("The server reports an error in the middle of its answer.", "See the server's log.")
 
 

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 from attrs import evolve
 
 from fim_lsp.engine.base import CancelToken, Engine, OnToken, PromptTooColdError
+from fim_lsp.engine.prefill_speed import SHORTEST_PROMPT, PrefillSpeed
 from fim_lsp.engine.remote.errors import RemoteError
 from fim_lsp.engine.sampling import Logits
 from fim_lsp.types import FinishReason, Generation, ModelInfo, Prompt, SamplingParams, Timings, Tokenizer
@@ -23,9 +24,8 @@ logger = logging.getLogger(__name__)
 Rebuild = Callable[[Prompt, Engine, int | None], Prompt]
 """Builds a prompt anew for an engine, with at most so many tokens where a number is given."""
 
-_COLD_S = 0.4
-"""Seconds of prefill that the user waits for when the local model has to answer at once."""
-_FEWEST_TOKENS = 64
+_COLD_MS = 300.0
+"""Milliseconds of prefill that the user waits for when the local model has to answer at once."""
 
 
 class RemoteModel(Engine, Protocol):
@@ -71,6 +71,8 @@ class FallbackEngine:
         self._first = first
         self._built_for: Engine = remote if remote.connected else local
         self._failing = False
+        # Corrected by each answer: where a build takes the cores, the next prompt is shorter.
+        self._local_speed = PrefillSpeed(local.info.prefill_tokens_per_s)
         host = remote.info.host
         # A rate of 0: the prompt is not shortened for the local model, which answers as an exception.
         self.info: ModelInfo = evolve(
@@ -188,8 +190,8 @@ class FallbackEngine:
         on_tokens: Sequence[OnToken],
         written: str = "",
     ) -> tuple[Generation, ...]:
-        rate = self._local.info.prefill_tokens_per_s
-        warm = max(_FEWEST_TOKENS, int(rate * _COLD_S)) if rate else 0
+        within = self._local_speed.tokens_within(_COLD_MS)
+        warm = 0 if within is None else max(SHORTEST_PROMPT, within)
         try:
             own = self._for_local(prompt, written, max_pending=warm)
             generations = self._local.generate(own, sampling, cancel, on_tokens)
@@ -197,6 +199,8 @@ class FallbackEngine:
             # It was not asked for a while: a short prompt answers before the user goes on.
             own = self._for_local(prompt, written, most=warm or None)
             generations = self._local.generate(own, sampling, cancel, on_tokens)
+        timings = generations[0].timings
+        self._local_speed = self._local_speed.after(timings.evaluated_tokens, timings.prefill_ms)
         name = self._local.info.name
         return tuple(evolve(generation, model=name) for generation in generations)
 

@@ -229,7 +229,7 @@ def test_a_bad_answer_is_an_error_that_names_the_server_and_no_code(open_stand_i
     if fault in ("nothing", "slow"):
         engine.patience_ms = 300
     server.fault = fault
-    with caplog.at_level(logging.INFO), pytest.raises(RemoteError) as caught:
+    with caplog.at_level(logging.DEBUG), pytest.raises(RemoteError) as caught:
         run(engine, prompt_for(engine))
     known = fault not in ("error event",)
     assert (server.url.removeprefix("http://") in str(caught.value)) is known
@@ -324,15 +324,17 @@ def test_the_token_of_the_settings_counts_without_a_variable(open_stand_in, monk
     assert server.requests[0].headers["Authorization"] == "Bearer tok"
 
 
-def test_code_is_not_logged_above_debug(open_stand_in, caplog):
-    engine, server = open_stand_in(StandInServer("vllm"))
-    with caplog.at_level(logging.INFO):
+@pytest.mark.parametrize("kind", PATHS)
+def test_code_is_logged_at_no_level(open_stand_in, kind, caplog):
+    engine, server = open_stand_in(StandInServer(kind, answer=lambda _: "very_private_answer"))
+    with caplog.at_level(logging.DEBUG):
         engine.connect()
         run(engine, prompt_for(engine, before="very_private = "))
         server.fault = "half"
         with pytest.raises(RemoteError):
             run(engine, prompt_for(engine, before="very_private = "))
     assert "very_private" not in caplog.text
+    assert "secret code" not in caplog.text
 
 
 def test_a_proxy_of_the_environment_is_not_used(open_stand_in, monkeypatch):

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
+import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,7 +13,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from fim_lsp.engine.base import CancelToken
+from fim_lsp.engine.base import CancelToken, PromptTooColdError
 from fim_lsp.engine.remote import FallbackEngine, RemoteError, open_remote
 from fim_lsp.engine.scripted import Script, ScriptedEngine
 from fim_lsp.engine_factory import rebuild_for
@@ -17,7 +21,15 @@ from fim_lsp.prompt.builder import build
 from fim_lsp.prompt.templates import choose_template
 from fim_lsp.remote_settings import RemoteSettings
 from fim_lsp.settings import ModelSettings, PromptSettings
-from fim_lsp.types import AppliedAdapter, CompletionRequest, DocumentSnapshot, FinishReason, SamplingParams
+from fim_lsp.types import (
+    AppliedAdapter,
+    CompletionRequest,
+    DocumentSnapshot,
+    FinishReason,
+    Generation,
+    SamplingParams,
+    Timings,
+)
 from tests.stand_in_server import StandInServer, running
 
 BEFORE, AFTER = "def add(a, b):\n    return a ", "\n\n\nprint(add(1, 2))\n"
@@ -187,10 +199,82 @@ def test_without_a_fallback_the_failure_is_an_error(start):
         )
 
 
+class Killed:
+    """A server that accepts a connection, reads the request, and is killed: the connection is reset."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                self.connections += 1
+                connection.recv(65536)
+                # Without a farewell, as from a process that is gone.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.close()
+
+    def close(self) -> None:
+        # Also wakes the thread that accepts.
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
+
+@pytest.mark.parametrize("gone", ["reset", "refused"])
+def test_a_killed_server_is_asked_once_and_the_local_model_answers(start, gone):
+    pair = start(StandInServer(answer=lambda _: "REMOTE"))
+    killed = Killed()
+    try:
+        client = pair.engine._remote._client
+        client.address = evolve(client.address, url=f"http://127.0.0.1:{killed.port}")
+        if gone == "refused":
+            killed.close()
+        generation = pair.run()
+        assert (generation.text, len(pair.prompts)) == ("LOCAL", 1)
+        assert killed.connections == (gone == "reset")
+        # Neither is it asked for the next key.
+        assert (pair.run().text, killed.connections) == ("LOCAL", gone == "reset")
+    finally:
+        killed.close()
+
+
+def test_where_the_local_model_turns_out_to_be_slow_its_next_prompt_is_shorter(start):
+    pair = start(StandInServer())
+    local, limits = ScriptedEngine(Script(lambda _: "LOCAL")), []
+
+    class SlowEngine:
+        """An engine that evaluates half of the tokens a second that it promised."""
+
+        info = evolve(local.info, prefill_tokens_per_s=1000.0)
+        tokenizer = local.tokenizer
+
+        def generate(self, prompt, sampling, cancel, on_tokens):
+            if prompt.max_pending:
+                limits.append(prompt.max_pending)
+                raise PromptTooColdError("Cold.")
+            timings = Timings(evaluated_tokens=200, prefill_ms=400.0)
+            return (Generation("LOCAL", FinishReason.END, timings=timings),)
+
+        def close(self):
+            """Close nothing."""
+
+    pair.engine = FallbackEngine(pair.engine._remote, SlowEngine(), rebuild_for(ModelSettings()))
+    pair.server.fault = "500"
+    for _ in range(3):
+        assert pair.run().text == "LOCAL"
+    assert limits[0] == 300
+    assert limits[2] < limits[1] < limits[0]
+
+
 def test_a_cold_local_model_answers_a_short_prompt_first(start):
     pair = start(StandInServer())
-    local = pair.engine._local
-    pair.engine._local = evolve(local, info=evolve(local.info, prefill_tokens_per_s=100.0))
+    local = evolve(pair.engine._local, info=evolve(pair.engine._local.info, prefill_tokens_per_s=100.0))
+    pair.engine = FallbackEngine(pair.engine._remote, local, rebuild_for(ModelSettings()))
     pair.server.fault = "500"
     assert pair.run(before="x = 1\n" * 30 + BEFORE).text == "LOCAL"
     # At most 64 tokens, which are bytes here and markers.
