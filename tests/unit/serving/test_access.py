@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import ssl
 
 import httpx2 as httpx
 import pytest
 
+from fim_lsp.engine.base import CancelToken
+from fim_lsp.engine.remote import RemoteError, open_remote
+from fim_lsp.remote_settings import RemoteSettings
 from fim_lsp.serving.guard import Access, AccessError
 from fim_lsp.serving.places import Places
+from fim_lsp.settings import ModelSettings
+from fim_lsp.types import Prompt, SamplingParams
+from tests.certificates import needs_openssl, write_certificate
 
 TOKEN = "a-token-of-many-characters"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -209,18 +214,51 @@ def test_another_file_is_another_place():
     assert places.find("a", "", "x = 1\n" * 101).number == first.number
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+@needs_openssl
 async def test_certificate_serves_https(serve, tmp_path):
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    made = await asyncio.create_subprocess_exec(
-        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
-        *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
-        *("-keyout", str(key), "-out", str(certificate)),
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert await made.wait() == 0
+    certificate, key = write_certificate(tmp_path)
     server = await serve(certificate=certificate, key=key)
     trusted = ssl.create_default_context(cafile=str(certificate))
     async with httpx.AsyncClient(base_url=f"https://127.0.0.1:{server.port}", verify=trusted) as client:
         answer = await client.post("/v1/completions", json={"prompt": "x"})
     assert answer.json()["choices"][0]["text"] == "return 1"
+
+
+@needs_openssl
+async def test_remote_engine_sends_nothing_to_a_server_whose_certificate_it_does_not_know(serve, tmp_path):
+    certificate, key = write_certificate(tmp_path)
+    server = await serve(certificate=certificate, key=key, access=_with_token())
+
+    def ask(ca_file: str | None) -> str:
+        remote = RemoteSettings(
+            url=f"https://127.0.0.1:{server.port}", server="openai", token=TOKEN, ca_file=ca_file
+        )
+        engine = open_remote(ModelSettings(remote=remote))
+        try:
+            engine.connect()
+            prompt = Prompt((), "x = ")
+            return engine.generate(prompt, SamplingParams(), CancelToken(), [lambda _: True])[0].text
+        finally:
+            engine.close()
+
+    with pytest.raises(RemoteError, match="certificate"):
+        await asyncio.to_thread(ask, None)
+    assert server.prompts == []
+    assert await asyncio.to_thread(ask, str(certificate)) == "return 1"
+
+
+async def test_token_is_compared_in_constant_time(serve, monkeypatch):
+    compared = []
+
+    def compare(given: bytes, known: bytes) -> bool:
+        compared.append((given, known))
+        return given == known
+
+    monkeypatch.setattr("fim_lsp.serving.guard.hmac.compare_digest", compare)
+    server = await serve(access=_with_token())
+    for headers in (*WRONG, BEARER):
+        await server.client.get("/v1/models", headers=headers)
+    # Each of them whole, however much of it is right.
+    assert len(compared) == len(WRONG) + 1
+    assert {known for _, known in compared} == {TOKEN.encode()}
+    assert f"{TOKEN}x".encode() in {given for given, _ in compared}
