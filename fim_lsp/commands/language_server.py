@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -92,7 +93,12 @@ def open_engine_for_editor(settings: ModelSettings, on_loading: OnLoading) -> En
     """Open the engine that the settings name, with the folder of saved KV states."""
     from fim_lsp.paths import kv_states_folder
 
-    return open_engine(settings, on_loading, kv_states_folder())
+    engine = open_engine(settings, on_loading, kv_states_folder())
+    if not gc.get_freeze_count():
+        # Modules and classes stay to the end. A full collection would go through all their objects, for some
+        # 50 ms in which no other thread runs, the event loop's neither.
+        gc.freeze()
+    return engine
 
 
 def run(parsed: argparse.Namespace, factory: EngineFactory = open_engine_for_editor) -> NoReturn:

@@ -1,21 +1,24 @@
 """Sort the files of the index: a large corpus that is seldom built, and a small one of what changed since.
 
-Sorting takes a tenth of a second for a million tokens, in a thread, most of it in numpy. Requests take what
-is ready.
+Sorting takes a tenth of a second for a million tokens, in a thread, almost all of it in numpy, which lets
+other threads run. What came last is joined to what is sorted, array by array: work and objects for each file
+are only those of the files that came. Requests take what is ready.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import compress
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from fim_lsp.engine.memory import MemoryPart, TokenCorpus
+from fim_lsp.engine.memory.corpus import LONGEST_MATCH, MOST_TOKENS
 from fim_lsp.workspace.file_text import spelled
 from fim_lsp.workspace.indexed_file import IndexedFile
-from fim_lsp.workspace.names import Definitions, KnownNames, join_names
+from fim_lsp.workspace.names import Definitions, KnownNames, NameTable
 from fim_lsp.workspace.words import NameHashes
 
 logger = logging.getLogger(__name__)
@@ -26,22 +29,58 @@ _SMALL_TOKENS = 100_000
 """Tokens that may have changed in any case."""
 _MANY_FILES = 1000
 """Files of the large corpus that may have changed: each request leaves them out again."""
-_ALL = 1 << 30
 
 
 @frozen(eq=False)
 class _Sorted:
-    """Files, sorted."""
+    """Files, sorted. All that is kept of them lies in a few arrays; see :class:`.TokenCorpus`."""
 
     corpus: TokenCorpus
-    names: NameHashes
+    paths: tuple[str, ...]
+    """As the system writes them, in the order of the corpus."""
+    names: NameTable
+    defined: NameTable
+    known: NameHashes
     definitions: Definitions
 
     @classmethod
-    def of(cls, files: Sequence[IndexedFile]) -> _Sorted:
-        """Sort files; in a thread."""
-        corpus = TokenCorpus.build((file.tokenized() for file in files), _ALL)
-        return cls(corpus, join_names(files), Definitions.of(files))
+    def of(cls, files: Iterable[IndexedFile]) -> _Sorted:
+        """Sort files."""
+        filled = [file for file in files if len(file.tokens)]
+        corpus = TokenCorpus.build((file.tokenized() for file in filled), MOST_TOKENS)
+        held = [file for file in filled if corpus.find_file(spelled(file.path)) is not None]
+        names, defined = (NameTable.of(each) for each in ([f.names for f in held], [f.defined for f in held]))
+        return cls._index(corpus, tuple(file.path for file in held), names, defined)
+
+    @classmethod
+    def join(cls, parts: Sequence[tuple[_Sorted, MemoryPart]]) -> _Sorted:
+        """Sort the files of several, without those that their parts exclude."""
+        marked = [(each, each.corpus.kept(part.excluded)) for each, part in parts]
+        return cls._index(
+            TokenCorpus.join([(each.corpus, kept) for each, kept in marked]),
+            tuple(path for each, kept in marked for path in compress(each.paths, kept.tolist())),
+            NameTable.join([(each.names, kept) for each, kept in marked]),
+            NameTable.join([(each.defined, kept) for each, kept in marked]),
+        )
+
+    @classmethod
+    def _index(
+        cls, corpus: TokenCorpus, paths: tuple[str, ...], names: NameTable, defined: NameTable
+    ) -> _Sorted:
+        return cls(corpus, paths, names, defined, names.distinct(), Definitions.of(paths, defined))
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory of the arrays."""
+        names = self.names.memory_bytes + self.defined.memory_bytes + self.known.nbytes
+        return self.corpus.memory_bytes + names
+
+    def find_defining(self, name: str, part: MemoryPart) -> list[str]:
+        """Return the paths of the files of a part that seem to define a name."""
+        return [path for path in self.definitions.find(name) if spelled(path) not in part.excluded]
+
+
+_NOTHING = _Sorted.of(())
 
 
 class WorkspaceCorpora:
@@ -53,16 +92,13 @@ class WorkspaceCorpora:
 
     def __init__(self, on_built: Callable[[], None] = lambda: None) -> None:
         self._on_built = on_built
-        self._files: dict[str, IndexedFile] = {}
-        self._changed: dict[str, IndexedFile | None] = {}
-        """Since the large corpus was built; None for files that are gone."""
-        self._changed_tokens = 0
-        self._touched: set[str] = set()
-        """Since the last build began."""
+        self._pending: dict[str, IndexedFile | None] = {}
+        """Files that came since the last build began; None for those that are gone."""
         self._epoch = 0
-        self._large = self._small = _Sorted.of(())
         self._task: asyncio.Task[None] | None = None
         self._dirty = self._sorting = False
+        self._large = self._small = _NOTHING
+        self._large_part = self._small_part = MemoryPart(_NOTHING.corpus)
         self._parts: tuple[MemoryPart, ...] = ()
         self.names = KnownNames()
 
@@ -79,38 +115,39 @@ class WorkspaceCorpora:
     @property
     def memory_bytes(self) -> int:
         """Memory of the arrays."""
-        built = sum(each.corpus.memory_bytes for each in (self._large, self._small))
-        waiting = (file for file in self._changed.values() if file is not None)
-        words = sum(file.names.nbytes + file.defined.nbytes for file in self._files.values())
-        return built + words + sum(file.tokens.nbytes for file in waiting)
+        waiting = (file for file in self._pending.values() if file is not None)
+        return (
+            self._large.memory_bytes
+            + self._small.memory_bytes
+            + sum(file.tokens.nbytes + file.names.nbytes + file.defined.nbytes for file in waiting)
+        )
 
     def definitions(self, name: str) -> list[str]:
         """Return the paths of files that seem to define a name."""
-        found = (*self._small.definitions.find(name), *self._large.definitions.find(name))
-        return [path for path in dict.fromkeys(found) if path in self._files]
+        small = self._small.find_defining(name, self._small_part)
+        return list(dict.fromkeys((*small, *self._large.find_defining(name, self._large_part))))
 
     def take(self, files: Sequence[IndexedFile], gone: Sequence[str]) -> None:
         """Take over what changed, and begin to build. What was is not used from now on."""
-        for path in gone:
-            if self._files.pop(path, None) is not None:
-                self._changed[path] = None
-        for file in files:
-            self._files[file.path] = self._changed[file.path] = file
-            self._changed_tokens += len(file.tokens)
-        touched = [spelled(path) for path in (*gone, *(file.path for file in files))]
-        self._touched.update(touched)
-        self._parts = tuple(_without(part, touched) for part in self._parts)
-        if touched:
-            is_building, self._dirty = self.building, True
-            if not is_building:
-                self._task = asyncio.get_running_loop().create_task(self._build())
+        came = {**dict.fromkeys(gone), **{file.path: file for file in files}}
+        if not came:
+            return
+        self._pending.update(came)
+        self._large_part = _without(self._large_part, came)
+        self._small_part = _without(self._small_part, came)
+        self._choose_parts()
+        is_building, self._dirty = self.building, True
+        if not is_building:
+            self._task = asyncio.get_running_loop().create_task(self._build())
 
     def clear(self) -> None:
         """Forget everything: another model has another vocabulary."""
-        self._files, self._changed, self._changed_tokens = {}, {}, 0
+        self._pending = {}
         self._epoch += 1
-        self._large = self._small = _Sorted.of(())
-        self._publish()
+        self._large = self._small = _NOTHING
+        self._large_part = self._small_part = MemoryPart(_NOTHING.corpus)
+        self._choose_parts()
+        self._on_built()
 
     async def close(self) -> None:
         """End the building."""
@@ -118,61 +155,60 @@ class WorkspaceCorpora:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def _choose_parts(self) -> None:
+        self._parts = tuple(part for part in (self._small_part, self._large_part) if part.corpus.paths)
+        self.names = KnownNames((self._small.known, self._large.known))
+
     async def _build(self) -> None:
         while self._dirty:
             self._dirty, self._sorting = False, True
-            large = max(_SMALL_TOKENS, int(self._large.corpus.token_count * _LARGE_PART))
+            pending, self._pending = self._pending, {}
             try:
-                many = sum(len(part.excluded) for part in self._parts) > _MANY_FILES
-                await (self._build_large() if many or self._changed_tokens > large else self._build_small())
+                await self._join(pending)
             except Exception:
                 logger.exception("The workspace's files could not be sorted")
-                self._sorting = False
+                self._pending = {**pending, **self._pending}
                 return
-            self._sorting = False
-            self._publish()
+            finally:
+                self._sorting = False
+            self._on_built()
 
-    async def _build_large(self) -> None:
-        files, epoch = list(self._files.values()), self._epoch
-        self._changed, self._changed_tokens, self._touched = {}, 0, set()
-        built, thinned = await asyncio.to_thread(_build_thinned, files)
+    async def _join(self, pending: Mapping[str, IndexedFile | None]) -> None:
+        """Build the small corpus again with the files that came, or join both to a large one."""
+        epoch = self._epoch
+        files = [file for file in pending.values() if file is not None]
+        changed = _size(self._small_part) + sum(file.room for file in files)
+        most = max(_SMALL_TOKENS, int(self._large.corpus.token_count * _LARGE_PART))
+        is_large = changed > most or len(self._large_part.excluded) > _MANY_FILES
+        is_large &= _size(self._large_part) + changed + LONGEST_MATCH < MOST_TOKENS
+        parts = [(self._large, self._large_part)] if is_large else []
+        built = await asyncio.to_thread(_join_files, [*parts, (self._small, self._small_part)], files)
         if self._epoch != epoch:
             return
-        for path, file in self._changed.items():
-            if file is not None:
-                thinned[path] = file
-            else:
-                thinned.pop(path, None)
-        self._files, self._large, self._small = thinned, built, _Sorted.of(())
+        part = _without(MemoryPart(built.corpus), self._pending)
+        if is_large:
+            self._large, self._large_part = built, part
+            self._small, self._small_part = _NOTHING, MemoryPart(_NOTHING.corpus)
+        else:
+            self._small, self._small_part = built, part
+        self._choose_parts()
 
-    async def _build_small(self) -> None:
-        files, epoch = [file for file in self._changed.values() if file is not None], self._epoch
-        self._touched = set()
-        built = await asyncio.to_thread(_Sorted.of, files)
-        if self._epoch == epoch:
-            self._small = built
 
-    def _publish(self) -> None:
-        small = _without(MemoryPart(self._small.corpus), self._touched)
-        large = _without(MemoryPart(self._large.corpus), map(spelled, self._changed))
-        self._parts = tuple(part for part in (small, large) if part.corpus.files)
-        self.names = KnownNames((self._small.names, self._large.names))
-        self._on_built()
+def _size(part: MemoryPart) -> int:
+    """Return how many tokens and boundaries of a part are left without the excluded files."""
+    corpus = part.corpus
+    kept = corpus.kept(part.excluded)
+    return int(corpus.lengths[kept].sum()) + int(kept.sum())
 
 
 def _without(part: MemoryPart, paths: Iterable[str]) -> MemoryPart:
-    """Return a part without files; the same one if it holds none of them."""
-    held = [path for path in paths if part.corpus.find_file(path) is not None and path not in part.excluded]
+    """Return a part without files, by their paths as the system writes them; the same if it holds none."""
+    names = map(spelled, paths)
+    held = [path for path in names if part.corpus.find_file(path) is not None and path not in part.excluded]
     return part.without(held) if held else part
 
 
-def _build_thinned(files: Sequence[IndexedFile]) -> tuple[_Sorted, dict[str, IndexedFile]]:
-    """Sort files; return them by path, with views of the corpus as tokens, so that none is held twice."""
-    built = _Sorted.of(files)
-    thinned = {}
-    for file in files:
-        place = built.corpus.find_file(spelled(file.path))
-        tokens = built.corpus.tokens[place.start : place.end] if place is not None else file.tokens.copy()
-        names, defined = file.names.copy(), file.defined.copy()
-        thinned[file.path] = evolve(file, tokens=tokens, names=names, defined=defined)
-    return built, thinned
+def _join_files(parts: Sequence[tuple[_Sorted, MemoryPart]], files: Sequence[IndexedFile]) -> _Sorted:
+    """Sort what is left of some parts, and files that came; in a thread."""
+    came = _Sorted.of(files)
+    return _Sorted.join([*parts, (came, MemoryPart(came.corpus))])

@@ -361,7 +361,8 @@ class Indexer:
 
     def _look_below(self, folder: str) -> None:
         """List a folder and all below it again, by rules that changed."""
-        above = self._above.get(folder)
+        # Of a folder that the walk has not reached, some inner one may be listed already, for an open file.
+        above = self._above.get(folder, dict(self._to_list).get(folder))
         if above is not None:
             self._forget_folder(folder)
             self._to_list.append((folder, above))

@@ -41,7 +41,7 @@ _FLUSH_S = 0.1
 """Seconds after which files are sent, many at once: a message costs the server more than a file in it."""
 _URGENT_S = 0.5
 """Seconds after which files in the folder of an open one are sent, if it has more of them."""
-_MOST_IN_REPORT = 200
+_MOST_IN_REPORT = 50
 _SAVE_EVERY_S = 120.0
 """Seconds between two saves while files change."""
 _SETTLE_S = 0.05
@@ -107,6 +107,9 @@ class IndexingProcess:
     def handle(self, message: Message) -> None:
         """Take one message."""
         kind = message["kind"]
+        if kind == "chunks":
+            self._answer_chunks(message)
+            return
         if self.idle:
             self._began_at = time.monotonic()
         if kind == "start":
@@ -121,8 +124,6 @@ class IndexingProcess:
             self._indexer.take_vocabulary(self._index)
         elif kind == "look_again":
             self._indexer.look_again()
-        elif kind == "chunks":
-            self._answer_chunks(message)
         self._announced = False
         self._sent_at = time.monotonic()
 
@@ -137,9 +138,12 @@ class IndexingProcess:
         if urgent_done or waiting >= _MOST_IN_REPORT or (waiting and late) or self._waiting.remarks:
             self._flush(urgent=urgent_done)
         if self._indexer.finished and not self._announced:
+            if self._waiting.files or self._waiting.gone:
+                self._flush()
+            # Before the server knows that all is done: it may end the session at once.
+            self.save()
             self._announced = True
             self._flush()
-            self.save()
 
     def save(self, *, now: bool = False) -> None:
         """Save the index if it changed, but not too often."""
@@ -248,7 +252,7 @@ class IndexingProcess:
             self._indexer.problems(),
             time.monotonic() - self._began_at,
             self._from_disk,
-            self._indexer.finished and self._index is not None,
+            self._announced and self._indexer.finished and self._index is not None,
         )
 
 

@@ -70,7 +70,7 @@ def similar_files(parts: Sequence[MemoryPart], tokens: Sequence[int]) -> list[st
                 at = part.corpus.positions[found]
                 holding = np.unique(part.corpus.starts.searchsorted(at, side="right") - 1)
                 for index in holding.tolist():
-                    path = part.corpus.files[index].path
+                    path = part.corpus.paths[index]
                     scores[path] = scores.get(path, 0.0) + 1 / len(holding)
     excluded = frozenset().union(*(part.excluded for part in parts))
     return sorted(scores.keys() - excluded, key=lambda path: (-scores[path], path))[:_MOST_SIMILAR]

@@ -6,7 +6,9 @@ the sorted integers is found by binary search, and longer matches are a filter o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import compress
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +26,8 @@ MOST_TOKENS = (1 << _POSITION_BITS) - 1
 """Tokens that a corpus holds at most, boundaries included; a larger index is divided into several corpora."""
 
 Positions = npt.NDArray[np.int32]
+Kept = npt.NDArray[np.bool_]
+"""Marks of files or positions."""
 StoredTokens = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 """Tokens in the smallest type that holds them; its highest value is the boundary between files."""
 
@@ -45,8 +49,6 @@ class CorpusFile:
     """The place of a file in a corpus."""
 
     path: str
-    language: str
-    modified: float
     start: int
     """Position of the first token."""
     end: int
@@ -55,13 +57,20 @@ class CorpusFile:
 
 @frozen(eq=False)
 class TokenCorpus:
-    """The tokens of files and an index of their pairs. Immutable, so any thread may read it."""
+    """The tokens of files and an index of their pairs. Immutable, so any thread may read it.
 
-    files: tuple[CorpusFile, ...] = field(repr=False)
+    It has no object for each file: the garbage collector would go through thousands of them, and holds all
+    threads meanwhile.
+    """
+
+    paths: tuple[str, ...] = field(repr=False)
+    """Of the files, in the order of their positions."""
     tokens: StoredTokens = field(repr=False)
     """Shape (tokens and boundaries,): all files, with boundaries before, between and behind them."""
     starts: Positions = field(repr=False)
     """Position of each file's first token, shape (files,), ascending."""
+    lengths: Positions = field(repr=False)
+    """Number of tokens of each file, shape (files,)."""
     positions: Positions = field(repr=False)
     """Positions that follow a pair of tokens of the same file, by pair and then ascending, shape (pairs,)."""
     following: StoredTokens = field(repr=False)
@@ -74,7 +83,7 @@ class TokenCorpus:
 
     @_by_path.default
     def _index_paths(self) -> Mapping[str, int]:
-        return {file.path: index for index, file in enumerate(self.files)}
+        return {path: index for index, path in enumerate(self.paths)}
 
     @classmethod
     def build(cls, files: Iterable[TokenizedFile], max_tokens: int = DEFAULT_MAX_TOKENS) -> TokenCorpus:
@@ -84,8 +93,38 @@ class TokenCorpus:
             files: The nearest first; those that do not fit any more are left out.
             max_tokens: Room for tokens and boundaries, at most :data:`MOST_TOKENS`.
         """
-        kept, placed = _place(files, min(max_tokens, MOST_TOKENS))
-        tokens = _join(kept, placed)
+        kept = _choose(files, min(max_tokens, MOST_TOKENS))
+        lengths = np.array([len(file.tokens) for file in kept], np.int32)
+        highest = max((int(file.tokens.max()) for file in kept), default=0)
+        if highest >> _TOKEN_BITS:
+            raise ValueError(f"a token id is at most {(1 << _TOKEN_BITS) - 1}, not {highest}")
+        kind = np.uint16 if highest < np.iinfo(np.uint16).max else np.uint32
+        tokens = _empty(lengths, kind)
+        for file, start in zip(kept, _starts(lengths).tolist(), strict=True):
+            tokens[start : start + len(file.tokens)] = file.tokens
+        return cls._index(tuple(file.path for file in kept), lengths, tokens)
+
+    @classmethod
+    def join(cls, corpora: Sequence[tuple[TokenCorpus, Kept]]) -> TokenCorpus:
+        """Index some of the files of several corpora.
+
+        Args:
+            corpora: Each with what is kept of it; see :meth:`kept`.
+
+        Raises:
+            ValueError: they hold more than :data:`MOST_TOKENS`.
+        """
+        paths = tuple(path for corpus, kept in corpora for path in compress(corpus.paths, kept.tolist()))
+        lengths = np.concatenate([corpus.lengths[kept] for corpus, kept in corpora])
+        if _size(lengths) > MOST_TOKENS:
+            raise ValueError(f"a corpus holds at most {MOST_TOKENS} tokens, not {_size(lengths)}")
+        widest = max(corpora, key=lambda each: each[0].tokens.itemsize)[0].tokens.dtype.type
+        tokens = _empty(lengths, widest)
+        tokens[tokens_of(lengths)] = np.concatenate([corpus.tokens_of(kept) for corpus, kept in corpora])
+        return cls._index(paths, lengths, tokens)
+
+    @classmethod
+    def _index(cls, paths: tuple[str, ...], lengths: Positions, tokens: StoredTokens) -> TokenCorpus:
         boundary = boundary_of(tokens)
         wide = tokens.astype(np.int64)
         # A position needs two tokens of its file before it, and a token of it to vote for.
@@ -99,9 +138,10 @@ class TokenCorpus:
         pairs = packed >> _POSITION_BITS
         first = np.flatnonzero(np.diff(pairs, prepend=-1))
         return cls(
-            placed,
+            paths,
             tokens,
-            np.array([file.start for file in placed], np.int32),
+            _starts(lengths),
+            lengths,
             positions.astype(np.int32),
             tokens[positions],
             pairs[first],
@@ -109,14 +149,27 @@ class TokenCorpus:
         )
 
     @property
+    def files(self) -> tuple[CorpusFile, ...]:
+        """The files, in the order of their positions."""
+        return tuple(map(self._file, range(len(self.paths))))
+
+    @property
     def token_count(self) -> int:
         """Number of tokens, without boundaries."""
-        return sum(file.end - file.start for file in self.files)
+        return int(self.lengths.sum())
 
     @property
     def memory_bytes(self) -> int:
         """Memory that the arrays take."""
-        arrays = (self.tokens, self.positions, self.following, self.keys, self.ranges, self.starts)
+        arrays = (
+            self.tokens,
+            self.positions,
+            self.following,
+            self.keys,
+            self.ranges,
+            self.starts,
+            self.lengths,
+        )
         return sum(array.nbytes for array in arrays)
 
     def find_pair(self, first: int, second: int) -> slice:
@@ -130,11 +183,29 @@ class TokenCorpus:
     def find_file(self, path: str) -> CorpusFile | None:
         """Return a file by its path, or None."""
         index = self._by_path.get(path)
-        return None if index is None else self.files[index]
+        return None if index is None else self._file(index)
 
     def file_at(self, position: int) -> CorpusFile:
         """Return the file that holds a position."""
-        return self.files[int(self.starts.searchsorted(position, side="right")) - 1]
+        return self._file(self.index_at(position))
+
+    def index_at(self, position: int) -> int:
+        """Return the index of the file that holds a position."""
+        return int(self.starts.searchsorted(position, side="right")) - 1
+
+    def kept(self, without: Collection[str]) -> Kept:
+        """Mark the files that are left without some, by their paths, shape (files,)."""
+        marks = np.ones(len(self.paths), np.bool_)
+        marks[[self._by_path[path] for path in without if path in self._by_path]] = False
+        return marks
+
+    def tokens_of(self, kept: Kept) -> StoredTokens:
+        """Return the tokens of marked files, one behind the other without boundaries."""
+        return self.tokens[tokens_of(self.lengths)][np.repeat(kept, self.lengths)]
+
+    def _file(self, index: int) -> CorpusFile:
+        start = int(self.starts[index])
+        return CorpusFile(self.paths[index], start, start + int(self.lengths[index]))
 
     def line_at(self, position: int, line_breaks: npt.NDArray[np.integer]) -> int:
         """Return the line, counted from 0, that the token at a position stands on.
@@ -152,35 +223,43 @@ def boundary_of(tokens: StoredTokens) -> int:
     return int(np.iinfo(tokens.dtype).max)
 
 
-def _place(files: Iterable[TokenizedFile], room: int) -> tuple[list[TokenizedFile], tuple[CorpusFile, ...]]:
-    """Choose the files that fit, and give each its range of positions."""
+def tokens_of(lengths: Positions) -> Kept:
+    """Mark the positions of a corpus that hold tokens and no boundaries, shape (tokens and boundaries,)."""
+    marks = np.ones(_size(lengths), np.bool_)
+    marks[:LONGEST_MATCH] = False
+    marks[_starts(lengths) + lengths] = False
+    marks[-1] = False
+    return marks
+
+
+def _choose(files: Iterable[TokenizedFile], room: int) -> list[TokenizedFile]:
+    """Return the files that fit, in their order."""
     kept: list[TokenizedFile] = []
-    placed: list[CorpusFile] = []
-    start = LONGEST_MATCH
+    end = LONGEST_MATCH
     for file in files:
-        end = start + len(file.tokens)
-        if end + 1 > room or file.tokens.size == 0:
-            continue
-        kept.append(file)
-        placed.append(CorpusFile(file.path, file.language, file.modified, start, end))
-        start = end + 1
-    return kept, tuple(placed)
+        if file.tokens.size and end + len(file.tokens) + 1 <= room:
+            kept.append(file)
+            end += len(file.tokens) + 1
+    return kept
 
 
-def _join(files: Sequence[TokenizedFile], placed: Sequence[CorpusFile]) -> StoredTokens:
-    """Return the files' tokens at their places, with boundaries everywhere else.
+def _starts(lengths: Positions) -> Positions:
+    """Return the position of each file's first token.
 
     There are as many boundaries in front as a match is long, so that looking back never leaves the array.
     """
-    highest = max((int(file.tokens.max()) for file in files), default=0)
-    if highest >> _TOKEN_BITS:
-        raise ValueError(f"a token id is at most {(1 << _TOKEN_BITS) - 1}, not {highest}")
-    kind = np.uint16 if highest < np.iinfo(np.uint16).max else np.uint32
-    size = placed[-1].end + 1 if placed else LONGEST_MATCH + 1
-    joined = np.full(size, np.iinfo(kind).max, kind)
-    for file, place in zip(files, placed, strict=True):
-        joined[place.start : place.end] = file.tokens
-    return joined
+    return (LONGEST_MATCH + np.cumsum(lengths + 1) - (lengths + 1)).astype(np.int32)
+
+
+def _size(lengths: Positions) -> int:
+    """Return the number of tokens and boundaries of a corpus."""
+    return LONGEST_MATCH + (int(lengths.sum()) + len(lengths) or 1)
+
+
+def _empty(lengths: Positions, kind: type[np.unsignedinteger[Any]]) -> StoredTokens:
+    """Return room for the tokens of files, full of boundaries."""
+    tokens: StoredTokens = np.full(_size(lengths), np.iinfo(kind).max, kind)
+    return tokens
 
 
 def _key(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -71,9 +71,9 @@ class MemoryIndex:
     def locate(self, part: int, position: int) -> tuple[str, int]:
         """Return path and line, counted from 0, of a position in the corpus of a part."""
         corpus = self.parts[part].corpus
-        file = corpus.file_at(position)
+        index = corpus.index_at(position)
         line = corpus.line_at(position, self.line_breaks) if self.line_breaks.size else 0
-        return file.path, line + (self.half_lines[corpus.files.index(file)] if part == 0 else 0)
+        return corpus.paths[index], line + (self.half_lines[index] if part == 0 else 0)
 
     def begin(self) -> MemoryStream:
         """Follow one generation from the cursor."""

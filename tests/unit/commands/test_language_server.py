@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import argparse
+import gc
+from pathlib import Path
 
 import pytest
 
 from fim_lsp.commands import language_server
-from fim_lsp.settings import SettingsError
+from fim_lsp.engine.scripted import ScriptedEngine
+from fim_lsp.paths import KV_STATES
+from fim_lsp.settings import ModelSettings, SettingsError
 
 
 def _parsed(*arguments: str) -> argparse.Namespace:
@@ -58,3 +62,22 @@ def test_addresses(text: str, address: tuple[str, int]) -> None:
 def test_an_address_without_a_valid_port_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="no valid port"):
         language_server.parse_address(text)
+
+
+def test_what_stays_to_the_end_is_kept_from_the_garbage_collector(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(KV_STATES.variable, str(tmp_path))
+    monkeypatch.setattr(language_server, "open_engine", lambda *_: ScriptedEngine("x"))
+    gc.unfreeze()
+    try:
+        language_server.open_engine_for_editor(ModelSettings(), lambda _: None)
+        frozen = gc.get_freeze_count()
+        assert frozen > 10_000
+        loaded_later = [[number] for number in range(1000)]
+        language_server.open_engine_for_editor(ModelSettings(), lambda _: None)
+        assert len(loaded_later) == 1000
+        # Only once: garbage of a model that was in use must be collected.
+        assert gc.get_freeze_count() <= frozen
+    finally:
+        gc.unfreeze()

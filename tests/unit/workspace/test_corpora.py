@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+from collections.abc import Iterable
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fim_lsp.engine.memory import TokenCorpus, TokenizedFile
 from fim_lsp.workspace.corpora import WorkspaceCorpora
 from fim_lsp.workspace.file_text import FileStamp
 from fim_lsp.workspace.indexed_file import IndexedFile
@@ -78,3 +82,48 @@ async def test_another_vocabulary_forgets_everything() -> None:
     await built(corpora)
     assert not corpora.parts
     assert "shared" not in corpora.names
+
+
+async def test_thousands_of_files_leave_few_objects_to_the_garbage_collector() -> None:
+    corpora, count = WorkspaceCorpora(), 3000
+    gc.collect()
+    before = len(gc.get_objects())
+    for start in range(0, count, 50):
+        corpora.take([file(f"/p/{number}.py", 1, 100) for number in range(start, start + 50)], [])
+        await built(corpora)
+    assert len(voting(corpora)) == count
+    gc.collect()
+    assert len(gc.get_objects()) - before < 200
+
+
+async def test_each_build_gets_what_came_since_the_last_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    corpora, given_files = WorkspaceCorpora(), list[int]()
+    build = TokenCorpus.build
+
+    def count(files: Iterable[TokenizedFile], max_tokens: int) -> TokenCorpus:
+        kept = list(files)
+        given_files.append(len(kept))
+        return build(kept, max_tokens)
+
+    monkeypatch.setattr(TokenCorpus, "build", count)
+    for number in range(20):
+        corpora.take([file(f"/p/{number}.py", 1, 10_000)], [])
+        await built(corpora)
+    assert given_files == [1] * 20
+    assert len(voting(corpora)) == 20
+
+
+async def test_what_could_not_be_sorted_is_sorted_with_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    corpora = WorkspaceCorpora()
+    with monkeypatch.context() as context:
+        context.setattr(TokenCorpus, "join", lambda *_: 1 / 0)
+        corpora.take([file("/p/a.py", 1, 50)], [])
+        await built(corpora)
+    assert not corpora.parts
+    corpora.take([file("/p/b.py", 1, 50)], [])
+    await built(corpora)
+    assert sorted(voting(corpora)) == ["/p/a.py", "/p/b.py"]

@@ -46,7 +46,7 @@ class Desk:
         self.index.model_changed(vocabulary)
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(20) if sys.version_info >= (3, 11) else _NoLimit():
+        async with asyncio.timeout(50) if sys.version_info >= (3, 11) else _NoLimit():
             while not condition():
                 await asyncio.sleep(0.01)
 

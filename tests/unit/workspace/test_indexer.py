@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fim_lsp.workspace.file_text import FileReading
@@ -257,6 +257,15 @@ def _apply(root: Path, mirror: Mirror, kind: str, name: str, value: str) -> list
 
 @settings(max_examples=120, deadline=None)
 @given(edits)
+@example(  # Rules change after the folder of an open file was listed, and before the one that it is in.
+    [
+        ("fimignore", "", "*.py\n!b.py\n"),
+        ("rename", "inner", "other"),
+        ("open", "other/e.py", ""),
+        ("ignore", "", ""),
+        ("fimignore", "", ""),
+    ]
+)
 def test_incremental_index_equals_one_built_from_scratch(steps: list[tuple[str, str, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve() / "project"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from fim_lsp.engine.memory import MemoryPart, TokenCorpus
 from fim_lsp.engine.scripted import ByteTokenizer
 from fim_lsp.types import CompletionRequest, DocumentSnapshot
 from fim_lsp.workspace.indexed_file import IndexedFile
-from fim_lsp.workspace.names import Definitions
+from fim_lsp.workspace.names import Definitions, NameTable
 from fim_lsp.workspace.related import find_related
 from fim_lsp.workspace.words import defined_in, hash_names
 
@@ -26,6 +27,10 @@ def file(path: str, text: str) -> IndexedFile:
     return IndexedFile(path, "python", tokens=tokens, defined=hash_names(defined_in(text)))
 
 
+def sorted_definitions(files: Sequence[IndexedFile]) -> Definitions:
+    return Definitions.of(tuple(each.path for each in files), NameTable.of([each.defined for each in files]))
+
+
 FILES = [file(path, text) for path, text in TEXTS.items()]
 CORPUS = TokenCorpus.build(each.tokenized() for each in FILES)
 
@@ -34,7 +39,7 @@ def related(text: str, excluded: frozenset[str] = frozenset()) -> list[str]:
     document = DocumentSnapshot(Path("/p/main.py").as_posix(), "python", 1, text)
     request = CompletionRequest(document, len(text))
     parts = [MemoryPart(CORPUS, excluded)]
-    return find_related(request, Definitions.of(FILES).find, parts, ByteTokenizer().encode)
+    return find_related(request, sorted_definitions(FILES).find, parts, ByteTokenizer().encode)
 
 
 def test_definitions_come_first_and_then_like_code() -> None:
@@ -49,7 +54,7 @@ def test_files_that_must_not_vote_are_not_like_anything() -> None:
 def test_name_that_many_files_define_tells_nothing() -> None:
     many = [file(f"/p/{number}.py", "class Cart: ...\n") for number in range(9)]
     document = DocumentSnapshot("/p/main.py", "python", 1, "Cart")
-    found = find_related(CompletionRequest(document, 4), Definitions.of(many).find, [], lambda text: ())
+    found = find_related(CompletionRequest(document, 4), sorted_definitions(many).find, [], lambda text: ())
     assert found == []
 
 

@@ -90,3 +90,33 @@ def test_typing_changes_the_chunk_at_the_cursor_alone():
 def test_a_chunk_begins_with_the_blanks_before_a_line():
     code = "x = 1\n\n\n" * 400
     assert all(before[-1] == "1" and after[0] == "\n" for before, after in pairwise(split(code)))
+
+
+KEPT = st.lists(st.tuples(TOKENS, st.booleans()), max_size=4)
+
+
+@settings(deadline=None)
+@given(KEPT, KEPT, st.sampled_from([0, 65_535]))
+def test_joined_corpora_equal_one_built_from_the_files(first, second, widest):
+    groups = []
+    for number, group in enumerate((first, second)):
+        files = [_file(tokens, f"{number}/{index}") for index, (tokens, _) in enumerate(group)]
+        if number and widest:
+            files.append(_file([widest, 1, widest], "wide"))
+        groups.append((files, {f"{number}/{index}" for index, (_, kept) in enumerate(group) if not kept}))
+    built = [TokenCorpus.build(files) for files, _ in groups]
+    joined = TokenCorpus.join(
+        [(each, each.kept(gone)) for each, (_, gone) in zip(built, groups, strict=True)]
+    )
+    files = [file for files, gone in groups for file in files if file.path not in gone]
+    expected = TokenCorpus.build(files)
+    assert joined.paths == expected.paths
+    for name in ("tokens", "starts", "lengths", "positions", "following", "keys", "ranges"):
+        np.testing.assert_array_equal(getattr(joined, name), getattr(expected, name))
+
+
+def test_more_than_a_corpus_holds_is_not_joined(monkeypatch):
+    monkeypatch.setattr("fim_lsp.engine.memory.corpus.MOST_TOKENS", 30)
+    part = TokenCorpus.build([_file([1] * 10)])
+    with pytest.raises(ValueError, match="at most 30"):
+        TokenCorpus.join([(part, part.kept(())), (part, part.kept(()))])
