@@ -68,14 +68,14 @@ def test_what_stays_to_the_end_is_kept_from_the_garbage_collector(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(KV_STATES.variable, str(tmp_path))
-    monkeypatch.setattr(language_server, "open_engine", lambda *_: ScriptedEngine("x"))
+    monkeypatch.setattr(language_server, "open_engine", lambda *_: ScriptedEngine(lambda prompt: "x"))
     gc.unfreeze()
     try:
-        language_server.open_engine_for_editor(ModelSettings(), lambda _: None)
+        language_server.open_engine_for_editor(ModelSettings(), lambda _: True)
         frozen = gc.get_freeze_count()
         assert frozen > 10_000
         loaded_later = [[number] for number in range(1000)]
-        language_server.open_engine_for_editor(ModelSettings(), lambda _: None)
+        language_server.open_engine_for_editor(ModelSettings(), lambda _: True)
         assert len(loaded_later) == 1000
         # Only once: garbage of a model that was in use must be collected.
         assert gc.get_freeze_count() <= frozen
