@@ -7,11 +7,13 @@ that silently does nothing costs an evening.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from operator import add
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import attrs
 from attrs import frozen
-from cattrs import ClassValidationError, Converter, transform_error
+from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError, transform_error
 from cattrs.gen import make_dict_structure_fn, override
 
 T = TypeVar("T")
@@ -48,12 +50,15 @@ def structure(values: Mapping[str, Any], cls: type[T], wording: Wording) -> T:
     try:
         return _converter(wording).structure(values, cls)
     except ClassValidationError as error:
+        hints: list[str] = []
 
         def explain(problem: BaseException, _: type | None) -> str:
+            hints.append(_hint(problem, wording))
             return _explanation(problem, wording)
 
         problems = transform_error(error, path=wording.root, format_exception=explain)
-        raise StrictError(tuple(_spelt(problem, wording) for problem in problems)) from error
+        spelt = (_spelt(problem, wording) for problem in problems)
+        raise StrictError(tuple(map(add, spelt, hints))) from error
 
 
 def merge(*layers: Mapping[str, Any] | None, whole: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -108,6 +113,19 @@ def _explanation(error: BaseException, wording: Wording) -> str:
     if isinstance(error, KeyError):
         return "required, and missing"
     return str(error) or type(error).__name__
+
+
+def _hint(error: BaseException, wording: Wording) -> str:
+    """Return the known keys that unknown ones are most like; empty for none.
+
+    Example: for the key ``maxLine``, ``" (did you mean maxLines?)"``.
+    """
+    if not isinstance(error, ForbiddenExtraKeysError):
+        return ""
+    known = [wording.spell(each.name) for each in attrs.fields(error.cl)]
+    nearest = (get_close_matches(key, known, n=1) for key in sorted(error.extra_fields))
+    found = [names[0] for names in nearest if names]
+    return f" (did you mean {' and '.join(found)}?)" if found else ""
 
 
 def _converter(wording: Wording) -> Converter:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
 from lsprotocol import types
 
 from fim_lsp.lsp.client import OpenFile
-from tests.e2e.conftest import start, until
+from fim_lsp.paths import SETTINGS
+from tests.e2e.conftest import scripted_server, start, until
 
 CODE = "def add(a, b):\n    return a +█\n"
 
@@ -76,6 +78,34 @@ async def test_a_bad_setting_is_shown_and_the_last_good_ones_stay(editor):
     ]
     assert len(shown) == 1
     assert "expected int, not 'many'" in shown[0]
+
+
+@pytest.mark.parametrize("source", ["options", "configuration", "change", "file"])
+@pytest.mark.parametrize(
+    ("layer", "problem"),
+    [
+        (
+            {"prompt": {"cursorCpuSecond": 3}},
+            "unknown setting cursorCpuSecond @ fimLsp.prompt (did you mean cursorCpuSeconds?)",
+        ),
+        ({"memory": {"maxTokens": "6M"}}, "expected int, not '6M' @ fimLsp.memory.maxTokens"),
+        ({"completion": 5}, "expected an object, not 5 @ fimLsp.completion"),
+    ],
+)
+async def test_a_server_with_a_bad_setting_is_ready_and_says_once_which(new_user, source, layer, problem):
+    env, home = new_user
+    given = {source: layer} if source in ("options", "configuration") else {}
+    if source == "file":
+        env = {**env, SETTINGS.variable: str(home / "settings.json")}
+        (home / "settings.json").write_text(json.dumps(layer))
+    async with start(command=scripted_server("b + 1"), env=env, **given) as editor:
+        if source == "change":
+            editor.configure(layer)
+        await editor.status(lambda status: status.code == "ready")
+        editor.open(CODE)
+        assert (await editor.items())[0].insert_text.strip() == "b + 1"
+        shown = [message.message for message in editor.client.messages if "Bad settings" in message.message]
+    assert shown == [f"Bad settings: {problem}. The settings from before stay in force."]
 
 
 @pytest.mark.model

@@ -46,6 +46,20 @@ def test_every_problem_is_named_with_its_path() -> None:
 
 
 @pytest.mark.parametrize(
+    ("inner", "problem"),
+    [
+        ({"CONT": 1}, "unknown entry CONT @ file.INNER (did you mean COUNT?)"),
+        ({"SHAER": 1, "CONT": 1}, "unknown entry CONT, SHAER @ file.INNER (did you mean COUNT and SHARE?)"),
+        ({"ZZZ": 1}, "unknown entry ZZZ @ file.INNER"),
+    ],
+)
+def test_the_nearest_known_key_is_named(inner: dict[str, int], problem: str) -> None:
+    with pytest.raises(StrictError) as caught:
+        structure({"NAME": "x", "INNER": inner}, Outer, _UPPER)
+    assert caught.value.problems == (problem,)
+
+
+@pytest.mark.parametrize(
     ("value", "problem"), [(-1, "COUNT must be at least 0, not -1"), (10, "COUNT must be at most 9, not 10")]
 )
 def test_bounds(value: int, problem: str) -> None:
