@@ -143,6 +143,8 @@ class Session:
         except SettingsError as error:
             logger.warning("%s", error)
             self._publisher.show_message(MessageType.Warning, str(error))
+            # A client that waits for the state would wait for ever for the sake of another key.
+            self._status.enabled = self._status.enabled or self._layers.wants_status
             return
         for remark in self._layers.remarks():
             if self._is_new(remark):

@@ -37,6 +37,12 @@ class SettingsLayers:
         sent = [without_user_only(layer)[0] for layer in (self.initialization, self.configuration)]
         return from_wire(merge(self.user, *sent, self.flags, self.toggles))
 
+    @property
+    def wants_status(self) -> bool:
+        """True if the client asks to be told of the state, whatever else is wrong with the settings."""
+        layers = (self.user, self.initialization, self.configuration, self.flags)
+        return merge(*layers).get("status") is True
+
     def remarks(self) -> tuple[str, ...]:
         """Return what the user should know of the layers: keys that a client must not set."""
         keys = [
@@ -74,4 +80,5 @@ def unwrap_section(raw: Any) -> Mapping[str, Any]:
     Example: ``{"fimLsp": {"completion": {"enabled": false}}}`` -> ``{"completion": {"enabled": false}}``.
     """
     options = raw if isinstance(raw, Mapping) else {}
-    return options.get(SECTION, options) or {}
+    section = options.get(SECTION, options)
+    return section if isinstance(section, Mapping) else {}

@@ -278,6 +278,15 @@ async def test_a_bad_setting_is_shown_and_the_last_good_ones_stay(connection):
     assert len(connection.models.opened) == 1
 
 
+@pytest.mark.parametrize("bad", [{"prompt": {"cursorCpuSecond": 3}}, {"model": "tiny"}, {"completion": None}])
+async def test_a_client_with_a_bad_setting_from_the_start_is_told_of_the_state(make_connection, bad):
+    connection = make_connection(**bad)
+    assert len(connection.publisher.messages) == 1
+    await connection.session.reload()
+    assert connection.publisher.codes[-1] == "ready"
+    assert await connection.ask() == " b"
+
+
 async def test_the_users_settings_are_read_again_and_lose_to_the_clients(make_connection):
     connection = make_connection(model={"kvStateMb": 0})
     connection.user["model"] = {"name": "mine"}

@@ -33,7 +33,7 @@ def test_a_section_may_be_wrapped_in_its_name(raw):
     assert unwrap_section(raw) == {"status": True}
 
 
-@pytest.mark.parametrize("raw", [None, {}, {"fimLsp": None}, [], "text", 3])
+@pytest.mark.parametrize("raw", [None, {}, {"fimLsp": None}, {"fimLsp": 5}, [], "text", 3])
 def test_nothing_set_is_an_empty_section(raw):
     assert unwrap_section(raw) == {}
 
