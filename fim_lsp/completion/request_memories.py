@@ -93,7 +93,7 @@ class RequestMemories:
         voting = self._documents.voting(document, settings.completion)
         self._refresh(voting, self._chunks)
         eligible = {self._real_path(other.uri) for other in voting}
-        built = set(self._built.part.corpus.paths)
+        built = {file.path for file in self._built.part.corpus.files}
         opened = {self._real_path(uri) for uri in self._documents.uris}
         others = self._built.part.without({path, *(built - eligible)})
         workspace = (part.without({path, *opened}) for part in self._source(path))

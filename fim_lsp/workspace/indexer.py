@@ -182,6 +182,10 @@ class Indexer:
         for folder in again.keys() - waiting:
             if folder in self._listings:
                 self._to_list.append((folder, self._above[folder]))
+            elif folder in self._plan.folders:
+                # It was deleted, and is there again.
+                rules = self._limited(folder, IgnoreRules.above, folder)
+                self._to_list.append((folder, rules or IgnoreRules()))
         self._choose_again()
 
     def look_again(self) -> None:

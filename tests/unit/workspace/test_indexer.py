@@ -266,6 +266,7 @@ def _apply(root: Path, mirror: Mirror, kind: str, name: str, value: str) -> list
         ("fimignore", "", ""),
     ]
 )
+@example([("folders", "", "inner"), ("delete folder", "inner", ""), ("write", "inner/c.py", CODE)])
 def test_incremental_index_equals_one_built_from_scratch(steps: list[tuple[str, str, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve() / "project"
