@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from attrs import evolve, field, frozen
 
 from fim_lsp.code.outline import outline
+from fim_lsp.completion.edited_places import TextChange, move_edits, move_unfinished
 from fim_lsp.completion.enabled import is_disabled
 from fim_lsp.prompt.snippets import Chunk, OtherDocument, cut, is_readable
 from fim_lsp.prompt.window import visible
@@ -33,10 +34,6 @@ _CUT_AT_ONCE = 3
 """Documents cut for one choice, some 10 to 30 ms each on the event loop; the others have their turn later."""
 _LONGEST = 1_000_000
 """Characters of a document whose edits are followed."""
-_EDITS = 4
-"""Edits of a document that count as recent."""
-_ONE_EDIT = 400
-"""Characters: edits that are no further apart count as one."""
 
 
 @frozen
@@ -55,6 +52,8 @@ class _Known:
     is_open: bool = True
     edited: tuple[int, ...] = ()
     """Offsets, the last first."""
+    unfinished: tuple[int, ...] = ()
+    """Offsets where the user stopped typing without having ended the line, the last first."""
     chunks: tuple[Chunk, ...] | None = field(default=None, repr=False)
     """None until they are first asked for; empty for a text that must not be shown."""
 
@@ -74,10 +73,18 @@ class OpenDocuments:
     def edited(self, uri: str, version: int, text: str) -> None:
         """Note that an open document's text changed."""
         known = self._known.get(uri)
-        if known is not None and known.is_open:
+        if known is None or not known.is_open:
+            return
+        document = evolve(known.document, version=version, text=text)
+        if len(text) > _LONGEST:
             # No prompt shows parts of a longer one, and to compare its texts would take a while at each key.
-            edited = () if len(text) > _LONGEST else move_edits(known.edited, known.document.text, text)
-            self._use(_Known(evolve(known.document, version=version, text=text), edited=edited))
+            self._use(_Known(document))
+            return
+        before = known.document.text
+        change = TextChange.between(before, text)
+        edited = move_edits(known.edited, change)
+        unfinished = move_unfinished(known.unfinished, change, before, text)
+        self._use(_Known(document, edited=edited, unfinished=unfinished))
 
     def used(self, uri: str) -> None:
         """Note that the user is in this document."""
@@ -130,6 +137,11 @@ class OpenDocuments:
         )
         return tuple(islice(others, _CONSIDERED))
 
+    def unfinished(self, document: DocumentSnapshot) -> tuple[int, ...]:
+        """Return the offsets in a document where the user stopped typing without having ended the line."""
+        known = self._known.get(document.uri)
+        return known.unfinished if known is not None and known.document.text == document.text else ()
+
     @property
     def uris(self) -> tuple[str, ...]:
         """The documents that are known, whether or not they may be shown."""
@@ -163,55 +175,6 @@ class OpenDocuments:
 def no_related(document: DocumentSnapshot) -> Sequence[OtherDocument]:
     """Return no files: without an index of the workspace, only documents that an editor opened are known."""
     return ()
-
-
-def move_edits(edits: Sequence[int], before: str, after: str) -> tuple[int, ...]:
-    """Return the offsets of a document's last edits in ``after``, the last edit first.
-
-    Args:
-        edits: the same for ``before``.
-        before: the text before an edit.
-        after: the text after it. What changed is what lies between the beginning and the end that both share.
-    """
-    start = _shared_start(before, after)
-    end = _shared_end(before, after, min(len(before), len(after)) - start)
-    removed_to, grown = len(before) - end, len(after) - len(before)
-    moved = (
-        edit if edit <= start else max(start, edit + grown) if edit >= removed_to else start for edit in edits
-    )
-    newest = len(after) - end
-    return (newest, *(edit for edit in moved if abs(edit - newest) > _ONE_EDIT))[:_EDITS]
-
-
-def _shared_start(left: str, right: str) -> int:
-    """Count the characters that two texts share at the start, by halving: Python compares slices fast.
-
-    Example: ``abcd`` and ``abxd`` share 2.
-    """
-    low, high = 0, min(len(left), len(right))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if left[low:middle] == right[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _shared_end(left: str, right: str, most: int) -> int:
-    """Count the characters, at most ``most``, that two texts share at the end, by halving.
-
-    Example: ``abcd`` and ``abxd`` share 1.
-    """
-    low, high = 0, most
-    while low < high:
-        middle = (low + high + 1) // 2
-        ends = (text[len(text) - middle : len(text) - low] for text in (left, right))
-        if next(ends) == next(ends):
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def _as_other(location: WorkspaceLocation, known: _Known, chunks: tuple[Chunk, ...]) -> OtherDocument:

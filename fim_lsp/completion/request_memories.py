@@ -20,6 +20,7 @@ from fim_lsp.engine.memory import (
     RepositoryMemory,
     TokenCorpus,
     TokenizedFile,
+    cut_unfinished,
 )
 from fim_lsp.engine.memory.chunks import Encode
 from fim_lsp.files import real_path
@@ -99,12 +100,21 @@ class RequestMemories:
         workspace = (part.without({path, *opened}) for part in self._source(path))
         # In steps: where the beginning moved at each key, so would the chunks behind it.
         start = max(0, offset - _BEFORE_CHARS) // _STEP_CHARS * _STEP_CHARS
+        end = offset + _AFTER_CHARS
+        # Slices: request.prefix and request.suffix would copy a whole document of megabytes.
+        before = visible(document.text[start:offset] + request.selected_text)
+        unfinished = (place for place in self._documents.unfinished(document) if start < place < end)
         return RepositoryMemory(
-            # Slices: request.prefix and request.suffix would copy a whole document of megabytes.
-            before=visible(document.text[start:offset] + request.selected_text),
-            after=visible(document.text[offset : offset + _AFTER_CHARS]),
+            before=before,
+            after=visible(document.text[offset:end]),
             path=path,
             parts=(others, *workspace) if built else tuple(workspace),
+            unfinished=tuple(
+                len(visible(document.text[start:place]))
+                if place <= offset
+                else len(before) + len(visible(document.text[offset:place]))
+                for place in unfinished
+            ),
             first_line=document.text.count("\n", 0, start),
         )
 
@@ -117,9 +127,11 @@ class RequestMemories:
     async def _build(
         self, versions: Versions, voting: Sequence[DocumentSnapshot], chunks: ChunkEncoder
     ) -> None:
-        paths = [self._real_path(other.uri) for other in voting]
+        texts = [
+            _Text(self._real_path(other.uri), other, self._documents.unfinished(other)) for other in voting
+        ]
         try:
-            corpus = await asyncio.to_thread(_index, voting, paths, chunks)
+            corpus = await asyncio.to_thread(_index, texts, chunks)
         except Exception:
             # The vocabulary may be freed meanwhile; another build follows a later request.
             logger.debug("The open documents could not be indexed", exc_info=True)
@@ -135,11 +147,22 @@ class RequestMemories:
         return self._paths[uri]
 
 
-def _index(voting: Sequence[DocumentSnapshot], paths: Sequence[str], chunks: ChunkEncoder) -> TokenCorpus:
-    """Tokenise documents and index them, those used last first."""
+@frozen
+class _Text:
+    """A document that is indexed."""
+
+    path: str
+    document: DocumentSnapshot
+    unfinished: tuple[int, ...]
+    """Offsets where lines end that may be unfinished."""
+
+
+def _index(texts: Sequence[_Text], chunks: ChunkEncoder) -> TokenCorpus:
+    """Tokenise documents and index them, those used last first; nothing votes across an unfinished place."""
     files = (
-        TokenizedFile(path, document.language_id, chunks.encode(visible(document.text)))
-        for document, path in zip(voting, paths, strict=True)
-        if is_readable(document.text)
+        TokenizedFile(text.path, text.document.language_id, chunks.encode(visible(piece)), first_line=line)
+        for text in texts
+        if is_readable(text.document.text)
+        for piece, line in cut_unfinished(text.document.text, text.unfinished)
     )
     return TokenCorpus.build(files, _DOCUMENTS_TOKENS)

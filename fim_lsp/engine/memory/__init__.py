@@ -4,8 +4,8 @@ Code repeats itself, above all within one repository. For each next token the me
 tokens stand in the corpus, and lets what follows there vote (a cache language model). A gate decides how much
 the votes count. Nothing here knows files, threads or llama.cpp: values in, values out, numpy alone.
 
-Modules: ``chunks`` turns text into tokens, ``corpus`` finds pairs of tokens in many files, ``request`` is
-what a request carries.
+Modules: ``chunks`` turns text into tokens, ``pieces`` cuts unfinished lines off, ``corpus`` finds pairs of
+tokens in many files, ``request`` is what a request carries.
 
 How an index hands its files in::
 
@@ -30,6 +30,7 @@ How an index hands its files in::
 
 from fim_lsp.engine.memory.chunks import ChunkEncoder
 from fim_lsp.engine.memory.corpus import DEFAULT_MAX_TOKENS, TokenCorpus, TokenizedFile
+from fim_lsp.engine.memory.pieces import cut_unfinished
 from fim_lsp.engine.memory.request import CorpusSource, MemoryPart, RepositoryMemory, no_corpora
 
 __all__ = [
@@ -40,5 +41,6 @@ __all__ = [
     "RepositoryMemory",
     "TokenCorpus",
     "TokenizedFile",
+    "cut_unfinished",
     "no_corpora",
 ]

@@ -42,17 +42,21 @@ class TokenizedFile:
     tokens: TokenArray = field(repr=False)
     modified: float = 0.0
     """Seconds since the epoch; 0 where it is not known."""
+    first_line: int = 0
+    """The line that the tokens begin with, counted from 0: of a file that is cut into pieces."""
 
 
 @frozen(eq=False)
 class CorpusFile:
-    """The place of a file in a corpus."""
+    """The place of a file, or of a piece of one, in a corpus."""
 
     path: str
     start: int
     """Position of the first token."""
     end: int
     """Position behind the last token."""
+    first_line: int
+    """The line that it begins with, counted from 0."""
 
 
 @frozen(eq=False)
@@ -64,13 +68,15 @@ class TokenCorpus:
     """
 
     paths: tuple[str, ...] = field(repr=False)
-    """Of the files, in the order of their positions."""
+    """Of the files, in the order of their positions. The pieces of one file stand behind each other."""
     tokens: StoredTokens = field(repr=False)
     """Shape (tokens and boundaries,): all files, with boundaries before, between and behind them."""
     starts: Positions = field(repr=False)
     """Position of each file's first token, shape (files,), ascending."""
     lengths: Positions = field(repr=False)
     """Number of tokens of each file, shape (files,)."""
+    first_lines: Positions = field(repr=False)
+    """The line that each file begins with, counted from 0, shape (files,)."""
     positions: Positions = field(repr=False)
     """Positions that follow a pair of tokens of the same file, by pair and then ascending, shape (pairs,)."""
     following: StoredTokens = field(repr=False)
@@ -83,7 +89,9 @@ class TokenCorpus:
 
     @_by_path.default
     def _index_paths(self) -> Mapping[str, int]:
-        return {path: index for index, path in enumerate(self.paths)}
+        last = len(self.paths) - 1
+        # Of a file in pieces the first one stays.
+        return {path: last - index for index, path in enumerate(reversed(self.paths))}
 
     @classmethod
     def build(cls, files: Iterable[TokenizedFile], max_tokens: int = DEFAULT_MAX_TOKENS) -> TokenCorpus:
@@ -102,7 +110,8 @@ class TokenCorpus:
         tokens = _empty(lengths, kind)
         for file, start in zip(kept, _starts(lengths).tolist(), strict=True):
             tokens[start : start + len(file.tokens)] = file.tokens
-        return cls._index(tuple(file.path for file in kept), lengths, tokens)
+        first_lines = np.array([file.first_line for file in kept], np.int32)
+        return cls._index(tuple(file.path for file in kept), lengths, first_lines, tokens)
 
     @classmethod
     def join(cls, corpora: Sequence[tuple[TokenCorpus, Kept]]) -> TokenCorpus:
@@ -121,10 +130,13 @@ class TokenCorpus:
         widest = max(corpora, key=lambda each: each[0].tokens.itemsize)[0].tokens.dtype.type
         tokens = _empty(lengths, widest)
         tokens[tokens_of(lengths)] = np.concatenate([corpus.tokens_of(kept) for corpus, kept in corpora])
-        return cls._index(paths, lengths, tokens)
+        first_lines = np.concatenate([corpus.first_lines[kept] for corpus, kept in corpora])
+        return cls._index(paths, lengths, first_lines, tokens)
 
     @classmethod
-    def _index(cls, paths: tuple[str, ...], lengths: Positions, tokens: StoredTokens) -> TokenCorpus:
+    def _index(
+        cls, paths: tuple[str, ...], lengths: Positions, first_lines: Positions, tokens: StoredTokens
+    ) -> TokenCorpus:
         boundary = boundary_of(tokens)
         wide = tokens.astype(np.int64)
         # A position needs two tokens of its file before it, and a token of it to vote for.
@@ -142,6 +154,7 @@ class TokenCorpus:
             tokens,
             _starts(lengths),
             lengths,
+            first_lines,
             positions.astype(np.int32),
             tokens[positions],
             pairs[first],
@@ -169,6 +182,7 @@ class TokenCorpus:
             self.ranges,
             self.starts,
             self.lengths,
+            self.first_lines,
         )
         return sum(array.nbytes for array in arrays)
 
@@ -181,9 +195,12 @@ class TokenCorpus:
         return slice(int(self.ranges[index]), int(self.ranges[index + 1]))
 
     def find_file(self, path: str) -> CorpusFile | None:
-        """Return a file by its path, or None."""
-        index = self._by_path.get(path)
-        return None if index is None else self._file(index)
+        """Return a file by its path, or None; of one that is cut into pieces the first."""
+        return next(iter(self.find_pieces(path)), None)
+
+    def find_pieces(self, path: str) -> tuple[CorpusFile, ...]:
+        """Return a file by its path, in all its pieces; none if it is not there."""
+        return tuple(map(self._file, self._indices_of(path)))
 
     def file_at(self, position: int) -> CorpusFile:
         """Return the file that holds a position."""
@@ -196,7 +213,7 @@ class TokenCorpus:
     def kept(self, without: Collection[str]) -> Kept:
         """Mark the files that are left without some, by their paths, shape (files,)."""
         marks = np.ones(len(self.paths), np.bool_)
-        marks[[self._by_path[path] for path in without if path in self._by_path]] = False
+        marks[[index for path in without for index in self._indices_of(path)]] = False
         return marks
 
     def tokens_of(self, kept: Kept) -> StoredTokens:
@@ -205,17 +222,25 @@ class TokenCorpus:
 
     def _file(self, index: int) -> CorpusFile:
         start = int(self.starts[index])
-        return CorpusFile(self.paths[index], start, start + int(self.lengths[index]))
+        end = start + int(self.lengths[index])
+        return CorpusFile(self.paths[index], start, end, int(self.first_lines[index]))
+
+    def _indices_of(self, path: str) -> range:
+        first = end = self._by_path.get(path, len(self.paths))
+        while end < len(self.paths) and self.paths[end] == path:
+            end += 1
+        return range(first, end)
 
     def line_at(self, position: int, line_breaks: npt.NDArray[np.integer]) -> int:
-        """Return the line, counted from 0, that the token at a position stands on.
+        """Return the line of its file, counted from 0, that the token at a position stands on.
 
         Args:
             position: Of a token of a file.
             line_breaks: Number of line breaks in each token of the vocabulary, shape (vocabulary,). Those in
                 the token itself count too: the text that matters follows them.
         """
-        return int(line_breaks[self.tokens[self.file_at(position).start : position + 1]].sum())
+        file = self.file_at(position)
+        return file.first_line + int(line_breaks[self.tokens[file.start : position + 1]].sum())
 
 
 def boundary_of(tokens: StoredTokens) -> int:

@@ -25,8 +25,7 @@ class MemoryPart:
         return self._ranges_of(self.excluded)
 
     def _ranges_of(self, paths: Iterable[str]) -> Positions:
-        files = map(self.corpus.find_file, paths)
-        ranges = [(file.start, file.end) for file in files if file is not None]
+        ranges = [(file.start, file.end) for path in paths for file in self.corpus.find_pieces(path)]
         return np.array(ranges, np.int32).reshape(-1, 2)
 
     def without(self, paths: Iterable[str]) -> MemoryPart:
@@ -53,6 +52,8 @@ class RepositoryMemory:
     """The document's real path; empty for none."""
     parts: tuple[MemoryPart, ...] = field(default=(), repr=False)
     """Other files, the nearest first; together they count as one corpus."""
+    unfinished: tuple[int, ...] = ()
+    """Offsets in :attr:`before` and :attr:`after`, joined, where lines end that are still being typed."""
     first_line: int = 0
     """The line that :attr:`before` begins with, counted from 0: of a long document the end counts."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 from attrs import define, evolve, field, frozen
@@ -11,6 +13,7 @@ from fim_lsp.engine.memory.corpus import TokenCorpus, TokenizedFile
 from fim_lsp.engine.memory.gate import Gate, next_record
 from fim_lsp.engine.memory.matches import Matches, Voters, last_tokens
 from fim_lsp.engine.memory.mixture import LogitRow, MixedRow, mix
+from fim_lsp.engine.memory.pieces import cut_unfinished
 from fim_lsp.engine.memory.request import MemoryPart, RepositoryMemory
 from fim_lsp.engine.memory.tally import Tally
 
@@ -24,14 +27,12 @@ class MemoryIndex:
     """The corpora of one prompt, the document's own among them, and the context to match them with."""
 
     parts: tuple[MemoryPart, ...] = field(repr=False)
-    """The document first, its two halves as two files."""
+    """The document first: its two halves, each cut where a line is unfinished, as files of their own."""
     context: tuple[int, ...] = field(repr=False)
     """The last tokens before the cursor."""
     gate: Gate = field(factory=Gate)
     line_breaks: LineBreaks = field(factory=lambda: np.empty(0, np.int64), repr=False)
     """Number of line breaks in each token of the vocabulary."""
-    half_lines: tuple[int, ...] = (0, 0)
-    """The line that each half of the document begins with, counted from 0."""
 
     @classmethod
     def of(
@@ -55,29 +56,37 @@ class MemoryIndex:
         text = memory.before
         if healing:
             text = text.encode("utf-8", "replace")[: -len(healing)].decode("utf-8", "ignore")
-        before = chunks.encode(text)
-        cursor_line = memory.first_line + memory.before.count("\n")
-        halves = ((before, memory.first_line), (chunks.encode(memory.after), cursor_line))
-        kept = [(tokens, line) for tokens, line in halves if tokens.size]
-        document = TokenCorpus.build([TokenizedFile(memory.path, "", tokens) for tokens, _ in kept])
+        cursor, line = len(memory.before), memory.first_line
+        cursor_line = line + memory.before.count("\n")
+        behind = [place - cursor for place in memory.unfinished]
+        above = _pieces(memory.path, text, memory.unfinished, line, chunks)
+        below = _pieces(memory.path, memory.after, behind, cursor_line, chunks)
         return cls(
-            (MemoryPart(document), *memory.parts),
-            last_tokens(before),
+            (MemoryPart(TokenCorpus.build([*above, *below])), *memory.parts),
+            last_tokens(above[0].tokens if len(above) == 1 else chunks.encode(text)),
             gate,
             np.empty(0, np.int64) if line_breaks is None else line_breaks,
-            tuple(line for _, line in kept),
         )
 
     def locate(self, part: int, position: int) -> tuple[str, int]:
         """Return path and line, counted from 0, of a position in the corpus of a part."""
         corpus = self.parts[part].corpus
-        index = corpus.index_at(position)
         line = corpus.line_at(position, self.line_breaks) if self.line_breaks.size else 0
-        return corpus.paths[index], line + (self.half_lines[index] if part == 0 else 0)
+        return corpus.paths[corpus.index_at(position)], line
 
     def begin(self) -> MemoryStream:
         """Follow one generation from the cursor."""
         return MemoryStream(self, Matches.of(self.parts, self.context))
+
+
+def _pieces(
+    path: str, text: str, unfinished: Iterable[int], line: int, chunks: ChunkEncoder
+) -> list[TokenizedFile]:
+    """Tokenise a half of the document, which begins with ``line``, cut at its unfinished places."""
+    return [
+        TokenizedFile(path, "", chunks.encode(piece), first_line=line + first)
+        for piece, first in cut_unfinished(text, unfinished)
+    ]
 
 
 @define(eq=False)

@@ -28,12 +28,8 @@ DEFAULT, OTHER = "fim-lsp 135M", "SmolLM2 135M"
 
 @pytest.fixture
 def own_window(open_editor: Callable[..., Workbench], tmp_path: Path) -> Workbench:
-    """Provide a window for one test, because a pick changes the user's settings.
-
-    Without the memory: each test leaves the same unfinished line in several open files, which would vote for
-    leaving it so.
-    """
-    workbench = open_editor(tmp_path, settings={"fimLsp.memory.enabled": False})
+    """Provide a window for one test, because a pick changes the user's settings."""
+    workbench = open_editor(tmp_path)
     workbench.wait_for_status(f"Ready: {DEFAULT}")
     workbench.type_until_requested()
     return workbench

@@ -57,8 +57,6 @@ def test_sixty_characters_at_ten_a_second(
 
 
 def test_cursors_on_equal_lines_get_the_same_text(workbench: Workbench) -> None:
-    # The memory would see the same unfinished line at the other cursor, and vote for leaving it so.
-    workbench.settings(fimLsp__memory__enabled=False)
     body = "(items):\n    total = 0\n    for item in items:\n        HERE\n    return total\n\n\n"
     text = f"def first{body}def second{body}"
     workbench.open("cursors.py", text.replace("HERE", "█HERE", 1))

@@ -9,7 +9,8 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fim_lsp.completion.open_documents import OpenDocuments, WorkspaceLocation, move_edits
+from fim_lsp.completion.edited_places import TextChange, move_edits
+from fim_lsp.completion.open_documents import OpenDocuments, WorkspaceLocation
 from fim_lsp.settings import CompletionSettings
 from fim_lsp.types import DocumentSnapshot
 
@@ -152,7 +153,7 @@ def test_places_stay_inside_the_text_and_the_last_edit_comes_first(text: str, ed
     for start, removed, added in edits:
         start = min(start, len(text))
         after = text[:start] + added + text[start + removed :]
-        places = move_edits(places, text, after)
+        places = move_edits(places, TextChange.between(text, after))
         assert 1 <= len(places) <= 4
         assert all(0 <= place <= len(after) for place in places)
         # What is behind the place is as it was.

@@ -11,12 +11,15 @@ from attrs import evolve
 
 from fim_lsp.completion.open_documents import OpenDocuments
 from fim_lsp.completion.request_memories import RequestMemories
-from fim_lsp.engine.memory import MemoryPart, RepositoryMemory, TokenCorpus, TokenizedFile
+from fim_lsp.engine.memory import ChunkEncoder, MemoryPart, RepositoryMemory, TokenCorpus, TokenizedFile
+from fim_lsp.engine.memory.gate import Gate
+from fim_lsp.engine.memory.stream import MemoryIndex
 from fim_lsp.files import real_path
 from fim_lsp.settings import CompletionSettings, Settings, from_wire
 from fim_lsp.types import CompletionRequest, DocumentSnapshot
 
 ON = Settings()
+LINE_BREAKS = np.array([character == ord("\n") for character in range(256)], np.int64)
 
 
 def _encode(text: str) -> list[int]:
@@ -34,7 +37,8 @@ def _voting_text(memory: RepositoryMemory) -> dict[str, str]:
         for file in part.corpus.files:
             if (file.start, file.end) not in part.blocked:
                 text = bytes(part.corpus.tokens[file.start : file.end].astype(np.uint8)).decode()
-                voting[PurePath(file.path).name] = text
+                name = PurePath(file.path).name
+                voting[name] = voting.get(name, "") + text
     return voting
 
 
@@ -116,10 +120,62 @@ async def test_documents_kept_out_or_outside_of_the_workspace_do_not_vote(tmp_pa
 
 async def test_an_edit_of_another_document_is_indexed(tmp_path):
     room = Room(tmp_path)
-    here, other = room.open("here.py", "x"), room.open("other.py", "one\n")
-    assert await room.voting(here) == {"other.py": "one\n"}
-    room.documents.edited(other.uri, 2, "two\n")
-    assert await room.voting(here) == {"other.py": "two\n"}
+    here, other = room.open("here.py", "x"), room.open("other.py", "one = 1\n")
+    assert await room.voting(here) == {"other.py": "one = 1\n"}
+    room.documents.edited(other.uri, 2, "two = 1\n")
+    assert await room.voting(here) == {"other.py": "two = 1\n"}
+
+
+def _continuations(memory: RepositoryMemory) -> set[str]:
+    """Return what the memory votes for at the cursor, a character at a time."""
+    voters = MemoryIndex.of(memory, ChunkEncoder(_encode), Gate()).begin().matches.voters()
+    return set() if voters is None else {chr(token) for token in voters.tokens.tolist()}
+
+
+async def _memory(room: Room, document: DocumentSnapshot, offset: int) -> RepositoryMemory:
+    await room.voting(document)
+    memory = room.memories.of(CompletionRequest(document, offset), ON)
+    assert memory is not None
+    return memory
+
+
+async def test_the_unfinished_line_at_another_cursor_does_not_vote_for_its_end(tmp_path):
+    room = Room(tmp_path)
+    text = "def a():\r\n    \r\n\r\ndef b():\r\n    \r\n"
+    document = room.open("here.py", text)
+    for version, typed in enumerate(("total ", "total +"), 2):
+        document = evolve(document, version=version, text=text.replace("    ", "    " + typed))
+        room.documents.edited(document.uri, version, document.text)
+    for offset in (document.text.index("+") + 1, document.text.rindex("+") + 1):
+        assert _continuations(await _memory(room, document, offset)) == set()
+    # The same text as it was opened is an example.
+    assert _continuations(await _memory(room, room.open("opened.py", document.text), offset)) == {"\n"}
+
+
+async def test_the_line_that_the_user_left_in_another_document_does_not_vote_for_its_end(tmp_path):
+    room = Room(tmp_path)
+    other = room.open("other.py", "days = [\n    \n]\ntotal = 1\n")
+    # VS Code closes the quote.
+    other = evolve(other, version=2, text="days = [\n    'Wed'\n]\ntotal = 1\n")
+    room.documents.edited(other.uri, 2, "days = [\n    ''\n]\ntotal = 1\n")
+    room.documents.edited(other.uri, 2, other.text)
+    here = room.open("here.py", "days = [\n    'Wed")
+    memory = await _memory(room, here, len(here.text))
+    assert _continuations(memory) == set()
+    # The other lines vote, and are found where they stand.
+    votes = MemoryIndex.of(evolve(memory, before="tot"), ChunkEncoder(_encode), Gate(), b"", LINE_BREAKS)
+    found = votes.begin().matches.voters()
+    assert found is not None
+    assert votes.locate(int(found.parts[0]), int(found.positions[0])) == (real_path(other.path), 3)
+
+
+async def test_a_line_that_was_ended_votes_for_its_end(tmp_path):
+    room = Room(tmp_path)
+    other = room.open("other.py", "\n")
+    for version, text in enumerate(("total.close()\n", "total.close()\n\n", "total.close()\nx\n"), 2):
+        room.documents.edited(other.uri, version, text)
+    here = room.open("here.py", "total.close()")
+    assert _continuations(await _memory(room, here, len(here.text))) == {"\n"}
 
 
 async def test_nothing_votes_while_the_memory_is_off_or_no_model_is_loaded(tmp_path):
