@@ -389,7 +389,8 @@ async def _expected(server: Server, *arguments: Any) -> dict[str, Any]:
     document = server.document(place[0]) if place is not None else None
     if place is None or document is None:
         return {"recorded": 0, "problem": "The command needs the URI of an open document, and a range."}
-    return await record_range(document, place[1], place[2], server.session.settings.completion)
+    completion = server.session.settings.completion
+    return await record_range(document, place[1], place[2], completion, server.place(document))
 
 
 def _explain(server: Server, *_: Any) -> dict[str, Any]:

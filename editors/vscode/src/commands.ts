@@ -1,6 +1,7 @@
 // All commands of the extension.
 import { type Disposable, type LogOutputChannel, commands, window } from "vscode";
 import { pickAdapters } from "./adapterPicker";
+import { recordExpected } from "./expected";
 import type { Gate } from "./gate";
 import { showMenu } from "./menu";
 import { fetchModel, offerModel, pickModel } from "./modelPicker";
@@ -44,6 +45,7 @@ export function registerCommands(
     "fimLsp.offerModel": (name: string) => offerModel(server, status, name),
     "fimLsp.pickAdapters": () => pickAdapters(),
     "fimLsp.dismiss": () => dismiss(server),
+    "fimLsp.recordExpected": () => recordExpected(server),
     "fimLsp.why": () => pages.explain(),
     "fimLsp.doctor": () => pages.doctor(),
     "fimLsp.showLog": () => {

@@ -1,9 +1,17 @@
 // The server's life cycle: find, start, restart and stop it, one step at a time.
-import { type Disposable, type ExtensionContext, type Position, type TextDocument, workspace } from "vscode";
+import {
+  type Disposable,
+  type ExtensionContext,
+  type Position,
+  type Range,
+  type TextDocument,
+  workspace,
+} from "vscode";
 import { type LanguageClient, State } from "vscode-languageclient/node";
 import { type FoundServer, findServer, ownFolder } from "./findServer";
 import { askToInstall, install } from "./installServer";
 import { type Dependencies, isServed, makeClient } from "./languageClient";
+import type { ExpectedAnswer } from "./pure/expectedAnswer";
 import { type CommandLine, type Outcome, type RunOptions, run } from "./processes";
 import { onInterpreterSelected } from "./pythonInterpreter";
 
@@ -67,6 +75,14 @@ export class Server implements Disposable {
     if (!this.client?.isRunning() || !isServed(document)) return;
     const uri = this.client.code2ProtocolConverter.asUri(document.uri);
     await this.client.sendNotification("fimLsp/dismissed", { uri });
+  }
+
+  /** Record the text of a range as what should have been suggested there. Undefined while no server runs. */
+  async recordExpected(document: TextDocument, range: Range): Promise<ExpectedAnswer | undefined> {
+    if (!this.client?.isRunning()) return undefined;
+    const { code2ProtocolConverter: converter } = this.client;
+    const place = { uri: converter.asUri(document.uri), range: converter.asRange(range) };
+    return this.execute<ExpectedAnswer>("fimLsp.expected", place);
   }
 
   /** Run a subcommand of the command line, such as `doctor` or `model pull`. Undefined without a server. */

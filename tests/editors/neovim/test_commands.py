@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -14,10 +15,14 @@ def completions(editor: Editor, line: str) -> list[str]:
     return list(editor.nvim.funcs.getcompletion(line, "cmdline"))
 
 
+def wait_for_message(editor: Editor, words: str) -> None:
+    editor.wait(words, lambda: words in editor.nvim.command_output("messages"), 20)
+
+
 def test_subcommands_and_their_arguments_are_completed(editor: Editor, tmp_path: Path) -> None:
     (tmp_path / "mine.gguf").touch()
     (tmp_path / "mine.txt").touch()
-    subcommands = ["adapter", "doctor", "explain", "log", "model", "status", "toggle"]
+    subcommands = ["adapter", "doctor", "expected", "explain", "log", "model", "status", "toggle"]
     assert completions(editor, "FimLsp ") == subcommands
     assert completions(editor, "FimLsp t") == ["toggle"]
     assert completions(editor, "FimLsp toggle b") == ["buffer"]
@@ -43,6 +48,37 @@ def test_explain_shows_the_last_suggestion(editor: Editor) -> None:
     assert shown.split("\n")[-1].strip() in editor.text
     assert "source: " in editor.text
     editor.type("q")
+
+
+def test_a_selection_is_recorded_as_expected_and_exported(editor: Editor, tmp_path: Path) -> None:
+    python = os.environ["FIM_LSP_PYTHON"]
+
+    def exported() -> list[dict[str, str]]:
+        file = tmp_path / "cases.jsonl"
+        command = [python, "-m", "fim_lsp", "expected", "--export", str(file)]
+        subprocess.run(command, check=True, env=dict(editor.nvim.funcs.environ()), capture_output=True)
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    count = len(exported())
+    editor.open("def area(width, height):\n    größe = '➜'; return width * height█")
+    editor.type("<Esc>")
+    # From "width" to the last character, then the whole line, then the line by its number.
+    selections = {"$2bv$:FimLsp": 1, "V:FimLsp": 2, ":2FimLsp": 3}
+    texts = ("width * height", *(("    größe = '➜'; return width * height",) * 2))
+    for keys, number in selections.items():
+        editor.nvim.command("messages clear")
+        editor.type(keys + " expected<CR>")
+        wait_for_message(editor, f"recorded; {count + number} cases")
+    cases = exported()[count:]
+    assert [case["canonical_solution"] for case in cases] == list(texts)
+    assert cases[0]["prompt"].endswith("'➜'; return ")
+    check = "import sys; from pathlib import Path; from training.evaluate.infilling import load_tasks; "
+    check += "assert len(load_tasks(Path(sys.argv[1]))) >= 3"
+    subprocess.run([python, "-c", check, str(tmp_path / "cases.jsonl")], check=True)
+
+    editor.nvim.command("messages clear")
+    editor.type("<Esc>:FimLsp expected<CR>")
+    wait_for_message(editor, "select the text")
 
 
 def test_the_log_has_the_lines_of_the_server(editor: Editor) -> None:

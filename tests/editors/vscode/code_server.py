@@ -52,6 +52,7 @@ _KEYS = [
     {"key": "ctrl+alt+shift+c", "command": "notifications.clearAll"},
     {"key": "ctrl+alt+shift+r", "command": "fimLsp.restart"},
     {"key": "ctrl+alt+shift+y", "command": "fimLsp.why"},
+    {"key": "ctrl+alt+shift+e", "command": "fimLsp.recordExpected"},
     {"key": "ctrl+alt+shift+m", "command": "fimLsp.menu"},
 ]
 

@@ -9,7 +9,9 @@ from fim_lsp.feedback.expected import expected_path
 from fim_lsp.lsp.acceptance_messages import range_of_command
 from fim_lsp.lsp.documents import LspDocument
 from fim_lsp.lsp.expected_command import record_range
+from fim_lsp.lsp.notebooks import CellPlace
 from fim_lsp.settings import CompletionSettings
+from fim_lsp.types import DocumentSnapshot
 from training.evaluate.infilling import load_tasks
 
 TEXT = "name = '\U0001f600'\nvalue = name.upper()\n"
@@ -40,6 +42,17 @@ async def test_nothing_is_kept_of_files_where_suggestions_are_off():
     assert answer["recorded"] == 0
     assert "off in this file" in answer["problem"]
     assert not expected_path().exists()
+
+
+async def test_the_other_cells_of_a_notebook_are_around_the_range():
+    above = "import json\n\n"
+    snapshot = DocumentSnapshot("file:///project/a.ipynb", "python", 1, above + TEXT)
+    place = CellPlace(snapshot, len(above))
+    answer = await record_range(document(), at(1, 8), at(1, 20), CompletionSettings(), place)
+    assert answer == {"recorded": 1, "problem": ""}
+    (case,) = load_tasks(expected_path())
+    assert (case.middle, case.path) == ("name.upper()", "a.ipynb")
+    assert case.prefix.startswith("import json")
 
 
 async def test_an_empty_range_is_refused_in_words():

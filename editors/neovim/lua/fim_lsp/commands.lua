@@ -2,6 +2,7 @@
 
 local cli = require('fim_lsp.cli')
 local client = require('fim_lsp.client')
+local columns = require('fim_lsp.columns')
 local config = require('fim_lsp.config')
 
 local M = {}
@@ -118,6 +119,49 @@ local function explain()
   end)
 end
 
+--- Return the place of the text that a range names: what was selected by characters, or whole lines.
+---@param call vim.api.keyset.create_user_command.command_args
+---@param encoding fim_lsp.Encoding
+---@return lsp.Range
+local function range_of(call, encoding)
+  local lines = vim.api.nvim_buf_get_lines(0, call.line1 - 1, call.line2, true)
+  local first, last = lines[1], lines[#lines]
+  local from, to = 0, #last
+  local start, stop = vim.fn.getpos("'<"), vim.fn.getpos("'>")
+  if vim.fn.visualmode() == 'v' and start[2] == call.line1 and stop[2] == call.line2 then
+    from = math.min(start[3] - 1, #first)
+    to = math.min(stop[3] - 1, #last)
+    if vim.o.selection ~= 'exclusive' and to < #last then
+      to = to + #vim.fn.matchstr(last:sub(to + 1), '.')
+    end
+  end
+  return {
+    start = { line = call.line1 - 1, character = columns.to_server(first, from, encoding) },
+    ['end'] = { line = call.line2 - 1, character = columns.to_server(last, to, encoding) },
+  }
+end
+
+--- Record the selected text as what should have been suggested there.
+---@param call vim.api.keyset.create_user_command.command_args
+local function expected(call)
+  if call.range == 0 then
+    notify_error("select the text that should have been suggested, then :'<,'>FimLsp expected.")
+    return
+  end
+  with_client(function(running)
+    local uri = vim.uri_from_bufnr(0)
+    local place = { uri = uri, range = range_of(call, running.offset_encoding) }
+    local command = { title = 'Expected', command = 'fimLsp.expected', arguments = { place } }
+    client.execute(running, command, function(result)
+      if result.problem ~= '' then
+        notify_error(result.problem)
+      else
+        notify(('recorded; %d cases.'):format(result.recorded))
+      end
+    end)
+  end)
+end
+
 --- Run the server's doctor in a terminal.
 local function doctor()
   local command = cli.command_line('doctor')
@@ -140,8 +184,9 @@ local function log()
 end
 
 ---@class fim_lsp.Subcommand
----@field run fun(...: string)
+---@field run? fun(...: string)
 ---@field complete? fun(lead: string): string[]
+---@field on_range? fun(call: vim.api.keyset.create_user_command.command_args) in place of `run`: of a text
 
 --- Keep the words that begin with `lead`.
 ---@param words string[]
@@ -185,6 +230,7 @@ local SUBCOMMANDS = {
     end,
   },
   explain = { run = explain },
+  expected = { on_range = expected },
   doctor = { run = doctor },
   log = { run = log },
 }
@@ -198,7 +244,13 @@ function M.run(call)
     notify_error(('there is no :FimLsp %s. See :help :FimLsp.'):format(name))
     return
   end
-  subcommand.run(unpack(call.fargs, 2))
+  if subcommand.on_range then
+    subcommand.on_range(call)
+  elseif call.range > 0 then
+    notify_error((':FimLsp %s takes no range.'):format(name))
+  else
+    subcommand.run(unpack(call.fargs, 2))
+  end
 end
 
 --- Complete the command line of `:FimLsp`.
@@ -206,7 +258,8 @@ end
 ---@param line string the whole command line
 ---@return string[]
 function M.complete(lead, line)
-  local words = vim.split(vim.trim(line), '%s+')
+  -- Without the range, which may hold blanks.
+  local words = vim.split(vim.trim(line:match('FimLsp.*') or line), '%s+')
   if #words == 1 or (#words == 2 and lead ~= '') then
     local names = starting_with(vim.tbl_keys(SUBCOMMANDS), lead)
     table.sort(names)
