@@ -11,9 +11,10 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from fim_lsp.code.brackets import EnclosingBrackets, find_enclosing
+from fim_lsp.code.embedded import find_embedded
 from fim_lsp.code.languages import find_language
 from fim_lsp.code.lexical import Inside, Scan, scan
 from fim_lsp.code.lines import CursorWindow, indent_width, window_around
@@ -46,13 +47,20 @@ class CursorContext:
 
     @classmethod
     def of(cls, request: CompletionRequest) -> CursorContext:
-        """Look around the cursor of ``request``. Copies a few thousand characters and scans nothing yet."""
+        """Look around the cursor of ``request``. Copies a few thousand characters and scans nothing yet.
+
+        A script or style within markup is looked at by itself, in its own language.
+        """
+        document, offset = request.document, request.offset
+        embedded = find_embedded(document.text, offset, document.language_id)
+        room = offset - embedded.start if embedded else offset
+        wide = window_around(request, min(WIDE_BEFORE, room), WIDE_AFTER)
         return cls(
-            request.document.language_id,
+            embedded.language_id if embedded else document.language_id,
             request.tab_size,
             request.insert_spaces,
-            window_around(request, WINDOW, WINDOW),
-            window_around(request, WIDE_BEFORE, WIDE_AFTER),
+            window_around(request, min(WINDOW, room), WINDOW),
+            evolve(wide, after=wide.after.partition(embedded.close)[0]) if embedded else wide,
         )
 
     @cached_property

@@ -63,7 +63,7 @@ def test_a_selection_is_recorded_as_expected_and_exported(editor: Editor, tmp_pa
     editor.open("def area(width, height):\n    größe = '➜'; return width * height█")
     editor.type("<Esc>")
     # From "width" to the last character, then the whole line, then the line by its number.
-    selections = {"$2bv$:FimLsp": 1, "V:FimLsp": 2, ":2FimLsp": 3}
+    selections = {"$3bv$:FimLsp": 1, "V:FimLsp": 2, ":2FimLsp": 3}
     texts = ("width * height", *(("    größe = '➜'; return width * height",) * 2))
     for keys, number in selections.items():
         editor.nvim.command("messages clear")
