@@ -133,6 +133,11 @@ class PromptSettings:
         common=True,
         at_least=0,
     )
+    name_file: bool = _setting(
+        False,
+        "Name the file in a comment of its language at the beginning of the text, for models whose prompts "
+        "have no other place for it.",
+    )
     heal_tokens: bool = _setting(
         True, "Let the model rewrite the token that the cursor may have cut in half."
     )

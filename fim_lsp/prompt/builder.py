@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 
 from attrs import field, frozen
 
-from fim_lsp.code.languages import language_name
+from fim_lsp.code.languages import commented, find_language, language_name
 from fim_lsp.prompt.anchor import Anchor, next_anchor
 from fim_lsp.prompt.families import FAMILIES
 from fim_lsp.prompt.markers import split_markers, stop_ids
@@ -79,7 +79,7 @@ def build(
     """
     total = settings.max_tokens if max_tokens is None else min(settings.max_tokens, max_tokens)
     file = CurrentFile(path or request.document.path.name, request.document.language_id, repository)
-    fixed = _TemplateParts.of(template, tokenizer, file)
+    fixed = _TemplateParts.of(template, tokenizer, file, comment=settings.name_file)
     room = max(0, total - fixed.tokens)
     share = int(room * settings.snippet_share)
     rendered = render_snippets(snippets, template, tokenizer, file, share)
@@ -110,13 +110,18 @@ class _TemplateParts:
     suffix: tuple[EncodedPart, ...] = ()
     middle: tuple[EncodedPart, ...] = ()
     """The middle marker and the epilogue."""
+    comment: tuple[EncodedPart, ...] = ()
+    """The name of the file in a comment, right before the prefix; snippets that name it take its place."""
 
     @classmethod
-    def of(cls, template: FimTemplate | None, tokenizer: Tokenizer, file: CurrentFile) -> _TemplateParts:
+    def of(
+        cls, template: FimTemplate | None, tokenizer: Tokenizer, file: CurrentFile, *, comment: bool
+    ) -> _TemplateParts:
+        named = _comment_on(file, template, tokenizer) if comment else ()
         bos = () if tokenizer.bos is None else (tokenizer.bos,)
         bos_parts = tuple(EncodedPart("bos", tokenizer.decode((token,)), (token,)) for token in bos)
         if template is None:
-            return cls(bos_parts)
+            return cls(bos_parts, comment=named)
 
         def encoded(text: str) -> tuple[EncodedPart, ...]:
             return tuple(_encode_fixed(template, text, tokenizer, file))
@@ -129,13 +134,30 @@ class _TemplateParts:
             encoded(template.prefix),
             encoded(template.suffix),
             encoded(template.middle + template.epilogue),
+            named,
         )
 
     @property
     def tokens(self) -> int:
         """Number of tokens."""
-        groups = (self.bos, self.opening, self.preamble, self.prefix, self.suffix, self.middle)
+        groups = (self.bos, self.opening, self.preamble, self.prefix, self.suffix, self.middle, self.comment)
         return sum(len(part.ids) for group in groups for part in group)
+
+
+def _comment_on(
+    file: CurrentFile, template: FimTemplate | None, tokenizer: Tokenizer
+) -> tuple[EncodedPart, ...]:
+    """Return the file's path as a comment; nothing where there are no comments, or the template names it.
+
+    Example: ``src/cart.py`` in Python -> ``# src/cart.py`` and a line break.
+    """
+    written = template.preamble + template.prefix + template.suffix if template else ""
+    delimiters = find_language(file.language_id).delimiters
+    has_comments = delimiters.line_comments or delimiters.block_comments
+    if "{path}" in written or not file.path or not has_comments:
+        return ()
+    text = visible(commented(file.path, file.language_id))
+    return (EncodedPart("text", text, tokenizer.encode(text)),)
 
 
 def _encode_fixed(
@@ -257,10 +279,14 @@ def _arrange(
 ) -> tuple[EncodedPart, ...]:
     """Return the head's parts in the template's order."""
     snippets = {rendered.position: rendered.parts}
+    comment = () if rendered.parts else fixed.comment
+    # Behind the middle marker the prefix follows in the tail.
+    in_tail = template is not None and template.order == "suffix_first" and bool(template.middle)
     prefix = (
         *fixed.prefix,
         *snippets.get("prefix", ()),
         *rendered.after_prefix_marker,
+        *(() if in_tail else comment),
         EncodedPart("prefix", texts.prefix.text, texts.prefix.ids),
     )
     suffix = (*fixed.suffix, EncodedPart("suffix", texts.suffix.text, texts.suffix.ids))
@@ -271,13 +297,9 @@ def _arrange(
         *snippets.get("preamble", ()),
         *fixed.preamble,
     )
-    prefix_leads = (
-        template is None
-        or template.order == "psm"
-        or (template.order == "suffix_first" and bool(template.middle))
-    )
+    prefix_leads = template is None or template.order == "psm" or in_tail
     body = (*prefix, *suffix) if prefix_leads else (*suffix, *prefix)
-    return (*opening, *body, *fixed.middle)
+    return (*opening, *body, *fixed.middle, *(comment if in_tail else ()))
 
 
 def _merge_spaces(parts: Sequence[EncodedPart], encode: Encode) -> tuple[EncodedPart, ...]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from attrs import evolve
 from hypothesis import given
@@ -256,3 +258,36 @@ def test_the_same_input_gives_the_same_prompt() -> None:
     here = request(_CODE, 3000)
     first, second = (build(here, _OURS, tokenizer_for(_OURS), PromptSettings()) for _ in range(2))
     assert first == second
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("qwen", "<|fim_prefix|># case.py\na = 1\n<|fim_suffix|>\nc = 3\n<|fim_middle|>b = "),
+        ("seed-coder", "<[fim-suffix]>\nc = 3\n<[fim-prefix]># case.py\na = 1\n<[fim-middle]>b = "),
+        ("", "# case.py\na = 1\nb = "),
+    ],
+)
+def test_a_comment_names_the_file_where_it_is_wanted(template: str, expected: str) -> None:
+    known = find_template(template) if template else None
+    tokenizer = tokenizer_for(known or _QWEN)
+    settings = evolve(_ANCHORED, name_file=True)
+    here = request_at("a = 1\nb = █\nc = 3\n")
+    assert _spelled(build(here, known, tokenizer, settings, path="case.py"), tokenizer) == expected
+
+
+@pytest.mark.parametrize("template", _EVERY, ids=lambda template: template.name if template else "none")
+def test_the_comment_stands_once_right_before_the_text_and_within_the_budget(
+    template: FimTemplate | None,
+) -> None:
+    tokenizer = tokenizer_for(template or _QWEN)
+    named = evolve(_ANCHORED, name_file=True, max_tokens=100)
+    prompt = build(request(_CODE, 50), template, tokenizer, named, path="src/case.py")
+    spelled = _spelled(prompt, tokenizer)
+    names = template is not None and "{path}" in template.preamble + template.prefix + template.suffix
+    assert spelled.count("src/case.py") == 1
+    assert names or re.search(r"# src/case\.py\n(def f|    return 1|\n)", spelled)
+    assert len(prompt.head) + len(tokenizer.encode(prompt.tail)) <= 100
+    # Text has no comments.
+    text = request("ab", 1, language="plaintext")
+    assert names or "src" not in _spelled(build(text, template, tokenizer, named, path="src/a"), tokenizer)

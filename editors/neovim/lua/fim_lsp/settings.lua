@@ -28,6 +28,7 @@
 ---@field prefixShare? number (expert) Share of the prompt for the text before the cursor.
 ---@field layout? 'auto'|'plain'|'anchored' (expert) Layout for templates that put the suffix last. plain puts typed text before the suffix, which is then evaluated again at each key; anchored puts it behind. auto is anchored.
 ---@field coldMs? number Milliseconds that the first prompt at a new place may take, by the measured speed of this machine: a shorter prompt answers first, and the whole one is evaluated while nobody waits. null for no limit. There is none with layers on a GPU.
+---@field nameFile? boolean (expert) Name the file in a comment of its language at the beginning of the text, for models whose prompts have no other place for it.
 ---@field healTokens? boolean (expert) Let the model rewrite the token that the cursor may have cut in half.
 ---@field maxMiddleChars? integer (expert) Maximum number of typed characters behind the suffix of an anchored prompt. After that, it is built anew.
 ---@field renewMiddleChars? integer (expert) Number of typed characters behind the suffix of an anchored prompt after which it is built anew while the user pauses. null is half of maxMiddleChars for models trained on long ones, and a few lines for others.
