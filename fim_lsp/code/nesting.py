@@ -23,6 +23,10 @@ _VOID = frozenset(
 )
 """HTML elements without a closing tag."""
 _TAG = re.compile(r"<([A-Za-z][\w.:-]*)?(?=[\s>/]|$)")
+_KEYWORD = re.compile(r"(?<![\w.$])(?:return|default|case|else|yield|await)$")
+"""Words that a tag of JSX may follow; behind another name ``<`` compares, or begins a type argument."""
+_NEAR = 200
+"""Characters before a ``<`` that tell what it is."""
 _MARKUP_SIGN = re.compile(r"[<{]")
 _CLOSING_TAG = re.compile(r"</([\w.:-]*)\s*>")
 _DEEPEST = 256
@@ -247,7 +251,8 @@ class _Reader:
 
     def _read_angle(self) -> None:
         """Read a ``<`` of code: a tag in JSX, else an operator or a type argument."""
-        before = self._text[: self._position].rstrip()[-1:]
+        near = self._text[max(0, self._position - _NEAR) : self._position].rstrip()
+        before = "" if _KEYWORD.search(near) else near[-1:]
         tag = _TAG.match(self._text, self._position)
         if self._language.jsx and tag and not (before.isalnum() or before in (")", "]", "_")):
             self._push(OpenPair(Kind.TAG, ">", name=tag[1] or ""), len(tag[0]))

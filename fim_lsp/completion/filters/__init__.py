@@ -22,6 +22,7 @@ from fim_lsp.completion.filters.drop_non_code import cut_at_marker, strip_fences
 from fim_lsp.completion.filters.drop_repeated_lines import drop_lines_above, drop_lines_below
 from fim_lsp.completion.filters.drop_repeated_prefix import drop_repeated_prefix
 from fim_lsp.completion.filters.drop_unmatched_closers import drop_unmatched_closers
+from fim_lsp.completion.filters.drop_unmatched_tags import drop_unmatched_tags
 from fim_lsp.completion.filters.replace_range import compute_replace_range
 from fim_lsp.completion.filters.whitespace import (
     break_before_code,
@@ -46,6 +47,7 @@ FILTERS: tuple[Filter, ...] = (
     break_before_code,
     drop_lines_above,
     drop_unmatched_closers,
+    drop_unmatched_tags,
     convert_indentation,
     break_before_closer,
     trim_end,
