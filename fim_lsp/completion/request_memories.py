@@ -110,9 +110,9 @@ class RequestMemories:
             path=path,
             parts=(others, *workspace) if built else tuple(workspace),
             unfinished=tuple(
-                len(visible(document.text[start:place]))
+                _visible_length(document.text[start:place])
                 if place <= offset
-                else len(before) + len(visible(document.text[offset:place]))
+                else len(before) + _visible_length(document.text[offset:place])
                 for place in unfinished
             ),
             first_line=document.text.count("\n", 0, start),
@@ -145,6 +145,11 @@ class RequestMemories:
                 self._paths.clear()
             self._paths[uri] = real_path(path_of(uri)) if uri.startswith("file:") else uri
         return self._paths[uri]
+
+
+def _visible_length(text: str) -> int:
+    """Return how many characters of a text the model sees; only CR changes their number."""
+    return len(visible(text)) if "\r" in text else len(text)
 
 
 @frozen
