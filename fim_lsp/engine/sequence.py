@@ -36,6 +36,8 @@ class ReusePlan:
     pending: tuple[int, ...] = field(repr=False)
     healed: bytes = b""
     """Bytes of the prompt's last word, which ``pending`` leaves out: the generation must begin with them."""
+    spelling: tuple[int, ...] = field(default=(), repr=False)
+    """The tokenizer's own tokens for these bytes; empty for blanks, and where they are no whole text."""
 
     @property
     def prompt_tokens(self) -> int:
@@ -154,9 +156,10 @@ def plan_reuse(
         target = (*head, *encode(tail))
     cut = _last_word(target, max(1, len(head)), pieces) if heal else len(target)
     healed = b"".join(pieces[token] for token in target[cut:])
+    spelling = _spelling(healed, pieces, encode)
     target = target[:cut]
     keep = min(common_prefix(evaluated, target), len(target) - 1)
-    return ReusePlan(max(keep, 0), target[max(keep, 0) :], healed)
+    return ReusePlan(max(keep, 0), target[max(keep, 0) :], healed, spelling)
 
 
 def _continue_by_text(
@@ -203,6 +206,16 @@ def _last_word(tokens: Sequence[int], start: int, pieces: Sequence[bytes]) -> in
     ):
         cut -= 1
     return min(cut, len(tokens))
+
+
+def _spelling(
+    text: bytes, pieces: Sequence[bytes], encode: Callable[[str], tuple[int, ...]]
+) -> tuple[int, ...]:
+    """Return the tokenizer's own tokens for a text; none for blanks, and where they do not spell it."""
+    if not text.strip():
+        return ()
+    tokens = encode(text.decode("utf-8", "ignore"))
+    return tokens if b"".join(pieces[token] for token in tokens) == text else ()
 
 
 def _in_word(byte: bytes) -> bool:

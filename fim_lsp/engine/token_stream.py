@@ -44,6 +44,8 @@ class TokenStream:
     """Bytes that the next tokens must spell: the rest of the word that the cursor cut in half."""
     memory: MemoryStream | None = field(default=None, repr=False)
     """The votes of the repository memory; None for the model alone."""
+    spelling: tuple[int, ...] = field(default=(), repr=False)
+    """The tokenizer's own tokens for ``healing``; empty for any spelling."""
     reason: FinishReason | None = None
     _text: list[str] = field(factory=list, init=False)
     _probabilities: list[float] = field(factory=list, init=False)
@@ -110,6 +112,7 @@ class TokenStream:
     def branch_off(self, other: TokenStream) -> None:
         """Continue behind the tokens that ``other`` has sampled, which have no text yet."""
         self.healing, self.limit = other.healing, other.limit - other.count
+        self.spelling = other.spelling
         self.memory = other.memory.copy() if other.memory is not None else None
 
     def generation(self, timings: Timings) -> Generation:
@@ -160,10 +163,19 @@ class TokenStream:
         return not self.has_text and bool(piece) and excluded.startswith(piece)
 
     def _allowed(self) -> npt.NDArray[np.int64] | None:
-        """Return the ids that can spell the healed word, or None for all. Drop the word if none can."""
-        allowed = self.vocabulary.beginning_with(self.healing) if self.healing else None
-        if allowed is not None and not allowed.size:
-            self.healing, allowed = b"", None
+        """Return the ids that can spell the healed word, or None for all. Drop the word if none can.
+
+        A token shorter than the word must be the tokenizer's own next one. The likeliest of all shorter ones
+        is often a space or a letter, which the model expects for the sake of other words; then it would read
+        a word in letters, and the repository memory would find no such tokens anywhere.
+        """
+        if not self.healing:
+            return None
+        own = [token for token in self.spelling[:1] if len(self.vocabulary.pieces[token]) < len(self.healing)]
+        allowed = self.vocabulary.beginning_with(self.healing, own if self.spelling else None)
+        if not allowed.size:
+            self.healing = b""
+            return None
         return allowed
 
     def _emit(self, token: int, probability: float, logits: Logits) -> None:
@@ -175,6 +187,7 @@ class TokenStream:
             return
         piece = self.vocabulary.pieces[token]
         piece, self.healing = piece[len(self.healing) :], self.healing[len(piece) :]
+        self.spelling = self.spelling[1:]
         self._text.append(self._decoder.decode(piece))
         if self.memory is not None:
             self.memory.advance(token, self._text[-1])

@@ -26,14 +26,20 @@ class Vocabulary:
         self._sorted = [piece for piece, _ in order]
         self._ids = np.array([token for _, token in order], dtype=np.int64)
 
-    def beginning_with(self, start: bytes) -> TokenIds:
+    def beginning_with(self, start: bytes, shorter_ones: Sequence[int] | None = None) -> TokenIds:
         r"""Return the ids of all tokens that can spell ``start``: they begin with it, or it begins with them.
 
         The shorter ones matter because a word's spaces are split: to spell ``"\n    "``, a model that writes
         ``"\n   "`` + ``" return"`` must be allowed its shorter first token.
+
+        Args:
+            start: The bytes to spell.
+            shorter_ones: The tokens shorter than ``start`` that may begin to spell it; None for any.
         """
         low = bisect.bisect_left(self._sorted, start)
         high = bisect.bisect_left(self._sorted, _successor(start)) if start else len(self._sorted)
+        if shorter_ones is not None:
+            return np.concatenate([self._ids[low:high], np.array(shorter_ones, dtype=np.int64)])
         shorter = [
             self._ids[index]
             for length in range(1, len(start))

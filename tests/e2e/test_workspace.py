@@ -101,6 +101,40 @@ async def test_function_of_a_file_that_was_never_opened_is_completed_elsewhere(
     assert not (shown[False] or "").startswith(CALL)
 
 
+SURCHARGE = '''\
+"""Prices."""
+
+
+def apply_seasonal_surcharge(price, season, region):
+    """Return the price with the surcharge of a season."""
+    factor = SURCHARGES.get((season, region), 1.0)
+    return price * factor
+'''
+SURCHARGED = """\
+from shop.pricing import apply_seasonal_surcharge
+
+
+def {name}(order):
+    total = apply_seasonal_surcharge(order.price, order.season, order.region)
+    return total + order.{name}
+"""
+
+
+async def test_half_a_name_is_completed_beside_a_variable_that_is_like_it(
+    project: Path, tmp_path: Path
+) -> None:
+    (project / "shop" / "pricing.py").write_text(SURCHARGE)
+    for name in ("hotel", "flight", "rental"):
+        (project / "shop" / f"{name}.py").write_text(SURCHARGED.format(name=name))
+    async with start(**options(project, tmp_path)) as editor:
+        await editor.ready()
+        assert (await indexed(editor)).files == 5
+        typed = "def quote(order):\n    season = order.season\n    total = apply_sea█\n    return total\n"
+        editor.open(typed, uri=(project / "shop" / "quote.py").as_uri())
+        await editor.items()
+        assert (await editor.explain()).shown.startswith("sonal_surcharge(")
+
+
 async def test_nothing_that_is_left_out_reaches_the_disk_and_what_changes_is_followed(
     project: Path, tmp_path: Path
 ) -> None:

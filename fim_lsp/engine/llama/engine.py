@@ -243,7 +243,10 @@ class LlamaEngine:
         ends = self._vocabulary.ends | prompt.stop_ids
         limit = min(sampling.max_tokens, self.info.context - len(self.mirror.tokens))
         votes = memory.begin() if memory is not None else None
-        return TokenStream(self._vocabulary, ends, sampling, limit, on_token, plan.healed, votes)
+        return TokenStream(
+            *(self._vocabulary, ends, sampling, limit, on_token),
+            *(plan.healed, votes, plan.spelling),
+        )
 
     def _memory_index(self, prompt: Prompt, plan: ReusePlan) -> MemoryIndex | None:
         """Index what may vote on the prompt's tokens; None for the model alone."""

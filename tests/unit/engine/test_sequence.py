@@ -71,12 +71,14 @@ def test_a_marker_never_spells_text():
 def test_healing_leaves_the_last_word_out():
     plan = plan_reuse((), (MARKER,), "x = retu", PIECES, encode, heal=True)
     assert plan.healed == b"retu"
+    assert plan.spelling == encode("retu")
     assert spell(plan.pending) == b"x = "
 
 
 def test_healing_leaves_trailing_spaces_out():
     plan = plan_reuse((), (MARKER,), "if x:\n    ", PIECES, encode, heal=True)
     assert plan.healed == b"\n    "
+    assert plan.spelling == ()
 
 
 def test_healing_never_cuts_into_the_head():

@@ -35,10 +35,13 @@ def make_stream(
     temperature: float = 0,
     end_bias: float = 0,
     excluded_prefix: str = "",
+    spelling: tuple[int, ...] = (),
 ) -> TokenStream:
     vocabulary = Vocabulary([*PIECES, b""])
     sampling = SamplingParams(temperature=temperature, end_bias=end_bias, excluded_prefix=excluded_prefix)
-    return TokenStream(vocabulary, frozenset({END}), sampling, limit, recorder or Recorder(), healing)
+    return TokenStream(
+        vocabulary, frozenset({END}), sampling, limit, recorder or Recorder(), healing, spelling=spelling
+    )
 
 
 def logits(*ranked: int) -> np.ndarray:
@@ -123,6 +126,21 @@ def test_a_cut_word_is_healed_first():
     assert stream.sample(logits(3, 2)) == 2
     assert stream.sample(logits(3, 2)) == 3
     assert stream.generation(Timings()).text == "rn x"
+
+
+def test_a_cut_word_is_spelled_in_the_tokenizers_own_tokens():
+    stream = make_stream(healing=b"returnre", spelling=(1, 0))
+    # "re", the likelier one, spells the beginning, too, but not as the tokenizer would.
+    assert stream.sample(logits(0, 1)) == 1
+    assert stream.sample(logits(3, 0, 1)) == 0
+    assert stream.sample(logits(3, 0)) == 3
+    assert stream.generation(Timings()).text == " x"
+
+
+def test_a_longer_token_may_spell_the_rest_of_a_cut_word():
+    stream = make_stream(healing=b"retu", spelling=(0, 2))
+    assert stream.sample(logits(3, 1, 0)) == 1
+    assert stream.generation(Timings()).text == "rn"
 
 
 def test_the_next_best_token_is_another_one_that_adds_text():
