@@ -111,8 +111,18 @@ def test_joined_corpora_equal_one_built_from_the_files(first, second, widest):
     files = [file for files, gone in groups for file in files if file.path not in gone]
     expected = TokenCorpus.build(files)
     assert joined.paths == expected.paths
-    for name in ("tokens", "starts", "lengths", "positions", "following", "keys", "ranges"):
+    for name in ("tokens", "starts", "lengths", "first_lines", "positions", "following", "keys", "ranges"):
         np.testing.assert_array_equal(getattr(joined, name), getattr(expected, name))
+
+
+def test_a_file_in_pieces_is_found_left_out_and_joined_as_one():
+    pieces = [TokenizedFile("a", "", np.array([5, 6, 7]), first_line=line) for line in (0, 4)]
+    corpus = TokenCorpus.build([_file([1, 2, 3], "b"), *pieces, _file([8, 9], "c")])
+    assert [file.first_line for file in corpus.find_pieces("a")] == [0, 4]
+    assert corpus.kept({"a"}).tolist() == [True, False, False, True]
+    joined = TokenCorpus.join([(corpus, corpus.kept({"b"}))])
+    assert [file.first_line for file in joined.find_pieces("a")] == [0, 4]
+    assert joined.find_pieces("b") == ()
 
 
 def test_more_than_a_corpus_holds_is_not_joined(monkeypatch):
