@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 import ssl
 
@@ -254,7 +255,7 @@ async def test_token_is_compared_in_constant_time(serve, monkeypatch):
         compared.append((given, known))
         return given == known
 
-    monkeypatch.setattr("fim_lsp.serving.guard.hmac.compare_digest", compare)
+    monkeypatch.setattr(hmac, "compare_digest", compare)
     server = await serve(access=_with_token())
     for headers in (*WRONG, BEARER):
         await server.client.get("/v1/models", headers=headers)
