@@ -17,7 +17,7 @@ import psutil
 from attrs import define, field, frozen
 
 from benchmarks.keystrokes.llama_vim import Hints, LocalContext, infill_prompt, limits, local_context
-from benchmarks.keystrokes.own_layout import OwnLayout
+from benchmarks.keystrokes.own_layout import OwnLayout, RenderedContext
 from benchmarks.keystrokes.peers import OpenPeer, PeerAnswer, PeerName, Workload
 from benchmarks.keystrokes.processes import ProcessTree
 from benchmarks.keystrokes.sources import TypedFile
@@ -149,15 +149,21 @@ async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
 
 
 def llama_server(
-    binary: Path, name: PeerName, markers: Mapping[str, int], layout: OwnLayout, logs: Path
+    binary: Path,
+    name: PeerName,
+    markers: Mapping[str, int],
+    layout: OwnLayout,
+    rendered: RenderedContext,
+    logs: Path,
 ) -> OpenPeer:
-    """Return a function that opens one of the three peers that use llama-server.
+    """Return a function that opens one of the peers that use llama-server.
 
     Args:
         binary: path of llama-server.
-        name: ``infill``, ``infill-spm`` or ``completion``.
+        name: ``infill``, ``infill-spm``, ``infill-own`` or ``completion``.
         markers: ids of the FIM tokens (``pre``, ``suf``, ``mid``), for files that don't name them.
         layout: builds the prompts of ``completion``.
+        rendered: builds those of ``infill-own``.
         logs: folder for the server's log.
     """
 
@@ -170,6 +176,10 @@ def llama_server(
         async with _running(command, port, log) as (client, tree):
             if name == "completion":
                 yield LlamaServer(tree, client, "/completion", layout.prompt, workload.predict, layout.forget)
+            elif name == "infill-own":
+                yield LlamaServer(
+                    tree, client, "/completion", rendered.prompt, workload.predict, lambda: None
+                )
             else:
                 yield LlamaServer(tree, client, "/infill", _infill, workload.predict, lambda: None)
 

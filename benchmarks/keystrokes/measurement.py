@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from benchmarks.keystrokes.language_server import open_language_server
 from benchmarks.keystrokes.llama_server import PeerError, fim_lsp_serve, llama_server
 from benchmarks.keystrokes.measures import RunConditions, condense
-from benchmarks.keystrokes.own_layout import OwnLayout
+from benchmarks.keystrokes.own_layout import OwnLayout, RenderedContext
 from benchmarks.keystrokes.peers import OpenPeer, Peer, PeerName, Workload
 from benchmarks.keystrokes.processes import busy
 from benchmarks.keystrokes.random_model import SHAPES, write_random_model
@@ -33,6 +33,8 @@ from fim_lsp.types import FimTemplate, Tokenizer
 PEERS: tuple[PeerName, ...] = ("fim-lsp", "infill", "infill-spm", "completion", "served")
 BASE = "default"
 """The model whose tokenizer the random models have."""
+_PREFIX_SHARE = 0.75
+"""Share of a prompt that ``/infill`` keeps for the prefix."""
 _LINE = "def warm_up():\n    return "
 _WARM_UP = Trace((TypedFile("warm_up.py", _LINE),), (Event("open", 0, _LINE, len(_LINE), after_ms=0.0),))
 
@@ -155,7 +157,9 @@ def _opener(plan: BenchmarkPlan, name: PeerName, prompted: PromptedModel) -> Ope
             f"{name} needs llama-server and a model with FIM markers.", "Leave it out: --peers fim-lsp."
         )
     layout = OwnLayout(prompted.template, prompted.tokenizer, prompted.prompt)
-    return llama_server(plan.binary, name, _markers(prompted), layout, plan.folder)
+    settings = evolve(prompted.prompt, prefix_share=_PREFIX_SHARE)
+    rendered = RenderedContext(prompted.template, prompted.tokenizer, settings)
+    return llama_server(plan.binary, name, _markers(prompted), layout, rendered, plan.folder)
 
 
 def _markers(prompted: PromptedModel) -> dict[str, int]:

@@ -12,7 +12,7 @@ from attrs import field, frozen
 from benchmarks.keystrokes.processes import ProcessTree
 from benchmarks.keystrokes.sources import TypedFile
 
-PeerName = Literal["fim-lsp", "infill", "infill-spm", "completion", "served"]
+PeerName = Literal["fim-lsp", "infill", "infill-spm", "infill-own", "completion", "served"]
 
 
 @frozen

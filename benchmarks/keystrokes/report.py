@@ -22,9 +22,17 @@ _COLOURS = {
     "completion": "tab:green",
     "infill": "tab:red",
     "infill-spm": "tab:orange",
+    "infill-own": "tab:brown",
     "served": "tab:purple",
 }
-_SHAPES = {"fim-lsp": "o", "completion": "s", "infill": "^", "infill-spm": "v", "served": "D"}
+_SHAPES = {
+    "fim-lsp": "o",
+    "completion": "s",
+    "infill": "^",
+    "infill-spm": "v",
+    "infill-own": "<",
+    "served": "D",
+}
 """Markers of different shapes, because equal figures hide each other."""
 
 _RATIOS = ("ttft", "cold_ttft", "warm_ttft", "shown", "cancel_to_next")

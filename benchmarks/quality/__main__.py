@@ -27,6 +27,8 @@ from fim_lsp.paths import USER_PATHS, variables_for
 
 _LLAMA_VIM_PREDICT = 128
 """llama.vim's default for the most tokens of a suggestion."""
+_INFILL: Mapping[str, PeerName] = {"psm": "infill", "spm": "infill-spm", "suffix_first": "infill-own"}
+"""llama.vim with each order of a prompt; ``/infill`` does not know the last one."""
 _TIMES_RARE = 12
 """Holes that are cut for each one of a kind that is asked for alone."""
 _ROUND = 25
@@ -204,9 +206,7 @@ async def _llama_vim_screen(plan: QualityPlan) -> AsyncIterator[SuggestionScreen
         folder=plan.folder,
     )
     with subject(settings, plan.model) as prompted:
-        # The order that is nearest to the model's: llama-server has no other one with the suffix first.
-        prefix_first = prompted.template is not None and prompted.template.order == "psm"
-        name: PeerName = "infill" if prefix_first else "infill-spm"
+        name = _INFILL[prompted.template.order if prompted.template is not None else "psm"]
         async with open_peers(evolve(settings, peers=(name,)), prompted) as peers:
             yield LlamaVimScreen(peers[name])
 

@@ -15,10 +15,7 @@ from fim_lsp.strict import merge
 BEFORE = "before"
 """The arm for a version that lacks newer settings: the model alone, with ``--code``."""
 LLAMA_VIM = "llama.vim"
-"""The arm of llama-server's ``/infill`` behind llama.vim's logic, on the same weights.
-
-With ``--spm-infill`` where the model wants the suffix first.
-"""
+"""The arm of llama-server behind llama.vim's logic, on the same weights, in the model's own order."""
 _EVERY_VERSION: Mapping[str, Any] = MappingProxyType(
     {
         # One thread, and nothing that depends on the machine's load or on former runs.

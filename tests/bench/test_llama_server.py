@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.keystrokes.llama_server import PeerError, llama_server
-from benchmarks.keystrokes.own_layout import OwnLayout
+from benchmarks.keystrokes.own_layout import OwnLayout, RenderedContext
 from benchmarks.keystrokes.peers import Workload
 from benchmarks.keystrokes.server import ServerBuildError, find_server
 from benchmarks.keystrokes.sources import TypedFile
@@ -32,10 +32,11 @@ def peer(tmp_path):
     binary.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{STAND_IN}" "$@"\n')
     binary.chmod(0o755)
     layout = OwnLayout(TEMPLATE, TOKENIZER, PromptSettings())
+    rendered = RenderedContext(TEMPLATE, TOKENIZER, PromptSettings())
 
     def opened(name):
         markers = {"pre": 11, "suf": 12, "mid": 13}
-        return llama_server(binary, name, markers, layout, tmp_path)(WORKLOAD)
+        return llama_server(binary, name, markers, layout, rendered, tmp_path)(WORKLOAD)
 
     opened.received = lambda name: [
         json.loads(line)
@@ -90,6 +91,20 @@ async def test_completion_sends_the_tokens_of_our_own_layout(peer):
     tail = TOKENIZER.encode(CODE[:AT])
     assert tuple(body["prompt"][-len(tail) :]) == tail
     assert TOKENIZER.special(TEMPLATE.suffix) in body["prompt"]
+
+
+async def test_the_lines_of_llama_vim_are_sent_in_an_order_that_infill_does_not_know(peer):
+    async with peer("infill-own") as server:
+        server.open([TypedFile("a.py", CODE)])
+        server.move(0, CODE, AT)
+        await server.suggest()
+    ((path, body),) = posts(peer.received("infill-own"))
+    assert path == "/completion"
+    assert (body["n_predict"], body["n_indent"]) == (16, 4)
+    suffix = body["prompt"].index(TOKENIZER.special(TEMPLATE.suffix))
+    # The suffix first, and then all lines up to the cursor.
+    assert body["prompt"].index(TOKENIZER.special(TEMPLATE.middle)) > suffix
+    assert tuple(body["prompt"][-len(TOKENIZER.encode(CODE[:AT])) :]) == TOKENIZER.encode(CODE[:AT])
 
 
 async def test_while_the_user_looks_it_asks_ahead_and_then_need_not_ask(peer):
