@@ -119,8 +119,8 @@ local function explain()
   end)
 end
 
---- Return the place of the text that a range names: what was selected by characters, or whole lines.
----@param call vim.api.keyset.create_user_command.command_args
+--- Return the place of the text that a range names: characters that were selected, or whole lines.
+---@param call fim_lsp.CommandCall
 ---@param encoding fim_lsp.Encoding
 ---@return lsp.Range
 local function range_of(call, encoding)
@@ -142,7 +142,7 @@ local function range_of(call, encoding)
 end
 
 --- Record the selected text as what should have been suggested there.
----@param call vim.api.keyset.create_user_command.command_args
+---@param call fim_lsp.CommandCall
 local function expected(call)
   if call.range == 0 then
     notify_error("select the text that should have been suggested, then :'<,'>FimLsp expected.")
@@ -183,10 +183,12 @@ local function log()
   vim.cmd('normal! G')
 end
 
+---@alias fim_lsp.CommandCall vim.api.keyset.create_user_command.command_args
+
 ---@class fim_lsp.Subcommand
 ---@field run? fun(...: string)
 ---@field complete? fun(lead: string): string[]
----@field on_range? fun(call: vim.api.keyset.create_user_command.command_args) in place of `run`: of a text
+---@field on_range? fun(call: fim_lsp.CommandCall) called with a range, in place of `run`
 
 --- Keep the words that begin with `lead`.
 ---@param words string[]
@@ -236,7 +238,7 @@ local SUBCOMMANDS = {
 }
 
 --- Run `:FimLsp`.
----@param call vim.api.keyset.create_user_command.command_args
+---@param call fim_lsp.CommandCall
 function M.run(call)
   local name = call.fargs[1] or 'status'
   local subcommand = SUBCOMMANDS[name]
