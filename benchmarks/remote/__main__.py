@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     same = doing.add_parser("same-text", help="fill holes in process and on the server, and compare")
     same.add_argument("--model", default="default")
     same.add_argument("--holes", type=int, default=50)
+    same.add_argument("--heal", action="store_true", help="let both write a cut word anew")
     many = doing.add_parser("replay", help="let many editors type against the server")
     many.add_argument("--editors", type=int, nargs="+", default=[1, 2, 4, 8])
     many.add_argument("--seconds", type=float, default=30, help="of typing, for each number of editors")
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for editors in chosen.editors:
                 print(json.dumps(asdict(replay(chosen.url, editors, chosen.seconds))), flush=True)
             return 0
-        return _same_text(chosen.url, chosen.model, chosen.holes)
+        return _same_text(chosen.url, chosen.model, chosen.holes, heal=chosen.heal)
     except FimLspError as error:
         print(f"remote: {error}", file=sys.stderr)
         return 1
@@ -74,7 +75,7 @@ def _kill(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _same_text(url: str, model: str, count: int) -> int:
+def _same_text(url: str, model: str, count: int, *, heal: bool) -> int:
     """Print each difference and its reason, then a summary. Return 1 if one has no reason."""
     path = ModelStore(models_folder()).resolve(model).path
     settings = ModelSettings(name=model, threads=1, remote=RemoteSettings(url=url, timeout_ms=120_000))
@@ -82,8 +83,8 @@ def _same_text(url: str, model: str, count: int) -> int:
     local = open_engine(settings, lambda _: True)
     try:
         remote.connect()
-        found = []
-        found = list(compare(local, remote, list(holes(sorted(SOURCES.rglob("*.py")), count))))
+        requests = list(holes(sorted(SOURCES.rglob("*.py")), count))
+        found = list(compare(local, remote, requests, heal=heal))
     finally:
         remote.close()
         local.close()

@@ -107,11 +107,21 @@ def holes(sources: Sequence[Path], count: int, seed: int = 7) -> Iterator[Comple
         yield CompletionRequest(document, len(before))
 
 
-def compare(local: Engine, remote: Engine, requests: Sequence[CompletionRequest]) -> Iterator[TextComparison]:
-    """Fill each hole with both engines, from the same prompt."""
+def compare(
+    local: Engine, remote: Engine, requests: Sequence[CompletionRequest], *, heal: bool
+) -> Iterator[TextComparison]:
+    """Fill each hole with both engines, from the same prompt.
+
+    Args:
+        local: in process.
+        remote: the server.
+        requests: the holes.
+        heal: let both write the word anew that the cursor cut. In process it is spelled by the tokenizer's own
+            tokens; a server's grammar allows any, so the answers may part in it.
+    """
     template = choose_template(local.info, local.tokenizer, None).template
     for number, request in enumerate(requests):
-        prompt = build(request, template, local.tokenizer, PromptSettings())
+        prompt = build(request, template, local.tokenizer, PromptSettings(heal_tokens=heal))
         first, second = (_fill(engine, prompt) for engine in (local, remote))
         yield TextComparison(f"{request.document.uri}:{number}", first, second)
 
