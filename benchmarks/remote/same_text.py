@@ -116,8 +116,8 @@ def compare(
         local: in process.
         remote: the server.
         requests: the holes.
-        heal: let both write the word anew that the cursor cut. In process it is spelled by the tokenizer's own
-            tokens; a server's grammar allows any, so the answers may part in it.
+        heal: let both write the word anew that the cursor cut. In process it is spelled by the tokenizer's
+            own tokens; a server's grammar allows any, so the answers may part in it.
     """
     template = choose_template(local.info, local.tokenizer, None).template
     for number, request in enumerate(requests):
