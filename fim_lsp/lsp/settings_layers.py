@@ -35,7 +35,17 @@ class SettingsLayers:
             SettingsError: a value is of the wrong type, or a key is unknown.
         """
         sent = [without_user_only(layer)[0] for layer in (self.initialization, self.configuration)]
-        return from_wire(merge(self.user, *sent, self.flags, self.toggles))
+        layers = (self.user, *sent, self.flags, self.toggles)
+        merged = merge(*layers)
+        # What stands in the place of a table is hidden by the table of a later layer, and may be wrong.
+        hidden = {
+            key: value
+            for layer in layers
+            for key, value in layer.items()
+            if isinstance(merged[key], Mapping) and not isinstance(value, Mapping)
+        }
+        from_wire(hidden)
+        return from_wire(merged)
 
     @property
     def wants_status(self) -> bool:

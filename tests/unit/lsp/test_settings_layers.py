@@ -26,6 +26,13 @@ def test_a_bad_value_is_named():
         SettingsLayers(user={"completion": {"maxLines": "many"}}).merged()
 
 
+def test_what_a_later_table_hides_is_named_if_it_is_wrong():
+    with pytest.raises(SettingsError, match=r"expected an object, not 5 @ fimLsp\.completion"):
+        SettingsLayers(user={"completion": 5}, flags={"completion": {"maxLines": 2}}).merged()
+    remote = {"model": {"remote": {"url": "http://127.0.0.1:1"}}}
+    assert SettingsLayers(user={"model": {"remote": None}}, flags=remote).merged().model.remote is not None
+
+
 @pytest.mark.parametrize(
     "raw", [{"fimLsp": {"status": True}}, {"status": True}, {"fimLsp": {"status": True}, "other": 1}]
 )
