@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 from fim_lsp.code.brackets import EnclosingBrackets, find_enclosing
 from fim_lsp.code.embedded import find_embedded
 from fim_lsp.code.languages import find_language
-from fim_lsp.code.lexical import Inside, Scan, scan
+from fim_lsp.code.lexical import Inside, Scan, scan, without_comment
 from fim_lsp.code.lines import CursorWindow, indent_width, window_around
 from fim_lsp.code.nesting import Kind, Nesting, OpenPair, has_elements, is_markup, read_nesting
 from fim_lsp.types import CompletionRequest
@@ -125,7 +125,8 @@ class CursorContext:
         """The blanks that a suggestion may begin with on a blank line: a level below a header, else none."""
         above = next((line for line in reversed(self.lines_above) if line.strip()), "")
         column = indent_width(self.line_prefix, self.tab_size)
-        if not _HEADER.search(above) or indent_width(above, self.tab_size) < column:
+        code = without_comment(above, self.language_id)
+        if not _HEADER.search(code) or indent_width(above, self.tab_size) < column:
             return 0
         return 1 if above.startswith("\t") or not self.insert_spaces else self.tab_size
 

@@ -95,6 +95,26 @@ def lexis(language_id: str) -> Lexis:
     return Lexis(openings, re.compile("|".join([*skipped, *patterns, brackets]), re.MULTILINE))
 
 
+def without_comment(line: str, language_id: str) -> str:
+    """Return a line without the comment that goes on to its end, and the blanks before that.
+
+    Example: ``for a in b:  # all`` -> ``for a in b:``.
+    """
+    language = lexis(language_id)
+    position = 0
+    while match := language.pattern.search(line, position):
+        position = match.end()
+        inside = language.openings.get(match[0])
+        if inside is None:
+            continue
+        position = _end(line, position, inside)
+        if inside.scope is Scope.COMMENT and (inside.one_line or position < 0):
+            return line[: match.start()].rstrip()
+        if position < 0:
+            return line
+    return line
+
+
 def scan(text: str, language_id: str, inside: Inside | None = None) -> Scan:
     """Find the brackets of ``text`` that are code, beginning ``inside`` a string or comment.
 

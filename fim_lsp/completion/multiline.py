@@ -6,7 +6,7 @@ import re
 
 from fim_lsp.code.cursor import CursorContext
 from fim_lsp.code.languages import find_language
-from fim_lsp.code.lexical import scan
+from fim_lsp.code.lexical import scan, without_comment
 from fim_lsp.code.lines import indent_width, only_closers
 from fim_lsp.code.syntax import ends_in_header, has_grammar
 from fim_lsp.settings import CompletionSettings
@@ -65,7 +65,7 @@ def opens_block(context: CursorContext) -> bool:
 def _begins_block(context: CursorContext) -> bool:
     """Tell whether a blank line is the first of a block: below a header, with nothing in the block yet."""
     above = next((line.rstrip() for line in reversed(context.lines_above) if line.strip()), "")
-    if not above or not _ends_in_opener(above, context.language_id):
+    if not _ends_in_opener(without_comment(above, context.language_id), context.language_id):
         return False
     indent = indent_width(above, context.tab_size)
     return not context.next_line or indent_width(context.next_line, context.tab_size) <= indent

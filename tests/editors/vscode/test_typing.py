@@ -20,7 +20,8 @@ def test_sixty_characters_at_ten_a_second(
     record_testsuite_property: Callable[[str, object], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    workbench.settings(fimLsp__completion__eagerness="normal")
+    # The line that is typed may be complete: the text behind it may begin the next one.
+    workbench.settings(fimLsp__completion__eagerness="normal", fimLsp__completion__newLines="always")
     workbench.open("typing.py", BEFORE + "█")
     record = workbench.server.record
     generations, costs = (len(record.entries(kind)) for kind in ("generation", "cost"))
