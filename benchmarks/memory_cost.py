@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fim_lsp.code.languages import is_code, language_of
+from fim_lsp.code.languages import is_code
 from fim_lsp.engine.memory import ChunkEncoder, MemoryPart, RepositoryMemory, TokenCorpus, TokenizedFile
 from fim_lsp.engine.memory.corpus import boundary_of
 from fim_lsp.engine.memory.gate import Gate
@@ -81,10 +81,9 @@ def _tokenized(folders: list[Path], chunks: ChunkEncoder, room: int) -> Iterator
             ):
                 continue
             text = visible(path.read_text(encoding="utf-8", errors="replace"))
-            language = language_of(path.name, text)
             tokens = chunks.encode(text)
             count += len(tokens)
-            yield TokenizedFile(path.as_posix(), language.id if language else "", tokens)
+            yield TokenizedFile(path.as_posix(), tokens)
 
 
 def _document_cost(

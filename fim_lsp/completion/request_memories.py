@@ -165,7 +165,7 @@ class _Text:
 def _index(texts: Sequence[_Text], chunks: ChunkEncoder) -> TokenCorpus:
     """Tokenise documents and index them, those used last first; nothing votes across an unfinished place."""
     files = (
-        TokenizedFile(text.path, text.document.language_id, chunks.encode(visible(piece)), first_line=line)
+        TokenizedFile(text.path, chunks.encode(visible(piece)), first_line=line)
         for text in texts
         if is_readable(text.document.text)
         for piece, line in cut_unfinished(text.document.text, text.unfinished)

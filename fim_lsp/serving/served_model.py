@@ -200,8 +200,7 @@ class ServedModel:
             RefusedError: too many wait, there was no text at the deadline, or the model is not there.
             EngineError: the engine refused the prompt or an adapter.
         """
-        own = wait_s is not None and wait_s < self._deadline_s
-        limit_s = wait_s if own and wait_s is not None else self._deadline_s
+        limit_s = self._deadline_s if wait_s is None else min(wait_s, self._deadline_s)
         deadline_s = self._clock() + limit_s
         _ = self.engine  # refuse before anything waits
         place = self._place_of(order, client)
@@ -216,7 +215,7 @@ class ServedModel:
                 outcome = await self._run(order, laid_out, on_piece, cut_off)
         finally:
             turn.release()
-        check_answered(outcome, cut_off, limit_s, self.queue.mean_turn_s, own=own)
+        check_answered(outcome, cut_off, limit_s, self.queue.mean_turn_s, own=limit_s < self._deadline_s)
         self._plan(order, laid_out)
         return outcome
 

@@ -42,7 +42,7 @@ class IndexedFile:
 
     def tokenized(self) -> TokenizedFile:
         """Return the file for a corpus."""
-        return TokenizedFile(spelled(self.path), self.language, self.tokens, self.stamp.modified_ns / 1e9)
+        return TokenizedFile(spelled(self.path), self.tokens)
 
     def unsettled(self) -> IndexedFile:
         """Return the file with a stamp that no file has, so that it is read again."""

@@ -22,7 +22,7 @@ def _part(
     bench, text: str, path: str = "/project/other.py", excluded: frozenset[str] = frozenset()
 ) -> MemoryPart:
     tokens = ChunkEncoder(bench.engine.tokenizer.encode).encode(text)
-    return MemoryPart(TokenCorpus.build([TokenizedFile(path, "python", tokens)]), excluded)
+    return MemoryPart(TokenCorpus.build([TokenizedFile(path, tokens)]), excluded)
 
 
 def _memory(bench, *texts: str, before: str = CODE, after: str = "\n    return value\n") -> RepositoryMemory:

@@ -124,7 +124,7 @@ class Collector:
         folder.mkdir(parents=True, exist_ok=True)
         chunks = ChunkEncoder(self.engine.tokenizer.encode)
         corpus = TokenCorpus.build(
-            TokenizedFile(file.path, file.language, chunks.encode(visible(file.text))) for file in files
+            TokenizedFile(file.path, chunks.encode(visible(file.text))) for file in files
         )
         for number, hole in enumerate(holes):
             record = folder / f"{hole.digest}.npz"

@@ -10,7 +10,7 @@ tokens in many files, ``request`` is what a request carries.
 How an index hands its files in::
 
     chunks = ChunkEncoder(engine.tokenizer.encode)      # any thread; one for each loaded vocabulary
-    file = TokenizedFile(real_path(path), language, chunks.encode(visible(text)), modified)
+    file = TokenizedFile(real_path(path), chunks.encode(visible(text)))
     corpus = TokenCorpus.build(files, max_tokens)       # the nearest first; in a thread of its own
     parts = (MemoryPart(corpus),)
 

@@ -38,10 +38,7 @@ class TokenizedFile:
 
     path: str
     """The file's real path, as ``Path.as_posix()`` writes it."""
-    language: str
     tokens: TokenArray = field(repr=False)
-    modified: float = 0.0
-    """Seconds since the epoch; 0 where it is not known."""
     first_line: int = 0
     """The line that the tokens begin with, counted from 0: of a file that is cut into pieces."""
 
@@ -278,7 +275,7 @@ def _starts(lengths: Positions) -> Positions:
 
 def _size(lengths: Positions) -> int:
     """Return the number of tokens and boundaries of a corpus."""
-    return LONGEST_MATCH + (int(lengths.sum()) + len(lengths) or 1)
+    return LONGEST_MATCH + max(1, int(lengths.sum()) + len(lengths))
 
 
 def _empty(lengths: Positions, kind: type[np.unsignedinteger[Any]]) -> StoredTokens:

@@ -84,7 +84,7 @@ def _pieces(
 ) -> list[TokenizedFile]:
     """Tokenise a half of the document, which begins with ``line``, cut at its unfinished places."""
     return [
-        TokenizedFile(path, "", chunks.encode(piece), first_line=line + first)
+        TokenizedFile(path, chunks.encode(piece), first_line=line + first)
         for piece, first in cut_unfinished(text, unfinished)
     ]
 

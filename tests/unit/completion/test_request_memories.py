@@ -47,7 +47,7 @@ class Room:
 
     def __init__(self, folder: Path, *on_disk: tuple[str, str]) -> None:
         files = [
-            TokenizedFile(real_path(folder / name), "python", np.array(_encode(text), np.int32))
+            TokenizedFile(real_path(folder / name), np.array(_encode(text), np.int32))
             for name, text in on_disk
         ]
         workspace = (MemoryPart(TokenCorpus.build(files)),)

@@ -16,7 +16,7 @@ TOKENS = st.lists(st.integers(0, 5), max_size=20)
 
 
 def _file(tokens: list[int], path: str = "a.py") -> TokenizedFile:
-    return TokenizedFile(path, "python", np.array(tokens, np.int32))
+    return TokenizedFile(path, np.array(tokens, np.int32))
 
 
 @settings(deadline=None)
@@ -116,7 +116,7 @@ def test_joined_corpora_equal_one_built_from_the_files(first, second, widest):
 
 
 def test_a_file_in_pieces_is_found_left_out_and_joined_as_one():
-    pieces = [TokenizedFile("a", "", np.array([5, 6, 7]), first_line=line) for line in (0, 4)]
+    pieces = [TokenizedFile("a", np.array([5, 6, 7]), first_line=line) for line in (0, 4)]
     corpus = TokenCorpus.build([_file([1, 2, 3], "b"), *pieces, _file([8, 9], "c")])
     assert [file.first_line for file in corpus.find_pieces("a")] == [0, 4]
     assert corpus.kept({"a"}).tolist() == [True, False, False, True]

@@ -15,9 +15,7 @@ FILES = st.lists(TOKENS, max_size=3)
 
 
 def _part(files: list[list[int]], excluded: frozenset[str] = frozenset()) -> MemoryPart:
-    tokenized = [
-        TokenizedFile(str(index), "python", np.array(tokens, np.int32)) for index, tokens in enumerate(files)
-    ]
+    tokenized = [TokenizedFile(str(index), np.array(tokens, np.int32)) for index, tokens in enumerate(files)]
     return MemoryPart(TokenCorpus.build(tokenized), excluded)
 
 
