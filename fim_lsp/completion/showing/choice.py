@@ -11,7 +11,11 @@ from fim_lsp.completion.filters.replace_range import compute_replace_range
 from fim_lsp.completion.query import Query
 from fim_lsp.completion.ranking import FilteredSuggestion
 from fim_lsp.completion.showing.chance import ChanceModel
-from fim_lsp.completion.showing.cuts import cut_to_parsing_lines, cut_to_piece
+from fim_lsp.completion.showing.cuts import (
+    cut_to_parsing_lines,
+    cut_to_parsing_part,
+    cut_to_piece,
+)
 from fim_lsp.completion.showing.decision import decide
 from fim_lsp.completion.showing.features import Facts, KnowsName, no_names
 from fim_lsp.completion.showing.places import Place, find_place, least_chance, may_end_line
@@ -56,7 +60,12 @@ def choose(suggestion: FilteredSuggestion, query: Query, judge: Judge) -> Filter
     chosen = _shortened(chosen, "cut_to_likely_part", likely, query)
     piece = cut_to_piece(likely, context, query.rules.piece_lines)
     chosen = evolve(_shortened(chosen, "cut_to_piece", piece, query), rest=whole[len(piece) :])
-    return evolve(chosen, dropped_because="the user refused it here") if judge.is_refused(piece) else chosen
+    parsing = cut_to_parsing_part(piece, context)
+    if not parsing:
+        return evolve(chosen, dropped_because="it adds a syntax error")
+    if parsing != piece:
+        chosen = evolve(_shortened(chosen, "cut_to_parsing_part", parsing, query), rest="")
+    return evolve(chosen, dropped_because="the user refused it here") if judge.is_refused(parsing) else chosen
 
 
 def _unlikely(chance: float, least: float, place: Place) -> str:

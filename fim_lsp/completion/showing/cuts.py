@@ -1,10 +1,11 @@
-"""Shorten a text before it is shown: to lines that parse, and to one piece of a long text. Pure.
+"""Shorten a text before it is shown: to what parses, and to one piece of a long text. Pure.
 
-A text is only cut at the end of a line where nothing that it opened is left open.
+A text of several lines is only cut at the end of a line where nothing that it opened is left open.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from fim_lsp.code.cursor import CursorContext
@@ -15,7 +16,10 @@ from fim_lsp.completion.filters.replace_range import compute_replace_range
 _FEWEST_LEFT = 2
 """Lines that are worth a piece of their own; fewer are shown with the lines before."""
 _MOST_PARSES = 4
-"""Cuts that are tried: each costs a parse."""
+"""Ends of lines that are tried: each costs a parse."""
+_MOST_PARSES_OF_LINE = 8
+"""Ends of words and marks that are tried within a line."""
+_WORD_OR_MARK = re.compile(r"\w+|[^\w\s]")
 
 
 def cut_to_parsing_lines(text: str, context: CursorContext) -> str:
@@ -35,6 +39,52 @@ def cut_to_parsing_lines(text: str, context: CursorContext) -> str:
         if _errors_with(text[:end], context) <= before:
             return text[:end]
     return text[: ends[0]] if ends else text
+
+
+def cut_to_parsing_part(text: str, context: CursorContext) -> str:
+    """Cut a text of one line back to the longest part that adds no syntax error.
+
+    What the text leaves open, and a block that is still to come, are no errors. Code that does not parse
+    while the line is missing parses with the line; so a text that does not mend it becomes the longest
+    part that does, if there is one.
+
+    Example: before ``): void {`` the text ``event) {`` becomes ``event)``.
+
+    Returns:
+        The part; the text itself if nothing is to be cut; "" if it adds an error and so does every part.
+    """
+    if "\n" in text.strip(" \t"):
+        return text
+    errors = min(_errors_with(whole, context) for whole in _as_if_complete(text, context))
+    if errors == 0:
+        return text
+    before = _errors_with("", context)
+    wanted = before if errors > before else 0
+    ends = list(_part_ends(text, context))
+    for end in ends[: -_MOST_PARSES_OF_LINE - 1 : -1]:
+        if _errors_with(text[:end], context) <= wanted:
+            return text[:end]
+    return "" if errors > before else text
+
+
+def _as_if_complete(text: str, context: CursorContext) -> Iterator[str]:
+    """Yield the text, and the text with what it leaves open closed and its block begun."""
+    yield text
+    nesting = context.read_inserted(text)
+    closers = "".join(pair.close for pair in reversed(nesting.open[len(nesting.open) - nesting.own :]))
+    if closers:
+        text += f"x{closers}" if text[-1] in "([" else closers
+        yield text
+    if find_language(context.language_id).indented_blocks and (closers or text.endswith(":")):
+        yield text + (" pass" if text.endswith(":") else ": pass")
+
+
+def _part_ends(text: str, context: CursorContext) -> Iterator[int]:
+    """Yield the ends of words and marks within a text, where it has opened nothing or opens a bracket."""
+    for match in _WORD_OR_MARK.finditer(text):
+        end = match.end()
+        if end < len(text) and (match.group() in "([{" or not context.read_inserted(text[:end]).own):
+            yield end
 
 
 def cut_to_piece(text: str, context: CursorContext, lines: int) -> str:

@@ -115,7 +115,9 @@ async def test_typing_what_is_being_generated_joins_it(make_desk):
 
 
 async def test_a_joined_generation_that_turns_out_different_is_replaced(make_desk):
-    desk = await make_desk(lambda prompt: "s 3" if _before_cursor(prompt).endswith("pas") else "return value")
+    desk = await make_desk(
+        lambda prompt: "s_by(3)" if _before_cursor(prompt).endswith("pas") else "return value"
+    )
     desk.gate.clear()
     older = asyncio.create_task(desk.complete(request(CODE)))
     await _started(desk)
@@ -126,7 +128,7 @@ async def test_a_joined_generation_that_turns_out_different_is_replaced(make_des
     desk.gate.set()
     completion = await newer
     assert completion is not None
-    assert completion.text == "s 3"
+    assert completion.text == "s_by(3)"
     assert desk.generations == 2
 
 

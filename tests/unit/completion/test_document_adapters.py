@@ -149,8 +149,8 @@ async def test_a_generation_under_other_adapters_is_not_joined(desk):
 async def test_an_adapter_that_is_refused_is_told_once_and_left_out(desk):
     settings = _with(desk.settings, "/bad", "/two", "/worse")
     desk.completer.settings_changed(settings)
-    for version, line in enumerate(("█", "x█", "xy█"), start=1):
-        marked = CODE.replace("█", line)
+    for version, line in enumerate(("", "x = 1\n    ", "x = 1\n    y = 2\n    "), start=1):
+        marked = CODE.replace("█", line + "█")
         completion = await desk.complete(request(marked, version=version), settings)
         assert completion is not None
         assert completion.text.endswith("2")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fim_lsp.code.cursor import CursorContext
-from fim_lsp.completion.showing.cuts import cut_to_parsing_lines, cut_to_piece
+from fim_lsp.completion.showing import cuts
+from fim_lsp.completion.showing.cuts import cut_to_parsing_lines, cut_to_parsing_part, cut_to_piece
 from tests.unit.completion.conftest import request
 
 BODY = "def f(a):\n    █\n\n\nprint(f(1))\n"
@@ -50,3 +51,61 @@ def test_a_language_without_a_grammar_is_left_alone():
 )
 def test_a_long_text_is_cut_to_a_piece(text, lines, kept):
     assert cut_to_piece(text, context(BODY), lines) == kept
+
+
+METHOD = "class A {\n  on(█): void {\n    this.on = 1\n  }\n}\n"
+CALL = "f(\n    █\n        name=1,\n    )\n)\n"
+
+
+@pytest.mark.parametrize(
+    ("marked", "language", "text", "kept"),
+    [
+        (BODY, "python", "return a", "return a"),
+        (METHOD, "typescript", "event, callback) {", "event, callback)"),
+        (
+            "for name in names:\n    if type(█) is int:\n        pass\n",
+            "python",
+            "name) == str:",
+            "name) == str",
+        ),
+        ("from █\n\nx = 1\n", "python", "typing import Any:", "typing import Any"),
+        (CALL, "python", "g(1, 2)", "g("),
+        ("x = 1\n█\n", "python", "a b", "a"),
+        ("█\nx = 1\n", "python", ") = 1", ""),
+        (BODY, "python", "if a:", "if a:"),
+        (BODY, "python", "def g(", "def g("),
+        (BODY, "python", "return [", "return ["),
+        (BODY, "python", "'''", "'''"),
+        ("function f() {\n  █\n}\n", "javascript", "for (const a of b) {", "for (const a of b) {"),
+        ("function f() {\n  █\n}\n", "javascript", "return (", "return ("),
+        ("x = = 2\ny = █\n", "python", "1", "1"),
+        ("x = 1\n█\n", "cobol", ")))", ")))"),
+    ],
+    ids=[
+        "parses",
+        "in front of a rest of the line",
+        "a header on top of a header",
+        "a mark too many",
+        "arguments stand below",
+        "a word too many",
+        "nothing parses",
+        "a block is to come",
+        "a definition is begun",
+        "a list is begun",
+        "a string is begun",
+        "a brace is begun",
+        "a parenthesis is begun",
+        "an error elsewhere",
+        "no grammar",
+    ],
+)
+def test_a_line_that_does_not_parse_is_cut_back(marked, language, text, kept):
+    assert cut_to_parsing_part(text, context(marked, language)) == kept
+
+
+@pytest.mark.parametrize("text", ["event) {", "a b c d e f g h i j k l m n o p = = 3", "(" * 30])
+def test_few_parts_of_a_line_are_parsed(text, monkeypatch):
+    calls = []
+    monkeypatch.setattr(cuts, "count_syntax_errors", lambda *given: calls.append(given) or 1 + len(given[1]))
+    cut_to_parsing_part(text, context(METHOD, "typescript"))
+    assert len(calls) <= 12

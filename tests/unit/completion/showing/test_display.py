@@ -137,10 +137,10 @@ async def test_a_longer_one_takes_its_place(make_desk):
 
 
 async def test_what_is_typed_along_stays_within_a_word_and_a_comment(make_desk):
-    desk = await make_desk("the first one", completion={"comments": "never"})
+    desk = await make_desk("# the first one", completion={"comments": "never"})
     asked = request("x = 1  █\n", version=1)
-    assert await shown(desk, asked) == "the first one"
-    commented = request("x = 1  the █\n", version=2)
+    assert await shown(desk, asked) == "# the first one"
+    commented = request("x = 1  # the █\n", version=2)
     assert await shown(desk, commented, TYPED) == "first one"
 
 
