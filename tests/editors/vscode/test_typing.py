@@ -20,8 +20,14 @@ def test_sixty_characters_at_ten_a_second(
     record_testsuite_property: Callable[[str, object], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    # The line that is typed may be complete: the text behind it may begin the next one.
-    workbench.settings(fimLsp__completion__eagerness="normal", fimLsp__completion__newLines="always")
+    # The line that is typed may be complete: the text behind it may begin the next one. Whether a text is likely
+    # enough depends on what the tests before this one accepted and dismissed.
+    workbench.settings(
+        fimLsp__completion__eagerness="normal",
+        fimLsp__completion__newLines="always",
+        fimLsp__completion__minChance=0,
+        fimLsp__completion__confidentChance=0,
+    )
     workbench.open("typing.py", BEFORE + "█")
     record = workbench.server.record
     generations, costs = (len(record.entries(kind)) for kind in ("generation", "cost"))
