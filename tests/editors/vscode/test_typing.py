@@ -20,8 +20,8 @@ def test_sixty_characters_at_ten_a_second(
     record_testsuite_property: Callable[[str, object], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    # The line that is typed may be complete: the text behind it may begin the next one. Whether a text is likely
-    # enough depends on what the tests before this one accepted and dismissed.
+    # The line that is typed may be complete: the text behind it may begin the next one. Whether a text is
+    # likely enough depends on what the tests before this one accepted and dismissed.
     workbench.settings(
         fimLsp__completion__eagerness="normal",
         fimLsp__completion__newLines="always",
