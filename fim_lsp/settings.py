@@ -37,6 +37,9 @@ _WORDING = Wording("fimLsp", "setting", "an object", camel_case)
 
 KvType = Literal["f32", "f16", "q8_0", "q4_0"]
 
+SHORTEST_PROMPT = 24
+"""Tokens of the shortest prompt, however slow the machine: a line or two before the cursor."""
+
 
 @frozen
 class ModelSettings:
@@ -116,7 +119,7 @@ class ModelSettings:
 class PromptSettings:
     """The part of the file that the model sees, and its layout. Lengths are tokens."""
 
-    max_tokens: int = _setting(1024, "Maximum number of tokens in a prompt.", at_least=64)
+    max_tokens: int = _setting(1024, "Maximum number of tokens in a prompt.", at_least=SHORTEST_PROMPT)
     prefix_share: float = _setting(
         0.75, "Share of the prompt for the text before the cursor.", at_least=0.1, at_most=1
     )

@@ -117,9 +117,8 @@ def _speed_table(store: ModelStore, measured: MeasuredSpeed) -> Table:
     """Return the expected speed of each model here, with prompts as the default settings cut them."""
     from rich.table import Table
 
-    from fim_lsp.engine.prefill_speed import SHORTEST_PROMPT
     from fim_lsp.models.speed_estimate import estimate
-    from fim_lsp.settings import PromptSettings
+    from fim_lsp.settings import SHORTEST_PROMPT, PromptSettings
 
     prompt = PromptSettings()
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -16,7 +16,6 @@ from cachetools import LRUCache
 from fim_lsp.code.outline import outline
 from fim_lsp.completion.open_documents import OpenDocuments, Related, no_related
 from fim_lsp.engine.base import Engine
-from fim_lsp.engine.prefill_speed import SHORTEST_PROMPT
 from fim_lsp.gguf_keys import END_BIAS
 from fim_lsp.prompt.anchor import Anchor, explain_layout, next_anchor, resolve_layout, should_renew
 from fim_lsp.prompt.builder import build
@@ -24,7 +23,7 @@ from fim_lsp.prompt.repository import knows_repositories
 from fim_lsp.prompt.snippets import SnippetQuery, choose, snippet_chars
 from fim_lsp.prompt.templates import ChosenTemplate
 from fim_lsp.prompt.window import CHARS_PER_TOKEN, typed_text
-from fim_lsp.settings import CompletionSettings, Settings
+from fim_lsp.settings import SHORTEST_PROMPT, CompletionSettings, Settings
 from fim_lsp.types import (
     CompletionRequest,
     DocumentSnapshot,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from attrs import frozen
 
-SHORTEST_PROMPT = 64
-"""Tokens of the shortest prompt, however slow the machine: some lines before the cursor, a few behind it."""
 _FEWEST = 32
 """Tokens of a prefill that tells something: shorter ones are mostly overhead."""
 _INERTIA = 256

@@ -14,9 +14,10 @@ from typing import Literal, Protocol
 from attrs import evolve
 
 from fim_lsp.engine.base import CancelToken, Engine, OnToken, PromptTooColdError
-from fim_lsp.engine.prefill_speed import SHORTEST_PROMPT, PrefillSpeed
+from fim_lsp.engine.prefill_speed import PrefillSpeed
 from fim_lsp.engine.remote.errors import RemoteError
 from fim_lsp.engine.sampling import Logits
+from fim_lsp.settings import SHORTEST_PROMPT
 from fim_lsp.types import FinishReason, Generation, ModelInfo, Prompt, SamplingParams, Timings, Tokenizer
 
 logger = logging.getLogger(__name__)
