@@ -23,7 +23,7 @@ from training.evaluate.metrics import (
     interval,
 )
 
-_EDGES = (1, 30, 60, 100, 200, 400, 700)
+_EDGES = (1, 40, 200, 700)
 
 
 @frozen

@@ -18,7 +18,8 @@ from fim_lsp.completion.showing.cuts import (
 )
 from fim_lsp.completion.showing.decision import decide
 from fim_lsp.completion.showing.features import Facts, KnowsName, no_names
-from fim_lsp.completion.showing.places import Place, find_place, least_chance, may_end_line
+from fim_lsp.completion.showing.places import Place, chance_for, find_place, least_chance, may_end_line
+from fim_lsp.showing_settings import Where
 from fim_lsp.types import Completion
 
 IsRefused = Callable[[str], bool]
@@ -42,23 +43,22 @@ def choose(suggestion: FilteredSuggestion, query: Query, judge: Judge) -> Filter
     """Shorten a filtered suggestion to what is worth showing, or drop it and say why."""
     if suggestion.dropped_because:
         return suggestion
-    context = query.context
+    context, rules = query.context, query.rules
     whole = cut_to_parsing_lines(suggestion.filtered.text, context)
     chosen = _shortened(suggestion, "cut_to_parsing_lines", whole, query)
+    ends_line = whole.lstrip(" \t").startswith("\n") and not judge.accepted and may_end_line(context)
+    new_line: Where = rules.new_lines if ends_line else "always"
+    if new_line == "never":
+        return evolve(chosen, dropped_because="it begins a new line (completion.newLines)")
     facts = Facts(suggestion.suggestion, whole, context, find_place(context), judge.knows_name)
-    least = least_chance(facts.place, query.rules)
-    if whole.lstrip(" \t").startswith("\n") and not judge.accepted and may_end_line(context):
-        if query.rules.new_lines == "never":
-            return evolve(chosen, dropped_because="it begins a new line (completion.newLines)")
-        if query.rules.new_lines == "confident":
-            least = max(least, query.rules.confident_chance)
+    least = max(least_chance(facts.place, rules), chance_for(new_line, rules))
     decision = decide(facts, judge.model, least, judge.shift)
     chosen = evolve(chosen, chance=decision.chance)
     if not decision.end:
         return evolve(chosen, dropped_because=_unlikely(decision.chance, least, facts.place))
     likely = whole[: decision.end]
     chosen = _shortened(chosen, "cut_to_likely_part", likely, query)
-    piece = cut_to_piece(likely, context, query.rules.piece_lines)
+    piece = cut_to_piece(likely, context, rules.piece_lines)
     chosen = evolve(_shortened(chosen, "cut_to_piece", piece, query), rest=whole[len(piece) :])
     parsing = cut_to_parsing_part(piece, context)
     if not parsing:

@@ -73,7 +73,12 @@ def may_end_line(context: CursorContext) -> bool:
 
 def least_chance(place: Place, rules: ShowingRules) -> float:
     """Return the least chance of being kept with which a suggestion is shown at a place."""
-    confident = allowed_at(place, rules) == "confident"
+    return chance_for(allowed_at(place, rules), rules)
+
+
+def chance_for(allowed: Where, rules: ShowingRules) -> float:
+    """Return the least chance that a rule for a kind of place asks for."""
+    confident = allowed == "confident"
     return max(rules.min_chance, rules.confident_chance) if confident else rules.min_chance
 
 
