@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
 from attrs import define, field, frozen
 
-from fim_lsp.engine.scripted import ByteTokenizer
+from fim_lsp.engine.scripted import END, ByteTokenizer
 from fim_lsp.types import ModelInfo
 
 Kind = Literal["llama-server", "vllm", "tgi", "ollama", "lm-studio", "openai", "codestral"]
@@ -30,6 +30,43 @@ PATHS = {
     "codestral": "/v1/fim/completions",
 }
 TOKENS = ByteTokenizer()
+Written = tuple[int, bytes, float]
+"""A token, its bytes, and its log probability."""
+_UNLIKELY = -2.0
+"""Log probability of an end that is not taken."""
+
+
+@frozen
+class WordTokenizer(ByteTokenizer):
+    """Bytes, and some words that are one token each, of which the longest that fits is taken."""
+
+    words: tuple[str, ...] = ()
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        ids: list[int] = []
+        data = text.encode("utf-8", "replace")
+        while data:
+            fitting = [word for word in self.words if data.startswith(word.encode())]
+            word = max(fitting, key=len, default="")
+            ids.append(self._first + self.words.index(word) if word else data[0])
+            data = data[len(word.encode()) or 1 :]
+        return tuple(ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        spelled = (
+            *(bytes([i]) for i in range(256)),
+            *(name.encode() for name in (*self.specials, *self.words)),
+        )
+        return b"".join(spelled[i] for i in ids).decode("utf-8", "replace")
+
+    @property
+    def pieces(self) -> tuple[bytes, ...]:
+        plain = ByteTokenizer(self.specials).pieces
+        return (*plain, *(word.encode() for word in self.words))
+
+    @property
+    def _first(self) -> int:
+        return 256 + len(self.specials)
 
 
 @frozen
@@ -70,6 +107,10 @@ class StandInServer:
     requests: list[Request] = field(factory=list)
     held: list[int] = field(factory=list)
     """Token ids in its KV cache."""
+    tokens: ByteTokenizer = TOKENS
+    """Words of it are written only where their first byte is banned."""
+    instead_of_end: str = ""
+    """The answer where an unlikely end is banned."""
     left: threading.Event = field(factory=threading.Event)
     """Set when a client closed its connection while an answer was sent."""
     url: str = ""
@@ -172,7 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _complete(self, body: dict[str, Any]) -> None:
         state = self.server_state
-        ids, text = _prompt(body)
+        ids, text = _prompt(body, state.tokens)
         limit = _limit(body)
         if ids is not None and len(ids) >= state.context:
             self._json(400, {"error": {"message": "the request exceeds the available context size"}})
@@ -181,26 +222,29 @@ class _Handler(BaseHTTPRequestHandler):
         for name in _adapters(body, state):
             answer = state.adapted(answer, name)
         healed = _grammar_prefix(body)
-        data = (healed + answer).encode()
+        written = _write(healed + answer, {token for token, _ in body.get("logit_bias", [])}, state)
         known = ids or list(TOKENS.encode(text))
         reused = min(_common(state.held, known), len(known) - 1)
         state.held = list(known)
+        if body.get("stream") is False:
+            self._json(200, _whole(written[:limit], len(known) - reused, reused))
+            return
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         try:
-            self._stream(data, limit, len(known) - reused, reused, body)
+            self._stream(written, limit, len(known) - reused, reused)
         except (BrokenPipeError, ConnectionResetError):
             state.left.set()
             self.close_connection = True
 
-    def _stream(self, data: bytes, limit: int, evaluated: int, reused: int, body: dict[str, Any]) -> None:
+    def _stream(self, written: list[Written], limit: int, evaluated: int, reused: int) -> None:
         state = self.server_state
         room = state.context - evaluated - reused
-        count = min(limit, room, len(data))
+        count = min(limit, room, len(written))
         pending = b""
-        for index in range(count):
+        for index, (token, piece_of_token, logprob) in enumerate(written[:count]):
             state.before_token()
             if state.fault == "slow":
                 for byte in b"data: {}":
@@ -211,15 +255,15 @@ class _Handler(BaseHTTPRequestHandler):
                     self._event({"error": {"message": "secret code of the user"}})
                 self.close_connection = True
                 return
-            pending += data[index : index + 1]
+            pending += piece_of_token
             try:
                 piece = pending.decode()
             except UnicodeDecodeError:
                 continue
             pending = b""
-            self._event(_event(state.kind, piece, data[index], evaluated, reused))
-            state.held.append(data[index])
-        reason = "length" if count < len(data) else "stop"
+            self._event(_event(state.kind, piece, token, evaluated, reused, logprob))
+            state.held.append(token)
+        reason = "length" if count < len(written) else "stop"
         for event in _last_events(state.kind, reason, evaluated, reused):
             self._event(event)
         if state.kind not in ("ollama", "tgi", "llama-server"):
@@ -253,9 +297,9 @@ def _tokenise(body: dict[str, Any]) -> list[int]:
     return [marker] if marker is not None else list(TOKENS.encode(text))
 
 
-def _prompt(body: dict[str, Any]) -> tuple[list[int] | None, str]:
+def _prompt(body: dict[str, Any], tokens: ByteTokenizer) -> tuple[list[int] | None, str]:
     prompt = body.get("prompt", body.get("inputs"))
-    return (prompt, TOKENS.decode(prompt)) if isinstance(prompt, list) else (None, prompt)
+    return (prompt, tokens.decode(prompt)) if isinstance(prompt, list) else (None, prompt)
 
 
 def _limit(body: dict[str, Any]) -> int:
@@ -276,30 +320,57 @@ def _grammar_prefix(body: dict[str, Any]) -> str:
     return json.loads(grammar.removeprefix("root ::= ").removesuffix(" [^\\x00]*")) if grammar else ""
 
 
+def _write(text: str, banned: set[int], state: StandInServer) -> list[Written]:
+    """Return the tokens of an answer: bytes, but a word where the first byte is banned."""
+    end = state.tokens.special(END)
+    if not text and state.instead_of_end:
+        if end not in banned:
+            return [(end, b"", _UNLIKELY)]
+        text = state.instead_of_end
+    data = text.encode()
+    tokens = list(data)
+    if tokens and tokens[0] in banned:
+        word = state.tokens.encode(text)[0]
+        tokens = [word, *data[len(state.tokens.pieces[word]) :]]
+    return [(token, state.tokens.pieces[token], -0.5) for token in tokens]
+
+
+def _whole(written: list[Written], evaluated: int, reused: int) -> dict[str, Any]:
+    """Return an answer of llama-server that is not streamed."""
+    return {
+        "content": b"".join(piece for _, piece, _ in written).decode("utf-8", "replace"),
+        "tokens": [token for token, _, _ in written],
+        "stop": True,
+        "stop_type": "limit",
+        "timings": {"prompt_n": evaluated, "cache_n": reused},
+        "completion_probabilities": [{"id": token, "logprob": logprob} for token, _, logprob in written],
+    }
+
+
 def _common(left: list[int], right: list[int]) -> int:
     pairs = enumerate(zip(left, right, strict=False))
     return next((index for index, (a, b) in pairs if a != b), min(len(left), len(right)))
 
 
-def _event(kind: Kind, text: str, token: int, evaluated: int, reused: int) -> dict[str, Any]:
+def _event(kind: Kind, text: str, token: int, evaluated: int, reused: int, logprob: float) -> dict[str, Any]:
     if kind == "llama-server":
         return {
             "content": text,
             "tokens": [token],
             "stop": False,
             "timings": {"prompt_n": evaluated, "cache_n": reused},
-            "completion_probabilities": [{"id": token, "token": text, "logprob": -0.5}],
+            "completion_probabilities": [{"id": token, "token": text, "logprob": logprob}],
         }
     if kind == "tgi":
         return {
-            "token": {"id": token, "text": text, "logprob": -0.5, "special": False},
+            "token": {"id": token, "text": text, "logprob": logprob, "special": False},
             "generated_text": None,
         }
     if kind == "ollama":
         return {"response": text, "done": False}
     if kind == "codestral":
         return {"choices": [{"delta": {"content": text}, "finish_reason": None}]}
-    logprobs = {"tokens": [text], "token_logprobs": [-0.5]} if kind == "vllm" else None
+    logprobs = {"tokens": [text], "token_logprobs": [logprob]} if kind == "vllm" else None
     return {"choices": [{"text": text, "finish_reason": None, "logprobs": logprobs}]}
 
 

@@ -21,7 +21,7 @@ from fim_lsp.errors import FimLspError
 from fim_lsp.models.store import ModelStore
 from fim_lsp.paths import models_folder
 from fim_lsp.remote_settings import RemoteSettings
-from fim_lsp.settings import ModelSettings
+from fim_lsp.settings import ModelSettings, PromptSettings
 
 SOURCES = Path(__file__).parents[2] / "fim_lsp"
 
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     same.add_argument("--model", default="default")
     same.add_argument("--holes", type=int, default=50)
     same.add_argument("--heal", action="store_true", help="let both write a cut word anew")
+    same.add_argument("--prompt-tokens", type=int, default=PromptSettings().max_tokens, help="of a prompt")
     many = doing.add_parser("replay", help="let many editors type against the server")
     many.add_argument("--editors", type=int, nargs="+", default=[1, 2, 4, 8])
     many.add_argument("--seconds", type=float, default=30, help="of typing, for each number of editors")
@@ -54,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for editors in chosen.editors:
                 print(json.dumps(asdict(replay(chosen.url, editors, chosen.seconds))), flush=True)
             return 0
-        return _same_text(chosen.url, chosen.model, chosen.holes, heal=chosen.heal)
+        prompts = PromptSettings(heal_tokens=chosen.heal, max_tokens=chosen.prompt_tokens)
+        return _same_text(chosen.url, chosen.model, chosen.holes, prompts)
     except FimLspError as error:
         print(f"remote: {error}", file=sys.stderr)
         return 1
@@ -75,7 +77,7 @@ def _kill(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _same_text(url: str, model: str, count: int, *, heal: bool) -> int:
+def _same_text(url: str, model: str, count: int, prompts: PromptSettings) -> int:
     """Print each difference and its reason, then a summary. Return 1 if one has no reason."""
     path = ModelStore(models_folder()).resolve(model).path
     settings = ModelSettings(name=model, threads=1, remote=RemoteSettings(url=url, timeout_ms=120_000))
@@ -84,7 +86,7 @@ def _same_text(url: str, model: str, count: int, *, heal: bool) -> int:
     try:
         remote.connect()
         requests = list(holes(sorted(SOURCES.rglob("*.py")), count))
-        found = list(compare(local, remote, requests, heal=heal))
+        found = list(compare(local, remote, requests, prompts))
     finally:
         remote.close()
         local.close()

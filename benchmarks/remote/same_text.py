@@ -67,17 +67,15 @@ class TextComparison:
         """Difference between the log probabilities of the tokens where the answers part.
 
         Each engine takes its likeliest token. If only rounding made them take different ones, both tokens
-        were about as likely in both.
+        were about as likely in both. Infinite if one of them stopped there without a token that ends it.
         """
         at = self.agreed
         if at >= len(self.local.nats) or at >= len(self.remote.nats):
-            return 0.0
+            return math.inf
         return abs(self.local.nats[at] - self.remote.nats[at])
 
     def reason(self, rounding_nats: float) -> str:
         """Return why the answers differ, given the noise of this run; empty if nothing explains it."""
-        if not self.remote.text.strip():
-            return "in process, an unlikely end before any text is not taken"
         return "rounding" if self.gap_nats <= rounding_nats else ""
 
 
@@ -108,7 +106,7 @@ def holes(sources: Sequence[Path], count: int, seed: int = 7) -> Iterator[Comple
 
 
 def compare(
-    local: Engine, remote: Engine, requests: Sequence[CompletionRequest], *, heal: bool
+    local: Engine, remote: Engine, requests: Sequence[CompletionRequest], settings: PromptSettings
 ) -> Iterator[TextComparison]:
     """Fill each hole with both engines, from the same prompt.
 
@@ -116,12 +114,11 @@ def compare(
         local: in process.
         remote: the server.
         requests: the holes.
-        heal: let both write the word anew that the cursor cut. In process it is spelled by the tokenizer's
-            own tokens; a server's grammar allows any, so the answers may part in it.
+        settings: of the prompts.
     """
     template = choose_template(local.info, local.tokenizer, None).template
     for number, request in enumerate(requests):
-        prompt = build(request, template, local.tokenizer, PromptSettings(heal_tokens=heal))
+        prompt = build(request, template, local.tokenizer, settings)
         first, second = (_fill(engine, prompt) for engine in (local, remote))
         yield TextComparison(f"{request.document.uri}:{number}", first, second)
 

@@ -38,15 +38,17 @@ class Vocabulary:
         """
         low = bisect.bisect_left(self._sorted, start)
         high = bisect.bisect_left(self._sorted, _successor(start)) if start else len(self._sorted)
-        if shorter_ones is not None:
-            return np.concatenate([self._ids[low:high], np.array(shorter_ones, dtype=np.int64)])
-        shorter = [
-            self._ids[index]
-            for length in range(1, len(start))
-            if (index := bisect.bisect_left(self._sorted, start[:length])) < len(self._sorted)
-            and self._sorted[index] == start[:length]
-        ]
+        shorter = self.beginnings_of(start) if shorter_ones is None else shorter_ones
         return np.concatenate([self._ids[low:high], np.array(shorter, dtype=np.int64)])
+
+    def beginnings_of(self, text: bytes) -> tuple[int, ...]:
+        """Return the ids of the tokens that ``text`` begins with, and that are shorter than it."""
+        return tuple(
+            int(self._ids[index])
+            for length in range(1, len(text))
+            if (index := bisect.bisect_left(self._sorted, text[:length])) < len(self._sorted)
+            and self._sorted[index] == text[:length]
+        )
 
 
 def _successor(start: bytes) -> bytes:

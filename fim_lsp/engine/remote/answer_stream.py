@@ -27,6 +27,10 @@ class AnswerStream:
     stop_ids: frozenset[int] = frozenset()
     healing: str = ""
     """Text that the answer must begin with, and that is not part of it."""
+    least_end: float = 0.0
+    """An end before any text that is less likely than this does not end the answer."""
+    early_end: bool = False
+    """True once there was such an end: the server has to be asked for something else."""
     reason: FinishReason | None = None
     progress_at: float = field(factory=time.perf_counter)
     """When the last event with text came."""
@@ -36,6 +40,8 @@ class AnswerStream:
     _held: str = ""
     """Text that may be the beginning of a marker."""
     _probabilities: list[float] = field(factory=list)
+    _earlier: Timings | None = None
+    """The costs of the requests before the current one."""
     _started: float = field(factory=time.perf_counter)
     _first_at: float | None = None
 
@@ -43,6 +49,10 @@ class AnswerStream:
     def begun(self) -> bool:
         """True once a token was handed on."""
         return bool(self._probabilities)
+
+    def begin_request(self) -> None:
+        """Expect the events of another request, which continues the answer so far."""
+        self._earlier = self.timings if self._first_at is not None else None
 
     def add(self, chunk: AnswerChunk) -> None:
         """Take an event.
@@ -52,9 +62,9 @@ class AnswerStream:
         """
         self._count(chunk)
         for piece in chunk.pieces:
-            if self.reason is None:
+            if self.reason is None and not self.early_end:
                 self._take(piece)
-        if chunk.end is not None and self.reason is None:
+        if chunk.end is not None and self.reason is None and not self.early_end:
             self.finish(chunk.end)
 
     def finish(self, reason: FinishReason) -> None:
@@ -81,8 +91,10 @@ class AnswerStream:
 
     def _count(self, chunk: AnswerChunk) -> None:
         if chunk.evaluated_tokens is not None:
-            self.timings = evolve(self.timings, evaluated_tokens=chunk.evaluated_tokens)
-        if chunk.reused_tokens is not None:
+            earlier = self._earlier.evaluated_tokens if self._earlier is not None else 0
+            self.timings = evolve(self.timings, evaluated_tokens=earlier + chunk.evaluated_tokens)
+        # A later request reuses what the first one evaluated.
+        if chunk.reused_tokens is not None and self._earlier is None:
             self.timings = evolve(self.timings, reused_tokens=chunk.reused_tokens)
         if not chunk.pieces and chunk.end is None:
             return
@@ -93,6 +105,9 @@ class AnswerStream:
 
     def _take(self, piece: AnswerPiece) -> None:
         if piece.token in self.stop_ids:
+            if piece.probability < self.least_end and not (self.text or self._held or self.healing):
+                self.early_end = True
+                return
             self._probabilities.append(piece.probability)
             self.finish(FinishReason.END)
             return

@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 _CONNECT_S = 2.0
 _CONNECTIONS = 8
+KEPT_S = 3.0
+"""Seconds for which an unused connection is kept. llama-server and uvicorn (vLLM, ours) close theirs after 5,
+and a request that is sent just then is lost."""
 _LONGEST_LINE = 1_000_000
 _LONGEST_ANSWER = 8_000_000
 """Bytes of an answer that is no stream, for example of the list of models."""
@@ -57,7 +60,7 @@ class Client:
             verify=_authorities(ca_file),
             follow_redirects=False,
             trust_env=False,
-            limits=httpx2.Limits(max_connections=_CONNECTIONS),
+            limits=httpx2.Limits(max_connections=_CONNECTIONS, keepalive_expiry=KEPT_S),
             # How long an answer may take is decided by who waits for it: see engine.py.
             timeout=httpx2.Timeout(None, connect=_CONNECT_S),
         )

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
+from fim_lsp.engine.remote.cut_word import prefix_grammar
 from fim_lsp.engine.remote.encoding import EncodedPrompt
 from fim_lsp.engine.remote.errors import RemoteError
 from fim_lsp.types import FinishReason, SamplingParams
@@ -37,6 +38,8 @@ class CompletionCall:
     """The same as ids, where the model's vocabulary is known."""
     adapters: tuple[tuple[str, float], ...] = ()
     """Names and scales."""
+    banned: tuple[int, ...] = ()
+    """Tokens that the answer must not have, for servers that ban tokens."""
 
 
 @frozen
@@ -75,6 +78,10 @@ class Dialect(Protocol):
     def takes_ids(self) -> bool:
         """True if a prompt may be token ids."""
 
+    @property
+    def bans_tokens(self) -> bool:
+        """True if a request may ban tokens, and the answer names each of its tokens."""
+
     def body(self, request: CompletionCall) -> dict[str, Any]:
         """Return the request's JSON."""
 
@@ -111,15 +118,6 @@ def raise_error(event: Mapping[str, Any]) -> None:
         raise RemoteError("The server reports an error in the middle of its answer.", "See the server's log.")
 
 
-def prefix_grammar(text: str) -> str:
-    r"""Return a grammar (llama.cpp's GBNF) of all texts that begin with ``text``.
-
-    Example: ``a"`` -> ``root ::= "a\"" [^\x00]*``.
-    """
-    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    return f'root ::= "{"".join(escapes.get(char, char) for char in text)}" [^\\x00]*'
-
-
 @frozen
 class LlamaServerDialect:
     """llama.cpp's own server, ``/completion``."""
@@ -129,6 +127,7 @@ class LlamaServerDialect:
     kind: str = "llama-server"
     path: str = "/completion"
     takes_ids: bool = True
+    bans_tokens: bool = True
 
     def body(self, request: CompletionCall) -> dict[str, Any]:
         """See :meth:`Dialect.body`. Settings of the server for sampling are overridden, penalties too."""
@@ -151,6 +150,8 @@ class LlamaServerDialect:
         }
         if request.prompt.healed:
             body["grammar"] = prefix_grammar(request.prompt.healed)
+        if request.banned:
+            body["logit_bias"] = [[token, False] for token in request.banned]
         if self.adapter_ids:
             scales = dict(request.adapters)
             body["lora"] = [
@@ -185,6 +186,7 @@ class OpenAi:
     kind: str = "openai"
     path: str = "/v1/completions"
     takes_ids: bool = False
+    bans_tokens: bool = False
 
     def body(self, request: CompletionCall) -> dict[str, Any]:
         """See :meth:`Dialect.body`."""
@@ -258,6 +260,7 @@ class Tgi:
     kind: str = "tgi"
     path: str = "/generate_stream"
     takes_ids: bool = False
+    bans_tokens: bool = False
 
     def body(self, request: CompletionCall) -> dict[str, Any]:
         """See :meth:`Dialect.body`."""
@@ -303,6 +306,7 @@ class Ollama:
     kind: str = "ollama"
     path: str = "/api/generate"
     takes_ids: bool = False
+    bans_tokens: bool = False
 
     def body(self, request: CompletionCall) -> dict[str, Any]:
         """See :meth:`Dialect.body`. An adapter is a model of its own there."""

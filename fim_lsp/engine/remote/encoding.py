@@ -46,6 +46,8 @@ class EncodedPrompt:
     """Text at the cursor that was left out: the answer must begin with it."""
     ids: tuple[int, ...] | None = field(default=None, repr=False)
     """Token ids of the model; None where its vocabulary is not here."""
+    spelling: tuple[int, ...] = field(default=(), repr=False)
+    """The tokenizer's own tokens for ``healed``; empty for blanks, and where the vocabulary is not here."""
 
     @property
     def text(self) -> str:
@@ -90,7 +92,7 @@ class PromptEncoder:
             healed = plan.healed.decode("utf-8")
         except UnicodeDecodeError:  # Half a character can't be asked for as text.
             return self.encode(prompt, heal=False)
-        return EncodedPrompt(self._segments(plan.pending), healed, plan.pending)
+        return EncodedPrompt(self._segments(plan.pending), healed, plan.pending, plan.spelling)
 
     def _segments(self, ids: Sequence[int]) -> tuple[Segment, ...]:
         segments: list[Segment] = []

@@ -17,6 +17,7 @@ from cachetools import LRUCache
 from fim_lsp.engine.base import AdapterError, CancelToken, EngineError, OnToken, PromptTooLongError
 from fim_lsp.engine.remote.address import parse_address
 from fim_lsp.engine.remote.answer_stream import AnswerStream, HealingFailedError
+from fim_lsp.engine.remote.asking import Asker
 from fim_lsp.engine.remote.circuit import Circuit
 from fim_lsp.engine.remote.client import Client
 from fim_lsp.engine.remote.detection import ServerFacts, detect, markers_by_name
@@ -25,6 +26,7 @@ from fim_lsp.engine.remote.encoding import EncodedPrompt, Marker, PromptEncoder
 from fim_lsp.engine.remote.errors import RemoteError
 from fim_lsp.engine.remote.text_tokenizer import TextTokenizer
 from fim_lsp.engine.sampling import Logits
+from fim_lsp.engine.vocabulary import Vocabulary
 from fim_lsp.prompt.templates import NO_TEMPLATE, find_template
 from fim_lsp.prompt.texts import around_cursor
 from fim_lsp.settings import ModelSettings
@@ -97,6 +99,7 @@ class RemoteEngine:
         self._settings = settings
         self._client = client
         self._vocabulary = vocabulary
+        self._searchable = None if vocabulary is None else Vocabulary(vocabulary.pieces)
         self._loop = asyncio.new_event_loop()
         self._circuit = Circuit()
         self._facts: ServerFacts | None = None
@@ -306,23 +309,17 @@ class RemoteEngine:
             tuple(sorted(prompt.stop_ids)) if self._vocabulary is not None else (),
             adapters,
         )
-        events = self._client.stream(dialect.path, dialect.body(request))
-        async with contextlib.aclosing(events):
-            async for event in events:
-                stream.add(dialect.read(event))
-                if stream.reason is not None or cancel.cancelled:
-                    return
-        raise RemoteError(f"{self._client.address.host} ended its answer in the middle.")
+        await Asker(self._client, dialect, self._searchable).answer(request, stream, cancel)
 
     def _stream(self, prompt: Prompt, sampling: SamplingParams, on_token: OnToken) -> AnswerStream:
+        """Make the stream of an answer. Where each token is named, text that spells a marker ends nothing."""
+        assert self._facts is not None
         markers = tuple(self.tokenizer.decode((token,)) for token in sorted(prompt.stop_ids))
-        exact = self._vocabulary is not None
-        return AnswerStream(
-            on_token,
-            sampling.max_tokens,
-            tuple(filter(None, markers)),
-            prompt.stop_ids if exact else frozenset(),
-        )
+        ends = frozenset[int]()
+        if self._vocabulary is not None:
+            ends = prompt.stop_ids | self._vocabulary.info.end_ids
+            markers = () if self._facts.dialect.bans_tokens else markers
+        return AnswerStream(on_token, sampling.max_tokens, tuple(filter(None, markers)), ends)
 
     def _encoder(self) -> PromptEncoder:
         if self._vocabulary is None:
