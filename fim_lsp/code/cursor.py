@@ -128,7 +128,11 @@ class CursorContext:
         code = without_comment(above, self.language_id)
         if not _HEADER.search(code) or indent_width(above, self.tab_size) < column:
             return 0
-        return 1 if above.startswith("\t") or not self.insert_spaces else self.tab_size
+        return len(self.level_below(above))
+
+    def level_below(self, line: str) -> str:
+        """Return the blanks of one level of indentation below a line."""
+        return "\t" if line.startswith("\t") or not self.insert_spaces else " " * self.tab_size
 
     @cached_property
     def nesting(self) -> tuple[OpenPair, ...]:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from attrs import field, frozen
 
 from fim_lsp.code.cursor import CursorContext
-from fim_lsp.completion.filters.align_first_line import align_first_line
+from fim_lsp.completion.filters.align_first_line import align_first_line, indent_below_header
 from fim_lsp.completion.filters.break_before_closer import break_before_closer
 from fim_lsp.completion.filters.convert_indentation import convert_indentation
 from fim_lsp.completion.filters.cut_suffix_overlap import cut_suffix_overlap
@@ -49,6 +49,7 @@ FILTERS: tuple[Filter, ...] = (
     drop_unmatched_closers,
     drop_unmatched_tags,
     convert_indentation,
+    indent_below_header,
     break_before_closer,
     trim_end,
 )
