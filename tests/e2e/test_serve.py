@@ -133,15 +133,63 @@ async def test_curl_speaks_every_protocol(served):
     assert "<textarea" in await _curl(served, "/docs")
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+async def test_curl_streams_and_chooses_adapters_by_name(served):
+    hole = {"prompt": BEFORE, "suffix": AFTER, "max_tokens": 12, "temperature": 0}
+
+    async def text(**fields: Any) -> str:
+        return json.loads(await _curl(served, "/v1/completions", {**hole, **fields}))["choices"][0]["text"]
+
+    plain = await text()
+    assert len({plain, await text(model="style"), await text(model="tests")}) == 3
+    lines = (await _curl(served, "/v1/completions", {**hole, "stream": True})).split("\n\n")
+    assert lines[-2:] == ["data: [DONE]", ""]
+    events = [json.loads(line.removeprefix("data: ")) for line in lines[:-2]]
+    pieces = [choice["text"] for event in events for choice in event["choices"]]
+    assert "".join(pieces) == plain
+    assert len([piece for piece in pieces if piece]) > 1
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_curl_that_is_killed_ends_its_generation(served, streamed):
+    """Each of the tokens that the killed one asked for would otherwise be generated."""
+    before = await _metric(served, "fim_lsp_cancelled_total")
+    generated = await _metric(served, 'fim_lsp_tokens_total{kind="generated"}')
+    body = {"prompt": "x = 1\n" * 300, "max_tokens": 512, "stream": streamed}
+    curl = await asyncio.create_subprocess_exec(
+        *_curl_command(served, "/v1/completions", body), stdout=asyncio.subprocess.DEVNULL
+    )
+    await asyncio.wait_for(_runs(served, 1), 60)
+    curl.kill()
+    await curl.wait()
+    await asyncio.wait_for(_runs(served, 0), 60)
+    assert await _metric(served, "fim_lsp_cancelled_total") == before + 1
+    assert await _metric(served, 'fim_lsp_tokens_total{kind="generated"}') - generated < 512
+
+
+async def _runs(served: ServedProcess, count: int) -> None:
+    while await _metric(served, "fim_lsp_running") != count:
+        await asyncio.sleep(0.05)
+
+
+async def _metric(served: ServedProcess, name: str) -> float:
+    text = await _curl(served, "/metrics")
+    return float(text.split(f"\n{name} ")[1].split("\n")[0])
+
+
 async def _curl(served: ServedProcess, path: str, body: Any = None) -> str:
-    data = [] if body is None else ["--data", json.dumps(body)]
     process = await asyncio.create_subprocess_exec(
-        *("curl", "--silent", "--no-buffer", "--max-time", "60", f"{served.url}{path}"),
-        *("--header", f"Authorization: Bearer {TOKEN}", *data),
-        stdout=asyncio.subprocess.PIPE,
+        *_curl_command(served, path, body), stdout=asyncio.subprocess.PIPE
     )
     output, _ = await process.communicate()
     return output.decode()
+
+
+def _curl_command(served: ServedProcess, path: str, body: Any = None) -> list[str]:
+    data = [] if body is None else ["--data", json.dumps(body)]
+    always = ["curl", "--silent", "--no-buffer", "--max-time", "60", f"{served.url}{path}"]
+    return [*always, "--header", f"Authorization: Bearer {TOKEN}", *data]
 
 
 async def test_code_of_a_workspace_votes_on_filtered_completions(tmp_path):
