@@ -81,8 +81,7 @@ class IndexFiles:
             return []
         except (OSError, ValueError, TypeError, KeyError) as error:
             logger.debug("Deleting %s: %s", path.name, error)
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+            _delete(path)
             return []
         with suppress(OSError):
             os.utime(path)
@@ -91,8 +90,10 @@ class IndexFiles:
     def save(self, folder: str, files: Sequence[IndexedFile]) -> None:
         """Write the index of a workspace folder in place of the former one.
 
+        The former one is deleted where the new one can't be written: it may hold what must not stay.
+
         Raises:
-            OSError: no room or no permission; the former one stays.
+            OSError: no room or no permission.
         """
         newest = time.time_ns() - _SETTLED_NS
         settled = [
@@ -100,30 +101,39 @@ class IndexFiles:
             for file in files
         ]
         data = _encode(settled, self._identity(folder))
+        path = self._path(folder)
         if len(data) > self.limit_bytes:
             logger.debug("The index of %d files is larger than the limit", len(files))
+            _delete(path)
             return
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.root.chmod(0o700)
-        path = self._path(folder)
-        with atomic_write(path, mode=0o600, shared=True) as partial:
-            partial.write_bytes(data)
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.root.chmod(0o700)
+            with atomic_write(path, mode=0o600, shared=True) as partial:
+                partial.write_bytes(data)
+        except OSError:
+            _delete(path)
+            raise
         self._keep_within_limit()
+
+    def delete_others(self, folder: str) -> None:
+        """Delete the indexes of a workspace folder by other vocabularies: they may hold what must not stay."""
+        for path in self.root.glob(f"{_short_digest(folder)}-*.index"):
+            if path != self._path(folder):
+                _delete(path)
 
     def _identity(self, folder: str) -> str:
         return json.dumps([_RULES, self.vocabulary, folder])
 
     def _path(self, folder: str) -> Path:
-        digest = hashlib.blake2b(self._identity(folder).encode("utf-8", "surrogatepass"), digest_size=16)
-        return self.root / f"{digest.hexdigest()}.index"
+        return self.root / f"{_short_digest(folder)}-{_short_digest(self._identity(folder))}.index"
 
     def _keep_within_limit(self) -> None:
         total = 0
         for path, found in index_files(self.root):
             total += found.st_size
             if total > self.limit_bytes:
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
+                _delete(path)
         for path in self.root.glob("*.partial"):
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime > _ABANDONED_S:
@@ -147,6 +157,15 @@ def _decode(data: bytes, identity: str) -> list[IndexedFile]:
     if described["identity"] != identity:
         raise DamagedIndexError("written for something else")
     return unpack(described["files"], payload)
+
+
+def _delete(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _short_digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 def _digest(header: bytes, payload: bytes) -> bytes:

@@ -64,6 +64,8 @@ class Changes:
     """Paths of those that are not in the index any more."""
     remarks: list[str] = field(factory=list)
     """What the user should know, once."""
+    withdrawn: bool = False
+    """True if some of those that are gone must not be kept on the disk either: deleted, ignored or secret."""
 
 
 class Indexer:
@@ -272,7 +274,9 @@ class Indexer:
         self._finish()
 
     def _finish(self) -> None:
-        for path in self._reported.keys() - (self._chosen & self._listed.keys()):
+        for path in self._reported.keys() - self._listed.keys():
+            self._withdraw(path)
+        for path in self._reported.keys() - self._chosen:
             self._drop(path)
         problems = {path: file for path, file in self._read.items() if file.problem and path in self._listed}
         self._read = {**problems, **self._reported}
@@ -318,7 +322,7 @@ class Indexer:
         if path in self._listed:
             self._listed[path] = file.stamp
         if file.problem and path in self._reported:
-            self._drop(path)
+            self._withdraw(path)
         return file
 
     def _read_now(self, path: str) -> IndexedFile:
@@ -337,6 +341,10 @@ class Indexer:
             self._room += file.room - (former.room if former is not None else 0)
             self._reported[file.path] = file
             self._changes.files.append(file)
+
+    def _withdraw(self, path: str) -> None:
+        self._changes.withdrawn = True
+        self._drop(path)
 
     def _drop(self, path: str) -> None:
         self._room -= self._reported.pop(path).room

@@ -70,11 +70,17 @@ class IndexingProcess:
         open_vocabulary: opens the vocabulary of a model's file.
         send: sends a report to the server.
         storage: the folder of saved indexes.
+        clock: returns the time in seconds.
     """
 
     def __init__(
-        self, open_vocabulary: OpenVocabulary, send: Callable[[Report], None], storage: Path
+        self,
+        open_vocabulary: OpenVocabulary,
+        send: Callable[[Report], None],
+        storage: Path,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._open_vocabulary = open_vocabulary
         self._send = send
         self._storage = storage
@@ -89,9 +95,9 @@ class IndexingProcess:
         self._files, self._tokens = 0, 0
         self._sizes: dict[str, int] = {}
         self._waiting = Changes()
-        self._sent_at = self._began_at = time.monotonic()
+        self._sent_at = self._began_at = self._clock()
         self._saved_at = 0.0
-        self._unsaved = False
+        self._unsaved = self._withdrawn = False
         self._announced = True
 
     @property
@@ -111,7 +117,7 @@ class IndexingProcess:
             self._answer_chunks(message)
             return
         if self.idle:
-            self._began_at = time.monotonic()
+            self._began_at = self._clock()
         if kind == "start":
             self._start(message)
         elif kind == "vocabulary":
@@ -125,7 +131,7 @@ class IndexingProcess:
         elif kind == "look_again":
             self._indexer.look_again()
         self._announced = False
-        self._sent_at = time.monotonic()
+        self._sent_at = self._clock()
 
     def work(self) -> None:
         """Do a little, and send what is ready."""
@@ -134,7 +140,7 @@ class IndexingProcess:
         self._collect(self._indexer.take_changes())
         urgent_done = was_urgent and not self._indexer.urgent
         waiting = len(self._waiting.files) + len(self._waiting.gone)
-        late = time.monotonic() - self._sent_at > (_URGENT_S if self._indexer.urgent else _FLUSH_S)
+        late = self._clock() - self._sent_at > (_URGENT_S if self._indexer.urgent else _FLUSH_S)
         if urgent_done or waiting >= _MOST_IN_REPORT or (waiting and late) or self._waiting.remarks:
             self._flush(urgent=urgent_done)
         if self._indexer.finished and not self._announced:
@@ -144,18 +150,24 @@ class IndexingProcess:
             self.save()
             self._announced = True
             self._flush()
+        elif self.idle:
+            self.save()
 
     def save(self, *, now: bool = False) -> None:
-        """Save the index if it changed, but not too often."""
-        recently = self._saved_at and time.monotonic() - self._saved_at < _SAVE_EVERY_S
-        if not self._unsaved or self._index_files is None or not self._disk_bytes or (recently and not now):
+        """Save the index if it changed, but not too often; at once if a file must not stay on the disk."""
+        recently = self._saved_at and self._clock() - self._saved_at < _SAVE_EVERY_S
+        wait = recently and not now and not self._withdrawn
+        if not self._unsaved or self._index_files is None or not self._disk_bytes or wait:
             return
-        self._saved_at, self._unsaved = time.monotonic(), False
+        withdrawn = self._withdrawn
+        self._saved_at, self._unsaved, self._withdrawn = self._clock(), False, False
         kept = self._indexer.kept()
         try:
             for folder in self._folders:
                 below = [file for file in kept if file.path.startswith(folder + os.sep)]
                 self._index_files.save(folder, below)
+                if withdrawn:
+                    self._index_files.delete_others(folder)
         except OSError as error:
             self._send(
                 Report(remarks=[f"The index can't be saved: {error.strerror}."], counts=self._counts())
@@ -224,6 +236,7 @@ class IndexingProcess:
         for path in changes.gone:
             self._tokens -= self._sizes.pop(path, 0)
         self._unsaved |= bool(changes.files or changes.gone)
+        self._withdrawn |= changes.withdrawn
         if changes.gone:
             # A file that is sent again later must come after this.
             gone = set(changes.gone)
@@ -236,7 +249,7 @@ class IndexingProcess:
 
     def _flush(self, *, urgent: bool = False) -> None:
         waiting, self._waiting = self._waiting, Changes()
-        self._sent_at = time.monotonic()
+        self._sent_at = self._clock()
         counts = self._counts()
         for start in range(0, max(1, len(waiting.files)), _MOST_IN_REPORT):
             files = waiting.files[start : start + _MOST_IN_REPORT]
@@ -250,7 +263,7 @@ class IndexingProcess:
             self._tokens,
             self._indexer.listed_files,
             self._indexer.problems(),
-            time.monotonic() - self._began_at,
+            self._clock() - self._began_at,
             self._from_disk,
             self._announced and self._indexer.finished and self._index is not None,
         )

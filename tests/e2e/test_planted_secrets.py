@@ -265,3 +265,41 @@ async def test_nothing_that_is_planted_reaches_engine_suggestion_log_or_disk(
     assert received.where(ALLOWED)[ALLOWED] == {"prompt", "evaluated", "voting", "corpus", "suggestion", "explain"}
     assert on_disk.where(ALLOWED)[ALLOWED] == {"index", "kv state"}
     assert hash_name(f"{ALLOWED}_level") in workplace.names_on_disk()
+
+
+IGNORED_LATER, SECRET_LATER, DELETED_LATER = "puffinignored", "dunlinsecret", "ternfolder"
+
+
+async def test_what_must_stay_out_later_leaves_index_prompt_and_disk(workplace: Workplace) -> None:
+    project, shop = workplace.project, workplace.project / "shop"
+    markers = {"ignored.py": IGNORED_LATER, "secret.py": SECRET_LATER, "folder/kept.py": DELETED_LATER}
+    for name, marker in markers.items():
+        write(shop / name, block(marker))
+        os.utime(shop / name, (1_700_000_000, 1_700_000_000))
+    later = tuple(markers.values())
+    async with start("--log-file", str(workplace.log), "-v", **workplace.options()) as editor:
+        await editor.ready()
+        editor.open(TYPED, uri=(shop / "typed.py").as_uri())
+        await indexed(editor, 4)
+        await workplace.ask(editor)
+        before = workplace.received(editor)
+        assert before.where(*later) == {marker: before.where(marker)[marker] for marker in later}
+        assert any("prompt" in kinds for kinds in before.where(*later).values())
+        assert all("voting" in kinds for kinds in before.where(*later).values())
+        assert all("index" in kinds for kinds in workplace.on_disk().where(*later).values())
+
+        write(project / ".gitignore", "ignored.py\n/shop/folder/\n")
+        write(shop / "secret.py", block(SECRET_LATER) + f'API_KEY = "{ASSIGNED}"\n')
+        changed = [types.FileEvent(path.as_uri(), types.FileChangeType.Changed) for path in (project / ".gitignore", shop / "secret.py")]
+        editor.client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams(changed))
+        await indexed(editor, 1)
+        # On the disk too, while the server runs: it may be killed.
+        assert "index" not in {kind for kinds in workplace.on_disk().where(*later).values() for kind in kinds}
+        await workplace.ask(editor)
+        workplace.forget(editor)
+        await workplace.ask(editor)
+        after = workplace.received(editor)
+    print("AFTER", after.where(*later, ASSIGNED), "DISK", workplace.on_disk().where(*later, ASSIGNED))
+    assert after.where(*later, ASSIGNED) == {}
+    assert after.where(ALLOWED)[ALLOWED] >= {"prompt", "voting", "suggestion"}
+    assert workplace.on_disk().where(*later, ASSIGNED) == {}

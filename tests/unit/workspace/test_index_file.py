@@ -95,3 +95,17 @@ def test_file_that_was_just_written_is_read_again(root: Path, store: IndexFiles)
     stamps = {Path(file.path).name: file.stamp for file in store.load(str(root))}
     assert stamps["a.py"] != fresh.stamp
     assert stamps["b.py"] == version(root, "b.py").stamp
+
+
+def test_index_that_can_not_be_replaced_does_not_stay(root: Path, store: IndexFiles) -> None:
+    store.save(str(root), [version(root, "a.py")])
+    small = IndexFiles(store.root, store.vocabulary, 200)
+    small.save(str(root), [version(root, "b.py")])
+    assert not index_files(store.root)
+    store.save(str(root), [version(root, "a.py")])
+    ((path, _),) = index_files(store.root)
+    # In the way of what is written first, as a full disk is.
+    (path.parent / f"{path.name}.{os.getpid()}.partial").mkdir()
+    with pytest.raises(OSError):  # noqa: PT011 - which one depends on the system
+        store.save(str(root), [version(root, "b.py")])
+    assert store.load(str(root)) == []
