@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import compress
+from itertools import compress, islice
 
 from attrs import frozen
 
@@ -27,6 +27,8 @@ _LARGE_PART = 0.25
 """Part of the large corpus that may have changed before it is built again."""
 _SMALL_TOKENS = 100_000
 """Tokens that may have changed in any case."""
+MOST_AT_ONCE = 250
+"""Files that one step on the event loop looks at."""
 _MANY_FILES = 1000
 """Files of the large corpus that may have changed: each request leaves them out again."""
 
@@ -48,7 +50,7 @@ class _Sorted:
         """Sort files."""
         filled = [file for file in files if len(file.tokens)]
         corpus = TokenCorpus.build((file.tokenized() for file in filled), MOST_TOKENS)
-        held = [file for file in filled if corpus.find_file(spelled(file.path)) is not None]
+        held = [file for file in filled if corpus.holds(spelled(file.path))]
         names, defined = (NameTable.of(each) for each in ([f.names for f in held], [f.defined for f in held]))
         return cls._index(corpus, tuple(file.path for file in held), names, defined)
 
@@ -163,8 +165,11 @@ class WorkspaceCorpora:
         while self._dirty:
             self._dirty, self._sorting = False, True
             pending, self._pending = self._pending, {}
+            former: list[object] = [self._large, self._large_part, self._small, self._small_part]
             try:
                 await self._join(pending)
+                # To free them takes milliseconds: thousands of objects, and tens of megabytes.
+                await asyncio.to_thread(_empty, pending, former)
             except Exception:
                 logger.exception("The workspace's files could not be sorted")
                 self._pending = {**pending, **self._pending}
@@ -176,39 +181,59 @@ class WorkspaceCorpora:
     async def _join(self, pending: Mapping[str, IndexedFile | None]) -> None:
         """Build the small corpus again with the files that came, or join both to a large one."""
         epoch = self._epoch
-        files = [file for file in pending.values() if file is not None]
-        changed = _size(self._small_part) + sum(file.room for file in files)
-        most = max(_SMALL_TOKENS, int(self._large.corpus.token_count * _LARGE_PART))
-        is_large = changed > most or len(self._large_part.excluded) > _MANY_FILES
-        is_large &= _size(self._large_part) + changed + LONGEST_MATCH < MOST_TOKENS
-        parts = [(self._large, self._large_part)] if is_large else []
-        built = await asyncio.to_thread(_join_files, [*parts, (self._small, self._small_part)], files)
+        built = await asyncio.to_thread(
+            _join_files, (self._large, self._large_part), (self._small, self._small_part), pending
+        )
+        part = MemoryPart(built.files.corpus)
+        left_out = 0
+        # Thousands may have come meanwhile. The former corpora vote until all of them are left out.
+        while self._epoch == epoch and left_out < len(self._pending):
+            if left_out:
+                await asyncio.sleep(0)
+            step = tuple(islice(self._pending, left_out, left_out + MOST_AT_ONCE))
+            part, left_out = _without(part, step), left_out + len(step)
         if self._epoch != epoch:
             return
-        part = _without(MemoryPart(built.corpus), self._pending)
-        if is_large:
-            self._large, self._large_part = built, part
+        if built.is_large:
+            self._large, self._large_part = built.files, part
             self._small, self._small_part = _NOTHING, MemoryPart(_NOTHING.corpus)
         else:
-            self._small, self._small_part = built, part
+            self._small, self._small_part = built.files, part
         self._choose_parts()
-
-
-def _size(part: MemoryPart) -> int:
-    """Return how many tokens and boundaries of a part are left without the excluded files."""
-    corpus = part.corpus
-    kept = corpus.kept(part.excluded)
-    return int(corpus.lengths[kept].sum()) + int(kept.sum())
 
 
 def _without(part: MemoryPart, paths: Iterable[str]) -> MemoryPart:
     """Return a part without files, by their paths as the system writes them; the same if it holds none."""
     names = map(spelled, paths)
-    held = [path for path in names if part.corpus.find_file(path) is not None and path not in part.excluded]
+    held = [path for path in names if part.corpus.holds(path) and path not in part.excluded]
     return part.without(held) if held else part
 
 
-def _join_files(parts: Sequence[tuple[_Sorted, MemoryPart]], files: Sequence[IndexedFile]) -> _Sorted:
-    """Sort what is left of some parts, and files that came; in a thread."""
+@frozen(eq=False)
+class _Joined:
+    """What was sorted: the small part and what came, or everything."""
+
+    files: _Sorted
+    is_large: bool
+
+
+def _join_files(
+    large: tuple[_Sorted, MemoryPart],
+    small: tuple[_Sorted, MemoryPart],
+    pending: Mapping[str, IndexedFile | None],
+) -> _Joined:
+    """Sort what is left of the small part, or of both, and the files that came; in a thread."""
+    files = [file for file in pending.values() if file is not None]
+    changed = small[1].room + sum(file.room for file in files)
+    most = max(_SMALL_TOKENS, int(large[0].corpus.token_count * _LARGE_PART))
+    is_large = changed > most or len(large[1].excluded) > _MANY_FILES
+    is_large &= large[1].room + changed + LONGEST_MATCH < MOST_TOKENS
     came = _Sorted.of(files)
-    return _Sorted.join([*parts, (came, MemoryPart(came.corpus))])
+    parts = [large, small] if is_large else [small]
+    return _Joined(_Sorted.join([*parts, (came, MemoryPart(came.corpus))]), is_large)
+
+
+def _empty(pending: dict[str, IndexedFile | None], former: list[object]) -> None:
+    """Drop the last references to what was replaced; in a thread."""
+    pending.clear()
+    former.clear()

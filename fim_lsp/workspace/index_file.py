@@ -117,7 +117,7 @@ class IndexFiles:
         self._keep_within_limit()
 
     def delete_others(self, folder: str) -> None:
-        """Delete the indexes of a workspace folder by other vocabularies: they may hold what must not stay."""
+        """Delete the indexes of a folder by other vocabularies: they may hold what must not stay."""
         for path in self.root.glob(f"{_short_digest(folder)}-*.index"):
             if path != self._path(folder):
                 _delete(path)

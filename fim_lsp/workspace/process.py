@@ -251,11 +251,13 @@ class IndexingProcess:
         waiting, self._waiting = self._waiting, Changes()
         self._sent_at = self._clock()
         counts = self._counts()
-        for start in range(0, max(1, len(waiting.files)), _MOST_IN_REPORT):
-            files = waiting.files[start : start + _MOST_IN_REPORT]
-            last = start + _MOST_IN_REPORT >= len(waiting.files)
-            gone, remarks = (waiting.gone, waiting.remarks) if last else ([], [])
-            self._send(Report(files, gone, remarks, counts, urgent=urgent and last))
+        # No path is among both.
+        most = max(1, len(waiting.files), len(waiting.gone))
+        for start in range(0, most, _MOST_IN_REPORT):
+            end = start + _MOST_IN_REPORT
+            files, gone = waiting.files[start:end], waiting.gone[start:end]
+            remarks = waiting.remarks if end >= most else []
+            self._send(Report(files, gone, remarks, counts, urgent=urgent and end >= most))
 
     def _counts(self) -> IndexCounts:
         return IndexCounts(

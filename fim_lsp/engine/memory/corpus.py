@@ -191,6 +191,16 @@ class TokenCorpus:
             return slice(0, 0)
         return slice(int(self.ranges[index]), int(self.ranges[index + 1]))
 
+    def holds(self, path: str) -> bool:
+        """Tell whether a file is in the corpus, by its path."""
+        return path in self._by_path
+
+    def ranges_of(self, paths: Iterable[str]) -> Positions:
+        """Return where files begin and end, in all their pieces, shape (pieces, 2); none for others."""
+        indices = [index for path in paths for index in self._indices_of(path)]
+        starts = self.starts[indices]
+        return np.stack([starts, starts + self.lengths[indices]], axis=1).astype(np.int32)
+
     def find_file(self, path: str) -> CorpusFile | None:
         """Return a file by its path, or None; of one that is cut into pieces the first."""
         return next(iter(self.find_pieces(path)), None)
@@ -224,6 +234,8 @@ class TokenCorpus:
 
     def _indices_of(self, path: str) -> range:
         first = end = self._by_path.get(path, len(self.paths))
+        if first == len(self.paths):
+            return range(0)
         while end < len(self.paths) and self.paths[end] == path:
             end += 1
         return range(first, end)

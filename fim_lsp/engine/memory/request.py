@@ -22,17 +22,20 @@ class MemoryPart:
 
     @blocked.default
     def _find_blocked(self) -> Positions:
-        return self._ranges_of(self.excluded)
+        return self.corpus.ranges_of(self.excluded)
 
-    def _ranges_of(self, paths: Iterable[str]) -> Positions:
-        ranges = [(file.start, file.end) for path in paths for file in self.corpus.find_pieces(path)]
-        return np.array(ranges, np.int32).reshape(-1, 2)
+    @property
+    def room(self) -> int:
+        """Number of tokens of the files that may vote, and of the boundaries behind them."""
+        corpus, left_out = self.corpus, self.blocked
+        all_of_them = corpus.token_count + len(corpus.paths)
+        return all_of_them - int((left_out[:, 1] - left_out[:, 0]).sum()) - len(left_out)
 
     def without(self, paths: Iterable[str]) -> MemoryPart:
         """Return the part with further files excluded."""
         # Thousands may be excluded already, after a branch switch; a request adds a few.
         added = frozenset(paths) - self.excluded
-        blocked = np.concatenate([self.blocked, self._ranges_of(added)])
+        blocked = np.concatenate([self.blocked, self.corpus.ranges_of(added)])
         return evolve(self, excluded=self.excluded | added, blocked=blocked)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import threading
+import weakref
 from collections.abc import Iterable
 
 import numpy as np
@@ -13,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fim_lsp.engine.memory import TokenCorpus, TokenizedFile
-from fim_lsp.workspace.corpora import WorkspaceCorpora
+from fim_lsp.workspace.corpora import MOST_AT_ONCE, WorkspaceCorpora
 from fim_lsp.workspace.file_text import FileStamp
 from fim_lsp.workspace.indexed_file import IndexedFile
 from fim_lsp.workspace.words import hash_names
@@ -127,3 +129,51 @@ async def test_what_could_not_be_sorted_is_sorted_with_the_next(
     corpora.take([file("/p/b.py", 1, 50)], [])
     await built(corpora)
     assert sorted(voting(corpora)) == ["/p/a.py", "/p/b.py"]
+
+
+async def test_no_step_on_the_event_loop_looks_at_thousands_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: dict[str, int] = {"on the loop": 0}
+    loop_thread, most = threading.get_ident(), list[int]()
+    holds = TokenCorpus.holds
+
+    def count(corpus: TokenCorpus, path: str) -> bool:
+        looked_at["on the loop"] += threading.get_ident() == loop_thread
+        return holds(corpus, path)
+
+    async def note_steps() -> None:
+        # It runs between any two steps of the corpora.
+        while True:
+            most.append(looked_at["on the loop"])
+            looked_at["on the loop"] = 0
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(TokenCorpus, "holds", count)
+    corpora, files = WorkspaceCorpora(), {f"/p/{number}.py": number for number in range(3000)}
+    noting = asyncio.create_task(note_steps())
+    for version in (1, 2):
+        # All but the first come while that one is sorted.
+        for start in range(0, len(files), 50):
+            corpora.take([file(path, version, 100) for path in list(files)[start : start + 50]], [])
+            await asyncio.sleep(0)
+        await built(corpora)
+    noting.cancel()
+    assert len(voting(corpora)) == len(files)
+    # Of two corpora, and of what came meanwhile.
+    assert 0 < max(most) <= 2 * 50 + MOST_AT_ONCE
+
+
+async def test_what_was_replaced_is_freed_beside_the_event_loop() -> None:
+    corpora, freed_in = WorkspaceCorpora(), list[int]()
+    for version in range(1, 4):
+        files = [file(f"/p/{number}.py", version, 30_000) for number in range(8)]
+        for each in files:
+            weakref.finalize(each, lambda: freed_in.append(threading.get_ident()))
+        corpora.take(files, [])
+        del files, each
+        await built(corpora)
+        former = corpora.parts[-1].corpus
+        weakref.finalize(former, lambda: freed_in.append(threading.get_ident()))
+        del former
+    while len(freed_in) < 3 * 8 + 2:
+        await asyncio.sleep(0.001)
+    assert threading.get_ident() not in freed_in

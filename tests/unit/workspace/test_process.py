@@ -29,9 +29,7 @@ def index(
         lambda path: LoadedVocabulary(path, ByteTokenizer().encode), on_report, storage, clock
     )
     rules = {"disabled_files": [], "disabled_languages": []}
-    process.handle(
-        {"kind": "start", "folders": [str(root)], "max_tokens": max_tokens, "disk_mb": 1, **rules}
-    )
+    process.handle({"kind": "start", "folders": [str(root)], "max_tokens": max_tokens, "disk_mb": 1, **rules})
     process.handle({"kind": "vocabulary", "path": vocabulary})
     settle(process)
     return process
@@ -71,12 +69,19 @@ def test_all_is_saved_before_the_server_hears_that_all_is_done(root: Path, tmp_p
 def test_a_message_holds_few_files(root: Path, tmp_path: Path) -> None:
     write(root, {f"d{number % 3}/f{number}.py": f"old_{number} = call()\n" for number in range(170)})
     reports: list[Report] = []
-    index(root, tmp_path / "index", reports.append)
+    process = index(root, tmp_path / "index", reports.append)
     assert max(len(report.files) for report in reports) == MOST_FILES
     paths = [file.path for report in reports for file in report.files]
     assert len(paths) == len(set(paths)) == 170
     header = max(int.from_bytes(report.encode()[:4], "little") for report in reports)
     assert header < MOST_HEADER_BYTES
+    for number in range(170):
+        (root / f"d{number % 3}" / f"f{number}.py").unlink()
+    reports.clear()
+    process.handle({"kind": "look_again"})
+    settle(process)
+    assert max(len(report.gone) for report in reports) == MOST_FILES
+    assert sorted(path for report in reports for path in report.gone) == sorted(paths)
 
 
 def test_a_question_for_chunks_does_not_make_the_index_unready(root: Path, tmp_path: Path) -> None:
