@@ -126,6 +126,10 @@ class SuggestionCache:
     def __init__(self, size: int) -> None:
         self._entries: LRUCache[CursorSnapshot, Suggestion] = LRUCache(maxsize=max(size, 0))
 
+    def clear(self) -> None:
+        """Forget all suggestions."""
+        self._entries.clear()
+
     def put(self, cursor: CursorSnapshot, suggestion: Suggestion) -> None:
         """Remember a suggestion, an empty one too: then nothing is shown there."""
         if self._entries.maxsize:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from attrs import evolve
@@ -152,6 +152,12 @@ class Completer:
         self._memories.model_changed(None if engine.info.host else engine.tokenizer.encode)
         self._planner.warm_up(self._prompts, settings)
         return True
+
+    def forget_files(self, paths: Collection[str]) -> None:
+        """Forget what was made with files that must not be shown any more, by their paths in a prompt."""
+        self._cache.clear()
+        if self._prompts is not None:
+            self._prompts.forget_files(paths)
 
     def settings_changed(self, settings: Settings) -> None:
         """Forget suggestions that other settings might not have made."""

@@ -8,7 +8,7 @@ the KV cache that no document is using; snippets are exchanged in no other way.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from attrs import evolve, field, frozen
 from cachetools import LRUCache
@@ -185,6 +185,13 @@ class Prompts:
     def forget(self, uri: str) -> None:
         """Forget a document that was closed."""
         self.bases.pop(uri, None)
+
+    def forget_files(self, paths: Collection[str]) -> None:
+        """Drop the snippets of files that must not be shown any more, before the next pause."""
+        for uri, base in tuple(self.bases.items()):
+            kept = tuple(snippet for snippet in base.snippets if snippet.path not in paths)
+            if len(kept) < len(base.snippets):
+                self.bases[uri] = evolve(base, snippets=kept)
 
     def sampling(self, request: CompletionRequest, settings: Settings) -> SamplingParams:
         """Return how tokens are drawn for a request: an invoked one may have more of them."""

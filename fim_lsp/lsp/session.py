@@ -97,7 +97,7 @@ class Session:
         self._failure = ""
         self.settings = Settings()
         self.worker = InferenceWorker(factory)
-        self.index = WorkspaceIndex(index_command, folders, self.show_state, self._remark)
+        self.index = WorkspaceIndex(index_command, folders, self.show_state, self._remark, self._forget_files)
         self.completer = Completer(
             self.worker,
             clock,
@@ -112,6 +112,10 @@ class Session:
         self.feedback = feedback or FeedbackRecorder(FeedbackWriter())
         self._sleep_timer = IdleTimer(self._sleep, lambda: not self.worker.idle, run_later)
         self._save_timer = IdleTimer(self._save, lambda: not self.worker.idle, run_later)
+
+    def _forget_files(self, paths: Sequence[str]) -> None:
+        self.explanation = Explanation(adapters=self.explanation.adapters)
+        self.completer.forget_files(paths)
 
     # --- Settings
 

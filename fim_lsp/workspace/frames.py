@@ -47,6 +47,8 @@ class Report:
     counts: IndexCounts = IndexCounts()
     answer: Mapping[str, Any] | None = field(default=None, repr=False)
     """To a question of the server, with its number."""
+    withdrawn: bool = False
+    """True if some of those that are gone were deleted, are ignored or hold a secret by now."""
     urgent: bool = False
     """True if the files are those in the folder of an open one."""
 
@@ -59,6 +61,7 @@ class Report:
             "remarks": list(self.remarks),
             "counts": asdict(self.counts),
             "answer": self.answer,
+            "withdrawn": self.withdrawn,
             "urgent": self.urgent,
         }
         return encode_frame(header, payload)
@@ -77,6 +80,7 @@ class Report:
             fields["remarks"],
             IndexCounts(**fields["counts"]),
             fields["answer"],
+            fields["withdrawn"],
             fields["urgent"],
         )
 

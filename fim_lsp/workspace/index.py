@@ -87,6 +87,8 @@ class WorkspaceIndex:
         folders: returns the workspace's folders, as they are now.
         on_changed: called when the status changed.
         on_remark: called with what the user should know, once each.
+        on_withdrawn: called with the paths, as prompts show them, of files that left the index; some of them
+            were deleted, are ignored or hold a secret by now.
     """
 
     def __init__(
@@ -95,11 +97,14 @@ class WorkspaceIndex:
         folders: Callable[[], Sequence[PurePath]] = tuple,
         on_changed: Callable[[], None] = lambda: None,
         on_remark: Callable[[str], None] = logger.info,
+        on_withdrawn: Callable[[Sequence[str]], None] = lambda paths: None,
     ) -> None:
         self._folders = folders
         self._on_changed = on_changed
         self._on_remark = on_remark
+        self._on_withdrawn = on_withdrawn
         self._settings = IndexSettings()
+        self._real_folders: Sequence[str] = ()
         self._enabled = False
         self._vocabulary: str | None = None
         self._opened: dict[str, Mapping[str, Any]] = {}
@@ -178,6 +183,8 @@ class WorkspaceIndex:
             return
         if not wanted.folders and not self._enabled:
             logger.info("The workspace is not indexed: the editor named no folder of it.")
+        if wanted.folders != self._settings.folders:
+            self._real_folders = [os.path.realpath(folder) for folder in wanted.folders]
         self._settings, self._enabled = wanted, True
         self._child.send(wanted.message())
         if wanted.folders:
@@ -256,6 +263,8 @@ class WorkspaceIndex:
     def _take(self, report: Report) -> None:
         self._corpora.take(report.files, report.gone)
         self._related.forget([*report.gone, *(file.path for file in report.files)])
+        if report.withdrawn and report.gone:
+            self._on_withdrawn([self._shown_path(path) for path in report.gone])
         was_done, self._counts = self._counts.done, report.counts
         if report.counts.done and not was_done:
             self._updated = time.time()
@@ -304,11 +313,13 @@ class WorkspaceIndex:
         try:
             parts, definitions = self._corpora.parts, self._corpora.definitions
             found = await asyncio.to_thread(find_related, request, definitions, parts, encode)
+            uris = (*self._opened, request.document.uri)
+            # It asks the disk for each path.
+            opened = await asyncio.to_thread(lambda: {real_path(path_of(uri)) for uri in uris})
         except Exception:
             # The vocabulary may be freed meanwhile; another look follows a later pause.
             logger.debug("No files were looked for", exc_info=True)
             return
-        opened = {real_path(path_of(uri)) for uri in (*self._opened, request.document.uri)}
         self._related.choose(request.document.uri, [path for path in found if spelled(path) not in opened])
 
     def _ask(self, paths: Sequence[str]) -> None:
@@ -317,7 +328,6 @@ class WorkspaceIndex:
 
     def _shown_path(self, path: str) -> str:
         """Return a file's path in the workspace, as a prompt shows it."""
-        folders = [os.path.realpath(folder) for folder in self._settings.folders]
-        holding = [folder for folder in folders if path.startswith(folder + os.sep)]
+        holding = [folder for folder in self._real_folders if path.startswith(folder + os.sep)]
         folder = max(holding, key=len, default=os.path.dirname(path))
         return PurePath(os.path.relpath(path, folder)).as_posix()

@@ -237,6 +237,7 @@ class IndexingProcess:
             self._tokens -= self._sizes.pop(path, 0)
         self._unsaved |= bool(changes.files or changes.gone)
         self._withdrawn |= changes.withdrawn
+        self._waiting.withdrawn |= changes.withdrawn
         if changes.gone:
             # A file that is sent again later must come after this.
             gone = set(changes.gone)
@@ -257,7 +258,8 @@ class IndexingProcess:
             end = start + _MOST_IN_REPORT
             files, gone = waiting.files[start:end], waiting.gone[start:end]
             remarks = waiting.remarks if end >= most else []
-            self._send(Report(files, gone, remarks, counts, urgent=urgent and end >= most))
+            is_urgent = urgent and end >= most
+            self._send(Report(files, gone, remarks, counts, withdrawn=waiting.withdrawn, urgent=is_urgent))
 
     def _counts(self) -> IndexCounts:
         return IndexCounts(

@@ -306,11 +306,9 @@ async def test_what_must_stay_out_later_leaves_index_prompt_and_disk(workplace: 
         await indexed(editor, 1)
         # On the disk too, while the server runs: it may be killed.
         assert "index" not in set().union(*workplace.on_disk().where(*later).values())
-        await workplace.ask(editor)
         workplace.forget(editor)
         await workplace.ask(editor)
         after = workplace.received(editor)
-    print("AFTER", after.where(*later, ASSIGNED), "DISK", workplace.on_disk().where(*later, ASSIGNED))
     assert after.where(*later, ASSIGNED) == {}
     assert after.where(ALLOWED)[ALLOWED] >= {"prompt", "voting", "suggestion"}
     assert workplace.on_disk().where(*later, ASSIGNED) == {}

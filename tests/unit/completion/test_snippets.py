@@ -164,6 +164,23 @@ async def test_what_is_turned_off_is_gone_with_the_next_prompt(desk, completion)
         await desk.rest()
 
 
+async def test_a_file_that_must_stay_out_by_now_is_gone_from_prompt_and_remembered_suggestions(desk):
+    await desk.cost(typed("", 1))
+    await desk.rest()
+    await desk.cost(typed("x", 2))
+    assert shown(desk)
+    await desk.complete(typed("x", 3))
+    assert desk.explanation.source == "cache"
+    desk.completer.forget_files(["shop/elsewhere.py"])
+    await desk.complete(typed("x", 4))
+    assert desk.explanation.source != "cache"
+    assert shown(desk)
+    desk.completer.forget_files(["shop/elsewhere.py", "shop/cart.py"])
+    await desk.complete(typed("x", 5))
+    assert desk.explanation.source != "cache"
+    assert shown(desk) == []
+
+
 @pytest.mark.parametrize(
     ("uri", "text"),
     [

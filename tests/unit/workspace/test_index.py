@@ -33,13 +33,19 @@ class Desk:
     storage: Path
     folders: list[Path] = field(factory=list)
     remarks: list[str] = field(factory=list)
+    withdrawn: list[str] = field(factory=list)
     index: WorkspaceIndex = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         module = "tests.unit.workspace.scripted_process"
         command = [sys.executable, "-m", module, str(self.storage)]
         self.folders = self.folders or [self.root]
-        self.index = WorkspaceIndex(command, lambda: self.folders, on_remark=self.remarks.append)
+        self.index = WorkspaceIndex(
+            command,
+            lambda: self.folders,
+            on_remark=self.remarks.append,
+            on_withdrawn=self.withdrawn.extend,
+        )
 
     def begin(self, settings: Settings | None = None, vocabulary: Path | None = BYTES) -> None:
         self.index.settings_changed(settings or Settings())
@@ -99,9 +105,14 @@ async def test_files_vote_and_changes_are_followed(root: Path, desk: Desk) -> No
     desk.index.files_changed([(root / "c.py").as_uri(), (root / "inner").as_uri()])
     await desk.until(lambda: desk.texts() == {"a.py": CODE, "c.py": "def fresh(): ...\n"})
     assert "fresh" in desk.index.names
+    assert desk.withdrawn == ["inner/b.py"]
     write(root, {"a.py": CODE * 2})
     desk.index.document_saved((root / "a.py").as_uri())
     await desk.until(lambda: desk.texts().get("a.py") == CODE * 2)
+    write(root, {".gitignore": "c.py\n", "a.py": f'API_KEY = "{RANDOM}"\n'})
+    desk.index.files_changed([(root / ".gitignore").as_uri(), (root / "a.py").as_uri()])
+    await desk.until(lambda: not desk.texts())
+    assert sorted(desk.withdrawn[1:]) == ["a.py", "c.py"]
 
 
 async def test_branch_switch_of_thousands_of_files(root: Path, desk: Desk) -> None:
