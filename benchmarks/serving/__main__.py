@@ -168,10 +168,13 @@ async def aborting(chosen: argparse.Namespace) -> dict[str, Any]:
         counts = (await client.get("/metrics")).text.splitlines()
         told = ("fim_lsp_waiting", "fim_lsp_running", "fim_lsp_cancelled_total", "fim_lsp_requests_total")
         metrics = [line for line in counts if line.startswith(told)]
+        slots = (await client.get("/slots")).json()
         return {
             "aborted": chosen.aborts,
             "left": [*sizes, _left(process)],
             "metrics": metrics,
+            "sequences": len(slots),
+            "sequences_in_use": sum(slot["is_processing"] for slot in slots),
             "status_after": answer.status_code,
         }
 
