@@ -35,10 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     same.add_argument("--model", default="default")
     same.add_argument("--holes", type=int, default=50)
     same.add_argument("--heal", action="store_true", help="let both write a cut word anew")
-    same.add_argument("--prompt-tokens", type=int, default=PromptSettings().max_tokens, help="of a prompt")
     many = doing.add_parser("replay", help="let many editors type against the server")
     many.add_argument("--editors", type=int, nargs="+", default=[1, 2, 4, 8])
     many.add_argument("--seconds", type=float, default=30, help="of typing, for each number of editors")
+    for sub in (same, many):
+        sub.add_argument(
+            "--prompt-tokens", type=int, default=PromptSettings().max_tokens, help="most of a prompt"
+        )
     killing = doing.add_parser("kill", help="kill a llama-server while it answers an editor with a fallback")
     killing.add_argument("--model", default="default", help="of both")
     killing.add_argument("--rounds", type=int, default=5, help="of each kind")
@@ -53,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _kill(chosen)
         if chosen.doing == "replay":
             for editors in chosen.editors:
-                print(json.dumps(asdict(replay(chosen.url, editors, chosen.seconds))), flush=True)
+                result = replay(chosen.url, editors, chosen.seconds, chosen.prompt_tokens)
+                print(json.dumps(asdict(result)), flush=True)
             return 0
         prompts = PromptSettings(heal_tokens=chosen.heal, max_tokens=chosen.prompt_tokens)
         return _same_text(chosen.url, chosen.model, chosen.holes, prompts)

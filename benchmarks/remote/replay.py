@@ -55,6 +55,7 @@ class _Editor:
 
     number: int
     engine: RemoteEngine
+    settings: PromptSettings
     first_ms: list[float] = field(factory=list)
     whole_ms: list[float] = field(factory=list)
     requests: int = 0
@@ -67,7 +68,6 @@ class _Editor:
         path = draw.choice(sorted(_SOURCES.rglob("*.py")))
         text = path.read_text(encoding="utf-8")
         template = choose_template(self.engine.info, self.engine.tokenizer, None).template
-        settings = PromptSettings(layout="anchored")
         while time.monotonic() < until:
             at = draw.randrange(len(text) // 4, max(len(text) // 4 + 1, len(text) - 200))
             for key in range(_LINE_KEYS):
@@ -75,7 +75,7 @@ class _Editor:
                     return
                 last = key == _LINE_KEYS - 1
                 request = CompletionRequest(DocumentSnapshot(path.as_uri(), "python", key, text), at + key)
-                prompt = build(request, template, self.engine.tokenizer, settings)
+                prompt = build(request, template, self.engine.tokenizer, self.settings)
                 self._ask(prompt, draw.uniform(*_THINKING_S) if last else _KEY_S)
 
     def _ask(self, prompt: Prompt, patience_s: float) -> None:
@@ -106,10 +106,11 @@ class _Editor:
         time.sleep(max(0.0, began + patience_s - time.monotonic()))
 
 
-def replay(url: str, editors: int, seconds: float) -> ReplayResult:
+def replay(url: str, editors: int, seconds: float, prompt_tokens: int) -> ReplayResult:
     """Let so many editors type for so long, each in a thread with an engine of its own."""
+    prompts = PromptSettings(layout="anchored", max_tokens=prompt_tokens)
     made = [
-        _Editor(number, open_remote(ModelSettings(remote=RemoteSettings(url=url))))
+        _Editor(number, open_remote(ModelSettings(remote=RemoteSettings(url=url))), prompts)
         for number in range(editors)
     ]
     for editor in made:
