@@ -156,6 +156,11 @@ class Completer:
     def forget_files(self, paths: Collection[str]) -> None:
         """Forget what was made with files that must not be shown any more, by their paths in a prompt."""
         self._cache.clear()
+        self._idle_prefill.stop()
+        for generation in self._generations.values():
+            generation.abort()
+        # The last text of each would be the next one's draft.
+        self._generations.clear()
         if self._prompts is not None:
             self._prompts.forget_files(paths)
 

@@ -175,10 +175,13 @@ async def test_a_file_that_must_stay_out_by_now_is_gone_from_prompt_and_remember
     await desk.complete(typed("x", 4))
     assert desk.explanation.source != "cache"
     assert shown(desk)
+    # The prompts that are planned for this pause have it too.
     desk.completer.forget_files(["shop/elsewhere.py", "shop/cart.py"])
+    await desk.rest()
     await desk.complete(typed("x", 5))
     assert desk.explanation.source != "cache"
     assert shown(desk) == []
+    assert desk.worker.asked[-1][0].draft == ""
 
 
 @pytest.mark.parametrize(
