@@ -31,7 +31,7 @@ _TIME_LIMIT_S = 5.0
 """Seconds for one file, or for the names in one folder."""
 _MOST_HANGS = 3
 """Reads that may hang below one folder of the workspace; then it is left alone."""
-_MOST_FILES = 200_000
+MOST_FILES = 200_000
 """Files that are listed at most; a folder with more of them is no workspace of code."""
 _OPEN_FILES = 8
 """Files opened last, near which others are."""
@@ -225,9 +225,9 @@ class Indexer:
         if found is None:
             self._forget_folder(folder)
             return
-        room = _MOST_FILES - len(self._listed)
+        room = MOST_FILES - len(self._listed)
         if len(found.files) > room:
-            self._remark(f"{holder} has more than {_MOST_FILES:,} files; the others are not indexed.")
+            self._remark(f"{holder} has more than {MOST_FILES:,} files; the others are not indexed.")
             found = FolderListing(dict(islice(found.files.items(), max(0, room))), (), found.rules)
         former = self._listings.get(folder, FolderListing())
         for path in former.files.keys() - found.files.keys():
@@ -411,6 +411,8 @@ class Indexer:
                 self._plan = IndexPlan(folders, self._plan.max_tokens, self._plan.is_disabled)
         except OSError as error:
             logger.debug("%s: %s", path, error)
+            if isinstance(error, PermissionError) and path in self._plan.folders:
+                self._remark(f"{path} is not indexed: there is no permission to read it.")
         return None
 
     def _remark(self, text: str) -> None:

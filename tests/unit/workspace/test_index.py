@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import psutil
+import pytest
 import pytest_asyncio
 from attrs import define, evolve, field
 
@@ -270,10 +271,17 @@ async def test_second_start_reads_nothing_that_is_the_same(root: Path, tmp_path:
         assert (tmp_path / "index").exists() == bool(disk_mb)
 
 
-async def test_without_a_folder_no_process_is_started(tmp_path: Path, root: Path) -> None:
+async def test_without_a_folder_no_process_is_started_and_the_log_says_so_once(
+    tmp_path: Path, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     desk = Desk(root, tmp_path / "index")
     desk.folders = []
-    desk.begin()
+    with caplog.at_level("INFO", "fim_lsp"):
+        for _ in range(2):
+            desk.begin()
+    assert [record.message for record in caplog.records] == [
+        "The workspace is not indexed: the editor named no folder of it."
+    ]
     desk.index.document_opened(snapshot(root / "a.py"))
     await asyncio.sleep(0)
     assert desk.index.process_id is None

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,55 @@ def test_one_file(root: Path, mirror: Mirror) -> None:
     mirror.start(root)
     mirror.settle()
     assert mirror.texts(root) == {"a.py": CODE}
+
+
+def test_more_files_than_a_workspace_has_are_left_out_and_said_once(
+    root: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fim_lsp.workspace.indexer.MOST_FILES", 10)
+    write(root, {f"{folder}/{number}.py": CODE for folder in "abcd" for number in range(6)})
+    mirror.start(root)
+    mirror.settle()
+    assert len(mirror.files) == 10
+    mirror.indexer.look_again()
+    mirror.settle()
+    assert mirror.remarks == [f"{root} has more than 10 files; the others are not indexed."]
+
+
+def test_what_may_not_be_read_is_left_out_and_said_once_of_a_whole_folder(
+    root: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root, {"a.py": CODE, "locked.py": CODE, "closed/b.py": CODE})
+    whole = root.parent / "whole"
+    write(whole, {"c.py": CODE})
+    opened, listed = list[str](), list[str]()
+    open_file, scan = os.open, os.scandir
+
+    # Tests may run as root, which may read everything.
+    def refuse_file(path: str, *arguments: int) -> int:
+        opened.append(Path(path).name)
+        if path.endswith("locked.py"):
+            raise PermissionError(13, "Permission denied")
+        return open_file(path, *arguments)
+
+    def refuse_folder(path: str) -> Iterator[os.DirEntry[str]]:
+        listed.append(Path(path).name)
+        if path.endswith(("closed", "whole")):
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr("fim_lsp.workspace.file_text.os.open", refuse_file)
+    monkeypatch.setattr("fim_lsp.workspace.walk.os.scandir", refuse_folder)
+    mirror.start(root, whole)
+    mirror.settle()
+    assert mirror.texts(root) == {"a.py": CODE}
+    assert mirror.indexer.problems() == {"unreadable": 1}
+    assert mirror.remarks == [f"{whole} is not indexed: there is no permission to read it."]
+    # Neither is tried again and again.
+    assert (opened.count("locked.py"), listed.count("closed")) == (1, 1)
+    mirror.start(root, whole)
+    mirror.settle()
+    assert len(mirror.remarks) == 1
 
 
 def test_version_that_gets_a_secret_is_dropped(root: Path, mirror: Mirror) -> None:
