@@ -207,6 +207,8 @@ class IndexingProcess:
             saved = self._index_files.load(folder)
             self._from_disk += sum(not file.problem for file in saved)
             self._indexer.remember(saved)
+            # Some of them may be gone or ignored by now.
+            self._unsaved |= bool(saved)
 
     def _opened(self, message: Message) -> None:
         (path,) = _paths_of([message["uri"]]) or ("",)

@@ -135,3 +135,15 @@ def test_files_that_the_budget_displaces_are_not_written_off_at_once(root: Path,
         process.handle({"kind": "opened", "uri": uri, "language": "python", "text": ""})
         settle(process)
     assert path.stat().st_ino == before
+
+
+def test_what_was_ignored_while_no_server_ran_leaves_the_disk_with_the_next_start(
+    root: Path, tmp_path: Path
+) -> None:
+    storage = tmp_path / "index"
+    write(root, {"a.py": "a = call()\n"})
+    index(root, storage)
+    assert saved(root, storage) == ["a.py"]
+    write(root, {".gitignore": "a.py\n"})
+    index(root, storage)
+    assert saved(root, storage) == []
