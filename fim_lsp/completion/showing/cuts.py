@@ -25,20 +25,24 @@ _WORD_OR_MARK = re.compile(r"\w+|[^\w\s]")
 def cut_to_parsing_lines(text: str, context: CursorContext) -> str:
     r"""Cut a text of several lines back to the last line up to which it adds no syntax error.
 
-    The first line stays in any case: most code does not parse while it is written.
+    What the text leaves open is an error, unlike within one line. The first line stays in any case: most
+    code does not parse while it is written.
 
     Example: below ``def f():`` the text ``"x = 1\nreturn )"`` becomes ``x = 1``.
     """
     if "\n" not in text.strip():
         return text
-    before = _errors_with("", context)
-    if _errors_with(text, context) <= before:
+    errors, before = _errors_with(text, context), _errors_with("", context)
+    if errors == 0:
         return text
     ends = list(line_ends(text, context))
     for end in ends[: -_MOST_PARSES - 1 : -1]:
-        if _errors_with(text[:end], context) <= before:
+        if _errors_with(text[:end], context) <= _allowed(errors, before):
             return text[:end]
-    return text[: ends[0]] if ends else text
+    if errors <= before:
+        return text
+    first = len(text) - len(text.lstrip()) + len(text.lstrip().partition("\n")[0])
+    return text[: ends[0] if ends else first]
 
 
 def cut_to_parsing_part(text: str, context: CursorContext) -> str:
@@ -59,12 +63,19 @@ def cut_to_parsing_part(text: str, context: CursorContext) -> str:
     if errors == 0:
         return text
     before = _errors_with("", context)
-    wanted = before if errors > before else 0
     ends = list(_part_ends(text, context))
     for end in ends[: -_MOST_PARSES_OF_LINE - 1 : -1]:
-        if _errors_with(text[:end], context) <= wanted:
+        if _errors_with(text[:end], context) <= _allowed(errors, before):
             return text[:end]
     return "" if errors > before else text
+
+
+def _allowed(errors: int, before: int) -> int:
+    """Return the errors that a part may leave, of a text with which there are ``errors``.
+
+    A text that adds none still has parts worth taking if with them there are none left at all.
+    """
+    return before if errors > before else 0
 
 
 def _as_if_complete(text: str, context: CursorContext) -> Iterator[str]:

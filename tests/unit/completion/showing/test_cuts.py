@@ -26,8 +26,20 @@ def context(marked: str, language: str = "python") -> CursorContext:
         (BODY, "x = (1,", "x = (1,"),
         (BODY, "x = [\n        1,\n    ]\n    return x )", "x = [\n        1,\n    ]"),
         ("x = █)\n", "(1\n+ 2", "(1\n+ 2"),
+        ("def f(█\n    return 1\n", "a):\n    b(\n        1,", "a):\n    b(\n        1,"),
+        ("def f(█\n    return 1\n", "a):\n    # one\n    b(\n        1,", "a):\n    # one"),
     ],
-    ids=["parses", "last line", "last of three", "the first stays", "one line", "brackets", "no cut"],
+    ids=[
+        "parses",
+        "last line",
+        "last of three",
+        "the first stays",
+        "one line",
+        "brackets",
+        "no cut",
+        "no line ends where nothing is open",
+        "left open, but mends what is there",
+    ],
 )
 def test_what_does_not_parse_is_cut_back(marked, text, kept):
     assert cut_to_parsing_lines(text, context(marked)) == kept
