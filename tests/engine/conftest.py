@@ -130,7 +130,9 @@ def llama_server(
 
 def remote_engine(url: str, vocabulary: object | None = None, **remote: object) -> RemoteEngine:
     """Return an engine that is connected to a server."""
-    engine = open_remote(ModelSettings(remote=RemoteSettings(url=url, **remote)), vocabulary)
+    # A whole context takes a busy machine longer than the usual ten seconds.
+    settings = RemoteSettings(url=url, **{"timeout_ms": 120_000, **remote})
+    engine = open_remote(ModelSettings(remote=settings), vocabulary)
     engine.connect()
     return engine
 
