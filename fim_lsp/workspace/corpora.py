@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import compress, islice
 
 from attrs import frozen
@@ -27,6 +28,9 @@ _LARGE_PART = 0.25
 """Part of the large corpus that may have changed before it is built again."""
 _SMALL_TOKENS = 100_000
 """Tokens that may have changed in any case."""
+_REST, _LONGEST_REST_S = 3.0, 5.0
+"""Rest after a build, in times that it took: what comes meanwhile is sorted together, and typing needs
+cores."""
 MOST_AT_ONCE = 250
 """Files that one step on the event loop looks at."""
 _MANY_FILES = 1000
@@ -90,10 +94,20 @@ class WorkspaceCorpora:
 
     Args:
         on_built: called when something was built.
+        clock: returns the time in seconds.
+        sleep: waits for some seconds.
     """
 
-    def __init__(self, on_built: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        on_built: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._on_built = on_built
+        self._clock = clock
+        self._sleep = sleep
+        self._next_build = 0.0
         self._pending: dict[str, IndexedFile | None] = {}
         """Files that came since the last build began; None for those that are gone."""
         self._epoch = 0
@@ -163,7 +177,10 @@ class WorkspaceCorpora:
 
     async def _build(self) -> None:
         while self._dirty:
+            if (rest_s := self._next_build - self._clock()) > 0:
+                await self._sleep(rest_s)
             self._dirty, self._sorting = False, True
+            began = self._clock()
             pending, self._pending = self._pending, {}
             former: list[object] = [self._large, self._large_part, self._small, self._small_part]
             try:
@@ -176,6 +193,8 @@ class WorkspaceCorpora:
                 return
             finally:
                 self._sorting = False
+                now = self._clock()
+                self._next_build = now + min(_LONGEST_REST_S, _REST * (now - began))
             self._on_built()
 
     async def _join(self, pending: Mapping[str, IndexedFile | None]) -> None:

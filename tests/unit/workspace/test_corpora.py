@@ -117,6 +117,46 @@ async def test_each_build_gets_what_came_since_the_last_one(
     assert len(voting(corpora)) == 20
 
 
+async def test_files_that_keep_coming_are_sorted_together_after_a_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given_files, rests, now = list[int](), list[float](), [100.0]
+    join, build = TokenCorpus.join, TokenCorpus.build
+
+    def slow(corpora_and_kept: list[tuple[TokenCorpus, np.ndarray]]) -> TokenCorpus:
+        now[0] += 1
+        return join(corpora_and_kept)
+
+    def count(files: Iterable[TokenizedFile], max_tokens: int) -> TokenCorpus:
+        kept = list(files)
+        given_files.append(len(kept))
+        return build(kept, max_tokens)
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+        now[0] += seconds
+        if len(rests) == 1:
+            for number in range(10, 20):
+                corpora.take([file(f"/p/{number}.py", 1, 50)], [])
+                await asyncio.sleep(0)
+
+    monkeypatch.setattr(TokenCorpus, "join", slow)
+    monkeypatch.setattr(TokenCorpus, "build", count)
+    corpora = WorkspaceCorpora(clock=lambda: now[0], sleep=rest)
+    corpora.take([file("/p/0.py", 1, 50)], [])
+    await built(corpora)
+    corpora.take([file("/p/1.py", 1, 50)], [])
+    await built(corpora)
+    assert given_files == [1, 11]
+    assert rests == [3.0]
+    # A file that is saved a while later is sorted at once.
+    now[0] += 60
+    corpora.take([file("/p/2.py", 1, 50)], [])
+    await built(corpora)
+    assert (given_files, rests) == ([1, 11, 1], [3.0])
+    assert len(voting(corpora)) == 13
+
+
 async def test_what_could_not_be_sorted_is_sorted_with_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
