@@ -75,7 +75,7 @@ def make_workspace(root: Path, count: int) -> None:
 
 @define
 class Delays:
-    """What was noted of the event loop, in milliseconds."""
+    """Times of the steps on the event loop, in milliseconds."""
 
     steps_cpu: list[float] = field(factory=list)
     """CPU time of each step."""

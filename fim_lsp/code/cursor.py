@@ -121,10 +121,14 @@ class CursorContext:
         return line[: len(line) - len(line.lstrip())]
 
     @cached_property
+    def line_above(self) -> str:
+        """The nearest line above the cursor's that is not blank; empty if there is none."""
+        return next((line for line in reversed(self.lines_above) if line.strip()), "")
+
+    @cached_property
     def deepest_lead(self) -> int:
         """The blanks that a suggestion may begin with on a blank line: a level below a header, else none."""
-        above = next((line for line in reversed(self.lines_above) if line.strip()), "")
-        column = indent_width(self.line_prefix, self.tab_size)
+        above, column = self.line_above, indent_width(self.line_prefix, self.tab_size)
         code = without_comment(above, self.language_id)
         if not _HEADER.search(code) or indent_width(above, self.tab_size) < column:
             return 0

@@ -64,7 +64,7 @@ def opens_block(context: CursorContext) -> bool:
 
 def _begins_block(context: CursorContext) -> bool:
     """Tell whether a blank line is the first of a block: below a header, with nothing in the block yet."""
-    above = next((line.rstrip() for line in reversed(context.lines_above) if line.strip()), "")
+    above = context.line_above.rstrip()
     if not _ends_in_opener(without_comment(above, context.language_id), context.language_id):
         return False
     indent = indent_width(above, context.tab_size)

@@ -230,7 +230,7 @@ def _without(part: MemoryPart, paths: Iterable[str]) -> MemoryPart:
 
 @frozen(eq=False)
 class _Joined:
-    """What was sorted: the small part and what came, or everything."""
+    """Sorted files: those of the small part and what came, or all of them."""
 
     files: _Sorted
     is_large: bool

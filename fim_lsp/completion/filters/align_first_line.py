@@ -32,9 +32,9 @@ def indent_below_header(text: str, context: CursorContext) -> str:
     """
     lines = text.split("\n")
     on_blank = not context.line_prefix.strip()
-    header = _line_above(context) if on_blank else context.line_prefix + lines[0]
+    header = context.line_above if on_blank else context.line_prefix + lines[0]
     first = next((index for index, line in enumerate(lines) if line.strip() and (index or on_blank)), None)
-    if first is None or not _begins_block(header, context):
+    if first is None or not _is_header(header, context):
         return text
     column, lead = indent_width(header, context.tab_size), "" if first else context.line_prefix
     if indent_width(lead + lines[first], context.tab_size) != column:
@@ -47,11 +47,7 @@ def indent_below_header(text: str, context: CursorContext) -> str:
     return "\n".join(level + line if at in moved and line.strip() else line for at, line in enumerate(lines))
 
 
-def _line_above(context: CursorContext) -> str:
-    return next((line for line in reversed(context.lines_above) if line.strip()), "")
-
-
-def _begins_block(header: str, context: CursorContext) -> bool:
+def _is_header(header: str, context: CursorContext) -> bool:
     """Tell whether a line ends in a colon that begins a block: not in brackets, a string or a mapping."""
     language = find_language(context.language_id)
     if not language.indented_blocks or language.indentation == " " or context.brackets.openers:

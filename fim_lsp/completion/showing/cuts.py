@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from fim_lsp.code.cursor import CursorContext
 from fim_lsp.code.languages import find_language
@@ -32,9 +33,10 @@ def cut_to_parsing_lines(text: str, context: CursorContext) -> str:
     """
     if "\n" not in text.strip():
         return text
-    errors, before = _errors_with(text, context), _errors_with("", context)
+    errors = _errors_with(text, context)
     if errors == 0:
         return text
+    before = _errors_with("", context)
     ends = list(line_ends(text, context))
     for end in ends[: -_MOST_PARSES - 1 : -1]:
         if _errors_with(text[:end], context) <= _allowed(errors, before):
@@ -59,12 +61,15 @@ def cut_to_parsing_part(text: str, context: CursorContext) -> str:
     """
     if "\n" in text.strip(" \t"):
         return text
-    errors = min(_errors_with(whole, context) for whole in _as_if_complete(text, context))
+    errors = _errors_with(text, context)
+    for whole in _as_if_complete(text, context):
+        if errors == 0:
+            return text
+        errors = min(errors, _errors_with(whole, context))
     if errors == 0:
         return text
     before = _errors_with("", context)
-    ends = list(_part_ends(text, context))
-    for end in ends[: -_MOST_PARSES_OF_LINE - 1 : -1]:
+    for end in islice(_part_ends(text, context), _MOST_PARSES_OF_LINE):
         if _errors_with(text[:end], context) <= _allowed(errors, before):
             return text[:end]
     return "" if errors > before else text
@@ -79,8 +84,7 @@ def _allowed(errors: int, before: int) -> int:
 
 
 def _as_if_complete(text: str, context: CursorContext) -> Iterator[str]:
-    """Yield the text, and the text with what it leaves open closed and its block begun."""
-    yield text
+    """Yield the text with what it leaves open closed, and with its block begun; nothing if it is complete."""
     nesting = context.read_inserted(text)
     closers = "".join(pair.close for pair in reversed(nesting.open[len(nesting.open) - nesting.own :]))
     if closers:
@@ -91,8 +95,11 @@ def _as_if_complete(text: str, context: CursorContext) -> Iterator[str]:
 
 
 def _part_ends(text: str, context: CursorContext) -> Iterator[int]:
-    """Yield the ends of words and marks within a text, where it has opened nothing or opens a bracket."""
-    for match in _WORD_OR_MARK.finditer(text):
+    """Yield the ends of words and marks within a text, the last first.
+
+    They are those where the text has opened nothing, or opens a bracket.
+    """
+    for match in reversed(list(_WORD_OR_MARK.finditer(text))):
         end = match.end()
         if end < len(text) and (match.group() in "([{" or not context.read_inserted(text[:end]).own):
             yield end

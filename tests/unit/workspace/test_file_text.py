@@ -1,4 +1,4 @@
-"""What reading a file comes to when the disk does not play along."""
+"""Files that change, grow, hang or may not be read while they are indexed."""
 
 from __future__ import annotations
 
