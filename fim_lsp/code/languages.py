@@ -109,7 +109,7 @@ _DOLLAR_QUOTED = Delimiters("//", _C_BLOCK, '"', _TRIPLE, chars=True, interpolat
 _CSHARP = Delimiters("//", _C_BLOCK, '"', _TRIPLE, chars=True, interpolations=_BRACES)
 _SWIFT = Delimiters("//", _C_BLOCK, '"', _TRIPLE, chars=True, interpolations=(("\\(", ")"),))
 _PHP = Delimiters("// #", _C_BLOCK, _QUOTES, interpolations=(("{$", "}"),))
-_STYLES = Delimiters("//", _C_BLOCK, _QUOTES)
+_SLASHES = Delimiters("//", _C_BLOCK, _QUOTES)
 _TERRAFORM = Delimiters("# //", _C_BLOCK, '"', interpolations=_DOLLAR_BRACES)
 _PYTHON = Delimiters("#", (), _QUOTES, (*_TRIPLE, ("'''", "'''")), interpolations=_BRACES)
 _HASH = Delimiters("#", (), _QUOTES, spaced_hash=True)
@@ -204,6 +204,7 @@ LANGUAGES: Final[tuple[Language, ...]] = (
     Language("ruby", "Ruby", _RUBY, ".rb", "Gemfile Rakefile Vagrantfile", trained=True),
     Language("php", "PHP", _PHP, ".php", trained=True),
     Language("lua", "Lua", _LUA, ".lua", trained=True),
+    Language("solidity sol", "Solidity", _SLASHES, ".sol", trained=True),
     Language(
         "shellscript sh bash",
         "Shell",
@@ -275,8 +276,8 @@ LANGUAGES: Final[tuple[Language, ...]] = (
     Language("octave", "Octave", _PERCENT),
     # Styles, markup and data.
     Language("css", "CSS", Delimiters("", _C_BLOCK, _QUOTES), ".css"),
-    Language("scss", "Scss", _STYLES, ".scss"),
-    Language("less", "Less", _STYLES, ".less"),
+    Language("scss", "Scss", _SLASHES, ".scss"),
+    Language("less", "Less", _SLASHES, ".less"),
     Language("html mhtml", "HTML", _MARKUP, ".html .htm", markup=True),
     Language("xhtml", "Xhtml", _MARKUP, ".xhtml", markup=True),
     Language("xml nxml", "XML", _MARKUP, ".xml .xsd", markup=True),

@@ -109,7 +109,7 @@ def source_files(root: Path) -> tuple[SourceFile, ...]:
     from training.data.walk import list_files, name_problem
 
     if not root.exists():
-        raise EvaluationError(f"There is no repository at {root}.", "ProgramTest the path given with --repo.")
+        raise EvaluationError(f"There is no repository at {root}.", "Check the path given with --repo.")
     settings = DataSettings()
     rules = ScreeningRules(settings.max_file_bytes, settings.max_line_chars)
     folder = root if root.is_dir() else root.parent

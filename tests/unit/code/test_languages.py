@@ -35,7 +35,7 @@ _COMMENTS = {
     ("/* ", " */"): "css",
     ("// ", ""): (
         "javascript javascriptreact typescript typescriptreact go rust java c cpp csharp kotlin swift scala "
-        "php dart zig objective-c objective-cpp cuda-cpp json jsonc scss less plaintext restructuredtext "
+        "solidity php dart zig objective-c objective-cpp cuda-cpp json jsonc scss less plaintext restructuredtext "
         "no-such-language"
     ),
 }
@@ -81,6 +81,7 @@ _TRAINED = {
     "ruby": ".rb",
     "php": ".php",
     "lua": ".lua",
+    "solidity": ".sol",
     "shellscript": ".sh .bash",
 }
 
