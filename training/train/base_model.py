@@ -181,7 +181,10 @@ def _default_cache() -> Path:
 
 
 def _convert(gguf: Path, folder: Path) -> None:
-    """Convert a GGUF to a folder; the folder appears only when it is complete."""
+    """Convert a GGUF to a folder, which appears only when it is complete.
+
+    Another process may convert the same file at the same time: the folder of the first one stays.
+    """
     from fim_lsp.models.gguf_header import check_model
 
     architecture = check_model(gguf).architecture
@@ -191,6 +194,8 @@ def _convert(gguf: Path, folder: Path) -> None:
         _save_converted(gguf, partial, architecture)
         os.replace(partial, folder)
     except OSError as error:
+        if folder.is_dir():
+            return
         raise BaseModelError(
             f"{gguf.name} can't be converted in {folder.parent}: {error.strerror or error}.",
             "Free some room, or point FIM_LSP_MODELS at another disk.",

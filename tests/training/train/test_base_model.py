@@ -41,6 +41,17 @@ def test_a_gguf_is_converted_once(tmp_path: Path, cache: Path) -> None:
     assert [path.name for path in cache.iterdir()] == [first.sha256[:16]]
 
 
+def test_two_processes_may_convert_a_gguf_at_the_same_time(tmp_path: Path, cache: Path) -> None:
+    gguf = save_gguf(tiny_model(), tmp_path / "tiny.gguf")
+    other = prepare_weights(str(gguf), tmp_path / "other")
+
+    def end_first(_: str) -> None:
+        shutil.copytree(other.path, cache / other.path.name)
+
+    assert prepare_weights(str(gguf), cache, end_first).sha256 == other.sha256
+    assert [path.name for path in cache.iterdir()] == [other.path.name]
+
+
 def test_bf16_keeps_the_output_layer_exact_on_a_cpu(tmp_path: Path, cache: Path) -> None:
     base = prepare_weights(str(save_gguf(tiny_model(), tmp_path / "tiny.gguf")), cache)
     model = load_weights(base, "bf16")
