@@ -21,7 +21,7 @@ from benchmarks.quality.report import compute_figures, markdown, write_report
 from benchmarks.quality.repositories import RELEASES, fetch
 from benchmarks.quality.results import HoleResult, append_result, make_result, read_results
 from benchmarks.quality.screens import LlamaVimScreen, SuggestionScreen, server_screen
-from benchmarks.quality.typist import ShownText, type_text
+from benchmarks.quality.typist import Pace, ShownText, type_text
 from fim_lsp.errors import FimLspError
 from fim_lsp.paths import USER_PATHS, variables_for
 
@@ -53,6 +53,8 @@ class QualityPlan:
     llama_server: Path | None = None
     code: str = ""
     """Commit of the code that is measured."""
+    pace: Pace | None = None
+    """Of the typing; None to wait for each answer before the next key."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "repositories": ", ".join(plan.repositories),
         "holes": len(holes),
         "typed": plan.typed,
+        "key every": f"{parsed.pace:g} ms" if parsed.pace else "answer",
         "seed": parsed.seed,
     }
     figures = compute_figures(read_results(plan.folder / "quality.jsonl"), holes, about, parsed.seed)
@@ -94,6 +97,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--holes", type=int, default=620, help="number of holes, over all repositories")
     parser.add_argument("--typed", type=int, default=40, help="number of holes that are typed key by key")
+    parser.add_argument(
+        "--pace",
+        type=float,
+        metavar="MS",
+        help="type every hole, one key each so many milliseconds, whether or not an answer came; needs a "
+        "machine that does nothing else",
+    )
     parser.add_argument("--only", nargs="+", metavar="REPOSITORY", help="measure these repositories alone")
     parser.add_argument("--seed", type=int, default=1, help="decides the holes")
     parser.add_argument("--model", default="default", help="name or path of the model")
@@ -121,6 +131,8 @@ def make_plan(parsed: argparse.Namespace) -> QualityPlan:
         FimLspError: an arm does not exist, or a repository can't be fetched.
     """
     arms = tuple(make_arm(name, parsed.model, parsed.adapter) for name in parsed.arms)
+    if parsed.pace and any(arm.name == LLAMA_VIM for arm in arms):
+        raise ArmError(f"The arm {LLAMA_VIM} has no pace.", "Leave out --pace, or the arm.")
     releases = [release for release in RELEASES if not parsed.only or release.name in parsed.only]
     repositories = {release.name: fetch(release, parsed.sources) for release in releases}
     kinds = parsed.kinds or KINDS
@@ -138,8 +150,9 @@ def make_plan(parsed: argparse.Namespace) -> QualityPlan:
     parsed.output.mkdir(parents=True, exist_ok=True)
     tree = parsed.code or Path.cwd()
     command, code = server_command(tree), current_commit(tree)
+    typed, pace = (len(holes), Pace(parsed.pace / 1000)) if parsed.pace else (parsed.typed, None)
     return QualityPlan(
-        arms, repositories, holes, parsed.typed, parsed.model, parsed.output, command, server, code
+        arms, repositories, holes, typed, parsed.model, parsed.output, command, server, code, pace
     )
 
 
@@ -162,7 +175,7 @@ async def run(plan: QualityPlan) -> None:
             for arms, holes in [*shared, *(((arm,), apart) for arm in server_arms)]:
                 if missing := _missing(arms, holes, done):
                     work = plan.folder / "workspace" / name
-                    async with server_screen(plan.command, arms[0], root, work) as screen:
+                    async with server_screen(plan.command, arms[0], root, work, plan.pace) as screen:
                         await _fill_all(plan, screen, missing, typed)
         others = tuple(arm for arm in plan.arms if arm.name == LLAMA_VIM)
         if missing := _missing(others, plan.holes[start : start + size], done):

@@ -24,6 +24,8 @@ _EVERY_VERSION: Mapping[str, Any] = MappingProxyType(
     }
 )
 _COMMON: Mapping[str, Any] = merge(_EVERY_VERSION, {"prompt": {"cursorCpuSeconds": 0, "coldMs": None}})
+_AS_USED: Mapping[str, Any] = MappingProxyType({"model": {"kvStateMb": 0}})
+"""The defaults of the settings, but for what would be left from former runs."""
 _SHORT: Mapping[str, Any] = MappingProxyType({"prompt": {"maxTokens": 256}})
 """About as much as a laptop's core evaluates in a second: the prompt of a first answer at a new place."""
 
@@ -52,10 +54,16 @@ ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "subtle": {"completion": {"eagerness": "subtle"}},
         "normal": {"completion": {"eagerness": "normal"}},
         "eager": {"completion": {"eagerness": "eager"}},
+        "as used": {},
+        "whole prompts": {"prompt": {"coldMs": None}},
         LLAMA_VIM: {},
     }
 )
 """The settings of each arm, in addition to those of all."""
+_COMMON_OF: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {BEFORE: _EVERY_VERSION, "as used": _AS_USED, "whole prompts": _AS_USED}
+)
+"""What belongs to all arms, where it is not :data:`_COMMON`."""
 
 
 def make_arm(name: str, model: str, adapter: str | None = None) -> QualityArm:
@@ -78,8 +86,8 @@ def make_arm(name: str, model: str, adapter: str | None = None) -> QualityArm:
         )
     if "lora" in endings and not adapter:
         raise ArmError(f"The arm {name} needs an adapter.", "Give its path with --adapter.")
-    common = _EVERY_VERSION if base == BEFORE else _COMMON
     extra = {"short": _SHORT, "lora": {"adapters": [{"path": adapter}]}, **lengths}
+    common = _COMMON_OF.get(base, _COMMON)
     layers = (common, {"model": {"name": model}}, *(extra[ending] for ending in endings), ARMS[base])
     return QualityArm(name, merge(*layers))
 

@@ -18,7 +18,7 @@ from benchmarks.keystrokes.peers import Peer
 from benchmarks.keystrokes.sources import TypedFile
 from benchmarks.quality.arms import ArmError, QualityArm
 from benchmarks.quality.holes import QualityHole
-from benchmarks.quality.typist import ShownText
+from benchmarks.quality.typist import Pace, ShownText
 from fim_lsp.lsp.client import HeadlessEditor, OpenFile, start_editor
 from fim_lsp.lsp.documents import offset_at
 
@@ -54,6 +54,8 @@ class ServerScreen:
     editor: HeadlessEditor
     root: Path
     """The copy. The open file lacks the hole's text there, too."""
+    pace: Pace | None = None
+    """Of the keys; None to wait for each answer before the next key."""
     _hole: QualityHole | None = field(default=None, init=False)
     """The hole that is cut on the disk."""
     _file: OpenFile | None = field(default=None, init=False)
@@ -78,10 +80,16 @@ class ServerScreen:
         before = hole.prefix[: len(hole.prefix) - len(typed)]
         path = self.root / hole.path
         self._file = self.editor.open(path, hole.language, before + hole.suffix, len(before))
+        if self.pace is not None:
+            self.editor.rest(self._file)
+            await asyncio.sleep(self.pace.before)
         self.editor.insert(self._file, typed)
 
     async def look(self, written: str) -> Looked:
-        """Type what is missing of ``written``, and request a suggestion as it is done while typing."""
+        """Type what is missing of ``written``, and request a suggestion as it is done while typing.
+
+        At a pace, it lasts until the next key, and a suggestion that comes later is never seen.
+        """
         assert self._hole is not None
         assert self._file is not None
         file = self._file
@@ -89,13 +97,26 @@ class ServerScreen:
         if missing := written[length:]:
             self.editor.insert(file, missing)
         began = time.perf_counter()
-        answer = await self.editor.request(file).answer
+        answer = await self._answer(file)
         waited_ms = (time.perf_counter() - began) * 1000
+        if self.pace is not None:
+            await asyncio.sleep(max(0.0, began + self.pace.key - time.perf_counter()))
         if not answer or not answer.items:
             return Looked(ShownText(""), waited_ms)
         item: types.InlineCompletionItem = answer.items[0]
         end = offset_at(file.text, item.range.end, self.editor.encoding) if item.range else file.cursor
         return Looked(ShownText(self.editor.ghost_text(file, item), end - file.cursor), waited_ms)
+
+    async def _answer(self, file: OpenFile) -> types.InlineCompletionList | None:
+        """Request a suggestion, and cancel the request if the next key comes before its answer."""
+        sent = self.editor.request(file)
+        await asyncio.wait((sent.answer,), timeout=self.pace.key if self.pace is not None else None)
+        if sent.answer.done():
+            answer: types.InlineCompletionList | None = sent.answer.result()
+            return answer
+        self.editor.cancel(sent)
+        sent.answer.add_done_callback(asyncio.Future.exception)
+        return None
 
     async def close(self) -> None:
         """Close the file. It lacks the hole's text on the disk until another hole is opened."""
@@ -145,7 +166,7 @@ class LlamaVimScreen:
 
 @asynccontextmanager
 async def server_screen(
-    command: Sequence[str], arm: QualityArm, repository: Path, work: Path
+    command: Sequence[str], arm: QualityArm, repository: Path, work: Path, pace: Pace | None = None
 ) -> AsyncIterator[ServerScreen]:
     """Copy a repository, start a server in it, and wait until the model is loaded and the index built.
 
@@ -154,6 +175,7 @@ async def server_screen(
         arm: has the model and the memory of all arms that will be asked.
         repository: its folder, which stays as it is.
         work: the copy's folder, which is replaced.
+        pace: of the keys.
     """
     root = await asyncio.to_thread(_copy, repository, work)
     # The other settings follow with each hole; here they would hold for the arms that do not name them.
@@ -162,7 +184,7 @@ async def server_screen(
     async with start_editor(command, options=options, root=root) as editor:
         await editor.ready()
         await _wait_for_index(editor)
-        yield ServerScreen(editor, root)
+        yield ServerScreen(editor, root, pace)
 
 
 def _copy(repository: Path, work: Path) -> Path:

@@ -18,6 +18,16 @@ class ShownText:
 
 
 @frozen
+class Pace:
+    """The pace of a person, who does not wait for suggestions. In seconds."""
+
+    key: float
+    """From one key to the next. 0.2 is 60 words a minute."""
+    before: float = 0.7
+    """From placing the cursor to the first key."""
+
+
+@frozen
 class Typing:
     """The outcome of one hole that was typed."""
 

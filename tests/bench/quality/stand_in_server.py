@@ -42,12 +42,22 @@ def explain() -> dict[str, Any]:
     return {}
 
 
+@server.feature("fimLsp/cursor")
+def cursor_rests(_: Any) -> None:
+    note(rests=True)
+
+
 @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION)
-def complete(params: types.InlineCompletionParams) -> types.InlineCompletionList:
+async def complete(params: types.InlineCompletionParams) -> types.InlineCompletionList:
     document = server.workspace.get_text_document(params.text_document.uri)
     path = Path(unquote(urlparse(document.uri).path))
     disk = {file.name: file.read_text() for file in path.parent.glob("*.py")}
     note(settings=dict(configured), open=document.source, name=path.name, disk=disk)
+    try:
+        await asyncio.sleep(configured.get("answersAfter", 0))
+    except asyncio.CancelledError:
+        note(cancelled=True)
+        raise
     text = "with_memory" if configured.get("memory", {}).get("enabled", True) else "alone"
     return types.InlineCompletionList([types.InlineCompletionItem(text)])
 

@@ -15,6 +15,7 @@ from benchmarks.quality.__main__ import QualityPlan, run, server_command
 from benchmarks.quality.arms import ArmError, QualityArm, make_arm
 from benchmarks.quality.holes import QualityHole
 from benchmarks.quality.results import by_repository, read_results
+from benchmarks.quality.typist import Pace
 
 TEXTS = {"a.py": "x = first(1)\n", "b.py": "y = second(2)\n"}
 SERVER = Path(__file__).with_name("stand_in_server.py")
@@ -27,6 +28,12 @@ def test_an_ending_sets_the_length_of_the_prompt() -> None:
     assert make_arm("memory+short", "default").settings == make_arm("memory+256", "default").settings
     with pytest.raises(ArmError, match=r"memory\+long"):
         make_arm("memory+long", "default")
+
+
+def test_arms_as_people_use_them_have_the_servers_own_defaults() -> None:
+    used, whole = (make_arm(name, "default").settings for name in ("as used", "whole prompts"))
+    assert used == {"model": {"kvStateMb": 0, "name": "default"}}
+    assert whole == {**used, "prompt": {"coldMs": None}}
 
 
 def hole(path: str, middle: str) -> QualityHole:
@@ -47,13 +54,18 @@ def repository(tmp_path: Path) -> Path:
 
 
 def plan(
-    repository: Path, arms: tuple[QualityArm, ...], *, typed: int = 0, broken: bool = False
+    repository: Path,
+    arms: tuple[QualityArm, ...],
+    *,
+    typed: int = 0,
+    broken: bool = False,
+    pace: Pace | None = None,
 ) -> QualityPlan:
     folder = repository.parent / "results"
     folder.mkdir(exist_ok=True)
     server = (sys.executable, "-c", "raise SystemExit(1)") if broken else (sys.executable, str(SERVER))
     command = (*server, str(repository.parent / "log.jsonl"))
-    return QualityPlan(arms, {"shop": repository}, HOLES, typed, "default", folder, command)
+    return QualityPlan(arms, {"shop": repository}, HOLES, typed, "default", folder, command, pace=pace)
 
 
 def seen(repository: Path) -> list[dict[str, Any]]:
@@ -107,6 +119,17 @@ def test_what_is_typed_is_typed_in_a_process_of_each_arm(repository: Path) -> No
     assert [one.arm for one in typed] == ["model", "memory"]
     assert all(one.typing is not None and one.typing.wrong > 0 for one in typed)
     assert sum("started" in one for one in seen(repository)) == 4
+
+
+def test_at_a_pace_what_comes_after_the_next_key_is_never_seen(repository: Path) -> None:
+    slow = QualityArm("slow", {"model": {}, "answersAfter": 60})
+    pace = Pace(0.2, before=0.01)
+    asyncio.run(run(plan(repository, (ARMS[1], slow), typed=2, pace=pace)))
+    results = read_results(repository.parent / "results" / "quality.jsonl")
+    assert {(one.arm, one.text) for one in results} == {("memory", "with_memory"), ("slow", "")}
+    keys = sum(len(one.middle) for one in HOLES)
+    assert sum("cancelled" in one for one in seen(repository)) == keys
+    assert sum("rests" in one for one in seen(repository)) == 2 * len(HOLES)
 
 
 def test_an_arm_with_a_setting_that_the_server_refuses_is_named(repository: Path) -> None:
