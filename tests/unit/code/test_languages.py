@@ -35,8 +35,8 @@ _COMMENTS = {
     ("/* ", " */"): "css",
     ("// ", ""): (
         "javascript javascriptreact typescript typescriptreact go rust java c cpp csharp kotlin swift scala "
-        "solidity php dart zig objective-c objective-cpp cuda-cpp json jsonc scss less plaintext restructuredtext "
-        "no-such-language"
+        "solidity php dart zig objective-c objective-cpp cuda-cpp json jsonc scss less plaintext "
+        "restructuredtext no-such-language"
     ),
 }
 _NAMES = {
