@@ -4,7 +4,6 @@ pygls itself has these faults:
 
 - It logs a request whose parameters do not parse, and never answers it: the client waits for ever. So it does
   with a notification that is sent with an id, and a request without ``jsonrpc``.
-- It takes every object inside of a message that has a ``jsonrpc`` for a message.
 - A second ``initialize`` takes the open documents away.
 - After ``shutdown`` and before ``initialize`` it drops requests, or crashes.
 - It answers a ``shutdown`` with an error while a command waits: cancelling the command changes the table that
@@ -13,16 +12,18 @@ pygls itself has these faults:
   them, for ever: 2 kB a keystroke.
 - It drops Copilot's additions to inline completion (document version, formatting), and refuses a trigger kind
   of 0 (vscode-languageclient 9).
+- It makes an object of each file that changed on the disk: 7 ms for the 5,000 of a branch switch.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
-from attrs import fields_dict, frozen
+from attrs import field, fields_dict, frozen
 from cattrs import Converter
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -61,6 +62,29 @@ class InlineRequest:
     params: InlineParams
     method: str = types.TEXT_DOCUMENT_INLINE_COMPLETION
     jsonrpc: str = "2.0"
+
+
+@frozen
+class ChangedFiles:
+    """The parameters of ``workspace/didChangeWatchedFiles``; how a file changed is not looked at."""
+
+    uris: Sequence[str] = field(repr=False)
+
+
+@frozen
+class ChangedFilesNotification:
+    """The JSON-RPC message around :class:`ChangedFiles`."""
+
+    params: ChangedFiles
+    method: str = types.WORKSPACE_DID_CHANGE_WATCHED_FILES
+    jsonrpc: str = "2.0"
+
+
+_OWN_TYPES: Mapping[str, type[Any]] = {
+    types.TEXT_DOCUMENT_INLINE_COMPLETION: InlineRequest,
+    types.WORKSPACE_DID_CHANGE_WATCHED_FILES: ChangedFilesNotification,
+}
+"""The types of messages that are read in another way than pygls does."""
 
 
 class Protocol(LanguageServerProtocol):
@@ -106,14 +130,8 @@ class Protocol(LanguageServerProtocol):
         self, method: str
     ) -> type[Any] | None:
         """Return the type of the messages of a method."""
-        if method == types.TEXT_DOCUMENT_INLINE_COMPLETION:
-            return InlineRequest
-        message_type: type[Any] | None = super().get_message_type(method)
+        message_type: type[Any] | None = _OWN_TYPES.get(method) or super().get_message_type(method)
         return message_type
-
-    def structure_message(self, data: Any) -> Any:
-        """Return an object as it was read: pygls calls this for every object inside of a message, too."""
-        return data
 
     def handle_message(self, message: Any) -> None:
         """Structure a message and pass it on, unless the server is not initialized yet or shuts down."""
@@ -156,7 +174,7 @@ class Protocol(LanguageServerProtocol):
             return None
         known: dict[str, Any] = {key: data[key] for key in ("jsonrpc", "id", "method") if key in data}
         try:
-            return super().structure_message({**known, "params": data.get("params")})
+            return self.structure_message({**known, "params": data.get("params")})
         except JsonRpcException as error:
             logger.warning("Malformed parameters for %s: %s", method, error.__cause__)
             if is_request:
@@ -168,7 +186,7 @@ class Protocol(LanguageServerProtocol):
         if data.get("jsonrpc") != self.VERSION or not _is_id(data.get("id")):
             logger.warning("Dropped a message that is neither a request nor a response.")
             return None
-        return super().structure_message(data)
+        return self.structure_message(data)
 
     def _has_handler(self, method: str) -> bool:
         return method == types.CANCEL_REQUEST or any(
@@ -213,9 +231,10 @@ def _is_request(method: str) -> bool | None:
 
 
 def make_converter() -> Converter:
-    """Return pygls' converter, extended to read :class:`InlineParams`."""
+    """Return pygls' converter, extended to read :class:`InlineParams` and :class:`ChangedFiles`."""
     converter: Converter = default_converter()
     converter.register_structure_hook(InlineParams, lambda value, _: _inline_params(value, converter))
+    converter.register_structure_hook(ChangedFiles, lambda value, _: _changed_files(value))
     return converter
 
 
@@ -231,6 +250,26 @@ def _inline_params(value: Mapping[str, Any], converter: Converter) -> InlinePara
         tab_size=_int_or_none(formatting.get("tabSize")),
         insert_spaces=formatting.get("insertSpaces"),
     )
+
+
+_KINDS_OF_CHANGE = frozenset(kind.value for kind in types.FileChangeType)
+
+
+def _changed_files(value: Mapping[str, Any]) -> ChangedFiles:
+    """Read events of files; all of a message are refused if one is none. Each step is a loop in C.
+
+    Raises:
+        KeyError, TypeError, ValueError: these are no events of files.
+    """
+    events = value["changes"]
+    if not isinstance(events, list) or not set(map(type, events)) <= {dict}:
+        raise TypeError("The changes are no list of objects.")
+    uris = list(map(itemgetter("uri"), events))
+    if not set(map(type, uris)) <= {str}:
+        raise TypeError("A URI is no string.")
+    if not _KINDS_OF_CHANGE.issuperset(map(itemgetter("type"), events)):
+        raise ValueError("There is no such kind of change.")
+    return ChangedFiles(uris)
 
 
 def _int_or_none(value: Any) -> int | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 
 if TYPE_CHECKING:
+    from fim_lsp.lsp.rpc import ChangedFiles
     from fim_lsp.lsp.server import Server
 
 _EVERYTHING = "**/*"
@@ -36,8 +37,8 @@ def _saved(ls: Server, params: types.DidSaveTextDocumentParams) -> None:
     ls.session.index.document_saved(params.text_document.uri)
 
 
-def _files_changed(ls: Server, params: types.DidChangeWatchedFilesParams) -> None:
-    ls.session.index.files_changed([change.uri for change in params.changes])
+def _files_changed(ls: Server, params: ChangedFiles) -> None:
+    ls.session.index.files_changed(params.uris)
 
 
 def _folders_changed(ls: Server, params: types.DidChangeWorkspaceFoldersParams) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -47,6 +48,7 @@ class IndexingChild:
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self._waiting: deque[Mapping[str, Any]] = deque()
 
     @property
     def process_id(self) -> int | None:
@@ -58,8 +60,25 @@ class IndexingChild:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
-    def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message. One that a dying process does not get is of no use any more."""
+    def send(self, *messages: Mapping[str, Any]) -> None:
+        """Send messages in their order, one in each turn of the event loop; a single one at once if it can.
+
+        One that a dying process does not get is of no use any more.
+        """
+        if self._process is None:
+            return
+        is_sending = bool(self._waiting)
+        self._waiting.extend(messages)
+        if not is_sending:
+            self._send_next()
+
+    def _send_next(self) -> None:
+        if self._waiting:
+            self._write(self._waiting.popleft())
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._send_next)
+
+    def _write(self, message: Mapping[str, Any]) -> None:
         if self._process is not None and self._process.stdin is not None:
             with suppress(OSError, RuntimeError):
                 self._process.stdin.write(encode_frame(message))
@@ -69,6 +88,7 @@ class IndexingChild:
 
         A process that hangs in a read of a network drive can't even be killed at once.
         """
+        self._waiting.clear()
         process, task = self._process, self._task
         self._process, self._task, self._closing = None, None, True
         if process is not None and process.stdin is not None:
@@ -108,8 +128,10 @@ class IndexingChild:
         )
         self._process = process
         assert process.stdout is not None
+        # What waits is for a process that died; this one looks at everything.
+        self._waiting.clear()
         for message in self._on_started():
-            self.send(message)
+            self._write(message)
         try:
             while True:
                 header, payload = LENGTHS.unpack(await process.stdout.readexactly(LENGTHS.size))

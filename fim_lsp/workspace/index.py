@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 _IMPORT_CHARS = 20_000
 """Characters of an opened document that are looked at for imports."""
+_URIS_AT_ONCE = 1000
+"""Changed files in one message, which takes 0.2 ms to write: a branch switch changes thousands."""
 _TELL_S = 1.0
 """Seconds between two changes of the status while files are indexed."""
 _LOOK_AGAIN_S = 120.0
@@ -223,8 +225,8 @@ class WorkspaceIndex:
 
     def files_changed(self, uris: Sequence[str]) -> None:
         """Note that files or folders were written, made, renamed or deleted."""
-        if uris:
-            self._send({"kind": "changed", "uris": list(uris)})
+        starts = range(0, len(uris), _URIS_AT_ONCE)
+        self._send(*({"kind": "changed", "uris": uris[start : start + _URIS_AT_ONCE]} for start in starts))
 
     def document_saved(self, uri: str) -> None:
         """Note that a document was written to the disk."""
@@ -256,9 +258,9 @@ class WorkspaceIndex:
         start = [self._settings.message(), *self._opened.values()]
         return [*start, vocabulary] if self._vocabulary else start
 
-    def _send(self, message: Mapping[str, Any]) -> None:
+    def _send(self, *messages: Mapping[str, Any]) -> None:
         if self._child is not None and self._enabled:
-            self._child.send(message)
+            self._child.send(*messages)
 
     def _take(self, report: Report) -> None:
         self._corpora.take(report.files, report.gone)

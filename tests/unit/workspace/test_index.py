@@ -6,8 +6,9 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -17,6 +18,7 @@ from attrs import define, evolve, field
 from fim_lsp.engine.scripted import ByteTokenizer
 from fim_lsp.settings import CompletionSettings, MemorySettings, Settings
 from fim_lsp.types import CompletionRequest, DocumentSnapshot
+from fim_lsp.workspace import child
 from fim_lsp.workspace.index import WorkspaceIndex
 from tests.unit.workspace.conftest import write
 
@@ -130,6 +132,26 @@ async def test_branch_switch_of_thousands_of_files(root: Path, desk: Desk) -> No
     for start in range(0, len(uris), 500):
         desk.index.files_changed(uris[start : start + 500])
     await desk.until(lambda: desk.index.status.ready and desk.texts() == after)
+
+
+async def test_no_turn_of_the_event_loop_sends_thousands_of_changes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.begin()
+    await desk.ready()
+    sent: list[Mapping[str, Any]] = []
+    encode = child.encode_frame
+    monkeypatch.setattr(child, "encode_frame", lambda message: sent.append(message) or encode(message))
+    uris = [f"file:///elsewhere/{number}.py" for number in range(20_000)]
+    desk.index.files_changed(uris)
+    desk.index.document_opened(snapshot(desk.root / "a.py"))
+    in_turns = [len(sent)]
+    while sent[-1]["kind"] != "opened":
+        await asyncio.sleep(0)
+        in_turns.append(len(sent) - sum(in_turns))
+    assert [uri for message in sent[:-1] for uri in message["uris"]] == uris
+    assert max(len(message["uris"]) for message in sent[:-1]) <= 1000
+    assert max(in_turns) == 1
 
 
 async def test_what_is_left_out_reaches_neither_index_nor_names_nor_disk(root: Path, desk: Desk) -> None:
