@@ -11,11 +11,11 @@ from pathlib import PurePath
 from attrs import field, frozen
 
 from fim_lsp.code.languages import language_of
+from fim_lsp.code.secrets import holds_secret
 from fim_lsp.files import real_path
 from fim_lsp.prompt.snippets import is_readable
 from fim_lsp.prompt.window import visible
 from fim_lsp.workspace.content import is_generated, is_minified, is_table
-from fim_lsp.workspace.secrets import holds_secret
 
 MOST_BYTES = 1_000_000
 _ATTEMPTS, _PAUSE_S = 3, 0.02

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import cast
 
-from fim_lsp.workspace.secrets import random_assignments
+from fim_lsp.code.secrets import random_assignments
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9+/=_-]{11,}|://[^\s/@]+@| PRIVATE KEY|-User-Key-File")
 _MIXED = re.compile(r"\d[^\d]*[A-Za-z]|[A-Za-z][^A-Za-z]*\d")

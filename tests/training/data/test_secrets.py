@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fim_lsp.workspace.secrets import entropy
+from fim_lsp.code.secrets import entropy
 from training.data.secrets import find_secret
 
 # Put together here, so that no scanner takes this file for a leak.

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fim_lsp.workspace.secrets import holds_secret
+from fim_lsp.code.secrets import holds_secret
 
 # Put together here, so that no scanner takes this page for a leak.
 RANDOM = "q8Zr7LmX2vN4bT6yW9sK"
@@ -27,6 +27,11 @@ RANDOM = "q8Zr7LmX2vN4bT6yW9sK"
         f"db_password: '{RANDOM}'",
         f"export DB_PASSWORD={RANDOM}",
         f"client_secret={RANDOM}\n",
+        f'"access_token":\n\n    "{RANDOM}"',
+        f"secret\n  := '{RANDOM}'",
+        f"{{'secret_key' => '{RANDOM}'}}",
+        # In a value that is none itself.
+        f"f(x=\"my_long_secret_token='{RANDOM}'\")",
         "DefaultEndpointsProtocol=https;AccountKey=" + "Ab1+" * 20 + "==",
     ],
 )
@@ -48,6 +53,9 @@ def test_secrets_are_found(text: str) -> None:
         "sk-learn and risk-assessment",
         "def access_token(self): ...",
         "  token: string\n  password: string\n",
+        f'name = "{RANDOM}"\nsecret = name',
+        f"token == '{RANDOM}'",
+        f"not_a_login://x:{RANDOM}",
     ],
 )
 def test_code_about_secrets_is_none(text: str) -> None:
