@@ -186,7 +186,9 @@ class Completer:
         self._versions[uri] = version
         self._display.edited(uri, edits)
         if text is not None:
-            self._documents.edited(uri, version, text)
+            withdrawn = self._documents.edited(uri, version, text)
+            if withdrawn is not None:
+                self.forget_files([withdrawn])
         self._rhythm = self._rhythm.keystroke(self._clock() * 1000)
         if (shown := self._display.shown.accepted_by_edit(uri, text)) is not None:
             self._prefetch(shown)

@@ -6,7 +6,7 @@ Nothing is read from disk: only documents that the editor opened are known.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import PurePath
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from attrs import evolve, field, frozen
 from fim_lsp.code.outline import outline
 from fim_lsp.completion.edited_places import TextChange, move_edits, move_unfinished
 from fim_lsp.completion.enabled import is_disabled
+from fim_lsp.completion.screening import SCREENED_AT_ONCE, Screening
 from fim_lsp.prompt.snippets import Chunk, OtherDocument, cut, is_readable
 from fim_lsp.prompt.window import visible
 from fim_lsp.settings import CompletionSettings
@@ -56,6 +57,18 @@ class _Known:
     """Offsets where the user stopped typing without having ended the line, the last first."""
     chunks: tuple[Chunk, ...] | None = field(default=None, repr=False)
     """None until they are first asked for; empty for a text that must not be shown."""
+    screening: Screening = field(factory=Screening)
+
+    @property
+    def holds_no_secret(self) -> bool:
+        """False for a document that serves itself alone, also while it is not looked through yet."""
+        return self.screening.allows(self.document.text)
+
+    def screened(self, most: int) -> _Known:
+        """Return the document with more of it looked at. One that is too long to be shown is not."""
+        text = self.document.text
+        screening = self.screening if len(text) > _LONGEST else self.screening.go_on(text, most)
+        return self if screening == self.screening else evolve(self, screening=screening)
 
 
 class OpenDocuments:
@@ -68,23 +81,32 @@ class OpenDocuments:
 
     def opened(self, document: DocumentSnapshot) -> None:
         """Note that a document was opened: it is now the one used last."""
-        self._use(_Known(document))
+        self._use(_Known(document).screened(SCREENED_AT_ONCE))
 
-    def edited(self, uri: str, version: int, text: str) -> None:
-        """Note that an open document's text changed."""
+    def edited(self, uri: str, version: int, text: str) -> str | None:
+        """Note that an open document's text changed.
+
+        Returns:
+            The document's path, as prompts show it, if others might be shown it before and must not be any
+            more: a secret was typed or pasted, or so much that it has to be looked through first.
+        """
         known = self._known.get(uri)
         if known is None or not known.is_open:
-            return
+            return None
         document = evolve(known.document, version=version, text=text)
         if len(text) > _LONGEST:
             # No prompt shows parts of a longer one, and to compare its texts would take a while at each key.
-            self._use(_Known(document))
-            return
-        before = known.document.text
-        change = TextChange.between(before, text)
-        edited = move_edits(known.edited, change)
-        unfinished = move_unfinished(known.unfinished, change, before, text)
-        self._use(_Known(document, edited=edited, unfinished=unfinished))
+            changed = _Known(document)
+        else:
+            before = known.document.text
+            change = TextChange.between(before, text)
+            edited = move_edits(known.edited, change)
+            unfinished = move_unfinished(known.unfinished, change, before, text)
+            screening = known.screening.after_edit(change, text)
+            changed = _Known(document, edited=edited, unfinished=unfinished, screening=screening)
+        self._use(changed)
+        is_withdrawn = known.holds_no_secret and not changed.holds_no_secret
+        return self.locate(document).path if is_withdrawn else None
 
     def used(self, uri: str) -> None:
         """Note that the user is in this document."""
@@ -104,20 +126,18 @@ class OpenDocuments:
     def others(self, document: DocumentSnapshot, completion: CompletionSettings) -> tuple[OtherDocument, ...]:
         """Return the other documents that a prompt may show, the one used last first.
 
-        Not those kept out, without completions, outside of the workspace, too large, binary or minified.
+        Not those kept out, without completions, with a secret, outside of the workspace, too large, binary or
+        minified.
         """
-        folders = _normal(self._folders())
         found: list[OtherDocument] = []
         left = _CUT_AT_ONCE
-        for uri, known in reversed(self._known.items()):
+        for known, location in self._shown(document, completion):
             if len(found) == _CONSIDERED:
                 break
-            location = _locate(known.document, folders)
-            kept_out = uri == document.uri or uri in self._kept_out or is_disabled(known.document, completion)
-            if kept_out or location is None or (known.chunks is None and not left):
+            if known.chunks is None and not left:
                 continue
             left -= known.chunks is None
-            if chunks := self._chunks(uri, known):
+            if chunks := self._chunks(known):
                 found.append(_as_other(location, known, chunks))
         return tuple(found)
 
@@ -128,14 +148,28 @@ class OpenDocuments:
 
         They are those that a prompt may show; whether a text is readable is not checked here.
         """
+        shown = islice(self._shown(document, completion), _CONSIDERED)
+        return tuple(known.document for known, _ in shown)
+
+    def _shown(
+        self, document: DocumentSnapshot, completion: CompletionSettings
+    ) -> Iterator[tuple[_Known, WorkspaceLocation]]:
+        """Yield the documents that may be shown to another one, the one used last first."""
         folders = _normal(self._folders())
-        others = (
-            known.document
-            for uri, known in reversed(self._known.items())
-            if uri != document.uri and uri not in self._kept_out
-            if not is_disabled(known.document, completion) and _locate(known.document, folders) is not None
-        )
-        return tuple(islice(others, _CONSIDERED))
+        left = SCREENED_AT_ONCE
+        for uri, known in reversed(tuple(self._known.items())):
+            location = _locate(known.document, folders)
+            if uri == document.uri or uri in self._kept_out or location is None:
+                continue
+            if is_disabled(known.document, completion):
+                continue
+            screened = known.screened(left)
+            if screened is not known:
+                refused = screened.screening.refused
+                left = 0 if refused else left - (screened.screening.clean - known.screening.clean)
+                self._known[uri] = screened
+            if screened.holds_no_secret:
+                yield screened, location
 
     def unfinished(self, document: DocumentSnapshot) -> tuple[int, ...]:
         """Return the offsets in a document where the user stopped typing without having ended the line."""
@@ -161,14 +195,14 @@ class OpenDocuments:
         for uri in closed[: max(0, len(self._known) - _REMEMBERED)]:
             del self._known[uri]
 
-    def _chunks(self, uri: str, known: _Known) -> tuple[Chunk, ...]:
+    def _chunks(self, known: _Known) -> tuple[Chunk, ...]:
         """Return a document's chunks, cut once for each version that is looked at."""
         if known.chunks is None:
             document = known.document
             chunks: tuple[Chunk, ...] = ()
             if is_readable(document.text):
                 chunks = cut(document.text, outline(document.language_id, document.text).definitions)
-            known = self._known[uri] = evolve(known, chunks=chunks)
+            known = self._known[document.uri] = evolve(known, chunks=chunks)
         return known.chunks or ()
 
 

@@ -312,3 +312,63 @@ async def test_what_must_stay_out_later_leaves_index_prompt_and_disk(workplace: 
     assert after.where(*later, ASSIGNED) == {}
     assert after.where(ALLOWED)[ALLOWED] >= {"prompt", "voting", "suggestion"}
     assert workplace.on_disk().where(*later, ASSIGNED) == {}
+
+
+OPENED, OPENED_SECRET = "shrikeopened", "knotopened"
+
+
+def beside_typed(received: Received, marker: str) -> set[str]:
+    """Return where a marker reached the typed document: what votes on it, and texts with both of them."""
+    return {
+        kind
+        for kind, text in received.texts
+        if marker in text.lower() and (kind in ("voting", "suggestion") or "open_again" in text)
+    }
+
+
+async def ask_behind(workplace: Workplace, editor: DrivenEditor, characters: str) -> None:
+    """Ask behind characters that are new, one after the other: open documents vote from the second one on."""
+    for character in characters:
+        editor.type(character)
+        await workplace.ask(editor)
+        editor.delete(1)
+
+
+async def test_an_open_document_serves_itself_alone_while_it_holds_a_secret(workplace: Workplace) -> None:
+    shop = workplace.project / "shop"
+    write(shop / "secret.py", block(OPENED_SECRET) + f'API_KEY = "{ASSIGNED}"\n')
+    line = f'TOKEN = "{ASSIGNED}"'
+    async with start("--log-file", str(workplace.log), "-v", **workplace.options()) as editor:
+        await editor.ready()
+        editor.open((shop / "secret.py").read_text() + "█", uri=(shop / "secret.py").as_uri())
+        opened = editor.open(block(OPENED) + "█", uri=(shop / "opened.py").as_uri())
+        typed = editor.open(TYPED, uri=(shop / "typed.py").as_uri())
+        await indexed(editor, 1)
+        await ask_behind(workplace, editor, "ab")
+        before = workplace.received(editor)
+        assert beside_typed(before, OPENED) >= {"voting", "prompt", "evaluated"}
+        assert beside_typed(before, OPENED_SECRET) == set()
+
+        editor.headless.insert(opened, line)
+        workplace.forget(editor)
+        await ask_behind(workplace, editor, "cd")
+        after = workplace.received(editor)
+        assert beside_typed(after, OPENED) == set()
+        assert after.where(ASSIGNED) == {}
+        assert beside_typed(after, ALLOWED) >= {"voting", "prompt"}
+
+        # It votes on itself, and others vote on it.
+        editor.file = opened
+        workplace.forget(editor)
+        await ask_behind(workplace, editor, "ef")
+        itself = workplace.received(editor)
+        assert itself.where(ASSIGNED)[ASSIGNED] >= {"prompt", "evaluated"}
+        assert "voting" in itself.where(ALLOWED)[ALLOWED]
+        editor.delete(len(line))
+
+        editor.file = typed
+        workplace.forget(editor)
+        await ask_behind(workplace, editor, "gh")
+        again = workplace.received(editor)
+        assert beside_typed(again, OPENED) >= {"voting", "prompt"}
+        assert beside_typed(again, ASSIGNED.lower()) == beside_typed(again, OPENED_SECRET) == set()

@@ -57,6 +57,40 @@ def test_nor_what_nobody_writes(text: str):
     assert _paths(_among(_document(text=text))) == []
 
 
+_SECRET = 'API_KEY = "' + "q8Zr7LmX2vN4bT6yW9sKd3Fh" + '"\n'
+
+
+def _shown_and_voting(neighbours: OpenDocuments) -> tuple[list[str], list[str]]:
+    return _paths(neighbours), [each.path.name for each in neighbours.voting(_HERE, _ON)]
+
+
+def test_a_document_with_a_secret_serves_itself_alone_until_the_secret_is_gone():
+    neighbours = _among(_document("a.py"), _document("b.py", _SECRET))
+    assert _shown_and_voting(neighbours) == (["a.py"], ["a.py"])
+    uri, line = _document("a.py").uri, "y = 2\n"
+    assert neighbours.edited(uri, 2, line + _SECRET[:-1]) == "a.py"
+    assert _shown_and_voting(neighbours) == ([], [])
+    assert neighbours.edited(uri, 3, line + _SECRET) is None
+    neighbours.closed(uri)
+    assert _shown_and_voting(neighbours) == ([], [])
+    neighbours.opened(_document("a.py", line + _SECRET))
+    assert neighbours.edited(uri, 4, line) is None
+    assert neighbours.edited(_document("b.py").uri, 2, "z = 3\n") is None
+    assert _shown_and_voting(neighbours) == (["b.py", "a.py"], ["b.py", "a.py"])
+
+
+def test_what_was_pasted_is_shown_only_once_it_is_looked_through():
+    neighbours = _among(_document("a.py"))
+    pasted = "value = 1\n" * 15_000
+    assert neighbours.edited(_document("a.py").uri, 2, pasted) == "a.py"
+    looks = 1
+    while neighbours.voting(_HERE, _ON) == ():
+        looks += 1
+    assert looks == 3
+    assert neighbours.edited(_document("a.py").uri, 3, pasted + _SECRET) == "a.py"
+    assert _shown_and_voting(neighbours) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("uri", "path"),
     [

@@ -111,6 +111,25 @@ async def test_documents_where_completion_is_off_stop_voting_at_once(tmp_path):
     assert _voting_text(memory) == {}
 
 
+async def test_a_document_stops_voting_at_the_key_that_makes_a_secret_and_votes_when_it_is_gone(tmp_path):
+    room = Room(tmp_path, ("other.py", "on disk\n"))
+    here, other = room.open("here.py", "x"), room.open("other.py", "one = 1\n")
+    assert await room.voting(here) == {"other.py": "one = 1\n"}
+    secret = "TOKEN = '" + "q8Zr7LmX2vN4bT6yW9sK"
+    room.documents.edited(other.uri, 2, f"one = 1\n{secret}\n")
+    assert await room.voting(here) == {"other.py": f"one = 1\n{secret}\n"}
+    room.documents.edited(other.uri, 3, f"one = 1\n{secret}'\n")
+    assert _voting_text(room.memories.of(CompletionRequest(here, 0), ON)) == {}
+    assert await room.voting(here) == {}
+    # On itself it votes.
+    itself = evolve(other, version=3, text=f"one = 1\n{secret}'\n")
+    memory = room.memories.of(CompletionRequest(itself, 0), ON)
+    assert secret in memory.after
+    assert await room.voting(itself) == {"here.py": "x"}
+    room.documents.edited(other.uri, 4, "one = 1\n")
+    assert await room.voting(here) == {"other.py": "one = 1\n"}
+
+
 async def test_documents_kept_out_or_outside_of_the_workspace_do_not_vote(tmp_path):
     room = Room(tmp_path / "project", ("ignored.py", "on disk\n"))
     room.documents.keep_out([room.open("ignored.py", "ignored\n").uri])

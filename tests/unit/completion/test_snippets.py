@@ -13,6 +13,7 @@ from fim_lsp.types import CompletionRequest, DocumentSnapshot
 from tests.unit.completion.conftest import URI, request
 
 CART = "class Cart:\n    def total_price(self):\n        return sum(self.prices)\n"
+SECRET = "TOKEN = '" + "q8Zr7LmX2vN4bT6yW9sK" + "'\n"
 OTHER = "file:///project/shop/cart.py"
 HERE = "from shop.cart import Cart\n\n\ndef invoice(cart: Cart):\n    █\n\n\nprint(invoice, cart.prices)\n"
 PROMPT = {"snippets": "on", "healTokens": False, "maxTokens": 2000}
@@ -184,10 +185,35 @@ async def test_a_file_that_must_stay_out_by_now_is_gone_from_prompt_and_remember
     assert desk.worker.asked[-1][0].draft == ""
 
 
+async def test_a_secret_takes_its_document_out_of_prompt_and_remembered_suggestions(desk):
+    await desk.cost(typed("", 1))
+    await desk.rest()
+    await desk.cost(typed("x", 2))
+    await desk.complete(typed("x", 3))
+    assert shown(desk)
+    assert desk.explanation.source == "cache"
+    desk.completer.edited(OTHER, 2, CART + SECRET)
+    await desk.complete(typed("x", 4))
+    assert desk.explanation.source != "cache"
+    assert shown(desk) == []
+    assert desk.worker.asked[-1][0].draft == ""
+    for version in (5, 6):
+        await desk.rest()
+        await desk.cost(typed("x" * version, version))
+        assert shown(desk) == []
+    desk.completer.edited(OTHER, 3, CART)
+    await desk.rest()
+    await desk.cost(typed("x", 7))
+    await desk.rest()
+    await desk.cost(typed("xy", 8))
+    assert shown(desk)
+
+
 @pytest.mark.parametrize(
     ("uri", "text"),
     [
         ("file:///project/.env.cart", CART),
+        (OTHER, CART + SECRET),
         ("file:///elsewhere/cart.py", CART),
         ("git:/project/shop/cart.py", CART),
         (OTHER, CART + "x" * 1001),
