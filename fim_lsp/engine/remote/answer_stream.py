@@ -68,8 +68,12 @@ class AnswerStream:
             self.finish(chunk.end)
 
     def finish(self, reason: FinishReason) -> None:
-        """End the answer, with the text that was held back."""
-        if self.healing:
+        """End the answer, with the text that was held back.
+
+        Raises:
+            HealingFailedError: the server ended it within the word at the cursor. The limit may do so.
+        """
+        if self.healing and reason is not FinishReason.LENGTH:
             raise HealingFailedError
         held, self._held = self._held, ""
         self.reason = reason

@@ -14,6 +14,7 @@ from fim_lsp.engine.remote.cut_word import CutWord
 from fim_lsp.engine.remote.dialects import CompletionCall, Dialect
 from fim_lsp.engine.remote.errors import RemoteError
 from fim_lsp.engine.vocabulary import Vocabulary
+from fim_lsp.types import FinishReason
 
 _LEAST_END = 0.5
 """The probability from which on greedy sampling takes an end before any text, as in process."""
@@ -29,7 +30,7 @@ class Asker:
     """The model's; None where it is not here, so that no token can be named."""
 
     async def answer(self, call: CompletionCall, stream: AnswerStream, cancel: CancelToken) -> None:
-        """Ask until the stream has ended, or the request is cancelled.
+        """Ask until the stream has ended, or the request is cancelled; for no tokens, not at all.
 
         A token that is chosen among some costs a request of its own. The server keeps what it evaluated, and
         the next request goes on there.
@@ -38,6 +39,9 @@ class Asker:
             HealingFailedError: the answer does not begin with the cut word.
             RemoteError: the server failed.
         """
+        if call.sampling.max_tokens < 1:
+            stream.finish(FinishReason.LENGTH)
+            return
         if self.vocabulary is None or not self.dialect.bans_tokens:
             await self._request(call, stream, cancel)
             return
