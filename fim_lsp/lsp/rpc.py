@@ -13,13 +13,14 @@ pygls itself has these faults:
 - It drops Copilot's additions to inline completion (document version, formatting), and refuses a trigger kind
   of 0 (vscode-languageclient 9).
 - It makes an object of each file that changed on the disk: 7 ms for the 5,000 of a branch switch.
+- It applies the changes of a document one by one: 0.2 s where a word is replaced in 5,000 places.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -27,7 +28,7 @@ from attrs import field, fields_dict, frozen
 from cattrs import Converter
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
-from pygls.protocol import LanguageServerProtocol, default_converter
+from pygls.protocol import LanguageServerProtocol, default_converter, lsp_method
 
 from fim_lsp.lsp.documents import LspWorkspace
 
@@ -112,6 +113,16 @@ class Protocol(LanguageServerProtocol):
         for msg_id, future in tuple(self._request_futures.items()):
             if msg_id != shutdown and future is not handler:
                 future.cancel()
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
+    def lsp_text_document__did_change(
+        self, params: types.DidChangeTextDocumentParams
+    ) -> Iterator[tuple[Any, tuple[Any, ...], None]]:
+        """Apply the changes of a document, and go on with the handler. It replaces pygls' by its name."""
+        if isinstance(workspace := self.workspace, LspWorkspace):
+            workspace.apply_changes(params.text_document, params.content_changes)
+        if (handler := self.fm.features.get(types.TEXT_DOCUMENT_DID_CHANGE)) is not None:
+            yield handler, (params,), None
 
     def _execute_handler(self, msg_id: int | str, *args: Any, **kwargs: Any) -> None:
         """Run a handler, and forget it when it is done. pygls forgets the handlers of requests alone."""

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from lsprotocol import types
 from pygls.workspace import PositionCodec
 
+from fim_lsp.lsp import documents
 from fim_lsp.lsp.documents import LspDocument, LspWorkspace, canonical_uri, offset_at, units
 
 ENCODINGS = list(types.PositionEncodingKind)
@@ -104,6 +107,44 @@ def test_an_incremental_edit_is_a_splice(text: str, inserted: str, data: st.Data
         corners.append((len(lines) - 1, units(lines[-1][:-1], UTF8)))
     document.apply_change(_change(corners[0], corners[1], inserted))
     assert document.source == text[:start] + inserted + text[end:]
+
+
+POSITIONS = st.tuples(st.integers(0, 3), st.integers(0, 3))
+SPLICES = st.lists(st.tuples(POSITIONS, POSITIONS, st.text(alphabet="x\n\r😀", max_size=3)), max_size=4)
+
+
+@example(
+    text="a\rb",
+    splices=[((1, 0), (1, 1), "\n"), ((1, 0), (1, 0), "x")],
+    from_the_end=False,
+    encoding=UTF16,
+)
+@given(st.text(alphabet="ab\n\r😀", max_size=8), SPLICES, st.booleans(), st.sampled_from(ENCODINGS))
+def test_changes_applied_together_come_to_the_same_as_one_by_one(text, splices, from_the_end, encoding):
+    """Past ends of lines and of the text, too, where one change moves the place of the next."""
+    if from_the_end:
+        corners = sorted((corner for *both, _ in splices for corner in both), reverse=True)
+        inserted = (splice[2] for splice in splices)
+        splices = list(zip(corners[1::2], corners[::2], inserted, strict=True))
+    changes = [_change(*splice) for splice in splices]
+    one_by_one, together = _document(text, encoding), _document(text, encoding)
+    for change in changes:
+        one_by_one.apply_change(change)
+    with patch.object(documents, "MANY_CHANGES", 1):
+        together.apply_changes(changes)
+    assert together.source == one_by_one.source
+    assert together.lines == one_by_one.lines
+
+
+def test_a_word_that_is_replaced_everywhere_is_spliced_at_once(monkeypatch):
+    text = "".join(f"old_{line} = old\r\n" for line in range(500))
+    places = [(line, column) for line in range(500) for column in (0, len(f"old_{line} = "))]
+    changes = [_change(place, (place[0], place[1] + 3), "newer") for place in reversed(places)]
+    document = _document(text)
+    monkeypatch.setattr(LspDocument, "apply_change", lambda *_: 1 / 0)
+    document.apply_changes(changes)
+    assert document.source == text.replace("old", "newer")
+    assert document.offset_at_position(types.Position(1, 5)) == len("newer_0 = newer\r\n") + 5
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def _protocol(changed: list[list[str]] | None = None) -> Protocol:
     )
     protocol = server.protocol
     assert isinstance(protocol, Protocol)
+    protocol.use_own_documents()
     return protocol
 
 
