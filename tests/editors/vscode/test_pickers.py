@@ -93,7 +93,7 @@ def test_a_picked_model_is_loaded_and_used(own_window: Workbench) -> None:
     assert "default" in in_use
     own_window.pick("smollm2-135m")
     own_window.wait_for_status(f"Ready: {OTHER}")
-    assert "not tuned for fill-in-the-middle" in own_window.notifications()
+    own_window.notified("not tuned for fill-in-the-middle")
     assert user_settings(own_window.server)["fimLsp.model.name"] == "smollm2-135m"
     second = generation(own_window, "second.py")
     assert second["model"].startswith(OTHER)
@@ -118,7 +118,7 @@ def test_an_adapter_is_added_and_turned_off_and_on(own_window: Workbench, tmp_pa
     assert "with mine.gguf" in why(own_window)
 
     own_window.menu("Pick adapters")
-    assert "mine.gguf" in own_window.entries()[0]
+    own_window.first_entry("mine.gguf")
     own_window.screenshot(PICTURES / "adapters.png")
     own_window.pick("mine.gguf")
     own_window.press("Enter")
@@ -162,7 +162,7 @@ def test_a_missing_model_is_offered_and_not_fetched_without_consent(
     assert not empty_store.exists()
     assert "no model" in no_model.status()["text"]
     no_model.press("Control+Alt+Shift+m")
-    assert "Fetch the model default" in no_model.entries()[0]
+    no_model.first_entry("Fetch the model default")
     no_model.press("Escape")
     assert not empty_store.exists()
 

@@ -98,7 +98,7 @@ def test_an_error_is_shown_until_the_setting_is_corrected(workbench: Workbench) 
     status = workbench.wait_for_status("does not exist")
     assert "codicon-error" in status["icons"]
     assert "error" in status["class"]
-    assert "does not exist" in workbench.notifications()
+    workbench.notified("does not exist")
     workbench.open("corrected.py", WEEK)
     workbench.settings()
     workbench.wait_for_status("Ready")

@@ -207,6 +207,18 @@ class Workbench:
         self.page.wait_for_selector(_ROW, timeout=LONG_S * 1000)
         return [text.replace("\n", " ") for text in self.page.locator(_ROW).all_inner_texts()]
 
+    def first_entry(self, words: str) -> str:
+        """Wait until the first row of a picker contains some words, and return its text.
+
+        The rows of the menu before it are still there for a moment.
+        """
+
+        def look() -> str | None:
+            row = next(iter(self.entries()), "")
+            return row if words in row else None
+
+        return self.until(look, lambda: f"an entry {words!r} on top of {self.entries()!r}")
+
     def pick(self, words: str) -> None:
         """Wait for an entry of a picker, and choose it."""
         self.page.locator(_ROW, has_text=words).first.click(timeout=LONG_S * 1000)
