@@ -16,7 +16,7 @@ _LONGEST_PIECE = 200_000
 
 @frozen
 class Screening:
-    """How much of a document was looked at. An edit costs a look at its lines alone."""
+    """The part of a document that was looked at for secrets. An edit costs a look at its lines alone."""
 
     clean: int = 0
     """Characters from the beginning, whole pieces, that hold no secret."""

@@ -78,8 +78,8 @@ async def serve_one_client(
         await client_left.wait()
 
 
-class Reader(Protocol):
-    """A source of bytes: stdin, or a stream."""
+class ByteSource(Protocol):
+    """Stdin, or the stream of a TCP client."""
 
     def readline(self) -> Awaitable[bytes]:
         """Return the next line; nothing at the end."""
@@ -98,19 +98,19 @@ _OBJECTS_AT_ONCE = 500
 _TURN_S = 0.0001
 
 
-async def read_messages(reader: Reader, server: LanguageServer) -> None:
+async def read_messages(source: ByteSource, server: LanguageServer) -> None:
     """Handle each message of a client, in their order, until the client leaves.
 
     pygls' own loop (2.1.1) knows one spelling of the header's name, though clients may write it in any case,
     as in HTTP. It also decodes the largest messages on the event loop.
     """
     length = 0
-    while header := await reader.readline():
+    while header := await source.readline():
         if not length and (found := _LENGTH.fullmatch(header)):
             length = int(found[1])
         if not length or header.strip():
             continue
-        body = await reader.readexactly(length)
+        body = await source.readexactly(length)
         if not body:
             break
         length = 0
