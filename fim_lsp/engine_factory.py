@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import MutableMapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,21 @@ if TYPE_CHECKING:
     from fim_lsp.types import Prompt
 
 logger = logging.getLogger(__name__)
+
+_SPINS = "1000"
+"""Turns that a waiting thread spins, about 25 microseconds. One that sleeps at once is woken for each of some
+hundred nodes of the graph, which can take longer than computing them; many more turns starve the editor
+(decision 011)."""
+
+
+def limit_spinning(environment: MutableMapping[str, str]) -> None:
+    """Let OpenMP's waiting threads spin for a moment, and then sleep, unless the user decided otherwise.
+
+    Call it before llama.cpp is loaded: OpenMP reads these variables then. Only GNU's knows the second one.
+    """
+    if "OMP_WAIT_POLICY" not in environment:
+        environment["OMP_WAIT_POLICY"] = "passive"
+        environment.setdefault("GOMP_SPINCOUNT", _SPINS)
 
 
 def open_engine(
@@ -47,8 +63,7 @@ def open_engine(
 
     resolved = ModelStore(models_folder()).resolve(settings.name)
     header = check_model(resolved.path)
-    # Spinning OpenMP threads starve the editor. The variable is read when the library loads.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    limit_spinning(os.environ)
     from fim_lsp.engine.llama import open_llama
 
     known = resolved.model
@@ -123,6 +138,7 @@ def _open_vocabulary(settings: ModelSettings) -> ModelVocabulary | None:
     """Open the vocabulary of the model on the server, if the settings name its file."""
     if settings.remote.vocabulary is None:
         return None
+    limit_spinning(os.environ)
     from fim_lsp.engine.llama import open_model_vocabulary
     from fim_lsp.models.gguf_header import check_model
     from fim_lsp.models.store import ModelStore

@@ -37,7 +37,7 @@ _WORDING = Wording("fimLsp", "setting", "an object", camel_case)
 
 KvType = Literal["f32", "f16", "q8_0", "q4_0"]
 
-SHORTEST_PROMPT = 24
+SHORTEST_PROMPT = 16
 """Tokens of the shortest prompt, however slow the machine: a line or two before the cursor."""
 
 

@@ -23,7 +23,7 @@ from fim_lsp.prompt.repository import knows_repositories
 from fim_lsp.prompt.snippets import SnippetQuery, choose, snippet_chars
 from fim_lsp.prompt.templates import ChosenTemplate
 from fim_lsp.prompt.window import CHARS_PER_TOKEN, typed_text
-from fim_lsp.settings import SHORTEST_PROMPT, CompletionSettings, Settings
+from fim_lsp.settings import SHORTEST_PROMPT, CompletionSettings, PromptSettings, Settings
 from fim_lsp.types import (
     CompletionRequest,
     DocumentSnapshot,
@@ -41,6 +41,9 @@ _TOLERANCE = 1.1
 """Times the tokens of a short prompt that a long one may evaluate before the short one takes its place."""
 _SHORT_MIDDLE = 0.25
 """Part of a short prompt that is reserved for typed text."""
+_FAR = 12
+"""Times the tokens of a short prompt. A whole prompt of more is not evaluated in most pauses: one in between,
+of the geometric mean of both, comes first."""
 _FEWEST_SEQUENCES = 3
 """Sequences of the KV cache: with fewer, a choice of snippets is evaluated while the user waits."""
 
@@ -54,12 +57,12 @@ class PromptBase:
     """The settings that the snippets were chosen under; others may forbid one of them."""
     snippets: tuple[Snippet, ...] = ()
     longer: Anchor | None = None
-    """For a short prompt, the anchor of the long one that is evaluated while nobody waits."""
+    """For a short prompt, the anchor of the longer one that is evaluated next, while nobody waits."""
 
     def snippets_under(self, settings: Settings) -> tuple[Snippet, ...]:
         """Return the snippets, or none if these settings might not have chosen them."""
         built_for = self.longer.settings if self.longer is not None else self.anchor.settings
-        same = self.completion == settings.completion and built_for == settings.prompt
+        same = self.completion == settings.completion and _is_shortened(built_for, settings.prompt)
         return self.snippets if same else ()
 
 
@@ -98,8 +101,12 @@ class Prompts:
         decided = self._decided(settings)
         base = self._next_base(request, decided)
         self.adopt(base)
-        prompt = self._limited(self._build(request, decided, base), base, decided, cold_tokens)
-        return evolve(prompt, layout=self._explain_layout(settings), length=_explain_length(base))
+        prompt = self._limited(self._build(request, decided, base), decided, cold_tokens)
+        return evolve(
+            prompt,
+            layout=self._explain_layout(settings),
+            length=_explain_length(base, decided.prompt.max_tokens),
+        )
 
     def current_with(
         self, request: CompletionRequest, settings: Settings, snippets: Sequence[Snippet]
@@ -117,7 +124,11 @@ class Prompts:
         base = self._short_base(request, decided, cold_tokens)
         self.adopt(base)
         prompt = self._build(request, decided, base)
-        return evolve(prompt, layout=self._explain_layout(settings), length=_explain_length(base))
+        return evolve(
+            prompt,
+            layout=self._explain_layout(settings),
+            length=_explain_length(base, decided.prompt.max_tokens),
+        )
 
     def plan_next(self, request: CompletionRequest, settings: Settings) -> Iterator[PlannedPrefill]:
         """Plan the prompts for when the user types on at a cursor whose prompt was just built."""
@@ -127,10 +138,15 @@ class Prompts:
             return
         base = evolve(former, snippets=self._choose(request, settings, former.snippets))
         if former.longer is not None:
-            # The same long prompt as before while it serves, so that an interrupted prefill goes on.
-            anchor = next_anchor(former.longer, request, self.chosen.template, settings.prompt)
-            self.adopt(evolve(former, longer=anchor))
-            base = evolve(base, anchor=anchor, longer=None)
+            longer = self._longer_anchor(former.anchor.settings.max_tokens, former.longer, request, settings)
+            self.adopt(evolve(former, longer=longer))
+            while longer.settings != settings.prompt:
+                tokens = longer.settings.max_tokens
+                between = evolve(base, anchor=longer, snippets=())
+                longer = self._longer_anchor(tokens, longer, request, settings)
+                between = evolve(between, longer=longer)
+                yield PlannedPrefill(self._build(request, settings, between), between)
+            base = evolve(base, anchor=longer, longer=None)
         elif self._grows(settings) and should_renew(former.anchor, request):
             anchor = next_anchor(None, request, self.chosen.template, settings.prompt)
             base = evolve(base, anchor=anchor)
@@ -155,7 +171,7 @@ class Prompts:
         """
         decided = self._decided(settings)
         base = self._next_base(request, decided)
-        prompt = self._limited(self._build(request, decided, base), base, decided, cold_tokens)
+        prompt = self._limited(self._build(request, decided, base), decided, cold_tokens)
         yield PlannedPrefill(prompt, base)
         if self.bases.get(request.document.uri) != base and prompt.max_pending:
             short = self._short_base(request, decided, cold_tokens or 0)
@@ -219,7 +235,11 @@ class Prompts:
         snippets = former.snippets_under(settings) if former else ()
         snippets = () if self._without_snippets(settings) else snippets
         template = self.chosen.template
-        if former is not None and former.longer is not None and former.longer.settings == settings.prompt:
+        if (
+            former is not None
+            and former.longer is not None
+            and _is_shortened(former.longer.settings, settings.prompt)
+        ):
             if next_anchor(former.anchor, request, template, former.anchor.settings) is former.anchor:
                 return evolve(former, completion=settings.completion, snippets=snippets)
             anchor = next_anchor(former.longer, request, template, settings.prompt)
@@ -227,15 +247,13 @@ class Prompts:
             anchor = next_anchor(former.anchor if former else None, request, template, settings.prompt)
         return PromptBase(anchor, settings.completion, snippets)
 
-    def _limited(
-        self, prompt: Prompt, base: PromptBase, settings: Settings, cold_tokens: int | None
-    ) -> Prompt:
+    def _limited(self, prompt: Prompt, settings: Settings, cold_tokens: int | None) -> Prompt:
         """Return a prompt that allows no more pending tokens than a short one has.
 
-        A short prompt has no limit. Neither has one whose suffix each key evaluates again: it would never be
-        evaluated to its end.
+        A short prompt too: it may have lost its place in the cache. One whose suffix each key evaluates again
+        has no limit, as it would never be evaluated to its end.
         """
-        if cold_tokens is None or base.longer is not None or not self._keeps(settings):
+        if cold_tokens is None or not self._keeps(settings):
             return prompt
         tokens = max(cold_tokens, SHORTEST_PROMPT)
         if tokens >= settings.prompt.max_tokens:
@@ -246,17 +264,28 @@ class Prompts:
         """Return a base of a short prompt, beside which the long one can be evaluated."""
         former = self.bases.get(request.document.uri)
         longer = former.longer or former.anchor if former else None
-        template, prompt = self.chosen.template, settings.prompt
         tokens = max(cold_tokens, SHORTEST_PROMPT)
-        # Behind what stands on the cursor's line already.
-        typed = len(request.line_prefix) + int(tokens * _SHORT_MIDDLE * CHARS_PER_TOKEN)
-        middle = min(prompt.max_middle_chars, typed)
-        short = evolve(prompt, max_tokens=tokens, max_middle_chars=middle)
         return PromptBase(
-            next_anchor(None, request, template, short),
+            next_anchor(None, request, self.chosen.template, _shorten(settings.prompt, request, tokens)),
             settings.completion,
-            longer=next_anchor(longer, request, template, prompt),
+            longer=self._longer_anchor(tokens, longer, request, settings),
         )
+
+    def _longer_anchor(
+        self, tokens: int, former: Anchor | None, request: CompletionRequest, settings: Settings
+    ) -> Anchor:
+        """Return the anchor of the prompt to evaluate behind one of so many tokens.
+
+        The same one as before while it serves, so that an interrupted prefill goes on.
+        """
+        whole = settings.prompt
+        longer = whole
+        if tokens * _FAR < whole.max_tokens:
+            between = round(math.sqrt(tokens * whole.max_tokens))
+            longer = _shorten(whole, request, between)
+            if former is not None and former.settings.max_tokens == between:
+                longer = former.settings if _is_shortened(former.settings, whole) else longer
+        return next_anchor(former, request, self.chosen.template, longer)
 
     def _choose(
         self, request: CompletionRequest, settings: Settings, current: tuple[Snippet, ...]
@@ -342,11 +371,23 @@ def _after_typing(request: CompletionRequest, text: str) -> CompletionRequest:
     return evolve(request, document=document, offset=cursor + len(text), selected_text="", line=None)
 
 
-def _explain_length(base: PromptBase) -> str:
-    """Return why a prompt is short, in a line; empty if it is not."""
+def _shorten(prompt: PromptSettings, request: CompletionRequest, tokens: int) -> PromptSettings:
+    """Return the settings of a prompt of fewer tokens for a cursor."""
+    # Behind what stands on the cursor's line already.
+    typed = len(request.line_prefix) + int(tokens * _SHORT_MIDDLE * CHARS_PER_TOKEN)
+    return evolve(prompt, max_tokens=tokens, max_middle_chars=min(prompt.max_middle_chars, typed))
+
+
+def _is_shortened(prompt: PromptSettings, whole: PromptSettings) -> bool:
+    """Tell whether these are the settings of a whole prompt, or made of them by :func:`_shorten`."""
+    return whole == evolve(prompt, max_tokens=whole.max_tokens, max_middle_chars=whole.max_middle_chars)
+
+
+def _explain_length(base: PromptBase, whole: int) -> str:
+    """Return why a prompt is shorter than ``whole`` tokens, in a line; empty if it is not."""
     if base.longer is None:
         return ""
-    short, whole = base.anchor.settings.max_tokens, base.longer.settings.max_tokens
+    short = base.anchor.settings.max_tokens
     return f"{short} of {whole} tokens, as more would take longer than prompt.coldMs; the rest follows"
 
 

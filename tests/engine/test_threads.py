@@ -123,11 +123,11 @@ def test_the_speed_of_prefill_is_measured_at_load_and_leaves_nothing_behind(mode
 def test_an_aborted_prefill_in_the_background_keeps_its_batches(model):
     """The slower the machine, the smaller they are: a batch of 128 tokens of a large model takes seconds."""
     engine = open_model(model, 1)
-    slow = evolve(engine, info=evolve(engine.info, prefill_tokens_per_s=100.0))
+    slow = evolve(engine, info=evolve(engine.info, prefill_tokens_per_s=20.0))
     kept = []
     for nodes in range(0, 900, 60):
         engine.mirror.clear()
         evolve(slow, abort_callback=abort_after(nodes)).prefill(Prompt((0,), "A = (B)\n" * 12), CancelToken())
         kept.append(max(len(state.tokens) for state in engine.mirror.states))
-    assert {16, 32} <= set(kept)
+    assert {8, 16} <= set(kept)
     engine.close()

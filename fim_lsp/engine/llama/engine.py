@@ -36,7 +36,7 @@ from fim_lsp.types import FinishReason, Generation, ModelInfo, Prompt, SamplingP
 
 _LOST_S = 0.15
 """Seconds of work in the background that an abort may lose."""
-_FEWEST_TOKENS = 16
+_FEWEST_TOKENS = 8
 """Tokens of a batch in the background: smaller ones cost more a token."""
 
 

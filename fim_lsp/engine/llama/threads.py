@@ -3,8 +3,8 @@
 The priority of the inference thread is not changed. An unprivileged thread can lower it but never raise it
 again, and OpenMP's threads, which wait for each other at every node of the graph, are as slow as the one that
 gets the least of its core: beside a build at ordinary priority a niced decode starves. Three things keep the
-editor responsive: one core is left to it, waiting threads don't spin (``OMP_WAIT_POLICY``), and fewer threads
-compute on a busy machine.
+editor responsive: one core is left to it, waiting threads spin for microseconds only
+(:func:`fim_lsp.engine_factory.limit_spinning`), and fewer threads compute on a busy machine.
 
 A prefill lasts for a second or less and computes more between two waits. It may use all physical cores that
 other processes leave free.
@@ -26,8 +26,8 @@ from fim_lsp.engine.thread_control import ThreadControl, prefill_threads
 
 logger = logging.getLogger(__name__)
 
-_FEWEST_TOKENS = 32
-"""Tokens of a batch that more threads are worth waking for."""
+_FEWEST_TOKENS = 8
+"""Tokens of a batch that more threads are worth waking for. Fewer are a key or a draft."""
 
 
 def default_threads() -> int:

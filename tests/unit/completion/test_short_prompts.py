@@ -98,7 +98,37 @@ async def test_the_first_prompt_is_whole_where_nothing_is_gained(make_desk, spee
 
 async def test_a_slow_machine_still_shows_the_lines_around_the_cursor(make_desk):
     desk = await slow_desk(make_desk, 10.0, model=SUFFIX_FIRST)
-    assert 12 <= await desk.cost(at_line(20)) <= SHORTEST_PROMPT
+    assert 8 <= await desk.cost(at_line(20)) <= SHORTEST_PROMPT
+
+
+def stop_after(desk, tokens: int) -> None:
+    """End what is evaluated in the next pause after so many tokens."""
+    left = iter(range(tokens))
+    desk.at_token[:] = [lambda: next(left, None) is None and desk.completer.stop()]
+
+
+@pytest.mark.parametrize("model", [SUFFIX_FIRST, PSM])
+async def test_on_a_slow_machine_a_pause_is_enough_for_a_prompt_in_between(make_desk, model):
+    desk = await slow_desk(make_desk, 40.0, model=model)
+    await desk.cost(at_line(20))
+    assert desk.explanation.length.startswith("16 of 1024 tokens")
+    stop_after(desk, 60)
+    await desk.rest()
+    assert await desk.cost(at_line(20, "x", version=2)) <= 2
+    assert desk.explanation.length.startswith("16 of 1024 tokens")
+    # What was evaluated of it by then is kept.
+    stop_after(desk, 100)
+    await desk.rest()
+    assert await desk.cost(at_line(20, "xy", version=3)) <= 2
+    assert desk.explanation.length.startswith("128 of 1024 tokens")
+    stop_after(desk, 500)
+    await desk.rest()
+    assert await desk.cost(at_line(20, "xyz", version=4)) <= 2
+    assert desk.explanation.length.startswith("128 of 1024 tokens")
+    stop_after(desk, 700)
+    await desk.rest()
+    assert await desk.cost(at_line(20, "xyzz", version=5)) <= 2
+    assert not desk.explanation.length
 
 
 async def test_the_whole_prompt_is_evaluated_where_few_tokens_are_missing(make_desk):
