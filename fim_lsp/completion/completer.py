@@ -271,16 +271,19 @@ class Completer:
             if left is not None:
                 await self._calm(query, turn, shown)
                 return self._show(query, left, "joined", shown)
-        delay_ms = self._delay_ms(query)
-        await turn.sleep(delay_ms)
-        generation = self._generate(query)
+        delay_ms, hold_ms = self._delay_ms(query), 0.0
+        if self._evaluates_meanwhile(query):
+            hold_ms = max(0.0, delay_ms - query.settings.completion.debounce_min_ms)
+        await turn.sleep(delay_ms - hold_ms)
+        generation = self._generate(query, hold_ms)
         finished = await self._wait(generation, turn, query.request)
         if finished is None:
             return Answer(None)
         left = generation.remaining(finished, query.request)
         nothing = evolve(finished, text="", alternatives=())
         await self._calm(query, turn, shown)
-        return self._show(query, left or nothing, "generated", shown, delay_ms)
+        waited_ms = delay_ms - hold_ms + generation.held_ms
+        return self._show(query, left or nothing, "generated", shown, waited_ms)
 
     async def _calm(self, query: Query, turn: Turn, shown: str) -> None:
         """Wait while another suggestion at each key would make the editor flicker."""
@@ -328,8 +331,21 @@ class Completer:
         bounds = query.settings.completion
         return self._rhythm.delay_ms(bounds.debounce_min_ms, bounds.debounce_max_ms)
 
-    def _generate(self, query: Query) -> InFlightGeneration:
-        """Begin a generation for a query.
+    def _evaluates_meanwhile(self, query: Query) -> bool:
+        """Tell whether the prompt is evaluated while a request is debounced.
+
+        Where a key leaves most of the prompt as it is, evaluating it is no lost work. In a burst most
+        requests are superseded, and a server has other clients: there nothing is begun.
+        """
+        return (
+            self._prompts is not None
+            and not self._prompts.engine.info.host
+            and not self._rhythm.wasted
+            and self._prompts.keeps(query.settings)
+        )
+
+    def _generate(self, query: Query, hold_ms: float = 0.0) -> InFlightGeneration:
+        """Begin a generation for a query; behind its first token it goes on after ``hold_ms``.
 
         Raises:
             SupersededError: a reload began while the request waited.
@@ -359,6 +375,7 @@ class Completer:
             self._prompts.sampling(request, query.settings),
             candidates_for(request, query.settings),
             shorten,
+            hold_ms,
         )
         generation = InFlightGeneration(self._worker, task, self._finished, self._refuse)
         self._generations[query.uri] = generation

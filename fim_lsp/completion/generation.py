@@ -7,6 +7,7 @@ of starting another; when they type something else, the generation ends at the f
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 from attrs import define, evolve, field, frozen
@@ -30,6 +31,8 @@ from fim_lsp.types import (
     Trigger,
 )
 
+_LOOKS_EVERY_S = 0.002
+"""Seconds between two looks at what the user typed while a token is held."""
 _DRAFT_CHARS = 120
 """Characters of the cursor's line that a draft has in front: enough to find where it goes on."""
 
@@ -52,6 +55,28 @@ class GenerationTask:
     """Suggestions that are generated side by side."""
     shorten: Callable[[], Prompt | None] = lambda: None
     """Makes a prompt to use instead if too many tokens of the first one need evaluation."""
+    hold_ms: float = 0.0
+    """Milliseconds from now before which no token but the first is computed."""
+
+
+@frozen
+class Hold:
+    """A moment before which a generation does not go on behind its first token."""
+
+    until_s: float
+    """By ``time.perf_counter``."""
+    cancel: CancelToken
+
+    def wait(self, useful: Callable[[], bool]) -> float:
+        """Wait for the moment, as long as the token is of use and nothing is cancelled.
+
+        Returns:
+            The milliseconds that it took.
+        """
+        started = time.perf_counter()
+        while not self.cancel.cancelled and useful() and (left_s := self.until_s - time.perf_counter()) > 0:
+            time.sleep(min(left_s, _LOOKS_EVERY_S))
+        return (time.perf_counter() - started) * 1000
 
 
 @define
@@ -61,15 +86,20 @@ class _CandidateStream:
     check: StopCheck
     agrees: Callable[[str], bool]
     """Tells whether a text may still become what the user typed."""
+    hold: Hold
     kept: str = ""
     """The text of a first answer that this one goes on from."""
     tokens: list[StreamedToken] = field(factory=list)
     stop: Stop | None = None
+    held_ms: float = 0.0
+    """Milliseconds for which the first token was held."""
 
     def on_token(self, token: StreamedToken) -> bool:
         """Take a token; return False to end the generation."""
+        if not self.tokens:
+            self.held_ms = self.hold.wait(lambda: self.agrees(self.check.text + token.text))
         self.tokens.append(token)
-        self.stop = self.check.add(token.text, token.probability, token.elapsed_ms)
+        self.stop = self.check.add(token.text, token.probability, token.elapsed_ms - self.held_ms)
         return self.stop is None and self.agrees(self.check.text)
 
     def scored_tokens(self, keep: int) -> tuple[ScoredToken, ...]:
@@ -104,6 +134,7 @@ class InFlightGeneration:
         self._on_finished = on_finished
         self._on_refused = on_refused
         self._cancel = CancelToken()
+        self._hold = Hold(time.perf_counter() + task.hold_ms / 1000, self._cancel)
         self._candidates = tuple(self._stream() for _ in range(task.candidates))
         # Written by the event loop, read on the inference thread; one reference, so no lock is needed.
         self._typed = ""
@@ -116,6 +147,11 @@ class InFlightGeneration:
     def running(self) -> bool:
         """True while a request can join."""
         return not (self.outcome.done() or self._cancel.cancelled)
+
+    @property
+    def held_ms(self) -> float:
+        """Milliseconds for which the first token was held, for a further keystroke."""
+        return self._candidates[0].held_ms
 
     @property
     def draft(self) -> str:
@@ -254,7 +290,10 @@ class InFlightGeneration:
         listeners = [candidate.on_token for candidate in self._candidates]
         while self._worker.engine is not None:
             try:
-                return await self._worker.generate(variant(self.prompt), sampling, self._cancel, listeners)
+                generations = await self._worker.generate(
+                    variant(self.prompt), sampling, self._cancel, listeners
+                )
+                return tuple(map(_without_hold, generations, self._candidates))
             except PromptTooColdError:
                 short = self._task.shorten()
                 if short is None:
@@ -275,7 +314,13 @@ class InFlightGeneration:
 
     def _stream(self, kept: str = "") -> _CandidateStream:
         check = StopCheck(self._task.rules, kept)
-        return _CandidateStream(check, lambda text: _agree(text, self._typed), kept)
+        return _CandidateStream(check, lambda text: _agree(text, self._typed), self._hold, kept)
+
+
+def _without_hold(generation: Generation, candidate: _CandidateStream) -> Generation:
+    """Return a generation whose decoding is not charged with the time for which its first token was held."""
+    decode_ms = generation.timings.decode_ms - candidate.held_ms
+    return evolve(generation, timings=evolve(generation.timings, decode_ms=max(0.0, decode_ms)))
 
 
 def _exploding(adapters: Sequence[AppliedAdapter]) -> AdapterError:

@@ -306,6 +306,10 @@ class Prompts:
             chars=snippet_chars(int(self._room(request, settings) * prompt.snippet_share)),
         )
 
+    def keeps(self, settings: Settings) -> bool:
+        """Tell whether a key leaves most of the evaluated prompt as it is."""
+        return self._keeps(self._decided(settings))
+
     def reads_snippets(self, settings: Settings) -> bool:
         """Tell whether prompts hold snippets of other files."""
         return not self._without_snippets(settings)

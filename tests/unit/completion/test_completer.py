@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
+from attrs import evolve
 
-from fim_lsp.completion.debounce import SupersededError
-from fim_lsp.engine.base import DecodeError
+from fim_lsp.completion.debounce import Rhythm, SupersededError
+from fim_lsp.completion.generation import Hold
+from fim_lsp.engine.base import CancelToken, DecodeError
 from fim_lsp.types import Trigger
 from tests.unit.completion.conftest import request
 
@@ -183,6 +186,46 @@ async def test_debounce_lets_a_burst_of_keystrokes_pass(make_desk):
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [isinstance(one, SupersededError) for one in results] == [True, True, True, False]
     assert desk.generations == 1
+
+
+async def test_the_prompt_is_evaluated_while_a_request_is_debounced(make_desk):
+    desk = await make_desk("return value", completion={"debounceMaxMs": 5000})
+    desk.completer._rhythm = Rhythm(interval_ms=5000.0, cost_ms=5000.0)
+    held = asyncio.create_task(desk.complete(request(CODE)))
+    while not desk.generations:
+        await asyncio.sleep(0.001)
+    desk.completer._rhythm = Rhythm()
+    # Another key than the first token ends it at once, and what was evaluated is kept.
+    typed = desk.complete(request(CODE.replace("█", "x█"), version=2))
+    assert await asyncio.wait_for(typed, 2) is not None
+    assert desk.explanation.timings.evaluated_tokens <= 2 < desk.explanation.timings.reused_tokens
+    assert isinstance((await asyncio.gather(held, return_exceptions=True))[0], SupersededError)
+
+
+async def test_a_held_token_counts_as_delay_and_not_as_decoding(make_desk):
+    desk = await make_desk("return value")
+    generate = desk.worker.generate
+
+    async def generate_slowly(*arguments):
+        """Charge a second of decoding, in which the hold is."""
+        (generation,) = await generate(*arguments)
+        return (evolve(generation, timings=evolve(generation.timings, decode_ms=1000.0)),)
+
+    desk.worker.generate = generate_slowly
+    desk.completer._rhythm = Rhythm(cost_ms=100.0)
+    assert (await desk.complete(request(CODE))).text == "return value"
+    held_ms, decode_ms = desk.explanation.delay_ms, desk.explanation.timings.decode_ms
+    assert held_ms > 0
+    assert held_ms + decode_ms == pytest.approx(1000.0)
+
+
+@pytest.mark.parametrize("ended", ["cancelled", "useless", "due"])
+def test_a_hold_ends_with_its_use(ended):
+    cancel = CancelToken()
+    if ended == "cancelled":
+        cancel.cancel()
+    until_s = time.perf_counter() + (0 if ended == "due" else 5)
+    assert Hold(until_s, cancel).wait(lambda: ended != "useless") < 4000
 
 
 async def test_an_invoked_request_is_not_debounced(make_desk):
