@@ -129,6 +129,8 @@ class InFlightGeneration:
         self.prompt = task.prompt
         self.waiting = 0
         """Requests that wait for this generation."""
+        self.held_ms = 0.0
+        """Milliseconds for which its first token was held, for a further keystroke."""
         self._worker = worker
         self._task = task
         self._on_finished = on_finished
@@ -147,11 +149,6 @@ class InFlightGeneration:
     def running(self) -> bool:
         """True while a request can join."""
         return not (self.outcome.done() or self._cancel.cancelled)
-
-    @property
-    def held_ms(self) -> float:
-        """Milliseconds for which the first token was held, for a further keystroke."""
-        return self._candidates[0].held_ms
 
     @property
     def draft(self) -> str:
@@ -293,6 +290,7 @@ class InFlightGeneration:
                 generations = await self._worker.generate(
                     variant(self.prompt), sampling, self._cancel, listeners
                 )
+                self.held_ms += self._candidates[0].held_ms
                 return tuple(map(_without_hold, generations, self._candidates))
             except PromptTooColdError:
                 short = self._task.shorten()
