@@ -105,7 +105,7 @@ class Completer:
         self._related = related
         self._memories = RequestMemories(self._documents, corpora)
         self._idle_prefill = IdlePrefill(worker, pause_s, clock)
-        self._planner = PrefillPlanner(self._idle_prefill, self._applicable)
+        self._planner = PrefillPlanner(self._idle_prefill, self._applicable, self._memories.of)
 
     @property
     def ready(self) -> bool:

@@ -9,11 +9,13 @@ from attrs import evolve
 from fim_lsp.completion.enabled import is_enabled
 from fim_lsp.completion.idle_prefill import IdlePrefill, PrefillOrder
 from fim_lsp.completion.prompts import PlannedPrefill, Prompts
+from fim_lsp.engine.memory import RepositoryMemory
 from fim_lsp.experiment import uses_second_model
 from fim_lsp.settings import Settings
 from fim_lsp.types import AppliedAdapter, CompletionRequest, DocumentSnapshot, Trigger
 
 AdaptersFor = Callable[[CompletionRequest, Settings], tuple[AppliedAdapter, ...]]
+MemoryFor = Callable[[CompletionRequest, Settings], RepositoryMemory | None]
 
 
 class PrefillPlanner:
@@ -22,11 +24,13 @@ class PrefillPlanner:
     Args:
         idle_prefill: evaluates them.
         adapters_for: returns the adapters that a request's prompt is evaluated under.
+        memory_for: returns the repository memory of a request.
     """
 
-    def __init__(self, idle_prefill: IdlePrefill, adapters_for: AdaptersFor) -> None:
+    def __init__(self, idle_prefill: IdlePrefill, adapters_for: AdaptersFor, memory_for: MemoryFor) -> None:
         self._idle_prefill = idle_prefill
         self._adapters_for = adapters_for
+        self._memory_for = memory_for
         self._opened: DocumentSnapshot | None = None
         self._planned: tuple[str, int, int] | None = None
         """Document, version and offset of the cursor that was planned for last."""
@@ -69,13 +73,13 @@ class PrefillPlanner:
         limit = settings.prompt.cursor_cpu_seconds
         if prompts is not None and limit and self._planned != _place(request):
             self._planned = _place(request)
-            self._start(
-                prompts,
-                request,
-                settings,
-                lambda: prompts.plan_at_rest(request, settings, cold_tokens),
-                limit,
-            )
+
+            def find() -> Iterator[PlannedPrefill]:
+                memory = self._memory_for(request, settings)
+                for planned in prompts.plan_at_rest(request, settings, cold_tokens):
+                    yield evolve(planned, prompt=evolve(planned.prompt, memory=memory))
+
+            self._start(prompts, request, settings, find, limit)
 
     def _start(
         self,

@@ -118,7 +118,9 @@ class ServedModel:
         self._idle_prefill = IdlePrefill(self._worker, clock=clock)
         self._adapters_at: LRUCache[str, tuple[AppliedAdapter, ...]] = LRUCache(_REMEMBERED_PLACES)
         self._planner = PrefillPlanner(
-            self._idle_prefill, lambda request, _: self._adapters_at.get(request.document.uri, ())
+            self._idle_prefill,
+            lambda request, _: self._adapters_at.get(request.document.uri, ()),
+            self._memories.of,
         )
 
     @property

@@ -35,6 +35,8 @@ def _prompt(bench, memory: RepositoryMemory | None, tail: str = CODE, **options:
 
 
 def test_a_memory_that_does_not_match_changes_nothing_to_the_bit(bench):
+    bench.run(_prompt(bench, None), max_tokens=1)
+    # Both evaluate the last token alone: a whole prompt is computed by other kernels, with other bits.
     alone = bench.run(_prompt(bench, None), max_tokens=12)
     memory = _memory(bench, "\u4e00\u4e01 " * 50, before="", after="")
     with_memory = bench.run(_prompt(bench, memory), max_tokens=12)
@@ -61,6 +63,18 @@ def test_the_evaluated_tokens_are_the_same_with_a_memory(bench):
     timings = bench.run(_prompt(bench, memory), max_tokens=4).timings
     assert timings.evaluated_tokens == len(bench.engine.tokenizer.encode(CODE))
     assert bench.run(_prompt(bench, None), max_tokens=4).timings.evaluated_tokens == 1
+
+
+def test_a_prefill_tokenises_the_document_for_the_memory(bench):
+    if isinstance(bench.engine, ScriptedEngine):
+        pytest.skip("it has no logits")
+    prompt = _prompt(bench, _memory(bench, before=REPOSITORY + CODE))
+    bench.engine.prefill(prompt, CancelToken())
+    chunks = bench.engine._chunks._encode_chunk
+    tokenised = chunks.cache_info().misses
+    assert tokenised
+    bench.run(prompt, max_tokens=2)
+    assert chunks.cache_info().misses == tokenised
 
 
 def test_an_excluded_file_does_not_vote(bench):

@@ -152,6 +152,8 @@ class LlamaEngine:
         with self._abortable(cancel):
             plan = self._assign(slot, prompt, background=True)
             before = len(self.mirror.tokens)
+            # The document is tokenised now, so that the first key at this place does not wait for it.
+            self._memory_index(prompt, plan)
             self._evaluate(plan.pending, cancel, self._interruptible_tokens())
             evaluated = len(self.mirror.tokens) - before
             return Timings(

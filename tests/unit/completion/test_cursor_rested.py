@@ -21,6 +21,20 @@ async def test_the_first_key_after_a_rest_costs_a_token_or_two(make_desk, model)
     assert await desk.cost(at_line(30, "x", version=2)) <= 2
 
 
+async def test_where_the_cursor_rests_the_memory_is_prepared_too(make_desk):
+    desk = await make_desk(pause_s=0, model=SUFFIX_FIRST, prompt=UNHEALED)
+    prefill, prepared = desk.worker.prefill, []
+
+    async def note_memory(prompt, cancel):
+        prepared.append(prompt.memory)
+        return await prefill(prompt, cancel)
+
+    desk.worker.prefill = note_memory
+    desk.completer.cursor_rested(at_line(30), desk.settings)
+    await desk.rest()
+    assert prepared[0].before.endswith(at_line(30).line_prefix)
+
+
 async def test_without_a_notice_the_first_key_costs_the_prompt(make_desk):
     desk = await make_desk(pause_s=0, model=SUFFIX_FIRST, prompt=UNHEALED)
     await desk.cost(at_line(5))
