@@ -102,11 +102,7 @@ class Prompts:
         base = self._next_base(request, decided)
         self.adopt(base)
         prompt = self._limited(self._build(request, decided, base), decided, cold_tokens)
-        return evolve(
-            prompt,
-            layout=self._explain_layout(settings),
-            length=_explain_length(base, decided.prompt.max_tokens),
-        )
+        return self._explained(prompt, base, settings)
 
     def current_with(
         self, request: CompletionRequest, settings: Settings, snippets: Sequence[Snippet]
@@ -123,12 +119,7 @@ class Prompts:
         decided = self._decided(settings)
         base = self._short_base(request, decided, cold_tokens)
         self.adopt(base)
-        prompt = self._build(request, decided, base)
-        return evolve(
-            prompt,
-            layout=self._explain_layout(settings),
-            length=_explain_length(base, decided.prompt.max_tokens),
-        )
+        return self._explained(self._build(request, decided, base), base, settings)
 
     def plan_next(self, request: CompletionRequest, settings: Settings) -> Iterator[PlannedPrefill]:
         """Plan the prompts for when the user types on at a cursor whose prompt was just built."""
@@ -141,10 +132,9 @@ class Prompts:
             longer = self._longer_anchor(former.anchor.settings.max_tokens, former.longer, request, settings)
             self.adopt(evolve(former, longer=longer))
             while longer.settings != settings.prompt:
-                tokens = longer.settings.max_tokens
-                between = evolve(base, anchor=longer, snippets=())
-                longer = self._longer_anchor(tokens, longer, request, settings)
-                between = evolve(between, longer=longer)
+                anchor = longer
+                longer = self._longer_anchor(anchor.settings.max_tokens, anchor, request, settings)
+                between = evolve(base, anchor=anchor, snippets=(), longer=longer)
                 yield PlannedPrefill(self._build(request, settings, between), between)
             base = evolve(base, anchor=longer, longer=None)
         elif self._grows(settings) and should_renew(former.anchor, request):
@@ -226,8 +216,10 @@ class Prompts:
         prompt = resolve_layout(settings.prompt, self.engine.info, self.chosen.template)
         return evolve(settings, prompt=prompt)
 
-    def _explain_layout(self, settings: Settings) -> str:
-        return explain_layout(settings.prompt, self.engine.info, self.chosen.template)
+    def _explained(self, prompt: Prompt, base: PromptBase, settings: Settings) -> Prompt:
+        """Return the prompt with the reasons for its layout and its length."""
+        layout = explain_layout(settings.prompt, self.engine.info, self.chosen.template)
+        return evolve(prompt, layout=layout, length=_explain_length(base, settings.prompt.max_tokens))
 
     def _next_base(self, request: CompletionRequest, settings: Settings) -> PromptBase:
         """Return the document's base with an anchor that serves the cursor: the same one, or a new one."""
@@ -274,18 +266,20 @@ class Prompts:
     def _longer_anchor(
         self, tokens: int, former: Anchor | None, request: CompletionRequest, settings: Settings
     ) -> Anchor:
-        """Return the anchor of the prompt to evaluate behind one of so many tokens.
+        """Return the anchor of the prompt to evaluate after one of so many tokens.
 
-        The same one as before while it serves, so that an interrupted prefill goes on.
+        It is the whole prompt's, or that of one in between.
+
+        The former anchor stays while it serves, so that an interrupted prefill goes on.
         """
-        whole = settings.prompt
-        longer = whole
-        if tokens * _FAR < whole.max_tokens:
-            between = round(math.sqrt(tokens * whole.max_tokens))
-            longer = _shorten(whole, request, between)
-            if former is not None and former.settings.max_tokens == between:
-                longer = former.settings if _is_shortened(former.settings, whole) else longer
-        return next_anchor(former, request, self.chosen.template, longer)
+        whole, template = settings.prompt, self.chosen.template
+        if tokens * _FAR >= whole.max_tokens:
+            return next_anchor(former, request, template, whole)
+        between = _shorten(whole, request, round(math.sqrt(tokens * whole.max_tokens)))
+        if former is not None and former.settings.max_tokens == between.max_tokens:
+            # Its middle was measured for another cursor's line.
+            between = former.settings if _is_shortened(former.settings, whole) else between
+        return next_anchor(former, request, template, between)
 
     def _choose(
         self, request: CompletionRequest, settings: Settings, current: tuple[Snippet, ...]

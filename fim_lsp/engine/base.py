@@ -164,6 +164,8 @@ class Engine(Protocol):
     def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
         """Evaluate ``prompt`` without sampling, so that a later request for it starts at once.
 
+        Its memory is prepared too, by an engine that has one.
+
         The sequence of the last generation is never overwritten: an engine with no other sequence evaluates
         nothing. When cancelled, the tokens evaluated by then stay in the KV cache.
 

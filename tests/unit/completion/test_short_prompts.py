@@ -31,6 +31,12 @@ async def slow_desk(make_desk, tokens_per_s: float = SPEED, **wire):
     return desk
 
 
+def stop_after(desk, tokens: int) -> None:
+    """End what is evaluated in the next pause after so many tokens."""
+    left = iter(range(tokens))
+    desk.at_token[:] = [lambda: next(left, None) is None and desk.completer.stop()]
+
+
 @pytest.mark.parametrize("model", [SUFFIX_FIRST, PSM])
 async def test_the_first_prompt_at_a_new_place_is_short_and_the_next_one_is_whole(make_desk, model):
     desk = await slow_desk(make_desk, model=model)
@@ -54,8 +60,7 @@ async def test_typing_on_before_there_was_time_stays_on_the_short_prompt(make_de
 async def test_a_long_prompt_that_was_interrupted_goes_on_where_it_stopped(make_desk):
     desk = await slow_desk(make_desk, model=SUFFIX_FIRST)
     await desk.cost(at_line(20))
-    left = iter(range(400))
-    desk.at_token.append(lambda: next(left, None) is None and desk.completer.stop())
+    stop_after(desk, 400)
     spent = len(desk.evaluated)
     await desk.rest()
     assert len(desk.evaluated) - spent <= 402
@@ -101,33 +106,18 @@ async def test_a_slow_machine_still_shows_the_lines_around_the_cursor(make_desk)
     assert 8 <= await desk.cost(at_line(20)) <= SHORTEST_PROMPT
 
 
-def stop_after(desk, tokens: int) -> None:
-    """End what is evaluated in the next pause after so many tokens."""
-    left = iter(range(tokens))
-    desk.at_token[:] = [lambda: next(left, None) is None and desk.completer.stop()]
-
-
 @pytest.mark.parametrize("model", [SUFFIX_FIRST, PSM])
 async def test_on_a_slow_machine_a_pause_is_enough_for_a_prompt_in_between(make_desk, model):
     desk = await slow_desk(make_desk, 40.0, model=model)
     await desk.cost(at_line(20))
     assert desk.explanation.length.startswith("16 of 1024 tokens")
-    stop_after(desk, 60)
-    await desk.rest()
-    assert await desk.cost(at_line(20, "x", version=2)) <= 2
-    assert desk.explanation.length.startswith("16 of 1024 tokens")
-    # What was evaluated of it by then is kept.
-    stop_after(desk, 100)
-    await desk.rest()
-    assert await desk.cost(at_line(20, "xy", version=3)) <= 2
-    assert desk.explanation.length.startswith("128 of 1024 tokens")
-    stop_after(desk, 500)
-    await desk.rest()
-    assert await desk.cost(at_line(20, "xyz", version=4)) <= 2
-    assert desk.explanation.length.startswith("128 of 1024 tokens")
-    stop_after(desk, 700)
-    await desk.rest()
-    assert await desk.cost(at_line(20, "xyzz", version=5)) <= 2
+    # What was evaluated of a prompt by then is kept, so the second pause ends the one in between.
+    pauses = ((60, "16 of 1024 tokens"), (100, "128 of 1024 tokens"), (500, "128 of 1024 tokens"), (700, ""))
+    for version, (tokens, length) in enumerate(pauses, start=2):
+        stop_after(desk, tokens)
+        await desk.rest()
+        assert await desk.cost(at_line(20, "x" * version, version=version)) <= 2
+        assert desk.explanation.length.startswith(length)
     assert not desk.explanation.length
 
 
@@ -144,8 +134,7 @@ async def test_where_the_cursor_rests_the_short_prompt_comes_first(make_desk, mo
     desk = await slow_desk(make_desk, model=model)
     await desk.cost(at_line(5))
     await desk.rest()
-    left = iter(range(SHORT))
-    desk.at_token.append(lambda: next(left, None) is None and desk.completer.stop())
+    stop_after(desk, SHORT)
     desk.completer.cursor_rested(at_line(30), desk.settings)
     await desk.rest()
     desk.at_token.clear()
