@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import os
 import subprocess
 import sys
@@ -99,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--typed", type=int, default=40, help="number of holes that are typed key by key")
     parser.add_argument(
         "--pace",
-        type=float,
+        type=_milliseconds,
         metavar="MS",
         help="type every hole, one key each so many milliseconds, whether or not an answer came; needs a "
         "machine that does nothing else",
@@ -122,6 +123,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", type=Path, default=Path("build/bench"), help="folder of the results")
     return parser
+
+
+def _milliseconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+    return number
 
 
 def make_plan(parsed: argparse.Namespace) -> QualityPlan:

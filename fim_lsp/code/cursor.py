@@ -22,7 +22,7 @@ from fim_lsp.code.nesting import Kind, Nesting, OpenPair, has_elements, is_marku
 from fim_lsp.types import CompletionRequest
 
 if TYPE_CHECKING:
-    from fim_lsp.code.syntax import CursorScope
+    from fim_lsp.code.syntax import CursorScope, ParsedWindow
 
 _HEADER = re.compile(r"(?:[:({\[]|=>|->|\b(?:then|do|else|begin|of))\s*$")
 """Ends of a line that a deeper line follows."""
@@ -99,6 +99,24 @@ class CursorContext:
         from fim_lsp.code.syntax import locate_cursor  # which itself reads a context
 
         return locate_cursor(self)
+
+    @cached_property
+    def parsed(self) -> ParsedWindow:
+        """The code as it stands, and its syntax tree."""
+        from fim_lsp.code.syntax import parse_window  # which itself reads a context
+
+        return parse_window(self)
+
+    @cached_property
+    def syntax_errors(self) -> int:
+        """The places that a parser could not make sense of in the code as it stands."""
+        from fim_lsp.code.syntax import count_syntax_errors  # which itself reads a context
+
+        return count_syntax_errors(self, "")
+
+    def prepare(self) -> None:
+        """Compute now what every suggestion at this cursor will be compared with."""
+        _ = self.syntax_errors, self.nesting, self.brackets
 
     @cached_property
     def brackets(self) -> EnclosingBrackets:

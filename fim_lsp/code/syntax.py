@@ -51,18 +51,32 @@ class CursorScope:
     one_line: bool = False
 
 
+@frozen
+class ParsedWindow:
+    """The code around a cursor, and its syntax tree."""
+
+    window: CursorWindow
+    root: Node | None
+    """None for a language without a grammar here."""
+
+
+def parse_window(context: CursorContext) -> ParsedWindow:
+    """Parse the code around a cursor as it stands."""
+    window, parser = _from_top_level(context.wide), parser_for(context.language_id)
+    root = None if parser is None else parser.parse(_encode(window.before + window.after)).root_node
+    return ParsedWindow(window, root)
+
+
 def locate_cursor(context: CursorContext) -> CursorScope:
     """Tell whether the cursor is in code, in a comment or in a string (a docstring is one).
 
     An expression inside an interpolated string is code.
     """
-    window = _from_top_level(context.wide)
+    window, root = context.parsed.window, context.parsed.root
     inside = scan(window.before, context.language_id).inside
     scanned = CursorScope(inside.scope, inside.one_line) if inside else CursorScope(Scope.CODE)
-    parser = parser_for(context.language_id)
-    if parser is None:
+    if root is None:
         return scanned
-    root = parser.parse(_encode(window.before + window.after)).root_node
     parsed = _parsed_scope(root, len(_encode(window.before)))
     return scanned if parsed.scope is Scope.CODE and root.has_error else parsed
 
@@ -80,12 +94,14 @@ def count_syntax_errors(context: CursorContext, text: str, replaced: int = 0) ->
     Returns:
         The number of errors; 0 for a language without a grammar here.
     """
+    window, root = context.parsed.window, context.parsed.root
     parser = parser_for(context.language_id)
-    if parser is None:
+    if parser is None or root is None:
         return 0
-    window = _from_top_level(context.wide)
-    source = window.before + text + window.after[replaced:]
-    nodes, count = [parser.parse(_encode(source)).root_node], 0
+    if text or replaced:
+        source = window.before + text + window.after[replaced:]
+        root = parser.parse(_encode(source)).root_node
+    nodes, count = [root], 0
     while nodes:
         node = nodes.pop()
         if node.is_error or node.is_missing:
@@ -105,7 +121,7 @@ def ends_in_header(context: CursorContext) -> bool:
     parser = parser_for(context.language_id)
     if parser is None:
         return False
-    source = _encode(_from_top_level(context.wide).before.rstrip())
+    source = _encode(context.parsed.window.before.rstrip())
     root = parser.parse(source).root_node
     node = root.descendant_for_byte_range(max(0, len(source) - 1), len(source))
     while node is not None:

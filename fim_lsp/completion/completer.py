@@ -58,6 +58,9 @@ logger = logging.getLogger(__name__)
 _GRACE_S = 0.3
 """Seconds that a generation goes on without a waiting request after its document changed: VS Code cancels
 a request before it sends the one that may join."""
+_COMPUTING_S = 0.005
+"""Seconds after which a model that was asked computes, and leaves Python to the event loop. Before, the two
+would take turns."""
 
 
 def _log(error: AdapterError) -> None:
@@ -276,7 +279,11 @@ class Completer:
             hold_ms = max(0.0, delay_ms - query.settings.completion.debounce_min_ms)
         await turn.sleep(delay_ms - hold_ms)
         generation = self._generate(query, hold_ms)
-        finished = await self._wait(generation, turn, query.request)
+        preparing = asyncio.get_running_loop().call_later(_COMPUTING_S, query.context.prepare)
+        try:
+            finished = await self._wait(generation, turn, query.request)
+        finally:
+            preparing.cancel()
         if finished is None:
             return Answer(None)
         left = generation.remaining(finished, query.request)

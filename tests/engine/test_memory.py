@@ -7,6 +7,7 @@ from attrs import evolve
 
 from fim_lsp.engine.base import CancelToken
 from fim_lsp.engine.memory import ChunkEncoder, MemoryPart, RepositoryMemory, TokenCorpus, TokenizedFile
+from fim_lsp.engine.memory.stream import MemoryIndex
 from fim_lsp.engine.scripted import ScriptedEngine
 from fim_lsp.types import MemoryUse, Prompt, SamplingParams
 from tests.engine.conftest import Bench
@@ -43,6 +44,21 @@ def test_a_memory_that_does_not_match_changes_nothing_to_the_bit(bench):
     assert with_memory.text == alone.text
     assert with_memory.probabilities == alone.probabilities
     assert with_memory.memory == MemoryUse()
+
+
+def test_an_index_that_fails_is_an_error_of_the_generation(bench, monkeypatch):
+    if isinstance(bench.engine, ScriptedEngine):
+        pytest.skip("it has no logits")
+
+    def fail(*given: object) -> None:
+        raise ValueError("planted")
+
+    memory = _memory(bench, REPOSITORY)
+    monkeypatch.setattr(MemoryIndex, "of", fail)
+    with pytest.raises(ValueError, match="planted"):
+        bench.run(_prompt(bench, memory), max_tokens=4)
+    monkeypatch.undo()
+    assert bench.run(_prompt(bench, memory), max_tokens=4).text
 
 
 def test_the_repository_completes_what_the_model_can_not_know(bench):

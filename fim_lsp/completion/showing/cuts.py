@@ -36,7 +36,7 @@ def cut_to_parsing_lines(text: str, context: CursorContext) -> str:
     errors = _errors_with(text, context)
     if errors == 0:
         return text
-    before = _errors_with("", context)
+    before = context.syntax_errors
     ends = list(line_ends(text, context))
     for end in ends[: -_MOST_PARSES - 1 : -1]:
         if _errors_with(text[:end], context) <= _allowed(errors, before):
@@ -68,7 +68,7 @@ def cut_to_parsing_part(text: str, context: CursorContext) -> str:
         errors = min(errors, _errors_with(whole, context))
     if errors == 0:
         return text
-    before = _errors_with("", context)
+    before = context.syntax_errors
     for end in islice(_part_ends(text, context), _MOST_PARSES_OF_LINE):
         if _errors_with(text[:end], context) <= _allowed(errors, before):
             return text[:end]

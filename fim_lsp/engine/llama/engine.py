@@ -6,7 +6,7 @@ import ctypes
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -66,6 +66,10 @@ class LlamaEngine:
     _chunks: ChunkEncoder = field(init=False, repr=False)
     _gate: Gate = field(init=False, repr=False)
     _line_breaks: LineBreaks = field(init=False, repr=False)
+    _indexing: ThreadPoolExecutor = field(
+        factory=lambda: ThreadPoolExecutor(1, "memory-index"), init=False, repr=False
+    )
+    """Indexes the repository memory while the inference thread evaluates."""
 
     @_speculator.default
     def _make_speculator(self) -> Speculator:
@@ -100,6 +104,8 @@ class LlamaEngine:
         with self._abortable(cancel):
             plan = self._assign(slot, prompt, background=False)
             before = len(self.mirror.tokens)
+            # Beside the evaluation, which leaves Python to other threads.
+            indexing = self._indexing.submit(self._memory_index, prompt, plan)
             completed = self._evaluate(plan.pending, cancel)
             timings = Timings(
                 prefill_ms=_ms_since(started),
@@ -108,7 +114,7 @@ class LlamaEngine:
             )
             if not completed:
                 return (Generation("", FinishReason.CANCELLED, timings),)
-            memory = self._memory_index(prompt, plan)
+            memory = indexing.result()
             streams = [
                 self._token_stream(prompt, plan, sampling, on_token, memory) for on_token in on_tokens[:most]
             ]
@@ -153,7 +159,7 @@ class LlamaEngine:
             plan = self._assign(slot, prompt, background=True)
             before = len(self.mirror.tokens)
             # The document is tokenised now, so that the first key at this place does not wait for it.
-            self._memory_index(prompt, plan)
+            self._indexing.submit(self._memory_index, prompt, plan)
             self._evaluate(plan.pending, cancel, self._interruptible_tokens())
             evaluated = len(self.mirror.tokens) - before
             return Timings(
@@ -171,6 +177,7 @@ class LlamaEngine:
         """Save the KV states, then free adapters, context and weights, in that order."""
         if self.kv_states is not None:
             self.kv_states.close()
+        self._indexing.shutdown()
         self.mirror.clear()
         self.tokenizer.close()
         self.cache.batch.free()

@@ -8,6 +8,7 @@ import time
 import pytest
 from attrs import evolve
 
+from fim_lsp.code.cursor import CursorContext
 from fim_lsp.completion.debounce import Rhythm, SupersededError
 from fim_lsp.completion.generation import Hold
 from fim_lsp.engine.base import CancelToken, DecodeError
@@ -226,6 +227,27 @@ def test_a_hold_ends_with_its_use(ended):
         cancel.cancel()
     until_s = time.perf_counter() + (0 if ended == "due" else 5)
     assert Hold(until_s, cancel).wait(lambda: ended != "useless") < 4000
+
+
+async def test_the_code_around_the_cursor_is_looked_at_while_the_model_computes(make_desk, monkeypatch):
+    desk = await make_desk("return 1")
+    prepared = asyncio.Event()
+    monkeypatch.setattr(CursorContext, "prepare", lambda context: prepared.set())
+    desk.gate.clear()
+    waiting = asyncio.create_task(desk.complete(request(CODE)))
+    await prepared.wait()
+    assert not waiting.done()
+    desk.gate.set()
+    assert (await waiting).text == "return 1"
+
+
+async def test_a_request_that_was_superseded_prepares_nothing(make_desk, monkeypatch):
+    desk = await make_desk(lambda prompt: "1" if "x = " in _before_cursor(prompt) else "return value")
+    offsets = []
+    monkeypatch.setattr(CursorContext, "prepare", lambda context: offsets.append(context.line_prefix))
+    await desk.complete_after(request(CODE), request(CODE.replace("█", "x = █"), version=2))
+    await asyncio.sleep(0.02)
+    assert "    " not in offsets
 
 
 async def test_an_invoked_request_is_not_debounced(make_desk):
