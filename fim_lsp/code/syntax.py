@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 
 from attrs import frozen
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Language, Node, Parser, Tree
 
 from fim_lsp.code.cursor import WIDE_BEFORE, CursorContext
 from fim_lsp.code.languages import find_language
@@ -56,15 +56,51 @@ class ParsedWindow:
     """The code around a cursor, and its syntax tree."""
 
     window: CursorWindow
-    root: Node | None
+    parser: Parser | None = None
     """None for a language without a grammar here."""
+    tree: Tree | None = None
+
+    @property
+    def root(self) -> Node | None:
+        """The root of the tree; None without a grammar."""
+        return None if self.tree is None else self.tree.root_node
+
+    def root_with(self, text: str, replaced: int) -> Node | None:
+        """Return the root of the tree with ``text`` inserted at the cursor; None without a grammar.
+
+        The parser goes on from the tree of the code as it stands, which takes a third of the time.
+
+        Args:
+            text: what is inserted.
+            replaced: characters behind the cursor that it replaces.
+        """
+        if self.parser is None or self.tree is None:
+            return None
+        before, inserted = _encode(self.window.before), _encode(text)
+        former, after = _encode(self.window.after[:replaced]), _encode(self.window.after[replaced:])
+        start, edited = len(before), self.tree.copy()
+        edited.edit(
+            start_byte=start,
+            old_end_byte=start + len(former),
+            new_end_byte=start + len(inserted),
+            start_point=_end_point(before),
+            old_end_point=_end_point(before + former),
+            new_end_point=_end_point(before + inserted),
+        )
+        return self.parser.parse(before + inserted + after, edited).root_node
+
+
+def _end_point(source: bytes) -> tuple[int, int]:
+    """Return row and column, in bytes, behind the last byte."""
+    return source.count(b"\n"), len(source) - (source.rfind(b"\n") + 1)
 
 
 def parse_window(context: CursorContext) -> ParsedWindow:
     """Parse the code around a cursor as it stands."""
     window, parser = _from_top_level(context.wide), parser_for(context.language_id)
-    root = None if parser is None else parser.parse(_encode(window.before + window.after)).root_node
-    return ParsedWindow(window, root)
+    if parser is None:
+        return ParsedWindow(window)
+    return ParsedWindow(window, parser, parser.parse(_encode(window.before + window.after)))
 
 
 def locate_cursor(context: CursorContext) -> CursorScope:
@@ -94,13 +130,10 @@ def count_syntax_errors(context: CursorContext, text: str, replaced: int = 0) ->
     Returns:
         The number of errors; 0 for a language without a grammar here.
     """
-    window, root = context.parsed.window, context.parsed.root
-    parser = parser_for(context.language_id)
-    if parser is None or root is None:
+    parsed = context.parsed
+    root = parsed.root_with(text, replaced) if text or replaced else parsed.root
+    if root is None:
         return 0
-    if text or replaced:
-        source = window.before + text + window.after[replaced:]
-        root = parser.parse(_encode(source)).root_node
     nodes, count = [root], 0
     while nodes:
         node = nodes.pop()
@@ -118,7 +151,7 @@ def ends_in_header(context: CursorContext) -> bool:
 
     Example: behind ``if (a)`` it does, behind ``f(a)`` it does not.
     """
-    parser = parser_for(context.language_id)
+    parser = context.parsed.parser
     if parser is None:
         return False
     source = _encode(context.parsed.window.before.rstrip())

@@ -54,6 +54,22 @@ def test_what_fits_leaves_fewer_errors(document: str, language: str, better: str
     assert count_errors(request, better) < count_errors(request, worse)
 
 
+@pytest.mark.parametrize("language", GRAMMARS)
+@given(
+    before=st.text("ab (){}[]:;=,.\n\t\"'é😀", max_size=40),
+    text=st.text("ab (){}[]:;=,.\n\t\"'é😀", max_size=20),
+    after=st.text("ab (){}[]:;=,.\n\t\"'é😀", max_size=40),
+    replaced=st.integers(0, 3),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_tree_that_is_gone_on_from_has_the_errors_of_a_new_one(
+    language: str, before: str, text: str, after: str, replaced: int
+) -> None:
+    context = CursorContext.of(request_at(f"{before}{CURSOR}{after}", language))
+    whole = CursorContext.of(request_at(f"{before}{text}{CURSOR}{after[replaced:]}", language))
+    assert count_syntax_errors(context, text, replaced) == whole.syntax_errors
+
+
 def test_what_is_replaced_is_no_error() -> None:
     request = request_at(f"x = f({CURSOR})\n", "python")
     assert count_errors(request, "1)") > count_errors(request, "1)", replaced=1) == 0
