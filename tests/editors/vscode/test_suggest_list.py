@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from .test_pickers import read_settings
 from .workbench import Workbench
 
 pytestmark = pytest.mark.timeout(900)
@@ -24,7 +24,7 @@ def test_the_user_is_told_once_and_can_have_both(
     chosen = tmp_path / "data/User/settings.json"
 
     def written() -> bool:
-        value = json.loads(chosen.read_text(encoding="utf-8")).get("editor.quickSuggestions")
+        value = read_settings(chosen).get("editor.quickSuggestions")
         return bool(value) and value["other"] == "on"
 
     window.until(written, "the setting that shows the list beside ghost text")
