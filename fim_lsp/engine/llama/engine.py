@@ -159,6 +159,7 @@ class LlamaEngine:
             plan = self._assign(slot, prompt, background=True)
             before = len(self.mirror.tokens)
             # The document is tokenised now, so that the first key at this place does not wait for it.
+            # An error comes again when a generation needs the index.
             self._indexing.submit(self._memory_index, prompt, plan)
             self._evaluate(plan.pending, cancel, self._interruptible_tokens())
             evaluated = len(self.mirror.tokens) - before

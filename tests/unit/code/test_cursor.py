@@ -32,7 +32,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return made
 
 
-def test_the_place_and_the_errors_share_a_tree(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_place_and_the_errors_share_a_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     parses: list[str] = []
     monkeypatch.setattr(syntax, "parse_window", counting(parses, "parse", syntax.parse_window))
     context = CursorContext.of(request_at(CODE, "python"))

@@ -62,7 +62,7 @@ def test_what_fits_leaves_fewer_errors(document: str, language: str, better: str
     replaced=st.integers(0, 3),
 )
 @settings(max_examples=40, deadline=None)
-def test_a_tree_that_is_gone_on_from_has_the_errors_of_a_new_one(
+def test_an_inserted_text_has_the_errors_of_a_parse_from_scratch(
     language: str, before: str, text: str, after: str, replaced: int
 ) -> None:
     context = CursorContext.of(request_at(f"{before}{CURSOR}{after}", language))

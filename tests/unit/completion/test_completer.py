@@ -9,6 +9,7 @@ import pytest
 from attrs import evolve
 
 from fim_lsp.code.cursor import CursorContext
+from fim_lsp.completion import completer
 from fim_lsp.completion.debounce import Rhythm, SupersededError
 from fim_lsp.completion.generation import Hold
 from fim_lsp.engine.base import CancelToken, DecodeError
@@ -244,9 +245,11 @@ async def test_the_code_around_the_cursor_is_looked_at_while_the_model_computes(
 async def test_a_request_that_was_superseded_prepares_nothing(make_desk, monkeypatch):
     desk = await make_desk(lambda prompt: "1" if "x = " in _before_cursor(prompt) else "return value")
     offsets = []
+    # Longer than any stall of the machine before the older request is superseded.
+    monkeypatch.setattr(completer, "_COMPUTING_S", 0.2)
     monkeypatch.setattr(CursorContext, "prepare", lambda context: offsets.append(context.line_prefix))
     await desk.complete_after(request(CODE), request(CODE.replace("█", "x = █"), version=2))
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.3)
     assert "    " not in offsets
 
 
