@@ -1,4 +1,4 @@
-"""A mirror of the KV cache: the tokens that each of its sequences holds.
+"""A mirror of the KV cache: the tokens that each of its sequences holds, and logits behind some of them.
 
 Both engines keep one. It is truncated *before* the cache and appended to after a decode. An abort or an error
 at any moment therefore leaves it with too few tokens at worst, which costs evaluations but never lets a
@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 from attrs import define, evolve, field, frozen
 
+from fim_lsp.engine.kept_logits import KeptLogits
+from fim_lsp.engine.sampling import Logits
 from fim_lsp.engine.sequence import (
     ReusePlan,
     SequenceChoice,
@@ -53,6 +55,7 @@ class Mirror:
     foreground: int = 0
     """The sequence of the last prompt that was not background work."""
     _requests: int = field(default=0, init=False)
+    kept_logits: KeptLogits = field(factory=KeptLogits, init=False, repr=False)
 
     @classmethod
     def of(cls, sequences: int) -> Mirror:
@@ -63,6 +66,18 @@ class Mirror:
     def tokens(self) -> list[int]:
         """The tokens of the current sequence."""
         return self.states[self.current].tokens
+
+    @property
+    def logits(self) -> Logits | None:
+        """The kept logits behind the current sequence, shape (vocabulary,); None if there are none."""
+        state = self.states[self.current]
+        return self.kept_logits.find(state.adapters, state.tokens)
+
+    def keep_logits(self, rows: Sequence[Logits]) -> None:
+        """Keep the logits behind each of the current sequence's last tokens, one row for each."""
+        state = self.states[self.current]
+        for end, row in enumerate(rows, len(state.tokens) - len(rows) + 1):
+            self.kept_logits.keep(state.adapters, state.tokens[:end], row)
 
     def find_slot(
         self,
@@ -79,10 +94,17 @@ class Mirror:
             overwritten.
         """
 
+        def has_logits(tokens: Sequence[int]) -> bool:
+            return self.kept_logits.find(prompt.adapters, tokens) is not None
+
         def plan_at(sequence: int) -> ReusePlan:
             state = self.states[sequence]
             evaluated = state.tokens if state.adapters == prompt.adapters else ()
-            return plan_reuse(evaluated, prompt.head, prompt.tail, pieces, encode, heal=prompt.heal)
+            return plan_reuse(
+                *(evaluated, prompt.head, prompt.tail, pieces, encode),
+                heal=prompt.heal,
+                has_logits=has_logits,
+            )
 
         fits = [_fit(state, prompt, pieces) for state in self.states]
         if background:
@@ -138,9 +160,10 @@ class Mirror:
         return range(start, start + count)
 
     def clear(self) -> None:
-        """Forget all tokens. The cache drops its own when a sequence is next used."""
+        """Forget all tokens and logits. The cache drops its own when a sequence is next used."""
         for state in self.states:
             state.tokens.clear()
+        self.kept_logits.clear()
 
 
 def _fit(state: SequenceState, prompt: Prompt, pieces: Sequence[bytes]) -> SlotFit:
@@ -152,6 +175,6 @@ def _fit(state: SequenceState, prompt: Prompt, pieces: Sequence[bytes]) -> SlotF
 
 
 def _is_done(plan: ReusePlan, state: SequenceState, prompt: Prompt) -> bool:
-    """Return whether only the last token is pending, which is evaluated again for its logits alone."""
+    """Return whether nothing is pending, or only the last token, which is evaluated again for its logits."""
     last = tuple(state.tokens[plan.keep : plan.keep + 1])
-    return state.adapters == prompt.adapters and plan.pending == last
+    return state.adapters == prompt.adapters and plan.pending in ((), last)

@@ -73,6 +73,8 @@ class ByteTokenizer:
         return (*(bytes([i]) for i in range(256)), *(b"" for _ in self.specials))
 
 
+_NO_LOGITS: Logits = np.empty(0, np.float32)
+"""Kept in place of logits: the answers come from the script."""
 _END_ID = 256 + ByteTokenizer().specials.index(END)
 
 Answer = Callable[[str], str]
@@ -200,7 +202,7 @@ class ScriptedEngine:
         self._assign(slot, prompt, background=False)
         evaluated = self._evaluate(slot.plan.pending, cancel)
         timings = Timings(evaluated_tokens=evaluated, reused_tokens=slot.plan.keep)
-        if evaluated < len(slot.plan.pending):
+        if evaluated < len(slot.plan.pending) or cancel.cancelled:
             return (Generation("", FinishReason.CANCELLED, timings),)
         limit = min(sampling.max_tokens, self.info.context - len(self.mirror.tokens))
         answers = self._answers(prompt, sampling.excluded_prefix, len(on_tokens))
@@ -268,6 +270,7 @@ class ScriptedEngine:
             if cancel.cancelled:
                 return count
             self.mirror.tokens.append(token)
+        self.mirror.keep_logits([_NO_LOGITS])
         return len(tokens)
 
     def _answers(self, prompt: Prompt, excluded_prefix: str, count: int) -> list[bytes]:

@@ -3,7 +3,8 @@
 Continue by text, not by tokens: what the user types rarely tokenises into an extension of the tokens
 already evaluated (``def`` + ``ault`` is one token, ``default``). So the head of a prompt is compared token
 by token, and its tail is compared as text: evaluated tokens are kept while their pieces spell the tail, and
-only the rest is tokenised. An accepted suggestion therefore costs nothing, and a keystroke about one token.
+only the rest is tokenised. An accepted suggestion therefore costs nothing, and a keystroke one token where it
+begins a word and none within it.
 
 The cache holds several sequences, so that two documents, or two locations in one, do not evict each other.
 Each prompt is evaluated in the sequence that shares most with it, or in a copy of that sequence.
@@ -21,7 +22,7 @@ _SPACES = b" \t\r\n"
 _LONGEST_REWIND = 32
 """Most tokens to step back in search of a word boundary. Text without any (minified, CJK) stops there."""
 
-_LONGEST_WORD = 4
+LONGEST_WORD = 4
 """Most tokens to heal. A longer word is healed in its last tokens only."""
 
 _WORTH_A_COPY = 32
@@ -30,7 +31,10 @@ _WORTH_A_COPY = 32
 
 @frozen
 class ReusePlan:
-    """Keep the first ``keep`` evaluated tokens, drop the others, then evaluate ``pending`` (never empty)."""
+    """Keep the first ``keep`` evaluated tokens, drop the others, then evaluate ``pending``.
+
+    Nothing is pending where all tokens are evaluated and the logits behind them were kept.
+    """
 
     keep: int
     pending: tuple[int, ...] = field(repr=False)
@@ -134,6 +138,7 @@ def plan_reuse(
     encode: Callable[[str], tuple[int, ...]],
     *,
     heal: bool = False,
+    has_logits: Callable[[Sequence[int]], bool] = lambda tokens: False,
 ) -> ReusePlan:
     """Decide which evaluated tokens the prompt ``head`` + ``tail`` reuses, and which it still needs.
 
@@ -146,9 +151,8 @@ def plan_reuse(
         heal: Leave the tail's last word out, so that the model may choose longer tokens that begin alike
             (token healing: a prefix that ends inside a word or in spaces otherwise forces a split that the
             model never saw in training).
-
-    Returns:
-        The plan. At least one token is always pending, because logits are not kept between requests.
+        has_logits: Tells whether the logits behind these tokens were kept. If not, the last token is
+            evaluated again for them.
     """
     if common_prefix(evaluated, head) == len(head):
         target = (*head, *_continue_by_text(evaluated[len(head) :], tail, pieces, encode))
@@ -158,8 +162,10 @@ def plan_reuse(
     healed = b"".join(pieces[token] for token in target[cut:])
     spelling = _spelling(healed, pieces, encode)
     target = target[:cut]
-    keep = min(common_prefix(evaluated, target), len(target) - 1)
-    return ReusePlan(max(keep, 0), target[max(keep, 0) :], healed, spelling)
+    keep = common_prefix(evaluated, target)
+    if keep and keep == len(target) and not has_logits(target):
+        keep -= 1
+    return ReusePlan(keep, target[keep:], healed, spelling)
 
 
 def _continue_by_text(
@@ -200,7 +206,7 @@ def _last_word(tokens: Sequence[int], start: int, pieces: Sequence[bytes]) -> in
     """Return the index, at least ``start``, of the token that the text's last word begins with."""
     cut = max(len(tokens) - 1, start)
     while (
-        cut > max(start, len(tokens) - _LONGEST_WORD)
+        cut > max(start, len(tokens) - LONGEST_WORD)
         and _in_word(pieces[tokens[cut]][:1])
         and _in_word(pieces[tokens[cut - 1]][-1:])
     ):

@@ -104,6 +104,22 @@ def cold_logits(engine: LlamaEngine, tokens: tuple[int, ...], adapters: tuple[Ap
     return logits_of(engine, Prompt(tokens, "", adapters=adapters))
 
 
+def check_kept_logits(warm: LlamaEngine, cold: LlamaEngine, prompt: Prompt) -> int:
+    """Check the logits kept behind each token of the current sequence. Return how many rows there are."""
+    tokens = tuple(warm.mirror.tokens)
+    kept = {
+        end: row
+        for end in range(1, len(tokens) + 1)
+        if (row := warm.mirror.kept_logits.find(prompt.adapters, tokens[:end])) is not None
+    }
+    if kept:
+        cold.mirror.clear()
+        rows = cold.logits(Prompt(tokens, "", adapters=prompt.adapters), len(tokens))
+        for end, row in kept.items():
+            np.testing.assert_allclose(row, rows[end - 1], atol=TOLERANCE)
+    return len(kept)
+
+
 def run(engine: LlamaEngine, step: Step, prompt: Prompt) -> FinishReason | None:
     """Run a step with its abort armed. Return why a generation ended."""
     engine = evolve(engine, abort_callback=abort_after(step.abort_after))
@@ -131,6 +147,7 @@ def test_the_cache_never_changes_what_the_model_computes(engines, files, steps: 
         run(warm, step, prompt)
         for sequence, state in enumerate(warm.mirror.states):
             assert len(state.tokens) <= warm.cache.held(sequence)
+        check_kept_logits(warm, cold, prompt)
         served = logits_of(warm, prompt)
         expected = cold_logits(cold, tuple(warm.mirror.tokens), adapters)
         np.testing.assert_allclose(served, expected, atol=TOLERANCE)
@@ -142,6 +159,15 @@ def test_a_wrong_token_would_show(engines):
     right = cold_logits(cold, tokens, ())
     wrong = cold_logits(cold, (*tokens[:10], tokens[11], *tokens[11:]), ())
     assert np.abs(right - wrong).max() > 10 * TOLERANCE
+
+
+def test_the_logits_behind_a_prompt_and_what_was_generated_are_kept_as_a_cold_model_computes_them(engines):
+    warm, cold = engines
+    warm.mirror.clear()
+    prompt = Prompt((0,), "A = (B)\n" * 6)
+    sampling = SamplingParams(max_tokens=9)
+    (generation,) = warm.generate(prompt, sampling, CancelToken(), [lambda _: True])
+    assert check_kept_logits(warm, cold, prompt) == generation.timings.generated_tokens == 9
 
 
 def test_an_abort_at_any_node_is_followed_by_the_right_logits(engines):
@@ -192,7 +218,7 @@ def test_each_candidate_is_what_a_cold_model_generates(engines, texts: list[str]
         assert likeliest_so_far(cold, known, generated)
     for prompt in prompts:
         (again,) = warm.generate(prompt, sampling, CancelToken(), [lambda _: True])
-        assert again.timings.evaluated_tokens == 1
+        assert again.timings.evaluated_tokens == 0
         whole = tuple(warm.mirror.tokens)
         served = logits_of(warm, Prompt(whole, "", location=prompt.location))
         np.testing.assert_allclose(served, cold_logits(cold, whole, ()), atol=TOLERANCE)

@@ -39,11 +39,18 @@ def test_a_cold_prompt_is_evaluated_whole(bench):
     assert timings.reused_tokens == 0
 
 
-def test_the_same_prompt_again_evaluates_one_token(bench):
+def test_the_same_prompt_again_evaluates_one_token_at_most(bench):
     first = bench.run(bench.prompt(CODE))
     again = bench.run(bench.prompt(CODE))
-    assert again.timings.evaluated_tokens == 1
+    assert again.timings.evaluated_tokens <= 1
     assert again.text == first.text
+
+
+@pytest.mark.local_engine
+def test_the_same_prompt_again_evaluates_nothing(bench):
+    bench.run(bench.prompt(CODE))
+    again = bench.run(bench.prompt(CODE)).timings
+    assert (again.evaluated_tokens, again.reused_tokens) == (0, len(bench.engine.tokenizer.encode(CODE)))
 
 
 def test_typing_on_evaluates_little_and_accepting_the_text_one_token(bench):
@@ -218,7 +225,7 @@ def test_logits_leave_their_prompt_evaluated(bench):
     bench.engine.logits(bench.prompt(CODE), rows=3)
     count = len(bench.engine.tokenizer.encode(CODE))
     assert len(bench.mirror) == count
-    assert bench.run(bench.prompt(CODE)).timings.evaluated_tokens == 1
+    assert bench.run(bench.prompt(CODE)).timings.evaluated_tokens == 0
 
 
 @pytest.mark.local_engine

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
-from fim_lsp.engine.base import CancelToken, ModelLoadError
+from fim_lsp.engine.base import CancelToken, DecodeError, ModelLoadError
 from fim_lsp.engine.llama import open_llama
 from fim_lsp.prompt.families import FAMILIES
 from fim_lsp.settings import ModelSettings
@@ -85,3 +86,42 @@ def test_an_engine_reopens_after_a_close(model_path):
         engine = open_llama(model_path, ModelSettings(context_tokens=256))
         assert _run(engine, Prompt(head=(), tail="x = "), max_tokens=2).text
         engine.close()
+
+
+@pytest.mark.parametrize(
+    ("before", "keys"),
+    [
+        ("def add(first, second):\n    return first + sec", "o"),
+        ("def add(first, second):\n    return add(", "f1)'"),
+        ("def add(first, second):\n    ", "rx#"),
+        ("def add(first, second):\n", "d@\n"),
+        ("class Stack:\n    def push(self, item):\n        self.", "i_"),
+    ],
+)
+def test_the_first_key_where_a_prompt_was_evaluated_ahead_evaluates_nothing(llama_engine, before, keys):
+    for key in keys:
+        llama_engine.mirror.clear()
+        prompt = Prompt(head=(), tail=before, heal=True)
+        llama_engine.prefill(prompt, CancelToken())
+        first = _run(llama_engine, evolve(prompt, tail=before + key))
+        assert first.timings.evaluated_tokens == 0, key
+        llama_engine.mirror.clear()
+        assert first.text == _run(llama_engine, evolve(prompt, tail=before + key)).text
+
+
+def test_a_word_that_is_typed_evaluates_nothing_until_it_ends(llama_engine):
+    before = "def total(items):\n    return "
+    prompt = Prompt(head=(), tail=before + "s", heal=True, location="a.py")
+    _run(llama_engine, prompt)
+    counts = [
+        _run(llama_engine, evolve(prompt, tail=before + typed)).timings.evaluated_tokens
+        for typed in ("su", "sum", "sum(", "sum(i", "sum(it", "sum(i", "sum(")
+    ]
+    assert max(counts) <= 1
+    within_a_word_or_back = [counts[index] for index in (0, 1, 4, 5, 6)]
+    assert within_a_word_or_back == [0] * 5
+
+
+def test_a_prompt_without_tokens_is_an_error(llama_engine):
+    with pytest.raises(DecodeError, match="no tokens"):
+        _run(llama_engine, Prompt(head=(), tail=""))

@@ -72,6 +72,9 @@ class NumpyMirror:
     def window(self, count: int) -> range:
         return range(self.current, self.current + count)
 
+    def keep_logits(self, rows: Sequence[Logits]) -> None:
+        """Nothing is kept: each case asks for one generation."""
+
 
 @define
 class NumpySequence:
@@ -110,6 +113,9 @@ class NumpyCache:
 
     def logits(self, row: int = -1) -> Logits:
         return self.rows[row]
+
+    def last_logits(self, count: int) -> list[Logits]:
+        return self.rows[-count:]
 
     def drop_beyond(self, keep: int) -> bool:
         del self.mirror.tokens[keep:]
@@ -161,9 +167,9 @@ class Case:
         if self.candidates == 1:
             speculator = Speculator(Speculation(DRAFT_TOKENS, 1.0))
             drafter = speculator.begin(cache.mirror.tokens, encode(self.former)) if self.drafts else None
-            cost = decode_stream(cache, streams[0], CancelToken(), drafter)
+            cost = decode_stream(cache, cache.logits(), streams[0], CancelToken(), drafter)
         else:
-            cost = decode_streams(cache, streams, CancelToken())
+            cost = decode_streams(cache, cache.logits(), streams, CancelToken())
         done = [evolve(each.generation(cost), timings=cost) for each in streams if each.count]
         return [done, streamed, [each.tokens for each in cache.mirror.states]]
 

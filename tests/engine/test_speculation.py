@@ -50,7 +50,7 @@ def test_each_token_is_the_one_that_a_cold_model_samples(tiny, text: str, draft:
     assert likeliest_so_far(plain, known, tokens)
     assert len(drafting.mirror.tokens) == len(known) + generation.timings.generated_tokens - 1
     again = generate(drafting, Prompt(tuple(drafting.mirror.tokens), ""), tokens=1)
-    assert again.timings.evaluated_tokens == 1
+    assert again.timings.evaluated_tokens <= 1
     evaluated = tuple(drafting.mirror.tokens)
     expected = cold_logits(plain, evaluated, ())
     np.testing.assert_allclose(logits_of(drafting, Prompt(evaluated, "")), expected, atol=TOLERANCE)

@@ -89,6 +89,10 @@ class KvCache:
         values = llama_cpp.llama_get_logits_ith(self.context, row)
         return np.ctypeslib.as_array(values, (self.vocabulary_size,))
 
+    def last_logits(self, count: int) -> list[Logits]:
+        """Return the last ``count`` rows of logits of the last decode; see :meth:`logits`."""
+        return [self.logits(row) for row in range(-count, 0)]
+
     def held(self, sequence: int) -> int:
         """Return how many tokens a sequence holds; the mirror may list fewer."""
         return int(llama_cpp.llama_memory_seq_pos_max(self.memory, sequence)) + 1

@@ -17,13 +17,19 @@ from attrs import evolve
 
 from fim_lsp.engine.base import CancelToken
 from fim_lsp.engine.llama.cache import KvCache
+from fim_lsp.engine.sampling import Logits
 from fim_lsp.engine.speculation import Drafter
 from fim_lsp.engine.token_stream import TokenStream
 from fim_lsp.types import Timings
 
+_MOST_KEPT = 24
+"""Sampled tokens behind which the logits are kept. Those before them are the likeliest to be needed: the user
+types on as far as a suggestion is right, and seldom beyond its first line."""
+
 
 def decode_stream(
     cache: KvCache,
+    logits: Logits,
     stream: TokenStream,
     cancel: CancelToken,
     drafter: Drafter | None = None,
@@ -35,7 +41,8 @@ def decode_stream(
     draft are dropped from the cache.
 
     Args:
-        cache: Its last decode has the logits behind the prompt.
+        cache: Holds the prompt. Its mirror keeps the logits behind the first sampled tokens.
+        logits: Those behind the prompt, shape (vocabulary,).
         stream: Sampled until it has a reason to end.
         cancel: Checked after each token.
         drafter: Guesses tokens; None for no drafts.
@@ -46,13 +53,16 @@ def decode_stream(
     """
     prompt_tokens, cost = len(cache.mirror.tokens), Timings()
     draft: tuple[int, ...] = ()
+    rows = [logits]
     while True:
-        sampled = _sample_rows(cache, stream, draft, cancel)
+        sampled = _sample_rows(rows, stream, draft, cancel)
         if drafter is not None and draft:
             accepted = cost.accepted_tokens + drafter.record(draft, sampled)
             drafted = cost.drafted_tokens + len(draft)
             cost = evolve(cost, drafted_tokens=drafted, accepted_tokens=accepted)
         cache.drop_beyond(prompt_tokens + stream.count - 1)
+        if 1 < stream.count <= _MOST_KEPT:
+            cache.mirror.keep_logits(rows[: len(sampled)])
         if stream.reason is not None or cancel.cancelled:
             return cost
         draft = ()
@@ -65,6 +75,7 @@ def decode_stream(
             return cost
         if not draft:
             on_decoded((time.perf_counter() - started) * 1000)
+        rows = cache.last_logits(1 + len(draft))
         cost = evolve(cost, decodes=cost.decodes + 1)
 
 
@@ -73,33 +84,43 @@ def _nothing(count: int) -> tuple[int, ...]:
     return ()
 
 
-def _sample_rows(cache: KvCache, stream: TokenStream, draft: Sequence[int], cancel: CancelToken) -> list[int]:
+def _sample_rows(
+    rows: Sequence[Logits], stream: TokenStream, draft: Sequence[int], cancel: CancelToken
+) -> list[int]:
     """Sample behind the last token and each token of its draft, as long as the draft is right."""
     sampled: list[int] = []
-    for row, drafted in enumerate((*draft, None), -1 - len(draft)):
-        sampled.append(stream.sample(cache.logits(row)))
+    for row, drafted in zip(rows, (*draft, None), strict=True):
+        sampled.append(stream.sample(row))
         if sampled[-1] != drafted or stream.reason is not None or cancel.cancelled:
             break
     return sampled
 
 
-def decode_streams(cache: KvCache, streams: Sequence[TokenStream], cancel: CancelToken) -> Timings:
+def decode_streams(
+    cache: KvCache, logits: Logits, streams: Sequence[TokenStream], cancel: CancelToken
+) -> Timings:
     """Sample several streams until all end, with one token of each in every batch.
 
     The first stream continues in the current sequence and begins as it would alone. The others branch off
     where it first adds text: a healed word can be spelled in several ways, which all give the same text. A
     stream for which no token of its own is left samples nothing, and one without a sequence ends there.
 
+    Args:
+        cache: Holds the prompt.
+        logits: Those behind the prompt, shape (vocabulary,).
+        streams: Sampled until each has a reason to end.
+        cancel: Checked after each token.
+
     Returns:
         What decoding cost: decodes.
     """
     first, *others = streams
-    token, decodes = _sample_first(cache, first, others, cancel)
+    token, logits, decodes = _sample_first(cache, logits, first, others, cancel)
     if token is None:
         return Timings(decodes=decodes)
     begun = [(first, token)]
     for other in others:
-        next_best = other.sample_next_best(cache.logits(), {taken for _, taken in begun})
+        next_best = other.sample_next_best(logits, {taken for _, taken in begun})
         if next_best is not None:
             begun.append((other, next_best))
     with cache.forked(cache.mirror.window(len(begun))) as copies:
@@ -114,24 +135,29 @@ def decode_streams(cache: KvCache, streams: Sequence[TokenStream], cancel: Cance
 
 
 def _sample_first(
-    cache: KvCache, first: TokenStream, others: Sequence[TokenStream], cancel: CancelToken
-) -> tuple[int | None, int]:
+    cache: KvCache,
+    logits: Logits,
+    first: TokenStream,
+    others: Sequence[TokenStream],
+    cancel: CancelToken,
+) -> tuple[int | None, Logits, int]:
     """Sample until ``first`` has text, with ``others`` branched off just before that.
 
     Returns:
-        The last token, None if cancelled, and the number of decodes.
+        The last token, None if cancelled; the logits that it was sampled from; and the number of decodes.
     """
     decodes = 0
     while True:
         for other in others:
             other.branch_off(first)
-        token = first.sample(cache.logits())
+        token = first.sample(logits)
         if cancel.cancelled:
-            return None, decodes
+            return None, logits, decodes
         if first.has_text or first.reason is not None:
-            return token, decodes
+            return token, logits, decodes
         if not cache.decode((token,), logits=1):
-            return None, decodes
+            return None, logits, decodes
+        logits = cache.logits()
         decodes += 1
 
 

@@ -14,7 +14,13 @@ import llama_cpp
 import numpy as np
 from attrs import evolve, field, frozen
 
-from fim_lsp.engine.base import CancelToken, OnToken, PromptTooColdError, PromptTooLongError
+from fim_lsp.engine.base import (
+    CancelToken,
+    DecodeError,
+    OnToken,
+    PromptTooColdError,
+    PromptTooLongError,
+)
 from fim_lsp.engine.kv_state_store import KvStateSaver
 from fim_lsp.engine.llama.adapters import LoadedAdapters
 from fim_lsp.engine.llama.cache import KvCache
@@ -26,7 +32,7 @@ from fim_lsp.engine.memory.gate import Gate, load_gate
 from fim_lsp.engine.memory.stream import LineBreaks, MemoryIndex
 from fim_lsp.engine.mirror import Mirror, Slot
 from fim_lsp.engine.sampling import Logits
-from fim_lsp.engine.sequence import ReusePlan
+from fim_lsp.engine.sequence import LONGEST_WORD, ReusePlan
 from fim_lsp.engine.speculation import Drafter, Speculator
 from fim_lsp.engine.token_stream import TokenStream
 from fim_lsp.engine.vocabulary import Vocabulary
@@ -38,6 +44,10 @@ _LOST_S = 0.15
 """Seconds of work in the background that an abort may lose."""
 _FEWEST_TOKENS = 8
 """Tokens of a batch in the background: smaller ones cost more a token."""
+_NEXT_KEY = "x"
+"""Stands for a letter that the user types next."""
+_ROWS_AHEAD = 1 + LONGEST_WORD
+"""Rows of logits that the next key may need: behind the prompt, and before each token of its last word."""
 
 
 def _strlen() -> Any:
@@ -112,17 +122,20 @@ class LlamaEngine:
                 evaluated_tokens=len(self.mirror.tokens) - before,
                 reused_tokens=plan.keep,
             )
-            if not completed:
+            if not completed or cancel.cancelled:
                 return (Generation("", FinishReason.CANCELLED, timings),)
+            logits = self.mirror.logits
+            if logits is None:
+                raise DecodeError("There is nothing to continue: the prompt has no tokens.")
             memory = indexing.result()
             streams = [
                 self._token_stream(prompt, plan, sampling, on_token, memory) for on_token in on_tokens[:most]
             ]
             if len(streams) == 1:
                 drafter = self._drafter(prompt, sampling)
-                cost = decode_stream(self.cache, streams[0], cancel, drafter, self.threads.record)
+                cost = decode_stream(*(self.cache, logits, streams[0], cancel, drafter, self.threads.record))
             else:
-                cost = decode_streams(self.cache, streams, cancel)
+                cost = decode_streams(self.cache, logits, streams, cancel)
             timings = evolve(
                 timings,
                 decodes=cost.decodes,
@@ -151,6 +164,10 @@ class LlamaEngine:
     def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
         """See :meth:`fim_lsp.engine.base.Engine.prefill`."""
         started = time.perf_counter()
+        if prompt.heal:
+            # The next key needs what a letter leaves when its word is healed: the bracket before the cursor,
+            # or one blank fewer, which belongs to the word.
+            prompt = evolve(prompt, tail=prompt.tail + _NEXT_KEY)
         slot = self._find_slot(prompt, background=True)
         if slot is None:
             return Timings()
@@ -161,7 +178,7 @@ class LlamaEngine:
             # The document is tokenised now, so that the first key at this place does not wait for it.
             # An error comes again when a generation needs the index.
             self._indexing.submit(self._memory_index, prompt, plan)
-            self._evaluate(plan.pending, cancel, self._interruptible_tokens())
+            self._evaluate(plan.pending, cancel, self._interruptible_tokens(), _ROWS_AHEAD)
             evaluated = len(self.mirror.tokens) - before
             return Timings(
                 prefill_ms=_ms_since(started),
@@ -226,20 +243,28 @@ class LlamaEngine:
         fewest = int(self.info.prefill_tokens_per_s * _LOST_S)
         return min(max(fewest, _FEWEST_TOKENS), self._settings.batch_tokens)
 
-    def _evaluate(self, tokens: Sequence[int], cancel: CancelToken, step: int | None = None) -> bool:
-        """Evaluate tokens in batches. Return False when cancelled; those evaluated by then stay."""
+    def _evaluate(
+        self, tokens: Sequence[int], cancel: CancelToken, step: int | None = None, rows: int = 1
+    ) -> bool:
+        """Evaluate tokens in batches, and keep the logits behind the last ``rows`` of them.
+
+        Returns:
+            False when cancelled; the tokens evaluated by then stay.
+        """
         # GPU backends take no abort callback: use small batches there, and check between them.
         if step is None or self._settings.gpu_layers != 0:
             on_cpu = self._settings.gpu_layers == 0
             step = self._settings.batch_tokens if on_cpu else self._settings.ubatch_tokens
         for start in range(0, len(tokens), step):
             part = tokens[start : start + step]
-            last = start + step >= len(tokens)
+            behind = len(tokens) - start - len(part)
+            logits = min(max(0, rows - behind), len(part))
             if cancel.cancelled:
                 return False
             with self.threads.prefilling(len(part)):
-                if not self.cache.decode(part, logits=int(last)):
+                if not self.cache.decode(part, logits=logits):
                     return False
+            self.mirror.keep_logits(self.cache.last_logits(logits))
         return True
 
     def _token_stream(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +39,24 @@ def test_switching_to_and_fro_costs_one_token(mirror: Mirror):
     evaluate(mirror, Prompt((), ONE))
     evaluate(mirror, Prompt((), OTHER))
     assert [evaluate(mirror, Prompt((), text)) for text in (ONE, OTHER, ONE)] == [1, 1, 1]
+
+
+def test_kept_logits_spare_the_last_token_its_evaluation(mirror: Mirror):
+    prompt = Prompt((), ONE)
+    evaluate(mirror, prompt)
+    rows = [np.full(3, number, np.float32) for number in range(2)]
+    mirror.keep_logits(rows)
+    assert evaluate(mirror, prompt) == 0
+    np.testing.assert_array_equal(mirror.logits, rows[-1])
+    assert evaluate(mirror, Prompt((), ONE[:-1])) == 0
+    np.testing.assert_array_equal(mirror.logits, rows[0])
+    assert evaluate(mirror, Prompt((), ONE[:-2])) == 1
+    # The token is gone from the cache, so its logits alone are no use.
+    assert evaluate(mirror, prompt) == 2
+    assert evaluate(mirror, Prompt((), ONE, adapters=ADAPTED)) == len(ONE)
+    mirror.clear()
+    assert evaluate(mirror, prompt) == len(ONE)
+    assert mirror.logits is None
 
 
 def test_the_least_recently_used_is_forgotten_first(mirror: Mirror):

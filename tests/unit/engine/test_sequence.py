@@ -93,6 +93,23 @@ def test_healing_a_one_token_prompt_leaves_something_to_evaluate():
     assert plan.healed == b""
 
 
+def test_nothing_is_pending_where_the_logits_behind_the_prompt_were_kept():
+    mirror = (MARKER, *encode("x = retu"))
+    asked: list[tuple[int, ...]] = []
+    plan = plan_reuse(
+        *(mirror, (MARKER,), "x = retu", PIECES, encode),
+        has_logits=lambda tokens: asked.append(tuple(tokens)) or True,
+    )
+    assert (plan.keep, plan.pending) == (len(mirror), ())
+    assert asked == [mirror]
+
+
+def test_logits_do_not_stand_in_for_tokens_that_were_not_evaluated():
+    mirror = (MARKER, *encode("x = "))
+    plan = plan_reuse(mirror, (MARKER,), "x = 1", PIECES, encode, has_logits=lambda tokens: True)
+    assert plan.pending == encode("1")
+
+
 texts = st.text(alphabet="de ftaulrn\n(é😀", max_size=30)
 
 
@@ -100,8 +117,12 @@ texts = st.text(alphabet="de ftaulrn\n(é😀", max_size=30)
 def test_the_plan_always_spells_the_prompt(before: str, generated: str, after: str, heal: bool):
     mirror = (MARKER, *encode(before), *generated.encode())
     plan = plan_reuse(mirror, (MARKER,), after, PIECES, encode, heal=heal)
+    # The token of the marker at least is evaluated again for its logits.
     assert plan.pending
     assert plan.keep <= len(mirror)
+    kept = plan_reuse(*(mirror, (MARKER,), after, PIECES, encode), heal=heal, has_logits=lambda tokens: True)
+    assert kept.pending in (plan.pending, plan.pending[:-1])
+    assert (kept.prompt_tokens, kept.healed) == (plan.prompt_tokens, plan.healed)
     spelled = spell((*mirror[: plan.keep], *plan.pending)) + plan.healed
     assert spelled == after.encode()
 
