@@ -91,7 +91,7 @@ def test_an_engine_reopens_after_a_close(model_path):
 @pytest.mark.parametrize(
     ("before", "keys"),
     [
-        ("def add(first, second):\n    return first + sec", "o"),
+        ("def add(first, second):\n    return first + sec", "o\n)."),
         ("def add(first, second):\n    return add(", "f1)'"),
         ("def add(first, second):\n    ", "rx#"),
         ("def add(first, second):\n", "d@\n"),

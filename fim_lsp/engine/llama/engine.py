@@ -44,8 +44,8 @@ _LOST_S = 0.15
 """Seconds of work in the background that an abort may lose."""
 _FEWEST_TOKENS = 8
 """Tokens of a batch in the background: smaller ones cost more a token."""
-_NEXT_KEY = "x"
-"""Stands for a letter that the user types next."""
+_LETTER = "x"
+"""Stands for a word that the user types next."""
 _ROWS_AHEAD = 1 + LONGEST_WORD
 """Rows of logits that the next key may need: behind the prompt, and before each token of its last word."""
 
@@ -164,10 +164,7 @@ class LlamaEngine:
     def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
         """See :meth:`fim_lsp.engine.base.Engine.prefill`."""
         started = time.perf_counter()
-        if prompt.heal:
-            # The next key needs what a letter leaves when its word is healed: the bracket before the cursor,
-            # or one blank fewer, which belongs to the word.
-            prompt = evolve(prompt, tail=prompt.tail + _NEXT_KEY)
+        prompt = _before_next_key(prompt)
         slot = self._find_slot(prompt, background=True)
         if slot is None:
             return Timings()
@@ -294,6 +291,21 @@ class LlamaEngine:
         if not self.info.speculation.draft_tokens or sampling.temperature > 0:
             return None
         return self._speculator.begin(self.mirror.tokens, self.tokenizer.encode(prompt.draft))
+
+
+def _before_next_key(prompt: Prompt) -> Prompt:
+    """Return the prompt whose tokens the next key needs, whichever it is.
+
+    A last word is evaluated too: a letter needs the logits before it, which are kept, and all else the word.
+    Of blanks all but one are evaluated: that one belongs to the next word.
+    """
+    if not prompt.heal:
+        return prompt
+    return (
+        evolve(prompt, tail=prompt.tail + _LETTER)
+        if prompt.tail[-1:].isspace()
+        else evolve(prompt, heal=False)
+    )
 
 
 def _ms_since(started: float) -> float:
