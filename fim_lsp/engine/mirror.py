@@ -56,6 +56,7 @@ class Mirror:
     """The sequence of the last prompt that was not background work."""
     _requests: int = field(default=0, init=False)
     kept_logits: KeptLogits = field(factory=KeptLogits, init=False, repr=False)
+    """Rows behind tokens that some sequence held when they were computed."""
 
     @classmethod
     def of(cls, sequences: int) -> Mirror:

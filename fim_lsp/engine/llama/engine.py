@@ -301,11 +301,9 @@ def _before_next_key(prompt: Prompt) -> Prompt:
     """
     if not prompt.heal:
         return prompt
-    return (
-        evolve(prompt, tail=prompt.tail + _LETTER)
-        if prompt.tail[-1:].isspace()
-        else evolve(prompt, heal=False)
-    )
+    if prompt.tail[-1:].isspace():
+        return evolve(prompt, tail=prompt.tail + _LETTER)
+    return evolve(prompt, heal=False)
 
 
 def _ms_since(started: float) -> float:
