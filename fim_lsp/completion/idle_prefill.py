@@ -1,7 +1,8 @@
 """Evaluate prompts while the user pauses, one after the other, and stop as soon as a request comes.
 
-The worker aborts a prefill within milliseconds when a generation comes, and the engine keeps what was
-evaluated by then: the next idle prefill goes on from there.
+A prefill is aborted within milliseconds when a generation comes, and the engine keeps the batches evaluated
+by then: the next idle prefill goes on from there. Where the generation needs the very prompt, the batch that
+is being evaluated goes on to its end: an abort would lose it, and the generation would begin it again.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class IdlePrefill:
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
         self._cancel = CancelToken()
+        self._evaluating: PlannedPrefill | None = None
         self._spending = CpuSpending()
         self._threads = psutil.cpu_count() or 1
         """Threads of the last prefill. Before the first one, the most that there can be."""
@@ -67,11 +69,18 @@ class IdlePrefill:
     def start(self, order: PrefillOrder) -> None:
         """Evaluate the prompts of an order, after a pause, instead of all from before."""
         self.stop()
-        self._cancel = CancelToken()
+        self._cancel, self._evaluating = CancelToken(), None
         self._task = asyncio.create_task(self._run(order, self._cancel))
 
-    def stop(self) -> None:
-        """Abort at once."""
+    def stop(self, *, types_on: bool = False) -> None:
+        """Abort at once, or end behind a batch that the request needs.
+
+        Args:
+            types_on: Whether the request is for a key typed where the prompts were planned for.
+        """
+        if types_on and self._evaluating is not None and self._evaluating.for_next_key:
+            self._cancel.stop()
+            return
         self._cancel.cancel()
         if self._task is not None:
             self._task.cancel()
@@ -87,6 +96,7 @@ class IdlePrefill:
         for planned in order.find():
             if self._worker.engine is None or not self._worker.idle:
                 return
+            self._evaluating = planned
             try:
                 timings = await self._evaluate(planned, order.cpu_s_a_minute, cancel)
             except PromptTooColdError:
@@ -95,6 +105,9 @@ class IdlePrefill:
                 # The request that needs this prompt reports the error.
                 logger.debug("Not evaluated while idle: %s", error)
                 return
+            finally:
+                if self._cancel is cancel:
+                    self._evaluating = None
             if cancel.cancelled:
                 return
             logger.debug("Evaluated a prompt while idle: %s", timings)

@@ -14,6 +14,8 @@ from fim_lsp.experiment import uses_second_model
 from fim_lsp.settings import Settings
 from fim_lsp.types import AppliedAdapter, CompletionRequest, DocumentSnapshot, Trigger
 
+_KEY = 64
+"""Most characters that one key adds: a new line with its blanks."""
 AdaptersFor = Callable[[CompletionRequest, Settings], tuple[AppliedAdapter, ...]]
 MemoryFor = Callable[[CompletionRequest, Settings], RepositoryMemory | None]
 
@@ -58,6 +60,12 @@ class PrefillPlanner:
         if prompts is not None:
             self._planned = _place(request)
             self._start(prompts, request, settings, lambda: prompts.plan_next(request, settings))
+
+    def types_on(self, request: CompletionRequest) -> bool:
+        """Tell whether a request is for a key typed where the last plan was made."""
+        if self._planned is None or self._planned[0] != request.document.uri:
+            return False
+        return 0 <= request.offset - self._planned[2] <= _KEY
 
     def plan_at_rest(
         self,

@@ -73,6 +73,8 @@ class PlannedPrefill:
     prompt: Prompt
     base: PromptBase | None = None
     """The prompt base to adopt once the prompt is evaluated."""
+    for_next_key: bool = False
+    """True if the next key at the cursor needs it, and not one after a while."""
 
 
 @frozen
@@ -162,10 +164,10 @@ class Prompts:
         decided = self._decided(settings)
         base = self._next_base(request, decided)
         prompt = self._limited(self._build(request, decided, base), decided, cold_tokens)
-        yield PlannedPrefill(prompt, base)
+        yield PlannedPrefill(prompt, base, for_next_key=True)
         if self.bases.get(request.document.uri) != base and prompt.max_pending:
             short = self._short_base(request, decided, cold_tokens or 0)
-            yield PlannedPrefill(self._build(request, decided, short), short)
+            yield PlannedPrefill(self._build(request, decided, short), short, for_next_key=True)
         yield from self.plan_next(request, settings)
 
     def plan_opening(self, document: DocumentSnapshot, settings: Settings) -> Iterator[PlannedPrefill]:

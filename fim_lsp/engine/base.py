@@ -91,15 +91,20 @@ class CancelToken:
 
     def __init__(self) -> None:
         self.buffer = ctypes.create_string_buffer(2)
+        self._stopped = False
 
     def cancel(self) -> None:
         """Request the end of the generation. It ends within milliseconds, inside a prefill too."""
         self.buffer[0] = b"\x01"
 
+    def stop(self) -> None:
+        """Request the end behind the batch that is being evaluated, which is kept."""
+        self._stopped = True
+
     @property
     def cancelled(self) -> bool:
-        """True once :meth:`cancel` was called."""
-        return self.buffer[0] != b"\x00"
+        """True once :meth:`cancel` or :meth:`stop` was called."""
+        return self._stopped or self.buffer[0] != b"\x00"
 
 
 OnToken = Callable[[StreamedToken], bool]

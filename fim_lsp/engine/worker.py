@@ -135,12 +135,15 @@ class InferenceWorker:
     ) -> tuple[Generation, ...]:
         """Run :meth:`fim_lsp.engine.base.Engine.generate`, and abort the prefill in the background.
 
+        One that was stopped already ends its batch first.
+
         Cancelling the await sets ``cancel``; the tokens evaluated by then are kept.
 
         Raises:
             EngineError: no model is loaded, or the engine refused the prompt.
         """
-        self._background.cancel()
+        if not self._background.cancelled:
+            self._background.cancel()
         queued_at = time.perf_counter()
 
         def generate(engine: Engine) -> tuple[Generation, ...]:

@@ -120,6 +120,15 @@ def test_the_speed_of_prefill_is_measured_at_load_and_leaves_nothing_behind(mode
     engine.close()
 
 
+def test_a_stopped_prefill_ends_its_batch_and_begins_no_other(model):
+    engine = open_model(model, 1)
+    slow, cancel = evolve(engine, info=evolve(engine.info, prefill_tokens_per_s=20.0)), CancelToken()
+    stop = llama_cpp.ggml_abort_callback(lambda _: cancel.stop() or False)
+    timings = evolve(slow, abort_callback=stop).prefill(Prompt((0,), "A = (B)\n" * 12), cancel)
+    assert timings.evaluated_tokens == 8
+    engine.close()
+
+
 def test_an_aborted_prefill_in_the_background_keeps_its_batches(model):
     """The slower the machine, the smaller they are: a batch of 128 tokens of a large model takes seconds."""
     engine = open_model(model, 1)

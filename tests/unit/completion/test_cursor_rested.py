@@ -82,6 +82,32 @@ async def test_a_request_ends_the_work_for_a_notice(make_desk):
     assert len(desk.evaluated) <= 2 + timings.evaluated_tokens + timings.generated_tokens
 
 
+@pytest.mark.parametrize(
+    ("line", "typed", "aborted"), [(30, "x", False), (30, "\n        ", False), (5, "", True), (45, "", True)]
+)
+async def test_a_key_where_the_cursor_rested_lets_the_batch_that_it_needs_end(
+    make_desk, line, typed, aborted
+):
+    desk = await make_desk(pause_s=0, model=SUFFIX_FIRST, prompt=UNHEALED)
+    prefill, tokens = desk.worker.prefill, []
+
+    async def note_token(prompt, cancel):
+        tokens.append(cancel)
+        return await prefill(prompt, cancel)
+
+    desk.worker.prefill = note_token
+    desk.gate.clear()
+    desk.completer.cursor_rested(at_line(30), desk.settings)
+    while desk.worker.idle:
+        await asyncio.sleep(0.001)
+    asked = asyncio.create_task(desk.complete(at_line(line, typed, version=2)))
+    await asyncio.sleep(0)
+    assert tokens[0].cancelled
+    assert bool(tokens[0].buffer.value) == aborted
+    desk.gate.set()
+    await asked
+
+
 async def test_a_new_notice_takes_the_place_of_the_one_before(make_desk):
     desk = await make_desk(pause_s=0, model=SUFFIX_FIRST, prompt=UNHEALED)
     for line in (10, 20, 30):
