@@ -249,7 +249,10 @@ class Completer:
         query = self._query(request, settings)
         self._documents.used(query.uri)
         turn = self._turns.take(query.uri)
-        self._idle_prefill.stop(types_on=self._planner.types_on(request))
+        if self._planner.types_on(request):
+            self._idle_prefill.end_after_batch()
+        else:
+            self._idle_prefill.stop()
         left, because = self._display.follow(query)
         try:
             if because:

@@ -1,8 +1,8 @@
 """Evaluate prompts while the user pauses, one after the other, and stop as soon as a request comes.
 
 A prefill is aborted within milliseconds when a generation comes, and the engine keeps the batches evaluated
-by then: the next idle prefill goes on from there. Where the generation needs the very prompt, the batch that
-is being evaluated goes on to its end: an abort would lose it, and the generation would begin it again.
+by then: the next idle prefill goes on from there. Where the generation goes on with the same prompt, the
+batch that is being evaluated ends first: an abort would lose it, and the generation would begin it again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PAUSE_S = 0.2
 FindPrompts = Callable[[], Iterable[PlannedPrefill]]
 """Decides what to evaluate; called when there is time for it."""
 OnEvaluated = Callable[[PlannedPrefill], None]
-"""Called on the event loop with each prompt that was evaluated to its end."""
+"""Called on the event loop with each prompt that was evaluated to its end, or as far as a key leaves it."""
 
 
 @frozen
@@ -40,6 +40,15 @@ class PrefillOrder:
     cpu_s_a_minute: float | None = None
     """CPU seconds a minute that all orders with a limit may spend together; None for no limit. An order with
     a limit does not wait for a pause: the client has waited before it sent its notice."""
+
+
+@frozen(eq=False)
+class _Evaluation:
+    """A prompt while it is evaluated."""
+
+    planned: PlannedPrefill
+    order: PrefillOrder
+    cancel: CancelToken
 
 
 class IdlePrefill:
@@ -56,7 +65,7 @@ class IdlePrefill:
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
         self._cancel = CancelToken()
-        self._evaluating: PlannedPrefill | None = None
+        self._evaluating: _Evaluation | None = None
         self._spending = CpuSpending()
         self._threads = psutil.cpu_count() or 1
         """Threads of the last prefill. Before the first one, the most that there can be."""
@@ -68,19 +77,28 @@ class IdlePrefill:
 
     def start(self, order: PrefillOrder) -> None:
         """Evaluate the prompts of an order, after a pause, instead of all from before."""
-        self.stop()
-        self._cancel, self._evaluating = CancelToken(), None
+        if self._evaluating is None or not self._evaluating.cancel.cancelled:
+            self.stop()
+        self._cancel = CancelToken()
         self._task = asyncio.create_task(self._run(order, self._cancel))
 
-    def stop(self, *, types_on: bool = False) -> None:
-        """Abort at once, or end behind a batch that the request needs.
+    def end_after_batch(self) -> None:
+        """Make way for a key that was typed where the prompts were planned for.
 
-        Args:
-            types_on: Whether the request is for a key typed where the prompts were planned for.
+        A prompt that was planned for this key serves it from now on, and the batch of it that is being
+        evaluated ends first. All else is aborted at once.
         """
-        if types_on and self._evaluating is not None and self._evaluating.for_next_key:
-            self._cancel.stop()
-            return
+        running = self._evaluating
+        if running is None or not running.planned.for_next_key:
+            self.stop()
+        elif not running.cancel.cancelled:
+            running.cancel.end_after_batch()
+            running.order.on_evaluated(running.planned)
+
+    def stop(self) -> None:
+        """Abort at once."""
+        if self._evaluating is not None:
+            self._evaluating.cancel.cancel()
         self._cancel.cancel()
         if self._task is not None:
             self._task.cancel()
@@ -96,7 +114,7 @@ class IdlePrefill:
         for planned in order.find():
             if self._worker.engine is None or not self._worker.idle:
                 return
-            self._evaluating = planned
+            self._evaluating = evaluation = _Evaluation(planned, order, cancel)
             try:
                 timings = await self._evaluate(planned, order.cpu_s_a_minute, cancel)
             except PromptTooColdError:
@@ -106,7 +124,7 @@ class IdlePrefill:
                 logger.debug("Not evaluated while idle: %s", error)
                 return
             finally:
-                if self._cancel is cancel:
+                if self._evaluating is evaluation:
                     self._evaluating = None
             if cancel.cancelled:
                 return

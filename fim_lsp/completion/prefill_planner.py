@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from attrs import evolve
 
+from fim_lsp.completion.cache import CursorSnapshot, typed_since
 from fim_lsp.completion.enabled import is_enabled
 from fim_lsp.completion.idle_prefill import IdlePrefill, PrefillOrder
 from fim_lsp.completion.prompts import PlannedPrefill, Prompts
@@ -14,8 +15,6 @@ from fim_lsp.experiment import uses_second_model
 from fim_lsp.settings import Settings
 from fim_lsp.types import AppliedAdapter, CompletionRequest, DocumentSnapshot, Trigger
 
-_KEY = 64
-"""Most characters that one key adds: a new line with its blanks."""
 AdaptersFor = Callable[[CompletionRequest, Settings], tuple[AppliedAdapter, ...]]
 MemoryFor = Callable[[CompletionRequest, Settings], RepositoryMemory | None]
 
@@ -36,6 +35,8 @@ class PrefillPlanner:
         self._opened: DocumentSnapshot | None = None
         self._planned: tuple[str, int, int] | None = None
         """Document, version and offset of the cursor that was planned for last."""
+        self._cursor: CursorSnapshot | None = None
+        """That cursor with the text near it."""
 
     def opened(self, document: DocumentSnapshot) -> None:
         """Note the document opened last."""
@@ -58,14 +59,12 @@ class PrefillPlanner:
     def plan(self, prompts: Prompts | None, request: CompletionRequest, settings: Settings) -> None:
         """Evaluate the prompts that the next keystrokes will need."""
         if prompts is not None:
-            self._planned = _place(request)
+            self._note(request)
             self._start(prompts, request, settings, lambda: prompts.plan_next(request, settings))
 
     def types_on(self, request: CompletionRequest) -> bool:
-        """Tell whether a request is for a key typed where the last plan was made."""
-        if self._planned is None or self._planned[0] != request.document.uri:
-            return False
-        return 0 <= request.offset - self._planned[2] <= _KEY
+        """Tell whether something was typed, and nothing else happened, since the last plan was made."""
+        return self._cursor is not None and bool(typed_since(self._cursor, CursorSnapshot.of(request)))
 
     def plan_at_rest(
         self,
@@ -80,7 +79,7 @@ class PrefillPlanner:
         """
         limit = settings.prompt.cursor_cpu_seconds
         if prompts is not None and limit and self._planned != _place(request):
-            self._planned = _place(request)
+            self._note(request)
 
             def find() -> Iterator[PlannedPrefill]:
                 memory = self._memory_for(request, settings)
@@ -88,6 +87,9 @@ class PrefillPlanner:
                     yield evolve(planned, prompt=evolve(planned.prompt, memory=memory))
 
             self._start(prompts, request, settings, find, limit)
+
+    def _note(self, request: CompletionRequest) -> None:
+        self._planned, self._cursor = _place(request), CursorSnapshot.of(request)
 
     def _start(
         self,

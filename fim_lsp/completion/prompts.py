@@ -74,7 +74,7 @@ class PlannedPrefill:
     base: PromptBase | None = None
     """The prompt base to adopt once the prompt is evaluated."""
     for_next_key: bool = False
-    """True if the next key at the cursor needs it, and not one after a while."""
+    """True if the next key at the cursor needs it; False for prompts of later keys."""
 
 
 @frozen

@@ -91,20 +91,20 @@ class CancelToken:
 
     def __init__(self) -> None:
         self.buffer = ctypes.create_string_buffer(2)
-        self._stopped = False
+        self._ends_after_batch = False
 
     def cancel(self) -> None:
         """Request the end of the generation. It ends within milliseconds, inside a prefill too."""
         self.buffer[0] = b"\x01"
 
-    def stop(self) -> None:
-        """Request the end behind the batch that is being evaluated, which is kept."""
-        self._stopped = True
+    def end_after_batch(self) -> None:
+        """Request the end once the batch that is being evaluated is done; that batch is kept."""
+        self._ends_after_batch = True
 
     @property
     def cancelled(self) -> bool:
-        """True once :meth:`cancel` or :meth:`stop` was called."""
-        return self._stopped or self.buffer[0] != b"\x00"
+        """True once :meth:`cancel` or :meth:`end_after_batch` was called."""
+        return self._ends_after_batch or self.buffer[0] != b"\x00"
 
 
 OnToken = Callable[[StreamedToken], bool]

@@ -1,7 +1,8 @@
 """A deterministic engine without weights, shipped so that tests need no mocks.
 
-It keeps a mirror of "evaluated" tokens and finds slots exactly as the real engine does, so that counts of
-evaluated and reused tokens mean the same. Tokens are bytes; its special tokens have ids from 256 on.
+It keeps a mirror of "evaluated" tokens and finds slots as the real engine does, so that counts of evaluated
+and reused tokens mean the same; but it keeps logits behind prompts alone, and heals nothing. Tokens are
+bytes; its special tokens have ids from 256 on.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Continue by text, not by tokens: what the user types rarely tokenises into an extension of the tokens
 already evaluated (``def`` + ``ault`` is one token, ``default``). So the head of a prompt is compared token
 by token, and its tail is compared as text: evaluated tokens are kept while their pieces spell the tail, and
-only the rest is tokenised. An accepted suggestion therefore costs nothing, and a keystroke one token where it
-begins a word and none within it.
+only the rest is tokenised. An accepted suggestion therefore costs a token at most, and a keystroke those of a
+word that it ends, and none within a word.
 
 The cache holds several sequences, so that two documents, or two locations in one, do not evict each other.
 Each prompt is evaluated in the sequence that shares most with it, or in a copy of that sequence.

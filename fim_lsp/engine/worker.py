@@ -135,7 +135,7 @@ class InferenceWorker:
     ) -> tuple[Generation, ...]:
         """Run :meth:`fim_lsp.engine.base.Engine.generate`, and abort the prefill in the background.
 
-        One that was stopped already ends its batch first.
+        One that was asked to end after its batch does so.
 
         Cancelling the await sets ``cancel``; the tokens evaluated by then are kept.
 
@@ -160,7 +160,10 @@ class InferenceWorker:
         return generations
 
     async def prefill(self, prompt: Prompt, cancel: CancelToken) -> Timings:
-        """Evaluate a prompt in the background. The next generation or prefill aborts it.
+        """Evaluate a prompt in the background.
+
+        The next prefill of another plan aborts it, and so does the next generation, unless it was asked to
+        end after its batch.
 
         Raises:
             EngineError: no model is loaded, or the engine refused the prompt.

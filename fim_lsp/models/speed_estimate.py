@@ -31,7 +31,7 @@ class SpeedEstimate:
 
     @property
     def key_ms(self) -> float:
-        """Milliseconds to the first token while typing, which evaluates about one token."""
+        """Milliseconds to the first token while typing, where one token is evaluated."""
         return 1000 / self.decode_tokens_per_s
 
     def first_prompt_ms(self, cold_ms: float, fewest: int, most: int) -> float:

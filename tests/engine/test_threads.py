@@ -120,11 +120,11 @@ def test_the_speed_of_prefill_is_measured_at_load_and_leaves_nothing_behind(mode
     engine.close()
 
 
-def test_a_stopped_prefill_ends_its_batch_and_begins_no_other(model):
+def test_a_prefill_can_be_asked_to_end_after_its_batch(model):
     engine = open_model(model, 1)
     slow, cancel = evolve(engine, info=evolve(engine.info, prefill_tokens_per_s=20.0)), CancelToken()
-    stop = llama_cpp.ggml_abort_callback(lambda _: cancel.stop() or False)
-    timings = evolve(slow, abort_callback=stop).prefill(Prompt((0,), "A = (B)\n" * 12), cancel)
+    ask = llama_cpp.ggml_abort_callback(lambda _: cancel.end_after_batch() or False)
+    timings = evolve(slow, abort_callback=ask).prefill(Prompt((0,), "A = (B)\n" * 12), cancel)
     assert timings.evaluated_tokens == 8
     engine.close()
 

@@ -23,8 +23,8 @@ from fim_lsp.engine.token_stream import TokenStream
 from fim_lsp.types import Timings
 
 _MOST_KEPT = 24
-"""Sampled tokens behind which the logits are kept. Those before them are the likeliest to be needed: the user
-types on as far as a suggestion is right, and seldom beyond its first line."""
+"""Tokens of an answer before which the logits are kept: the user types on as far as a suggestion is right,
+and seldom beyond its first line."""
 
 
 def decode_stream(

@@ -124,7 +124,7 @@ class LlamaEngine:
             )
             if not completed or cancel.cancelled:
                 return (Generation("", FinishReason.CANCELLED, timings),)
-            logits = self.mirror.logits
+            evaluated, logits = tuple(self.mirror.tokens), self.mirror.logits
             if logits is None:
                 raise DecodeError("There is nothing to continue: the prompt has no tokens.")
             memory = indexing.result()
@@ -136,6 +136,8 @@ class LlamaEngine:
                 cost = decode_stream(*(self.cache, logits, streams[0], cancel, drafter, self.threads.record))
             else:
                 cost = decode_streams(self.cache, logits, streams, cancel)
+            # Used last: the next key of the same word needs it again, before all others.
+            self.mirror.kept_logits.keep(prompt.adapters, evaluated, logits)
             timings = evolve(
                 timings,
                 decodes=cost.decodes,

@@ -40,7 +40,7 @@ def test_what_is_kept_costs_what_lies_between(tmp_path, order):
     some = drawn[1:] if order == "suffix_first" else drawn[1:2]
     for case, answer in zip(some, kept, strict=False):
         assert answer.held
-        # The scripted engine's tokens are bytes; the last one evaluated is always evaluated again.
+        # The scripted engine's tokens are bytes; the last one may be evaluated again for its logits.
         assert answer.evaluated <= case.distance + 1
         assert answer.shown == exact.shown
 

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from fim_lsp.completion.cpu_spending import CpuSpending
+from fim_lsp.engine.base import CancelToken
 from tests.unit.completion.test_idle_prefill import SUFFIX_FIRST, UNHEALED, at_line
 
 
@@ -82,30 +83,70 @@ async def test_a_request_ends_the_work_for_a_notice(make_desk):
     assert len(desk.evaluated) <= 2 + timings.evaluated_tokens + timings.generated_tokens
 
 
-@pytest.mark.parametrize(
-    ("line", "typed", "aborted"), [(30, "x", False), (30, "\n        ", False), (5, "", True), (45, "", True)]
-)
-async def test_a_key_where_the_cursor_rested_lets_the_batch_that_it_needs_end(
-    make_desk, line, typed, aborted
-):
-    desk = await make_desk(pause_s=0, model=SUFFIX_FIRST, prompt=UNHEALED)
+async def rest_until(desk, count: int) -> CancelToken:
+    """Let the cursor rest at line 30, and hold the engine once so many tokens were evaluated there.
+
+    Returns the token of that prefill.
+    """
     prefill, tokens = desk.worker.prefill, []
 
     async def note_token(prompt, cancel):
         tokens.append(cancel)
         return await prefill(prompt, cancel)
 
+    held = len(desk.evaluated) + count
+    desk.at_token.append(lambda: desk.gate.clear() if len(desk.evaluated) == held else None)
     desk.worker.prefill = note_token
-    desk.gate.clear()
     desk.completer.cursor_rested(at_line(30), desk.settings)
-    while desk.worker.idle:
+    while len(desk.evaluated) < held:
         await asyncio.sleep(0.001)
+    return tokens[-1]
+
+
+@pytest.mark.parametrize(
+    ("line", "typed", "aborted"), [(30, "x", False), (30, "\n        ", False), (31, "", True), (5, "", True)]
+)
+async def test_a_key_where_the_cursor_rested_lets_the_batch_that_it_needs_end(
+    make_desk, line, typed, aborted
+):
+    desk = await make_desk(pause_s=0, model=SUFFIX_FIRST, prompt=UNHEALED)
+    token = await rest_until(desk, 3)
     asked = asyncio.create_task(desk.complete(at_line(line, typed, version=2)))
     await asyncio.sleep(0)
-    assert tokens[0].cancelled
-    assert bool(tokens[0].buffer.value) == aborted
+    assert token.cancelled
+    assert bool(token.buffer.value) == aborted
     desk.gate.set()
     await asked
+
+
+@pytest.mark.parametrize("then", ["another key", "cancelled by the client", "another place"])
+async def test_a_batch_that_a_key_needs_is_aborted_by_another_place_alone(make_desk, then):
+    desk = await make_desk(pause_s=0, model=SUFFIX_FIRST, prompt=UNHEALED)
+    token = await rest_until(desk, 3)
+    first = asyncio.create_task(desk.complete(at_line(30, "x", version=2)))
+    await asyncio.sleep(0.01)
+    if then == "cancelled by the client":
+        first.cancel()
+    place = at_line(5, version=3) if then == "another place" else at_line(30, "xy", version=3)
+    second = asyncio.create_task(desk.complete(place))
+    await asyncio.sleep(0.01)
+    assert bool(token.buffer.value) == (then == "another place")
+    desk.gate.set()
+    await asyncio.gather(first, second, return_exceptions=True)
+
+
+@pytest.mark.parametrize("model", [SUFFIX_FIRST, {"name": "x", "template": "qwen"}])
+@pytest.mark.parametrize("typed", ["x", "\n        "])
+async def test_a_key_goes_on_with_the_prompt_whose_batch_it_waited_for(make_desk, model, typed):
+    desk = await make_desk(pause_s=0, model=model, prompt={**UNHEALED, "layout": "anchored"})
+    await desk.cost(at_line(5))
+    await desk.rest()
+    await rest_until(desk, 250)
+    asked = asyncio.create_task(desk.complete(at_line(30, typed, version=2)))
+    await asyncio.sleep(0.01)
+    desk.gate.set()
+    await asked
+    assert desk.explanation.timings.reused_tokens >= 250
 
 
 async def test_a_new_notice_takes_the_place_of_the_one_before(make_desk):

@@ -174,13 +174,13 @@ async def test_close_waits_for_no_load_and_its_engine_is_still_closed(caplog):
     assert await asyncio.to_thread(closed.wait, 30)
 
 
-@pytest.mark.parametrize(("stopped", "aborted"), [(False, True), (True, False)])
-async def test_a_generation_aborts_the_batch_of_a_prefill_unless_it_was_stopped(stopped, aborted):
+@pytest.mark.parametrize(("ending", "aborted"), [(False, True), (True, False)])
+async def test_a_generation_aborts_a_batch_in_the_background_unless_it_may_end(ending, aborted):
     worker = await _loaded(ScriptedEngine(lambda _: "1"))
     background = CancelToken()
     await worker.prefill(Prompt(head=(), tail="y"), background)
-    if stopped:
-        background.stop()
+    if ending:
+        background.end_after_batch()
     await worker.generate(PROMPT, SamplingParams(), CancelToken(), [lambda _: True])
     assert background.cancelled
     assert bool(background.buffer.value) == aborted
