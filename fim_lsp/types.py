@@ -270,7 +270,7 @@ class Prompt:
     """A head of tokens that stays from key to key, and a tail of text that grows at the cursor.
 
     The engine reuses as much of the head as it has evaluated and continues the tail by text, so that a
-    keystroke that only lengthens the tail costs a token or none, whatever the layout.
+    keystroke costs the tokens of a word that it ends, or none, whatever the layout.
     """
 
     head: tuple[int, ...] = field(repr=False)

@@ -77,6 +77,7 @@ class IdlePrefill:
 
     def start(self, order: PrefillOrder) -> None:
         """Evaluate the prompts of an order, after a pause, instead of all from before."""
+        # A batch that a key waits for goes on: its prompt ends behind it anyway.
         if self._evaluating is None or not self._evaluating.cancel.cancelled:
             self.stop()
         self._cancel = CancelToken()

@@ -136,7 +136,7 @@ class LlamaEngine:
                 cost = decode_stream(*(self.cache, logits, streams[0], cancel, drafter, self.threads.record))
             else:
                 cost = decode_streams(self.cache, logits, streams, cancel)
-            # Used last: the next key of the same word needs it again, before all others.
+            # Kept anew, as the row used last: the next key of the same word needs it before all others.
             self.mirror.kept_logits.keep(prompt.adapters, evaluated, logits)
             timings = evolve(
                 timings,
